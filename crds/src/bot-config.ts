@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { BotState, DnsLabel, Exchange, Mode, MarketSymbol, Timeframe, UserId } from "./fields.ts";
+import { Risk, Strategy } from "./trading-bot.ts";
+import { HaltAction } from "./trading-halt.ts";
+
+/**
+ * What a bot pod is told, as JSON in its annotation and, through the downward API, in a file that follows changes.
+ * The operator composes it from the TradingBot, its BotClass and the halts in force; it holds no secret.
+ */
+export const BotConfig = z.object({
+  botName: DnsLabel,
+  botUid: z.string().max(64).describe("Uid of the TradingBot: order ids are derived from it."),
+  namespace: DnsLabel,
+  generation: z
+    .int()
+    .min(1)
+    .describe("Generation of the TradingBot that this configuration shows."),
+  userId: UserId,
+  accountName: DnsLabel.nullable(),
+  exchange: Exchange,
+  mode: Mode,
+  symbols: z.array(MarketSymbol).min(1).max(8),
+  timeframe: Timeframe,
+  strategy: Strategy,
+  risk: Risk,
+  autoTrade: z.boolean(),
+  state: BotState,
+  endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
+  halts: z.array(z.object({ name: z.string(), action: HaltAction })).max(64),
+});
+export type BotConfig = z.infer<typeof BotConfig>;
+
+/** The file that the Vault agent writes into a pod's memory. */
+export const Credentials = z.object({
+  apiKey: z.string().min(1).max(512),
+  apiSecret: z.string().min(1).max(8192),
+  passphrase: z.string().min(1).max(512).optional(),
+});
+export type Credentials = z.infer<typeof Credentials>;
+
+/** The termination message of a bot pod: what is certain without the journal. */
+export const BotTermination = z.object({
+  flat: z.boolean(),
+  epoch: z.int().min(0).describe("0 when the journal never granted one."),
+  reason: z.string().max(512).optional(),
+});
+export type BotTermination = z.infer<typeof BotTermination>;

@@ -1,0 +1,54 @@
+import { z } from "zod";
+
+/** An exact amount as text: no exponent, no leading plus; at most 40 characters. */
+export const DecimalString = z
+  .string()
+  .max(40)
+  .regex(/^-?[0-9]+(\.[0-9]+)?$/);
+
+/** RFC 3339 time; the API server checks the format. */
+export const Timestamp = z.string().max(35).meta({ format: "date-time" });
+
+export const UserId = z
+  .string()
+  .max(36)
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+
+/** A name that the API server accepts for a pod and a label value. */
+export const DnsLabel = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+
+export const Exchange = z.enum(["bybit", "binance", "kraken", "coinbase", "alpaca"]);
+export type Exchange = z.infer<typeof Exchange>;
+
+export const Mode = z.enum(["paper", "testnet", "live"]);
+export type Mode = z.infer<typeof Mode>;
+
+export const BotState = z.enum(["Running", "Paused", "Stopped", "Retired"]);
+export type BotState = z.infer<typeof BotState>;
+
+export const Timeframe = z.enum(["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"]);
+export type Timeframe = z.infer<typeof Timeframe>;
+
+/** ccxt's unified symbol: `BTC/USDT` spot, `BTC/USDT:USDT` linear perpetual. */
+export const MarketSymbol = z
+  .string()
+  .max(40)
+  .regex(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?$/);
+
+export const Condition = z.object({
+  type: z.string().max(64),
+  status: z.enum(["True", "False", "Unknown"]),
+  reason: z.string().max(64),
+  message: z.string().max(1024),
+  lastTransitionTime: Timestamp,
+  observedGeneration: z.int().min(0).optional(),
+});
+export type Condition = z.infer<typeof Condition>;
+
+export const Conditions = z
+  .array(Condition)
+  .max(16)
+  .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] });

@@ -1,0 +1,38 @@
+export * from "./names.ts";
+export {
+  BotState,
+  Condition,
+  DecimalString,
+  DnsLabel,
+  Exchange,
+  Mode,
+  MarketSymbol,
+  Timeframe,
+  Timestamp,
+  UserId,
+} from "./fields.ts";
+export { ObjectMeta } from "./kind.ts";
+export { isStrategyName, RsiParams, STRATEGIES, type StrategyName } from "./strategies.ts";
+export { Risk, Strategy, TradingBot } from "./trading-bot.ts";
+export { ExchangeAccount, VerificationResult } from "./exchange-account.ts";
+export { BotClass, type Ceilings, type EndpointOverride } from "./bot-class.ts";
+export { HaltAction, TradingHalt } from "./trading-halt.ts";
+export { BotConfig, BotTermination, Credentials } from "./bot-config.ts";
+export {
+  ClientOrderId,
+  Intent,
+  IntentAnswer,
+  IntentRequest,
+  JOURNAL_BATCH_MAX,
+  JournalRecord,
+  Position,
+  RecordAnswer,
+  RecordBatch,
+  type RecordBody,
+  Report,
+  ReportLine,
+  SessionAnswer,
+  Side,
+  Trade,
+} from "./journal.ts";
+export { customResourceDefinition, openApiV3Schema } from "./manifest.ts";

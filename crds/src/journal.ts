@@ -1,0 +1,194 @@
+import { z } from "zod";
+import { BotState, DecimalString, MarketSymbol, Timestamp } from "./fields.ts";
+
+/**
+ * The protocol between bots, journal and operator: HTTP with JSON bodies. A bot authenticates with its projected
+ * token for the audience `journal`; who it is follows from the token alone.
+ */
+
+export const Side = z.enum(["buy", "sell"]);
+export type Side = z.infer<typeof Side>;
+
+/** UUID-shaped client order id, derived from bot, candle, leg and attempt. */
+export const ClientOrderId = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+
+/** An opening order that is about to be sent. Appending it is the write-ahead log and the fencing check in one. */
+export const Intent = z.object({
+  clientOrderId: ClientOrderId,
+  attempt: z.int().min(0).max(1000),
+  symbol: MarketSymbol,
+  side: Side,
+  quantity: DecimalString,
+  leverage: z.int().min(1),
+  stopLoss: DecimalString,
+  takeProfit: DecimalString,
+  candleOpenTime: Timestamp,
+  confidence: z.number().min(0).max(100),
+  at: Timestamp,
+});
+export type Intent = z.infer<typeof Intent>;
+
+export const IntentRequest = z.object({ epoch: z.int().min(1), intent: Intent });
+export const IntentAnswer = z.object({ accepted: z.literal(true) });
+
+/** A position from its first fill to its last; `id` is the client order id of the entry. */
+export const Trade = z.object({
+  id: ClientOrderId,
+  symbol: MarketSymbol,
+  side: z.enum(["long", "short"]),
+  quantity: DecimalString,
+  entryPrice: DecimalString,
+  exitPrice: DecimalString.nullable(),
+  pnl: DecimalString.nullable().describe("Realised result after fees, in the quote currency."),
+  fees: DecimalString,
+  openedAt: Timestamp,
+  closedAt: Timestamp.nullable(),
+  reason: z.string().max(64).nullable().describe("stop, target, signal, stopped, retired…"),
+});
+export type Trade = z.infer<typeof Trade>;
+
+export const Position = z.object({
+  symbol: MarketSymbol,
+  side: z.enum(["long", "short"]),
+  quantity: DecimalString,
+  entryPrice: DecimalString,
+  unrealisedPnl: DecimalString,
+  stopLoss: DecimalString.nullable(),
+  takeProfit: DecimalString.nullable(),
+});
+export type Position = z.infer<typeof Position>;
+
+/** What a bot knows about itself. The latest one per bot is streamed to the operator and read by the API. */
+export const Report = z.object({
+  generation: z.int().min(1).describe("Generation of the configuration in force."),
+  state: BotState,
+  flat: z
+    .boolean()
+    .describe("No position and no order of the bot's own, as just seen at the exchange."),
+  protected: z.boolean().describe("Every open position has its stop at the exchange."),
+  trading: z.boolean().describe("Entries are possible at this moment."),
+  blocked: z
+    .array(z.object({ reason: z.string().max(64), message: z.string().max(512) }))
+    .max(16)
+    .describe("Why entries are not possible; empty when trading."),
+  positions: z.array(Position).max(8),
+  balance: z
+    .object({ equity: DecimalString, available: DecimalString, currency: z.string().max(16) })
+    .nullable(),
+  dayResult: DecimalString.nullable(),
+  lastTradeAt: Timestamp.nullable(),
+  halts: z.array(z.string().max(253)).max(64).describe("Names of the halts that are obeyed."),
+  asOf: Timestamp,
+});
+export type Report = z.infer<typeof Report>;
+
+const OrderRecord = z.object({
+  type: z.literal("order"),
+  clientOrderId: ClientOrderId,
+  exchangeOrderId: z.string().max(64).nullable(),
+  symbol: MarketSymbol,
+  purpose: z.enum(["entry", "exit"]),
+  side: Side,
+  quantity: DecimalString,
+  status: z.enum(["accepted", "refused", "unknown", "filled", "cancelled"]),
+  code: z.string().max(64).nullable(),
+  message: z.string().max(512).nullable(),
+  at: Timestamp,
+});
+
+const FillRecord = z.object({
+  type: z.literal("fill"),
+  executionId: z.string().max(64).describe("The exchange's own id: unique on the account."),
+  clientOrderId: ClientOrderId.nullable().describe(
+    "Null when a stop or target of the exchange filled.",
+  ),
+  tradeId: ClientOrderId,
+  symbol: MarketSymbol,
+  purpose: z.enum(["entry", "stop", "target", "exit"]),
+  side: Side,
+  price: DecimalString,
+  quantity: DecimalString,
+  fee: DecimalString,
+  feeCurrency: z.string().max(16),
+  at: Timestamp,
+});
+
+const TradeRecord = z.object({ type: z.literal("trade"), trade: Trade });
+
+const EquityRecord = z.object({
+  type: z.literal("equity"),
+  equity: DecimalString,
+  available: DecimalString,
+  currency: z.string().max(16),
+  at: Timestamp,
+});
+
+const EventRecord = z.object({
+  type: z.literal("event"),
+  kind: z.string().max(64).describe("signal, entry-refused, started, ended, adopted…"),
+  message: z.string().max(512),
+  at: Timestamp,
+});
+
+/** Equity at 00:00 UTC of the trading day; without it there are no entries. */
+const DayBaselineRecord = z.object({
+  type: z.literal("day-baseline"),
+  day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/),
+  equity: DecimalString,
+  at: Timestamp,
+});
+
+const ReportRecord = z.object({ type: z.literal("report"), report: Report });
+
+const RecordBody = z.discriminatedUnion("type", [
+  OrderRecord,
+  FillRecord,
+  TradeRecord,
+  EquityRecord,
+  EventRecord,
+  DayBaselineRecord,
+  ReportRecord,
+]);
+export type RecordBody = z.infer<typeof RecordBody>;
+
+export const JOURNAL_BATCH_MAX = 500;
+
+/** One numbered fact. Sequences start at 1 in every epoch; a repeated (epoch, sequence) changes nothing. */
+export const JournalRecord = z.object({ sequence: z.int().min(1), body: RecordBody });
+export type JournalRecord = z.infer<typeof JournalRecord>;
+
+export const RecordBatch = z.object({
+  epoch: z.int().min(1),
+  records: z.array(JournalRecord).min(1).max(JOURNAL_BATCH_MAX),
+});
+export const RecordAnswer = z.object({ lastSequence: z.int().min(0) });
+
+/** What the journal remembers when a pod starts: its epoch and everything of the bot that is not over. */
+export const SessionAnswer = z.object({
+  epoch: z.int().min(1),
+  lastSequence: z
+    .int()
+    .min(0)
+    .describe("Highest sequence of this epoch; greater than 0 after a container restart."),
+  openTrades: z.array(Trade).max(64),
+  openIntents: z.array(Intent).max(64).describe("Intents without a final order record."),
+  dayBaseline: z.object({ day: z.string(), equity: DecimalString }).nullable(),
+});
+export type SessionAnswer = z.infer<typeof SessionAnswer>;
+
+/** One line of `GET /v1/reports` (newline-delimited JSON). */
+export const ReportLine = z.union([
+  z.object({
+    botName: z.string(),
+    namespace: z.string(),
+    podUid: z.string(),
+    epoch: z.int().min(1),
+    report: Report,
+    receivedAt: Timestamp,
+  }),
+  z.object({ synced: z.literal(true) }),
+  z.object({ heartbeat: z.literal(true) }),
+]);
+export type ReportLine = z.infer<typeof ReportLine>;

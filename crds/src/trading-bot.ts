@@ -1,0 +1,164 @@
+import { z } from "zod";
+import {
+  BotState,
+  Conditions,
+  DecimalString,
+  DnsLabel,
+  Exchange,
+  Mode,
+  MarketSymbol,
+  Timeframe,
+  Timestamp,
+  UserId,
+} from "./fields.ts";
+import { defineKind, immutable, rule, rules } from "./kind.ts";
+
+/** Hard limits that a strategy cannot cross. Percentages of profit and stop are of the entry price. */
+export const Risk = z
+  .object({
+    leverage: z.int().min(1).max(100).default(10),
+    balancePercent: z
+      .number()
+      .min(1)
+      .max(100)
+      .default(90)
+      .describe(
+        "Share of the account's margin balance that all bots of the account may commit together.",
+      ),
+    positionPercent: z
+      .number()
+      .min(2)
+      .max(10)
+      .default(5)
+      .describe("Margin of one position as a share of equity."),
+    takeProfitPercent: z.number().min(0.05).max(100).default(2),
+    stopLossPercent: z.number().min(0.05).max(50).default(1),
+    minConfidence: z.number().min(0).max(100).default(60),
+    dailyLossPercent: z
+      .number()
+      .min(0.1)
+      .max(100)
+      .default(5)
+      .describe(
+        "Entries end for the day (UTC) when this share of the day's opening equity is lost.",
+      ),
+    maxConsecutiveErrors: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(5)
+      .describe("After this many errors in a row the bot disables itself."),
+  })
+  .meta(
+    rules(
+      rule(
+        "double(self.leverage) * self.stopLossPercent < 80.0",
+        "leverage × stopLossPercent must stay below 80: the position would be liquidated before its stop; lower one of them",
+      ),
+    ),
+  );
+export type Risk = z.infer<typeof Risk>;
+
+export const Strategy = z.object({
+  name: z.string().min(1).max(32),
+  params: z
+    .record(z.string(), z.unknown())
+    .meta({ "x-kubernetes-preserve-unknown-fields": true })
+    .prefault({})
+    .describe("Parameters of the strategy; absent ones take the strategy's defaults."),
+});
+
+const spec = z
+  .object({
+    userId: UserId.meta(immutable("userId")),
+    exchange: Exchange.meta(immutable("exchange")),
+    accountName: DnsLabel.optional().describe(
+      "The ExchangeAccount in this namespace; absent for paper bots.",
+    ),
+    displayName: z.string().min(1).max(64),
+    className: DnsLabel.default("free"),
+    mode: Mode,
+    symbols: z.array(MarketSymbol).min(1).max(8).meta({ "x-kubernetes-list-type": "set" }),
+    timeframe: Timeframe.default("1m"),
+    strategy: Strategy,
+    risk: Risk.prefault({}),
+    autoTrade: z
+      .boolean()
+      .default(false)
+      .describe("False: signals are journalled and no order is sent."),
+    state: BotState.default("Stopped"),
+  })
+  .meta(
+    rules(
+      rule(
+        "self.mode == 'paper' || has(self.accountName)",
+        "a testnet or live bot needs accountName: the name of an ExchangeAccount in this namespace",
+      ),
+      rule(
+        "self.mode != 'paper' || !has(self.accountName)",
+        "a paper bot has no accountName: leave it out, or choose mode testnet or live",
+      ),
+      rule(
+        "!has(oldSelf.accountName) || (has(self.accountName) && self.accountName == oldSelf.accountName)",
+        "accountName cannot be changed once it is set: create another bot for another account",
+      ),
+      rule(
+        "has(oldSelf.accountName) || !has(self.accountName) || oldSelf.state == 'Stopped'",
+        "accountName can be set only while the bot is Stopped: stop it first",
+      ),
+      rule(
+        "self.mode == oldSelf.mode || oldSelf.state == 'Stopped'",
+        "mode can be changed only while the bot is Stopped: stop it first",
+      ),
+      rule(
+        "oldSelf.state != 'Retired' || self.state == 'Retired'",
+        "a Retired bot cannot be used again: create another one",
+      ),
+    ),
+  );
+
+const status = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  conditions: Conditions.optional(),
+  podName: z.string().max(63).optional(),
+  image: z.string().max(255).optional(),
+  summary: z
+    .object({
+      position: z.string().max(128).optional(),
+      dayResult: DecimalString.optional(),
+      lastTradeAt: Timestamp.optional(),
+    })
+    .optional(),
+});
+
+const ready = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+
+export const TradingBot = defineKind({
+  kind: "TradingBot",
+  plural: "tradingbots",
+  singular: "tradingbot",
+  shortNames: ["tb"],
+  scope: "Namespaced",
+  columns: [
+    { name: "User", type: "string", jsonPath: ".spec.userId" },
+    { name: "Exchange", type: "string", jsonPath: ".spec.exchange" },
+    { name: "Symbols", type: "string", jsonPath: ".spec.symbols" },
+    { name: "Mode", type: "string", jsonPath: ".spec.mode" },
+    { name: "State", type: "string", jsonPath: ".spec.state" },
+    { name: "Ready", type: "string", jsonPath: ready("status") },
+    { name: "Reason", type: "string", jsonPath: ready("reason") },
+    { name: "Position", type: "string", jsonPath: ".status.summary.position" },
+    { name: "Day", type: "string", jsonPath: ".status.summary.dayResult" },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    { name: "Class", type: "string", jsonPath: ".spec.className", priority: 1 },
+    { name: "Account", type: "string", jsonPath: ".spec.accountName", priority: 1 },
+    { name: "Strategy", type: "string", jsonPath: ".spec.strategy.name", priority: 1 },
+    { name: "Auto-Trade", type: "boolean", jsonPath: ".spec.autoTrade", priority: 1 },
+    { name: "Last-Trade", type: "date", jsonPath: ".status.summary.lastTradeAt", priority: 1 },
+    { name: "Image", type: "string", jsonPath: ".status.image", priority: 1 },
+    { name: "Message", type: "string", jsonPath: ready("message"), priority: 1 },
+  ],
+  spec,
+  status,
+});
+export type TradingBot = z.infer<typeof TradingBot.schema>;

@@ -1,0 +1,25 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["*/src/**/*.test.ts", "operator/kube/src/**/*.test.ts", "hack/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "hack/**/test/**", "hack/e2e/**"],
+        },
+      },
+      {
+        test: {
+          // Real Postgres, etcd, kube-apiserver and Vault processes on loopback.
+          name: "integration",
+          include: ["*/test/**/*.test.ts", "operator/kube/test/**/*.test.ts", "hack/*/test/**/*.test.ts"],
+          exclude: ["**/node_modules/**"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
