@@ -58,7 +58,6 @@ export function defineKind<Kind extends string, Spec extends z.ZodType, Status e
   });
   return { ...options, group: GROUP, version: VERSION, apiVersion: API_VERSION, schema };
 }
-export type Kind = ReturnType<typeof defineKind>;
 
 /** A rule of the Common Expression Language that the API server enforces; `message` is what `kubectl apply` prints. */
 export function rule(cel: string, message: string) {

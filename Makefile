@@ -1,0 +1,60 @@
+# Every target installs what it needs, shows what it does, and is safe to repeat. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The pinned Node comes as a package, so that a machine's own Node needs to be just good enough for npm.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+MANIFESTS := package.json package-lock.json $(wildcard */package.json) operator/kube/package.json
+INSTALLED := node_modules/.package-lock.json
+
+##@ Use
+.PHONY: demo down
+demo: $(INSTALLED) ## Run the main job on real parts: cluster, Vault, Postgres, exchange simulator, one robot, its trades
+	node hack/demo/main.ts
+
+down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `e2e` started
+	node hack/cluster/main.ts down
+
+##@ Develop
+.PHONY: check test test-unit e2e generate verify images tools
+check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
+	oxfmt --check .
+	oxlint --type-aware --deny-warnings
+	tsc --noEmit
+	knip
+	$(MAKE) --no-print-directory verify
+
+test: $(INSTALLED) ## Unit and integration tests on real Postgres, Vault, etcd and kube-apiserver processes
+	node hack/tools/main.ts kubernetes-api-server etcd vault helm kubeconform
+	vitest run
+
+test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build
+	vitest run --project unit
+
+e2e: $(INSTALLED) ## The end-to-end tests on kind, or on the cluster of E2E_KUBECONFIG
+	node hack/e2e/main.ts
+
+generate: $(INSTALLED) ## Write the generated files: CRDs, chart CRDs, OpenAPI
+	node hack/generate/main.ts
+	node api/src/openapi/main.ts
+
+verify: $(INSTALLED) ## Fail when a generated file is out of date
+	node hack/generate/main.ts --check
+	node api/src/openapi/main.ts --check
+
+images: $(INSTALLED) ## Build the container images, and load them when the cluster is up
+	node hack/images/main.ts --load
+
+tools: $(INSTALLED) ## Build the pinned Go tools into the cache outside the checkout
+	node hack/tools/main.ts
+
+# `npm ci` refuses a lock file that lacks binaries of other platforms; `--no-save` leaves the lock file as it is.
+$(INSTALLED): $(MANIFESTS)
+	npm install --no-save --no-audit --no-fund
+	@touch $@
+
+##@ Help
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
