@@ -3,13 +3,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { constants as fileModes } from "node:fs";
 import { access, chmod, chown, cp, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import pg from "pg";
+import { Client, escapeIdentifier } from "pg";
+import { freePorts } from "../control-plane/free-ports.ts";
 
 const run = promisify(execFile);
 
@@ -112,8 +112,13 @@ async function initialise(
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (identity !== undefined) await chown(passwordFile, identity.uid, identity.gid);
   const options = [
-    ...["-D", join(directory, "data"), "--username=postgres", `--pwfile=${passwordFile}`],
-    ...["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
+    `--pgdata=${join(directory, "data")}`,
+    "--username=postgres",
+    `--pwfile=${passwordFile}`,
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
   ];
   try {
     await run(join(bin, "initdb"), options, {
@@ -131,7 +136,7 @@ async function listen(
   directory: string,
 ): Promise<{ readonly server: ChildProcess; readonly port: number }> {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     const server = await spawnServer(installation, directory, port);
     const failure = await untilReady(server, directory);
     if (failure === undefined) return { server, port };
@@ -183,18 +188,6 @@ async function untilReady(server: ChildProcess, directory: string): Promise<stri
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      if (address === null || typeof address === "string") throw new Error("no port was assigned");
-      probe.close(() => resolve(address.port));
-    });
-  });
-}
-
 interface Running {
   readonly directory: string;
   readonly port: number;
@@ -213,10 +206,10 @@ function handleOf(server: ChildProcess, { directory, port, superuser }: Running)
 
   async function createDatabase(template = "template1"): Promise<string> {
     const name = `database_${++databases}`;
-    const client = new pg.Client(url("postgres"));
+    const client = new Client(url("postgres"));
     await client.connect();
     try {
-      await client.query(`create database ${name} template ${pg.escapeIdentifier(template)}`);
+      await client.query(`create database ${name} template ${escapeIdentifier(template)}`);
     } finally {
       await client.end();
     }

@@ -1,12 +1,12 @@
 import { access } from "node:fs/promises";
-import pg from "pg";
+import { Client } from "pg";
 import { expect, test } from "vitest";
 import { startPostgres } from "../postgres.ts";
 
 test("a server starts, keeps databases apart, insists on passwords and leaves nothing behind", async () => {
   const postgres = await startPostgres();
   const database = await postgres.createDatabase();
-  const client = new pg.Client(postgres.url(database));
+  const client = new Client(postgres.url(database));
   await client.connect();
   await client.query("create table colours (name text)");
   const { rows } = await client.query<{ version: string }>("select version()");
@@ -15,12 +15,12 @@ test("a server starts, keeps databases apart, insists on passwords and leaves no
   await client.end();
 
   const copy = await postgres.createDatabase(database);
-  const somebody = new pg.Client(postgres.url(copy, { name: "somebody", password: "right" }));
+  const somebody = new Client(postgres.url(copy, { name: "somebody", password: "right" }));
   await somebody.connect();
   await expect(somebody.query("select name from colours")).rejects.toThrow(/permission denied/);
   await somebody.end();
 
-  const wrong = new pg.Client(postgres.url(database, { name: "somebody", password: "wrong" }));
+  const wrong = new Client(postgres.url(database, { name: "somebody", password: "wrong" }));
   await expect(wrong.connect()).rejects.toThrow(/password authentication failed/);
 
   await postgres.stop();
