@@ -35,7 +35,8 @@ export function customResourceDefinition(kind: ManifestKind): JsonSchema {
         plural: kind.plural,
         singular: kind.singular,
         shortNames: kind.shortNames,
-        categories: ["tradingbots"],
+        // Not `tradingbots`: kubectl prefers a category to a plural, and `kubectl get tradingbots` would list every kind.
+        categories: ["trading"],
       },
       versions: [
         {
@@ -73,12 +74,24 @@ export function openApiV3Schema(schema: z.ZodType): JsonSchema {
   return structural(converted, []);
 }
 
+/** The API server runs an object's rules on its default before it fills in the defaults inside: so they are written out. */
+function filledIn(schema: JsonSchema, value: JsonSchema): JsonSchema {
+  const result: JsonSchema = { ...value };
+  for (const [name, property] of Object.entries(asSchema(schema["properties"] ?? {}))) {
+    const inner = asSchema(property);
+    const present = result[name] ?? inner["default"];
+    if (present === undefined) continue;
+    result[name] = isObject(present) ? filledIn(inner, present) : present;
+  }
+  return result;
+}
+
 const NOT_STRUCTURAL = ["anyOf", "oneOf", "allOf", "not", "$ref"];
 
 function structural(schema: JsonSchema, path: readonly string[]): JsonSchema {
   assertStructural(schema, path);
   const { properties, items, additionalProperties, ...rest } = schema;
-  const result: JsonSchema = withoutSafeIntegerBounds(rest);
+  const result: JsonSchema = withFractionalMinimum(withoutSafeIntegerBounds(rest));
   if (isObject(properties)) {
     result["properties"] = Object.fromEntries(
       Object.entries(properties).map(([name, property]) => [
@@ -87,6 +100,7 @@ function structural(schema: JsonSchema, path: readonly string[]): JsonSchema {
       ]),
     );
   }
+  if (isObject(result["default"])) result["default"] = filledIn(result, result["default"]);
   if (items !== undefined) result["items"] = structural(asSchema(items), [...path, "[]"]);
   const keepsUnknown = schema["x-kubernetes-preserve-unknown-fields"] === true;
   if (isObject(additionalProperties) && !keepsUnknown) {
@@ -110,6 +124,21 @@ function assertStructural(schema: JsonSchema, path: readonly string[]): void {
   if (schema["type"] === "array" && !("maxItems" in schema)) {
     throw new Error(`${where}: an array needs a maximum length, CEL's cost depends on it`);
   }
+}
+
+/**
+ * The API server compares a whole number with the whole part of a minimum (kube-openapi's MinimumNativeType), so 0 would
+ * pass a minimum of 0.05. A rule says it once more.
+ */
+function withFractionalMinimum(schema: JsonSchema): JsonSchema {
+  const minimum = schema["minimum"];
+  if (typeof minimum !== "number" || Number.isInteger(minimum)) return schema;
+  const rule = { rule: `self >= ${minimum}`, message: `must be at least ${minimum}` };
+  const others = schema["x-kubernetes-validations"];
+  return {
+    ...schema,
+    "x-kubernetes-validations": Array.isArray(others) ? [...(others as unknown[]), rule] : [rule],
+  };
 }
 
 /** zod bounds integers by ±(2^53 − 1): true, but noise in a manifest. */

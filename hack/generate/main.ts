@@ -1,0 +1,46 @@
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { GENERATED_FOLDERS, crdManifests } from "./crd-manifests.ts";
+
+const usage = `usage: node hack/generate/main.ts [--check]
+Writes the CustomResourceDefinitions of crds/src to ${GENERATED_FOLDERS.join(" and ")}.
+--check writes nothing and fails when a file is missing, stale or edited by hand.`;
+
+const repository = resolve(import.meta.dirname, "../..");
+const options = process.argv.slice(2);
+if (options.some((option) => option !== "--check")) {
+  console.error(usage);
+  process.exit(2);
+}
+
+const wanted = new Map(crdManifests().map(({ path, content }) => [path, content]));
+const present = await generatedFilesOnDisk();
+const changed = [...wanted].filter(([path, content]) => present.get(path) !== content);
+const stale = [...present.keys()].filter((path) => !wanted.has(path));
+const differing = [...changed.map(([path]) => path), ...stale];
+
+if (options.includes("--check")) {
+  if (differing.length > 0) {
+    console.error(`not as crds/src says, run \`make generate\`:\n  ${differing.join("\n  ")}`);
+    process.exit(1);
+  }
+} else {
+  for (const [path, content] of changed) await write(path, content);
+  for (const path of stale) await rm(join(repository, path));
+  for (const path of differing) console.log(path);
+}
+
+async function generatedFilesOnDisk(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const folder of GENERATED_FOLDERS) {
+    for (const name of await readdir(join(repository, folder)).catch(() => [])) {
+      files.set(`${folder}/${name}`, await readFile(join(repository, folder, name), "utf8"));
+    }
+  }
+  return files;
+}
+
+async function write(path: string, content: string): Promise<void> {
+  await mkdir(dirname(join(repository, path)), { recursive: true });
+  await writeFile(join(repository, path), content);
+}
