@@ -1,0 +1,104 @@
+import { readFile } from "node:fs/promises";
+import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from "pg";
+
+/** What a query needs: a pool, or one connection inside a transaction. */
+export interface Queryable {
+  query<Row extends QueryResultRow>(
+    text: string,
+    values?: unknown[],
+  ): Promise<Pick<QueryResult<Row>, "rows" | "rowCount">>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Read anew for each connection, so a changed password needs no restart. Undefined: the URL holds it. */
+  readonly passwordFile?: string | undefined;
+  readonly connectionsMax: number;
+}
+
+/** No statement of ours takes longer on a healthy database; a frozen one must not collect requests for ever. */
+const STATEMENT_LIMIT_MS = 10_000;
+const CONNECT_LIMIT_MS = 5_000;
+
+/** A pool of one role. Numerics arrive as strings, so amounts stay exact. */
+export function createPool({ url, passwordFile, connectionsMax }: DatabaseOptions): Pool {
+  const pool = new Pool({
+    ...connectionOptions({ url, passwordFile }),
+    max: connectionsMax,
+    statement_timeout: STATEMENT_LIMIT_MS,
+    query_timeout: STATEMENT_LIMIT_MS + 1_000,
+    idle_in_transaction_session_timeout: STATEMENT_LIMIT_MS,
+  });
+  // An idle connection that the server closes is replaced at the next query; without a listener it would end us.
+  pool.on("error", () => {});
+  return pool;
+}
+
+/** The part of the options that a single connection shares with the pool. */
+export function connectionOptions({ url, passwordFile }: Omit<DatabaseOptions, "connectionsMax">) {
+  const parsed = new URL(url);
+  return {
+    host: parsed.hostname,
+    port: Number(parsed.port || 5432),
+    database: decodeURIComponent(parsed.pathname.slice(1)),
+    user: decodeURIComponent(parsed.username),
+    password:
+      passwordFile === undefined
+        ? decodeURIComponent(parsed.password)
+        : async () => (await readFile(passwordFile, "utf8")).trim(),
+    ssl: sslOption(parsed.searchParams.get("sslmode")),
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    application_name: "tradingbots",
+  };
+}
+
+function sslOption(mode: string | null): boolean | { readonly rejectUnauthorized: false } {
+  if (mode === null || mode === "disable") return false;
+  return mode === "verify-full" ? true : { rejectUnauthorized: false };
+}
+
+/** What row-level security is told for the length of one transaction. */
+export type Tenant = { readonly userId: string } | { readonly botId: string };
+
+/**
+ * Runs `work` in one transaction that sees the rows of one user, or of one bot, and no others. It commits when `work`
+ * returns and rolls back when it throws.
+ */
+export async function asTenant<T>(
+  pool: Pool,
+  tenant: Tenant,
+  work: (database: Queryable) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const [name, value] =
+      "userId" in tenant ? ["app.user_id", tenant.userId] : ["app.bot_id", tenant.botId];
+    await client.query("select set_config($1, $2, true)", [name, value]);
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    broken = await rollBack(client);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** An error means that the connection is of no further use. */
+async function rollBack(client: PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query("rollback");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error("while rolling back", { cause: error });
+  }
+}
+
+/** For look-ups by key: the row, or undefined. More than one row is a mistake of ours. */
+export function atMostOne<Row>(rows: readonly Row[]): Row | undefined {
+  if (rows.length > 1) throw new Error(`expected at most one row and got ${rows.length}`);
+  return rows[0];
+}

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startPostgres, type Postgres } from "../../hack/postgres/postgres.ts";
+import { migrate, readMigrations } from "../src/migrate/migrate.ts";
+import { MIGRATIONS } from "./database.ts";
+
+let postgres: Postgres;
+let directory: string;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  directory = await mkdtemp(join(tmpdir(), "migrate-"));
+});
+afterAll(async () => {
+  await postgres.stop();
+  await rm(directory, { recursive: true });
+});
+
+const passwordFile = (role: string) => join(directory, role);
+const setPasswords = (suffix: string) =>
+  Promise.all(
+    ["api", "auth", "journal"].map((role) =>
+      writeFile(passwordFile(role), `${role}-password${suffix}\n`),
+    ),
+  );
+const migration = (name: string, sql: string) => ({ name, sql, checksum: sql });
+
+async function runMain(database: string): Promise<{ code: number | null; output: string }> {
+  const main = join(import.meta.dirname, "..", "src", "migrate", "main.ts");
+  const child = spawn(process.execPath, [main], {
+    env: {
+      MIGRATE_DATABASE_URL: postgres.url(database),
+      API_DATABASE_PASSWORD_FILE: passwordFile("api"),
+      AUTH_DATABASE_PASSWORD_FILE: passwordFile("auth"),
+      JOURNAL_DATABASE_PASSWORD_FILE: passwordFile("journal"),
+    },
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, "close");
+  return { code: child.exitCode, output };
+}
+
+test("two migrators at once apply everything once; passwords follow their files", async () => {
+  const database = await postgres.createDatabase();
+  await setPasswords("");
+  const runs = await Promise.all([runMain(database), runMain(database)]);
+  expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+  const names = (await readMigrations(MIGRATIONS)).map(({ name }) => name).join(", ");
+  expect(runs.map(({ output }) => output).toSorted()).toEqual([
+    `applied ${names}\n`,
+    "the database is up to date\n",
+  ]);
+
+  await setPasswords("-2");
+  expect((await runMain(database)).code).toBe(0);
+  const login = async (password: string) => {
+    const client = new Client(postgres.url(database, { name: "tradingbots_api", password }));
+    await client.connect();
+    await client.end();
+  };
+  await login("api-password-2");
+  await expect(login("api-password")).rejects.toThrow(/password authentication failed/);
+});
+
+test("a changed, missing or late file is refused and a failing one leaves nothing", async () => {
+  const connection = new Client(postgres.url(await postgres.createDatabase()));
+  await connection.connect();
+  const first = migration("0002_a.sql", "create table a (id int)");
+  expect(await migrate(connection, [first])).toEqual(["0002_a.sql"]);
+  expect(await migrate(connection, [first])).toEqual([]);
+  await expect(migrate(connection, [migration("0002_a.sql", "select 1")])).rejects.toThrow(
+    /changed/,
+  );
+  await expect(migrate(connection, [])).rejects.toThrow(/this version lacks/);
+  const late = migration("0001_late.sql", "select 1");
+  await expect(migrate(connection, [late, first])).rejects.toThrow(/comes before/);
+  const broken = migration("0003_b.sql", "create table b (id int); select 1/0");
+  await expect(migrate(connection, [first, broken])).rejects.toThrow(/while applying 0003_b.sql/);
+  const { rows } = await connection.query("select to_regclass('b') as b");
+  expect(rows).toEqual([{ b: null }]);
+  await connection.end();
+});

@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { asTenant, createPool } from "../src/database.ts";
+import { startDatabase, type TestDatabase } from "./database.ts";
+
+/** Tables that belong to no user. Whoever adds one here says why. */
+const WITHOUT_USER = ["migrations"]; // names and checksums of the files in api/migrations
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await startDatabase();
+});
+afterAll(() => database.stop());
+
+async function rowsOf(sql: string): Promise<readonly Record<string, unknown>[]> {
+  return (await database.owner.query<Record<string, unknown>>(sql)).rows;
+}
+
+const TABLES = `
+  select c.oid, c.relname as name, c.relrowsecurity and c.relforcerowsecurity as forced
+    from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')`;
+
+test("row-level security is forced on every table of a user", async () => {
+  const tables = await rowsOf(TABLES);
+  expect(tables.length).toBeGreaterThan(10);
+  const open = tables.filter(({ forced }) => forced !== true).map(({ name }) => name);
+  expect(open).toEqual(WITHOUT_USER);
+});
+
+test("every such table has policies, each for one named role and bound to a user or bot", async () => {
+  const policies = await rowsOf(
+    `select tablename, policyname, roles::text[] as roles, coalesce(qual, '') || coalesce(with_check, '') as rule
+       from pg_policies where schemaname = 'public'`,
+  );
+  const tables = (await rowsOf(TABLES)).map(({ name }) => name);
+  const covered = new Set(policies.map(({ tablename }) => tablename));
+  expect(tables.filter((name) => !covered.has(name))).toEqual(WITHOUT_USER);
+  for (const policy of policies) expect(policy["roles"]).toHaveLength(1);
+  expect(policies.flatMap(({ roles }) => roles)).not.toContain("public");
+  const unbound = policies.filter(({ rule }) => !/app\.(user|bot)_id/.test(String(rule)));
+  expect(unbound.map(({ policyname }) => String(policyname)).toSorted()).toEqual([
+    "reports_stream", // the operator hears about every bot
+    "users_look_up", // before a login nobody knows the user's id
+    "users_register",
+  ]);
+});
+
+test("every such table has a key that leads with the user", async () => {
+  const unled = await rowsOf(
+    `with tables as (${TABLES})
+     select name from tables t where not exists (
+       select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+        where i.indrelid = t.oid and i.indisunique
+          and a.attname = case when t.name = 'users' then 'id' else 'user_id' end)`,
+  );
+  expect(unled.map(({ name }) => name)).toEqual(WITHOUT_USER);
+});
+
+test("the roles own nothing, pass nothing by and may create nothing", async () => {
+  const roles = await rowsOf(
+    `select rolname, rolsuper or rolbypassrls or rolcreaterole or rolcreatedb as strong,
+            exists (select from pg_class c where c.relowner = r.oid) as owns,
+            has_schema_privilege(rolname, 'public', 'create') as creates
+       from pg_roles r where rolname like 'tradingbots%' order by 1`,
+  );
+  const powerless = { strong: false, owns: false, creates: false };
+  expect(roles).toEqual([
+    { rolname: "tradingbots_api", ...powerless },
+    { rolname: "tradingbots_auth", ...powerless },
+    { rolname: "tradingbots_journal", ...powerless },
+  ]);
+});
+
+const ALICE = "00000000-0000-4000-8000-00000000000a";
+const BOB = "00000000-0000-4000-8000-00000000000b";
+
+test("a pooled connection forgets the user of the transaction before", async () => {
+  await database.owner.query(
+    `insert into users (id, email, password_hash, namespace) values
+       ('${ALICE}', 'alice@example.com', 'x', 'tradingbots-00'),
+       ('${BOB}', 'bob@example.com', 'x', 'tradingbots-01')`,
+  );
+  await database.owner.query(
+    `insert into bots (user_id, id, namespace) values
+       ('${ALICE}', 'bot-alice', 'tradingbots-00'), ('${BOB}', 'bot-bob', 'tradingbots-01')`,
+  );
+  const pool = createPool({ url: database.apiUrl, connectionsMax: 1 });
+  const idsSeen = async () => (await pool.query<{ id: string }>("select id from bots")).rows;
+  expect(await idsSeen()).toEqual([]);
+  const own = await asTenant(pool, { userId: ALICE }, (db) => db.query("select id from bots"));
+  expect(own.rows).toEqual([{ id: "bot-alice" }]);
+  expect(await idsSeen()).toEqual([]);
+  await pool.end();
+});
+
+test("the API's role sees no password hash and adds nothing for another user", async () => {
+  const pool = createPool({ url: database.apiUrl, connectionsMax: 1 });
+  const asAlice = (sql: string) => asTenant(pool, { userId: ALICE }, (db) => db.query(sql));
+  await expect(asAlice("select password_hash from users")).rejects.toThrow(/permission denied/);
+  const foreign = `insert into bots (user_id, id, namespace) values ('${BOB}', 'bot-x', 'n')`;
+  await expect(asAlice(foreign)).rejects.toThrow(/row-level security/);
+  await pool.end();
+});
+
+test("the journal's role speaks for one bot and cannot write for another user", async () => {
+  const pool = createPool({ url: database.journalUrl, connectionsMax: 1 });
+  const insert = (userId: string, botId: string) =>
+    asTenant(pool, { botId: "bot-alice" }, (db) =>
+      db.query(
+        `insert into events (user_id, bot_id, epoch, sequence, kind, message, at)
+         values ($1, $2, 1, 1, 'started', '', now())`,
+        [userId, botId],
+      ),
+    );
+  await expect(insert(BOB, "bot-alice")).rejects.toThrow(/row-level security/);
+  await expect(insert(BOB, "bot-bob")).rejects.toThrow(/row-level security/);
+  await insert(ALICE, "bot-alice");
+  const seen = await asTenant(pool, { botId: "bot-bob" }, (db) =>
+    db.query("select bot_id from events"),
+  );
+  expect(seen.rows).toEqual([]);
+  await pool.end();
+});
