@@ -1,0 +1,111 @@
+import { initialMargin, orderMargin } from "./margin.ts";
+import { DEFAULT_LEVERAGE } from "./instruments.ts";
+import { type Decimal, ZERO } from "./money.ts";
+import type { Execution, Order } from "./order.ts";
+import { FLAT, type Holding, sideOf, unrealisedPnl } from "./position.ts";
+
+/** Closed orders and executions kept per account; the oldest are forgotten. Bybit keeps them for two years. */
+const MAX_HISTORY = 20_000;
+/** Client order ids remembered per account, so that they stay unique for good. Beyond it no order is taken. */
+export const MAX_ORDER_LINK_IDS = 100_000;
+
+export interface Position {
+  readonly symbol: string;
+  holding: Holding;
+  leverage: Decimal;
+  /** Realised since the position was opened, and ever; fees included, as Bybit counts them. */
+  currentRealised: Decimal;
+  cumulativeRealised: Decimal;
+  createdMs: number;
+  updatedMs: number;
+}
+
+/** One trading account with its wallet in USDT; several API keys may belong to it. */
+export interface Account {
+  readonly userId: number;
+  readonly initialBalance: Decimal;
+  wallet: Decimal;
+  readonly positions: Map<string, Position>;
+  readonly openOrders: Map<string, Order>;
+  /** Oldest first. */
+  readonly closedOrders: Order[];
+  readonly executions: Execution[];
+  readonly linkIds: Set<string>;
+}
+
+type PriceOf = (symbol: string) => Decimal;
+
+export function createAccount(userId: number, balance: Decimal): Account {
+  return {
+    userId,
+    initialBalance: balance,
+    wallet: balance,
+    positions: new Map(),
+    openOrders: new Map(),
+    closedOrders: [],
+    executions: [],
+    linkIds: new Set(),
+  };
+}
+
+/** The account's position in `symbol`, made flat with the default leverage on first use. */
+export function positionOf(account: Account, symbol: string): Position {
+  const known = account.positions.get(symbol);
+  if (known !== undefined) return known;
+  const made: Position = {
+    symbol,
+    holding: FLAT,
+    leverage: DEFAULT_LEVERAGE,
+    currentRealised: ZERO,
+    cumulativeRealised: ZERO,
+    createdMs: 0,
+    updatedMs: 0,
+  };
+  account.positions.set(symbol, made);
+  return made;
+}
+
+export function ordersOf(account: Account, symbol: string): Order[] {
+  return [...account.openOrders.values()].filter((order) => order.symbol === symbol);
+}
+
+export function remember<Entry>(history: Entry[], entry: Entry): void {
+  history.push(entry);
+  if (history.length > MAX_HISTORY) history.shift();
+}
+
+/** Wallet and margins in USDT, valued at last prices. */
+export interface Balances {
+  readonly wallet: Decimal;
+  readonly unrealisedPnl: Decimal;
+  readonly equity: Decimal;
+  readonly positionMargin: Decimal;
+  readonly orderMargin: Decimal;
+  /** What new orders may use; below zero when the margin is overdrawn. */
+  readonly available: Decimal;
+}
+
+export function balancesOf(account: Account, priceOf: PriceOf): Balances {
+  let [unrealised, positionMargin, heldByOrders] = [ZERO, ZERO, ZERO];
+  for (const { symbol, holding, leverage } of account.positions.values()) {
+    const side = sideOf(holding);
+    if (side === "") continue;
+    unrealised = unrealised.plus(unrealisedPnl(holding, priceOf(symbol)));
+    positionMargin = positionMargin.plus(initialMargin(side, holding.entryValue, leverage));
+  }
+  for (const order of account.openOrders.values()) {
+    if (order.reduceOnly || order.status !== "New") continue;
+    const value = order.quantity.times(order.price ?? priceOf(order.symbol));
+    const { leverage } = positionOf(account, order.symbol);
+    heldByOrders = heldByOrders.plus(orderMargin(order.side, value, leverage));
+  }
+  const equity = account.wallet.plus(unrealised);
+  return {
+    wallet: account.wallet,
+    unrealisedPnl: unrealised,
+    equity,
+    positionMargin,
+    orderMargin: heldByOrders,
+    available: equity.minus(positionMargin).minus(heldByOrders),
+  };
+}

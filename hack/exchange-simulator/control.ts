@@ -1,0 +1,128 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { balancesOf } from "./account.ts";
+import type { Exchange, KeyRegistration } from "./exchange.ts";
+import { text } from "./money.ts";
+import { MAX_SPEED, type Replay, type ReplayClock, type ReplaySpeed } from "./replay.ts";
+import { executionView, orderView } from "./rest/order-view.ts";
+import { positionView } from "./rest/position-endpoints.ts";
+
+/** Candles that one step may play, so that a request stays below some seconds. */
+const MAX_STEP = 20_000;
+
+const Key = z.object({
+  apiKey: z.string().min(1).max(100),
+  apiSecret: z.string().min(1).max(200),
+  balance: z.string().regex(/^\d{1,12}(\.\d{1,18})?$/, "a decimal string in USDT"),
+  userId: z.int().positive().optional(),
+  permissions: z.record(z.string(), z.array(z.string())).optional(),
+  readOnly: z.boolean().optional(),
+  ips: z.array(z.string()).max(20).optional(),
+  expiresMs: z.int().positive().optional(),
+});
+const Step = z.object({ candles: z.int().min(1).max(MAX_STEP).default(1) });
+const Speed = z.object({
+  speed: z.union([z.literal("lockstep"), z.number().min(0).max(MAX_SPEED)]),
+});
+
+/** Control of a running simulator: the same from tests (directly) and over HTTP (`/control`). */
+export function createControl({
+  exchange,
+  replay,
+}: {
+  readonly exchange: Exchange;
+  readonly replay: Replay;
+}) {
+  return {
+    /** Registers a key, or changes what a known key may do; gives back the account's number. */
+    addKey(registration: KeyRegistration): { readonly userId: number } {
+      return { userId: exchange.registerKey(Key.parse(registration)).account.userId };
+    },
+    /** False when the key was never registered. */
+    revokeKey: (apiKey: string): boolean => exchange.revokeKey(apiKey),
+    account: (apiKey: string) => accountView(exchange, apiKey),
+    clock: (): ReplayClock => replay.clock(),
+    /** Plays candles in lockstep and gives back the clock after them. */
+    step(candles = 1): ReplayClock {
+      if (replay.clock().mode === "lockstep") replay.step(candles);
+      else if (replay.clock().mode !== "ended") throw new Error("step needs the speed lockstep");
+      return replay.clock();
+    },
+    setSpeed(speed: ReplaySpeed): ReplayClock {
+      replay.setSpeed(speed);
+      return replay.clock();
+    },
+  };
+}
+export type Control = ReturnType<typeof createControl>;
+
+/** Everything about a key's account, revoked or not; amounts are exact decimal strings. Undefined for an unknown key. */
+function accountView(exchange: Exchange, apiKey: string) {
+  const account = exchange.findKey(apiKey)?.account;
+  if (account === undefined) return undefined;
+  const balances = balancesOf(account, exchange.trading.lastPrice);
+  const orders = [...account.closedOrders, ...account.openOrders.values()];
+  return {
+    userId: account.userId,
+    /** Oldest first. */
+    orders: orders.toSorted((a, b) => a.sequence - b.sequence).map(orderView),
+    executions: account.executions.map((execution) => ({
+      ...executionView(execution),
+      realisedPnl: text(execution.realisedPnl),
+      replayTime: execution.replayTime,
+    })),
+    positions: [...account.positions.values()]
+      .filter(({ holding }) => !holding.size.isZero())
+      .map((position) => positionView(account, position, exchange)),
+    wallet: {
+      initialBalance: text(account.initialBalance),
+      balance: text(balances.wallet),
+      unrealisedPnl: text(balances.unrealisedPnl),
+      equity: text(balances.equity),
+      available: text(balances.available),
+    },
+  };
+}
+
+/** `/control/*`: JSON in and out, no authentication: for demos and tests on a network of their own. */
+export function registerControlApi(app: FastifyInstance, control: Control): void {
+  app.post(
+    "/control/keys",
+    handled(Key, (registration) => control.addKey(registration)),
+  );
+  app.delete<{ Params: { apiKey: string } }>("/control/keys/:apiKey", (request, reply) =>
+    control.revokeKey(request.params.apiKey) ? reply.code(204).send() : unknownKey(reply),
+  );
+  app.get<{ Params: { apiKey: string } }>(
+    "/control/accounts/:apiKey",
+    (request, reply) => control.account(request.params.apiKey) ?? unknownKey(reply),
+  );
+  app.get("/control/clock", () => control.clock());
+  app.post(
+    "/control/step",
+    handled(Step, ({ candles }) => control.step(candles)),
+  );
+  app.post(
+    "/control/speed",
+    handled(Speed, ({ speed }) => control.setSpeed(speed)),
+  );
+}
+
+function unknownKey(reply: FastifyReply): FastifyReply {
+  return reply.code(404).send({ error: "no such key" });
+}
+
+function handled<Schema extends z.ZodType>(
+  schema: Schema,
+  act: (body: z.output<Schema>) => object,
+) {
+  return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    try {
+      const body = typeof request.body === "string" && request.body !== "" ? request.body : "{}";
+      return reply.send(act(schema.parse(JSON.parse(body))));
+    } catch (error) {
+      const message = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+      return reply.code(400).send({ error: message });
+    }
+  };
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { type Account, createAccount, ordersOf } from "./account.ts";
+import { BybitError, RetCode } from "./bybit-error.ts";
+import type { ServerClock } from "./clock.ts";
+import { type MarketEvent, processTick } from "./fill.ts";
+import type { Market } from "./market.ts";
+import { Decimal } from "./money.ts";
+import type { Trading } from "./trading.ts";
+
+const MAX_ACCOUNTS = 10_000;
+/** Numbers of made-up accounts begin here, to look like Bybit's user ids. */
+const FIRST_USER_ID = 24_600_000;
+
+/** Bybit's permission groups of a key, such as {"ContractTrade": ["Order", "Position"]}. */
+export type Permissions = Readonly<Record<string, readonly string[]>>;
+
+export interface ApiKey {
+  readonly apiKey: string;
+  readonly apiSecret: string;
+  readonly account: Account;
+  readonly permissions: Permissions;
+  readonly readOnly: boolean;
+  /** Addresses that may use the key; "*" is any. */
+  readonly ips: readonly string[];
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly revoked: boolean;
+}
+
+export interface KeyRegistration {
+  readonly apiKey: string;
+  readonly apiSecret: string;
+  /** USDT, decimal string; what a new account starts with. */
+  readonly balance: string;
+  /** Joins the key to an account that exists or is made with this number; a new account for each key without it. */
+  readonly userId?: number | undefined;
+  readonly permissions?: Permissions | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly ips?: readonly string[] | undefined;
+  readonly expiresMs?: number | undefined;
+}
+
+/** What a key may do unless told otherwise: trade contracts, and neither transfer nor withdraw. */
+const tradeOnly: Permissions = {
+  ContractTrade: ["Order", "Position"],
+  Spot: [],
+  Wallet: [],
+  Options: [],
+  Derivatives: ["DerivativesTrade"],
+  CopyTrading: [],
+  BlockTrade: [],
+  Exchange: [],
+  NFT: [],
+  Affiliate: [],
+};
+
+/** Bybit ends keys without an address list after three months. */
+const KEY_LIFETIME_MS = 90 * 86_400_000;
+
+/** All accounts and keys, and the link between the market and their orders. */
+export class Exchange {
+  readonly market: Market;
+  readonly clock: ServerClock;
+  readonly trading: Trading;
+  readonly #accounts = new Map<number, Account>();
+  readonly #keys = new Map<string, ApiKey>();
+  readonly #isStanding: () => boolean;
+  #sequence = 0;
+
+  /** `isStanding` tells whether no further price is to come, so that orders are filled at the last one. */
+  constructor(parts: {
+    readonly market: Market;
+    readonly clock: ServerClock;
+    readonly isStanding: () => boolean;
+  }) {
+    this.market = parts.market;
+    this.clock = parts.clock;
+    this.#isStanding = parts.isStanding;
+    this.trading = {
+      lastPrice: (symbol) => this.market.lastPrice(symbol),
+      now: () => this.clock.now(),
+      replayTime: () => this.market.replayTime(),
+      newId: () => randomUUID(),
+      nextSequence: () => (this.#sequence += 1),
+    };
+  }
+
+  /** Adds a key, or changes what a known key may do; its account and balance stay as they are. */
+  registerKey(registration: KeyRegistration): ApiKey {
+    const known = this.#keys.get(registration.apiKey);
+    const nowMs = this.clock.now();
+    const key: ApiKey = {
+      apiKey: registration.apiKey,
+      apiSecret: registration.apiSecret,
+      account: known?.account ?? this.#accountFor(registration),
+      permissions: { ...tradeOnly, ...registration.permissions },
+      readOnly: registration.readOnly ?? false,
+      ips: registration.ips ?? ["*"],
+      createdMs: nowMs,
+      expiresMs: registration.expiresMs ?? nowMs + KEY_LIFETIME_MS,
+      revoked: false,
+    };
+    this.#keys.set(key.apiKey, key);
+    return key;
+  }
+
+  /** Makes the exchange refuse a key from now on; its account, orders and positions live on. */
+  revokeKey(apiKey: string): boolean {
+    const key = this.#keys.get(apiKey);
+    if (key === undefined) return false;
+    this.#keys.set(apiKey, { ...key, revoked: true });
+    return true;
+  }
+
+  findKey(apiKey: string): ApiKey | undefined {
+    return this.#keys.get(apiKey);
+  }
+
+  onTick(event: MarketEvent): void {
+    for (const account of this.#accounts.values()) processTick(account, event, this.trading);
+  }
+
+  /** To be called after an order came or changed: a market that stands still fills it at its last price. */
+  settle(account: Account): void {
+    if (!this.#isStanding()) return;
+    for (const symbol of this.market.symbols) {
+      const tick = { kind: "price", price: this.market.lastPrice(symbol) } as const;
+      processTick(account, { symbol, tick }, this.trading);
+    }
+  }
+
+  settleAll(): void {
+    for (const account of this.#accounts.values()) this.settle(account);
+  }
+
+  #accountFor(registration: KeyRegistration): Account {
+    const userId = registration.userId ?? FIRST_USER_ID + this.#accounts.size;
+    const known = registration.userId === undefined ? undefined : this.#accounts.get(userId);
+    if (known !== undefined) return known;
+    if (this.#accounts.has(userId)) throw new Error(`user ${userId} exists already`);
+    if (this.#accounts.size >= MAX_ACCOUNTS) throw new Error(`at most ${MAX_ACCOUNTS} accounts`);
+    const account = createAccount(userId, new Decimal(registration.balance));
+    this.#accounts.set(userId, account);
+    return account;
+  }
+}
+
+/** The open order that Bybit's parameters name, by orderId or orderLinkId; refuses what is unknown or over. */
+export function openOrderNamed(
+  account: Account,
+  name: {
+    readonly symbol: string;
+    readonly orderId?: string | undefined;
+    readonly orderLinkId?: string | undefined;
+  },
+  action: "cancel" | "replace",
+) {
+  const order = ordersOf(account, name.symbol).find((candidate) =>
+    name.orderId === undefined
+      ? candidate.linkId !== "" && candidate.linkId === name.orderLinkId
+      : candidate.id === name.orderId,
+  );
+  // A market order is over as soon as it is taken: that the simulator fills it at the next price makes no difference.
+  if (order !== undefined && (order.type === "Limit" || order.status === "Untriggered"))
+    return order;
+  throw new BybitError(RetCode.orderNotFound, `order not exists or too late to ${action}`);
+}

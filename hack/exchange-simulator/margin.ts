@@ -1,0 +1,36 @@
+import { MAINTENANCE_MARGIN_RATE, TAKER_FEE_RATE } from "./instruments.ts";
+import { Decimal } from "./money.ts";
+import type { Side } from "./order.ts";
+
+// Formulas: Bybit help centre, "Initial Margin (USDT Contract)" and "Order Cost (USDT Contract)". Quotients are rounded to
+// MARGIN_DECIMALS; margins decide what is accepted and are shown, the ledger never contains them.
+const MARGIN_DECIMALS = 8;
+
+/** Margin of a position: its entry value over the leverage, and the fee for closing it at the bankruptcy price. */
+export function initialMargin(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+  return entryValue
+    .div(leverage)
+    .plus(closingFee(side, entryValue, leverage))
+    .toDecimalPlaces(MARGIN_DECIMALS);
+}
+
+/** Margin that an opening order needs: its position's, and the fee for opening it. */
+export function orderMargin(side: Side, value: Decimal, leverage: Decimal): Decimal {
+  return initialMargin(side, value, leverage).plus(value.times(TAKER_FEE_RATE));
+}
+
+export function maintenanceMargin(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+  return entryValue
+    .times(MAINTENANCE_MARGIN_RATE)
+    .plus(closingFee(side, entryValue, leverage))
+    .toDecimalPlaces(MARGIN_DECIMALS);
+}
+
+/** The bankruptcy price lies one leverage-th of the entry price on the losing side. */
+function closingFee(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+  const share = new Decimal(1)
+    .div(leverage)
+    .times(side === "Buy" ? -1 : 1)
+    .plus(1);
+  return entryValue.times(share).times(TAKER_FEE_RATE);
+}

@@ -1,0 +1,197 @@
+import { z } from "zod";
+import { type Account, balancesOf, type Position, positionOf } from "../account.ts";
+import { BybitError, RetCode } from "../bybit-error.ts";
+import type { Exchange } from "../exchange.ts";
+import { initialMargin, maintenanceMargin } from "../margin.ts";
+import { Decimal, isMultipleOf, optionalText, text } from "../money.ts";
+import { protectionRefusal } from "../order-checks.ts";
+import { averagePrice, sideOf, unrealisedPnl } from "../position.ts";
+import { protectionOrders, protectPosition } from "../trading.ts";
+import {
+  DecimalParameter,
+  type Endpoints,
+  Linear,
+  OptionalDecimal,
+  OptionalText,
+  parse,
+  type PrivateCall,
+  replayedInstrument,
+} from "./endpoint.ts";
+
+const LEVERAGE_STEP = new Decimal("0.01");
+
+const PositionsQuery = z.object({
+  category: Linear,
+  symbol: OptionalText,
+  settleCoin: OptionalText,
+});
+const SetLeverage = z.object({
+  category: Linear,
+  symbol: z.string(),
+  buyLeverage: DecimalParameter,
+  sellLeverage: DecimalParameter,
+});
+const SwitchMode = z.object({ category: Linear, mode: z.coerce.number().int() });
+const LastPrice = z.enum(["", "LastPrice"], "only LastPrice is simulated").optional();
+const TradingStop = z.object({
+  category: Linear,
+  symbol: z.string(),
+  takeProfit: OptionalDecimal,
+  stopLoss: OptionalDecimal,
+  positionIdx: z.coerce.number().int().default(0),
+  tpTriggerBy: LastPrice,
+  slTriggerBy: LastPrice,
+  tpslMode: z.enum(["", "Full"], "only Full is simulated").optional(),
+  trailingStop: z.enum(["", "0"], "trailing stops are not simulated").optional(),
+  tpOrderType: z.enum(["", "Market"], "only Market is simulated").optional(),
+  slOrderType: z.enum(["", "Market"], "only Market is simulated").optional(),
+});
+
+export const positionEndpoints: Endpoints = {
+  "GET /v5/position/list": {
+    access: "private",
+    answer: ({ parameters, key, exchange }) => {
+      const { symbol, settleCoin } = parse(PositionsQuery, parameters);
+      const positions = selectedPositions(key.account, { symbol, settleCoin }, exchange);
+      const list = positions.map((position) => positionView(key.account, position, exchange));
+      return { category: "linear", list, nextPageCursor: "" };
+    },
+  },
+  "POST /v5/position/set-leverage": { access: "trade", answer: setLeverage },
+  "POST /v5/position/trading-stop": { access: "trade", answer: setTradingStop },
+  "POST /v5/position/switch-mode": {
+    access: "trade",
+    answer: ({ parameters }) => {
+      const { mode } = parse(SwitchMode, parameters);
+      if (mode === 0)
+        throw new BybitError(RetCode.positionModeNotModified, "Position mode is not modified");
+      throw new BybitError(RetCode.invalidParameter, "only one-way mode is simulated");
+    },
+  },
+};
+
+/** One symbol: its position even when flat. All of a settle coin: those that are open. */
+function selectedPositions(
+  account: Account,
+  asked: { readonly symbol: string | undefined; readonly settleCoin: string | undefined },
+  exchange: Exchange,
+): readonly Position[] {
+  if (asked.symbol !== undefined) {
+    return [positionOf(account, replayedInstrument(exchange, asked.symbol).symbol)];
+  }
+  if (asked.settleCoin === undefined) {
+    throw new BybitError(
+      RetCode.invalidParameter,
+      "params error: Missing some parameters that must be filled in, symbol or settleCoin",
+    );
+  }
+  const open = [...account.positions.values()].filter(({ holding }) => !holding.size.isZero());
+  return asked.settleCoin === "USDT" ? open : [];
+}
+
+function setLeverage({ parameters, key, exchange }: PrivateCall): object {
+  const { symbol, buyLeverage, sellLeverage } = parse(SetLeverage, parameters);
+  const instrument = replayedInstrument(exchange, symbol);
+  if (!buyLeverage.eq(sellLeverage)) {
+    throw new BybitError(RetCode.invalidParameter, "buy leverage not equal sell leverage");
+  }
+  if (buyLeverage.lt(1) || !isMultipleOf(buyLeverage, LEVERAGE_STEP)) {
+    throw new BybitError(RetCode.invalidParameter, "leverage invalid");
+  }
+  if (buyLeverage.gt(instrument.maximumLeverage)) {
+    const most = text(instrument.maximumLeverage);
+    throw new BybitError(
+      RetCode.leverageAboveRiskLimit,
+      `cannot set leverage [${text(buyLeverage)}] gt maxLeverage [${most}] by risk limit`,
+    );
+  }
+  const position = positionOf(key.account, symbol);
+  if (position.leverage.eq(buyLeverage)) {
+    throw new BybitError(RetCode.leverageNotModified, "leverage not modified");
+  }
+  const before = position.leverage;
+  position.leverage = buyLeverage;
+  const overdrawn = balancesOf(key.account, exchange.trading.lastPrice).available.isNegative();
+  if (overdrawn && buyLeverage.lt(before)) {
+    position.leverage = before;
+    throw new BybitError(RetCode.insufficientMargin, "available margin is insufficient");
+  }
+  return {};
+}
+
+function setTradingStop({ parameters, key, exchange }: PrivateCall): object {
+  const { symbol, takeProfit, stopLoss, positionIdx } = parse(TradingStop, parameters);
+  const instrument = replayedInstrument(exchange, symbol);
+  const side = sideOf(positionOf(key.account, symbol).holding);
+  if (positionIdx !== 0) {
+    throw new BybitError(RetCode.invalidParameter, "position idx not match position mode");
+  }
+  if (side === "") {
+    throw new BybitError(RetCode.invalidParameter, "can not set tp/sl/ts for zero position");
+  }
+  const protection = { takeProfit, stopLoss };
+  const base = exchange.market.lastPrice(symbol);
+  const refusal = protectionRefusal({ protection, side, base }, instrument);
+  if (refusal !== undefined) throw new BybitError(refusal.retCode, refusal.message);
+  const before = JSON.stringify(levelsOf(key.account, symbol));
+  protectPosition(key.account, { symbol, ...protection }, exchange.trading);
+  if (JSON.stringify(levelsOf(key.account, symbol)) === before) {
+    throw new BybitError(RetCode.notModified, "not modified");
+  }
+  return {};
+}
+
+function levelsOf(
+  account: Account,
+  symbol: string,
+): { readonly takeProfit: string; readonly stopLoss: string } {
+  const orders = protectionOrders(account, symbol);
+  const level = (type: string) => {
+    const found = orders.find((order) => order.stopOrderType === type);
+    return optionalText(found?.trigger?.price);
+  };
+  return { takeProfit: level("TakeProfit"), stopLoss: level("StopLoss") };
+}
+
+/** A position as /v5/position/list shows it. */
+export function positionView(account: Account, position: Position, exchange: Exchange): object {
+  const { symbol, holding, leverage } = position;
+  const side = sideOf(holding);
+  const mark = exchange.market.lastPrice(symbol);
+  const open = side !== "";
+  return {
+    symbol,
+    positionIdx: 0,
+    riskId: 1,
+    riskLimitValue: "2000000",
+    side,
+    size: text(holding.size.abs()),
+    avgPrice: text(averagePrice(holding) ?? new Decimal(0)),
+    positionValue: open ? text(holding.entryValue) : "",
+    tradeMode: 0,
+    positionStatus: "Normal",
+    autoAddMargin: 0,
+    adlRankIndicator: open ? 2 : 0,
+    leverage: text(leverage),
+    positionBalance: "0",
+    markPrice: text(mark),
+    // Liquidation is not simulated; a unified account's price would depend on its whole balance.
+    liqPrice: "",
+    bustPrice: "",
+    positionIM: open ? text(initialMargin(side, holding.entryValue, leverage)) : "",
+    positionMM: open ? text(maintenanceMargin(side, holding.entryValue, leverage)) : "",
+    tpslMode: "Full",
+    ...levelsOf(account, symbol),
+    trailingStop: "0",
+    unrealisedPnl: open ? text(unrealisedPnl(holding, mark)) : "",
+    curRealisedPnl: text(position.currentRealised),
+    cumRealisedPnl: text(position.cumulativeRealised),
+    sessionAvgPrice: "",
+    seq: -1,
+    isReduceOnly: false,
+    mmrSysUpdatedTime: "",
+    leverageSysUpdatedTime: "",
+    createdTime: `${position.createdMs}`,
+    updatedTime: `${position.updatedMs}`,
+  };
+}

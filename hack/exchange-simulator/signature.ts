@@ -1,0 +1,79 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { BybitError, RetCode } from "./bybit-error.ts";
+import type { ApiKey } from "./exchange.ts";
+
+/** How far ahead of the server a request's timestamp may be, ms (Bybit: `timestamp < server_time + 1000`). */
+const MAX_AHEAD_MS = 1_000;
+const DEFAULT_RECEIVE_WINDOW_MS = 5_000;
+
+export interface SignedRequest {
+  /** Lower-case header names, as node gives them. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Raw query string of a GET, raw body of a POST: what the client signed. */
+  readonly payload: string;
+  readonly address: string;
+}
+
+export interface KeyRing {
+  readonly findKey: (apiKey: string) => ApiKey | undefined;
+}
+
+/** The key that signed the request, or Bybit's refusal. `nowMs` is server time. */
+export function authenticate(request: SignedRequest, keys: KeyRing, nowMs: number): ApiKey {
+  const apiKey = header(request, "x-bapi-api-key");
+  const timestamp = header(request, "x-bapi-timestamp");
+  const signature = header(request, "x-bapi-sign");
+  if (apiKey === "" || timestamp === "" || signature === "") {
+    throw new BybitError(
+      RetCode.invalidParameter,
+      `empty value: apiTimestamp[${timestamp}] apiKey[${apiKey}] apiSignature[${signature}]: openapi sign params error!`,
+    );
+  }
+  const window = header(request, "x-bapi-recv-window");
+  checkReceiveWindow({ timestamp, window }, nowMs);
+  const key = keys.findKey(apiKey);
+  if (key === undefined || key.revoked) {
+    throw new BybitError(RetCode.invalidKey, "API key is invalid.");
+  }
+  const signed = `${timestamp}${apiKey}${window}${request.payload}`;
+  if (!isSignature(signature, signed, key.apiSecret)) {
+    throw new BybitError(
+      RetCode.invalidSignature,
+      `error sign! origin_string[${signed}], please check your signature generation algorithm.`,
+    );
+  }
+  if (key.expiresMs <= nowMs) throw new BybitError(RetCode.keyExpired, "Your api key has expired.");
+  if (!key.ips.includes("*") && !key.ips.includes(request.address)) {
+    throw new BybitError(
+      RetCode.addressNotAllowed,
+      "Unmatched IP, please check your API key's bound IP addresses.",
+    );
+  }
+  return key;
+}
+
+function checkReceiveWindow(
+  { timestamp, window }: { readonly timestamp: string; readonly window: string },
+  nowMs: number,
+): void {
+  const sentMs = Number(timestamp);
+  const windowMs = window === "" ? DEFAULT_RECEIVE_WINDOW_MS : Number(window);
+  // Also false when either is no number.
+  if (sentMs >= nowMs - windowMs && sentMs < nowMs + MAX_AHEAD_MS) return;
+  throw new BybitError(
+    RetCode.outsideReceiveWindow,
+    "invalid request, please check your server timestamp or recv_window param. " +
+      `req_timestamp[${timestamp}],server_timestamp[${nowMs}],recv_window[${windowMs}]`,
+  );
+}
+
+function isSignature(signature: string, signed: string, secret: string): boolean {
+  const expected = createHmac("sha256", secret).update(signed).digest();
+  const given = Buffer.from(signature, "hex");
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+function header(request: SignedRequest, name: string): string {
+  const value = request.headers[name];
+  return typeof value === "string" ? value : "";
+}
