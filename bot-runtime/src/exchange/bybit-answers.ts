@@ -1,0 +1,122 @@
+import { z } from "zod";
+
+/**
+ * The parts of Bybit's v5 answers that the bot relies on, as the exchange writes them: exact decimal strings. An answer that
+ * does not fit is an error at the edge, never an `undefined` further in.
+ */
+const Decimal = z.string().regex(/^-?[0-9]+(\.[0-9]+)?$/);
+/** Bybit writes "" (and for prices also "0") where there is none. */
+const OptionalDecimal = z.union([Decimal, z.literal("")]);
+const Milliseconds = z
+  .string()
+  .regex(/^[0-9]+$/)
+  .transform(Number);
+
+function page<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    result: z.object({
+      list: z.array(item),
+      nextPageCursor: z.string().nullish(),
+    }),
+  });
+}
+
+export const OrderAccepted = z.object({
+  id: z.string().min(1),
+  clientOrderId: z.string().min(1),
+});
+
+export const OrderCancelled = z.object({ result: z.object({ orderId: z.string().min(1) }) });
+
+const Order = z.object({
+  orderId: z.string().min(1),
+  orderLinkId: z.string(),
+  side: z.enum(["Buy", "Sell"]),
+  qty: Decimal,
+  cumExecQty: Decimal,
+  orderStatus: z.string(),
+  stopOrderType: z.string(),
+  createdTime: Milliseconds,
+});
+export type BybitOrder = z.infer<typeof Order>;
+export const OrderPage = page(Order);
+
+const Execution = z.object({
+  execId: z.string().min(1),
+  orderLinkId: z.string(),
+  side: z.enum(["Buy", "Sell"]),
+  execPrice: Decimal,
+  execQty: Decimal,
+  execFee: OptionalDecimal,
+  feeCurrency: z.string().optional(),
+  execType: z.string(),
+  stopOrderType: z.string(),
+  execTime: Milliseconds,
+});
+export type BybitExecution = z.infer<typeof Execution>;
+export const ExecutionPage = page(Execution);
+
+const Position = z.object({
+  positionIdx: z.int(),
+  side: z.enum(["Buy", "Sell", "None", ""]),
+  size: Decimal,
+  avgPrice: OptionalDecimal,
+  unrealisedPnl: OptionalDecimal,
+  leverage: OptionalDecimal,
+  stopLoss: OptionalDecimal,
+  takeProfit: OptionalDecimal,
+});
+export type BybitPosition = z.infer<typeof Position>;
+export const PositionPage = page(Position);
+
+export const WalletAnswer = z.object({
+  result: z.object({
+    list: z
+      .array(
+        z.object({
+          totalAvailableBalance: OptionalDecimal,
+          coin: z.array(
+            z.object({
+              coin: z.string(),
+              equity: OptionalDecimal,
+              totalPositionIM: OptionalDecimal,
+              totalOrderIM: OptionalDecimal,
+            }),
+          ),
+        }),
+      )
+      .min(1),
+  }),
+});
+
+export const KeyAnswer = z.object({
+  result: z.object({
+    readOnly: z.int(),
+    permissions: z.record(z.string(), z.array(z.string()).nullable()),
+    userID: z.union([z.string(), z.number()]).optional(),
+    expiredAt: z.string().optional(),
+  }),
+});
+
+/** Of ccxt's unified market, only the exchange's own text. */
+export const Instrument = z.object({
+  symbol: z.string(),
+  id: z.string(),
+  quote: z.string(),
+  info: z.object({
+    priceFilter: z.object({ tickSize: Decimal }),
+    leverageFilter: z.object({ maxLeverage: Decimal }),
+    lotSizeFilter: z.object({
+      qtyStep: Decimal,
+      minOrderQty: Decimal,
+      maxMktOrderQty: Decimal.optional(),
+      maxOrderQty: Decimal,
+      minNotionalValue: Decimal.optional(),
+    }),
+  }),
+});
+
+/** ccxt's candle: [open time in ms, open, high, low, close, volume]. */
+export const OhlcvList = z.array(
+  z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()], z.unknown()),
+);

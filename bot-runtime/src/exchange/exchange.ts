@@ -1,0 +1,195 @@
+import type { Timeframe } from "@tradingbots/crds";
+import type { Amount, Price, Quantity } from "../money.ts";
+
+/**
+ * All that a bot asks of an exchange. Data crosses it as plain values (never class instances to be compared with
+ * `instanceof`): an adapter is a bundle of its own with its own copies of shared modules.
+ */
+export interface Exchange {
+  /** Loads trading rules of `symbols` and does the calls that would slow down the first order. */
+  readonly prepare: (symbols: readonly string[]) => Promise<void>;
+  /** Trading rules of a prepared symbol. */
+  readonly market: (symbol: string) => Market;
+  /** Closed and current candles, oldest first; the newest one may be unfinished. */
+  readonly candles: (query: CandleQuery) => Promise<readonly Candle[]>;
+  readonly balance: () => Promise<Balance>;
+  readonly position: (symbol: string) => Promise<PositionView>;
+  readonly openOrders: (symbol: string) => Promise<readonly OrderView[]>;
+  /** Looks in open orders, then in the history, and checks the id of what comes back. */
+  readonly findOrder: (reference: OrderReference) => Promise<OrderView | undefined>;
+  readonly executions: (query: ExecutionQuery) => Promise<readonly Execution[]>;
+  /** May be called only while the symbol is flat. */
+  readonly setLeverage: (symbol: string, leverage: number) => Promise<Outcome>;
+  readonly submitEntry: (order: EntryOrder) => Promise<Outcome>;
+  /** Reduces only; own connection and rate budget, so that it never queues behind anything else. */
+  readonly submitExit: (order: ExitOrder) => Promise<Outcome>;
+  readonly cancel: (reference: OrderReference) => Promise<Outcome>;
+  readonly protect: (symbol: string, levels: Levels) => Promise<Outcome>;
+  readonly describeKey: () => Promise<KeyDescription>;
+}
+
+/** What makes an adapter; every adapter module exports one as `createExchange`. */
+export type CreateExchange = (options: ExchangeOptions) => Exchange;
+
+export interface ExchangeOptions {
+  readonly key: ExchangeKeyValues;
+  readonly testnet: boolean;
+  /** REST address instead of the exchange's own, e.g. of a simulator. */
+  readonly restUrl: string | undefined;
+}
+
+/** Values of a key at the single place that needs them in clear. */
+export interface ExchangeKeyValues {
+  readonly reveal: () => {
+    readonly apiKey: string;
+    readonly apiSecret: string;
+    readonly passphrase?: string | undefined;
+  };
+  /** `text` without the key's values, should the exchange have echoed one. */
+  readonly scrub: (text: string) => string;
+}
+
+export type OrderSide = "buy" | "sell";
+export type PositionSide = "long" | "short";
+
+export interface Market {
+  readonly symbol: string;
+  readonly quoteCurrency: string;
+  readonly tick: Price;
+  readonly quantityStep: Quantity;
+  readonly minimumQuantity: Quantity;
+  /** Of one market order. */
+  readonly maximumQuantity: Quantity;
+  /** Least value of an opening order. */
+  readonly minimumValue: Amount;
+  readonly maximumLeverage: number;
+}
+
+export interface CandleQuery {
+  readonly symbol: string;
+  readonly timeframe: Timeframe;
+  /** First open time; absent: the newest ones. */
+  readonly sinceMs?: number;
+  readonly limit: number;
+}
+
+export interface Candle {
+  readonly openTimeMs: number;
+  readonly open: Price;
+  readonly high: Price;
+  readonly low: Price;
+  readonly close: Price;
+}
+
+export interface Balance {
+  readonly equity: Amount;
+  /** Free for new margin. */
+  readonly available: Amount;
+  readonly currency: string;
+}
+
+export interface PositionView {
+  /** Leverage in force on the symbol, also while flat; undefined when the exchange does not say. */
+  readonly leverage: number | undefined;
+  readonly held: HeldPosition | undefined;
+}
+
+export interface HeldPosition {
+  readonly symbol: string;
+  readonly side: PositionSide;
+  readonly quantity: Quantity;
+  readonly entryPrice: Price;
+  readonly unrealisedPnl: Amount;
+  readonly stopLoss: Price | undefined;
+  readonly takeProfit: Price | undefined;
+}
+
+export interface OrderReference {
+  readonly symbol: string;
+  readonly clientOrderId: string;
+}
+
+export interface OrderView {
+  readonly clientOrderId: string | undefined;
+  readonly exchangeOrderId: string;
+  readonly side: OrderSide;
+  readonly quantity: Quantity;
+  readonly filledQuantity: Quantity;
+  /** `open` still may fill; the others never will again. */
+  readonly status: "open" | "filled" | "cancelled" | "refused";
+  /** The position's own stop or target, not an order of somebody. */
+  readonly isProtection: boolean;
+  readonly createdMs: number;
+}
+
+export interface ExecutionQuery {
+  readonly symbol: string;
+  readonly sinceMs: number;
+}
+
+export interface Execution {
+  readonly executionId: string;
+  readonly clientOrderId: string | undefined;
+  readonly side: OrderSide;
+  readonly price: Price;
+  readonly quantity: Quantity;
+  /** Positive when paid. */
+  readonly fee: Amount;
+  readonly feeCurrency: string;
+  readonly cause: "order" | "stop" | "target" | "liquidation";
+  readonly atMs: number;
+}
+
+export interface Levels {
+  readonly stopLoss: Price;
+  readonly takeProfit: Price | undefined;
+}
+
+/** A market order with stop and target that take effect with its fill, in one request. */
+export interface EntryOrder extends OrderReference {
+  readonly side: OrderSide;
+  readonly quantity: Quantity;
+  readonly stopLoss: Price;
+  readonly takeProfit: Price;
+}
+
+export interface ExitOrder extends OrderReference {
+  readonly side: OrderSide;
+  readonly quantity: Quantity;
+}
+
+/**
+ * What became of a request that changes something. `unknown` is a state to be settled by asking, never an error to be
+ * retried: the exchange may or may not have accepted.
+ */
+export type Outcome =
+  | { readonly kind: "accepted"; readonly exchangeOrderId: string | undefined }
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | { readonly kind: "unknown"; readonly code: string; readonly message: string };
+
+export interface KeyDescription {
+  readonly readOnly: boolean;
+  readonly permissions: readonly string[];
+  readonly canWithdraw: boolean;
+  readonly canTrade: boolean;
+  readonly accountId: string | undefined;
+  readonly expiresAt: string | undefined;
+  readonly hedgeMode: boolean;
+}
+
+/**
+ * Why an exchange cannot be used as it is. Recognised by `name`, not by `instanceof` (see `Exchange`).
+ *
+ * - `InvalidKey`: the exchange does not know the key or the signature; `PermissionDenied`: it may not do this.
+ * - `Unavailable`: no usable answer; ask again later.
+ * - `Refused`: the exchange understood and said no.
+ */
+export interface ExchangeFault extends Error {
+  readonly name: "ExchangeFault";
+  readonly fault: "InvalidKey" | "PermissionDenied" | "Unavailable" | "Refused" | "HedgeMode";
+  readonly code: string;
+}
+
+export function isExchangeFault(error: unknown): error is ExchangeFault {
+  return error instanceof Error && error.name === "ExchangeFault";
+}
