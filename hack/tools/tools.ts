@@ -84,6 +84,11 @@ export async function toolPath(name: ToolName, report?: (line: string) => void):
   }
 }
 
+/** The version of a tool as its go.mod pins it, such as `v1.36.3`. */
+export async function toolVersion(name: ToolName): Promise<string> {
+  return (await planBuild(goTools[name])).version;
+}
+
 interface Build {
   readonly cwd: string;
   readonly version: string;

@@ -1,0 +1,189 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { freePorts } from "../control-plane/free-ports.ts";
+import { ensureNodeImage } from "../node-image/node-image.ts";
+import { toolPath } from "../tools/tools.ts";
+import { createDocker, type Docker } from "./docker.ts";
+import type { Engine } from "./engine.ts";
+import { kindConfig, nodePorts } from "./kind-config.ts";
+
+type Report = (line: string) => void;
+
+const checkout = join(import.meta.dirname, "..", "..");
+export const defaultKubeconfig = join(checkout, ".build", "kubeconfig");
+const RECORD = join(checkout, ".build", "cluster.json");
+
+/** The default of kind 0.33, which hack/tools pins; used where it can be pulled. */
+const PUBLISHED_NODE_IMAGE =
+  "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5";
+const REGISTRY_LIMIT_MS = 15_000;
+const PULL_LIMIT_MS = 15 * 60_000;
+/** A node on two busy cores has taken 60 s. */
+const READY_LIMIT_S = 180;
+/** The control plane of a node that was just started again. */
+export const RESTART_LIMIT_MS = 60_000;
+/** Says in the cluster itself that `up` came to its end, whoever asks and from whichever checkout. */
+const COMPLETE_LABEL = "tradingbots.dev/cluster=complete";
+
+/** What others need to know of a running cluster; kept in `.build/cluster.json`. */
+const ClusterRecord = z.object({
+  name: z.string(),
+  kubeconfig: z.string(),
+  /** Loopback ports of the host that lead to the NodePorts. */
+  ports: z.object({ api: z.int(), vault: z.int(), simulator: z.int() }),
+  /** As in DOCKER_HOST; null when the docker command finds its engine by itself. */
+  dockerHost: z.string().nullable(),
+});
+export type ClusterRecord = z.infer<typeof ClusterRecord>;
+
+export interface ClusterOptions {
+  readonly name: string;
+  readonly kubeconfig: string;
+}
+
+/** The cluster that the last `up` of this checkout left, or undefined. */
+export async function readClusterRecord(): Promise<ClusterRecord | undefined> {
+  const text = await readFile(RECORD, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : ClusterRecord.parse(JSON.parse(text));
+}
+
+export async function clusterExists(docker: Docker, name: string): Promise<boolean> {
+  const clusters = await kind(docker, ["get", "clusters"]);
+  return clusters.split("\n").includes(name);
+}
+
+/** Starts the node of a cluster that the engine stopped, as after a reboot. */
+export async function startNode(docker: Docker, name: string): Promise<void> {
+  if (await clusterExists(docker, name)) await docker.run(["start", nodeName(name)]);
+}
+
+/** Whether the cluster came up completely once and its API answers now, or within the limit. */
+export async function isHealthy(docker: Docker, name: string, limitMs = 0): Promise<boolean> {
+  if (!(await clusterExists(docker, name))) return false;
+  const kubectl = ["exec", nodeName(name), "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
+  const completeNodes = ["get", "nodes", "-l", COMPLETE_LABEL, "-o", "name"];
+  const deadline = Date.now() + limitMs;
+  for (;;) {
+    const answer = await docker
+      .run([...kubectl, "--request-timeout=5s", ...completeNodes])
+      .catch(() => undefined);
+    if (answer !== undefined) return answer.trim() !== "";
+    if (Date.now() >= deadline) return false;
+    await sleep(1_000);
+  }
+}
+
+/** Pulls the published node image where that is possible, makes one otherwise. */
+export async function nodeImage(docker: Docker, report: Report) {
+  const published = { image: PUBLISHED_NODE_IMAGE, bringsNetwork: false };
+  if (await docker.hasImage(PUBLISHED_NODE_IMAGE)) return published;
+  report("asking the registry for the published node image");
+  if (await docker.succeeds(["manifest", "inspect", PUBLISHED_NODE_IMAGE], REGISTRY_LIMIT_MS)) {
+    report("pulling the published node image");
+    const pull = ["pull", "--quiet", PUBLISHED_NODE_IMAGE];
+    if (await docker.succeeds(pull, PULL_LIMIT_MS)) return published;
+  }
+  return { image: await ensureNodeImage(docker, report), bringsNetwork: true };
+}
+
+interface Creation {
+  readonly engine: Engine;
+  readonly options: ClusterOptions;
+  readonly node: { readonly image: string; readonly bringsNetwork: boolean };
+  readonly report: Report;
+}
+
+/** Creates the cluster anew; what a half-finished run left under the name is removed. */
+export async function createCluster({ engine, options, node, report }: Creation): Promise<void> {
+  const { docker } = engine;
+  if (await clusterExists(docker, options.name)) {
+    report("removing what an earlier run left unfinished");
+    await deleteCluster(docker, options);
+  }
+  report("creating the cluster");
+  const [api = 0, vault = 0, simulator = 0] = await freePorts(3);
+  const config = kindConfig({
+    ...node,
+    hostPorts: { api, vault, simulator },
+    cgroupVersion: await docker.run(["info", "--format", "{{.CgroupVersion}}"]),
+    isConfined: engine.isConfined,
+  });
+  await mkdir(dirname(options.kubeconfig), { recursive: true });
+  const create = ["create", "cluster", `--name=${options.name}`, "--config=-"];
+  const wait = `--wait=${READY_LIMIT_S}s`;
+  const kubeconfig = `--kubeconfig=${options.kubeconfig}`;
+  await kind(docker, [...create, wait, kubeconfig], stringify(config));
+  const labelNode = ["label", "node", nodeName(options.name), COMPLETE_LABEL];
+  await execa(await toolPath("kubectl"), [kubeconfig, ...labelNode]);
+}
+
+/** Writes the kubeconfig and `.build/cluster.json` from what runs, so a lost or foreign file is made good. */
+export async function recordCluster(docker: Docker, options: ClusterOptions) {
+  const names = [`--name=${options.name}`, `--kubeconfig=${options.kubeconfig}`];
+  await mkdir(dirname(options.kubeconfig), { recursive: true });
+  await kind(docker, ["export", "kubeconfig", ...names]);
+  const record: ClusterRecord = {
+    ...options,
+    ports: {
+      api: await hostPort(docker, options.name, nodePorts.api),
+      vault: await hostPort(docker, options.name, nodePorts.vault),
+      simulator: await hostPort(docker, options.name, nodePorts.simulator),
+    },
+    dockerHost: docker.host ?? null,
+  };
+  await mkdir(dirname(RECORD), { recursive: true });
+  await writeFile(RECORD, `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+async function hostPort(docker: Docker, name: string, nodePort: number): Promise<number> {
+  const address = await docker.run(["port", nodeName(name), `${nodePort}/tcp`]);
+  return Number(/:(\d+)$/.exec(address.trim())?.[1]);
+}
+
+/** Removes the cluster with its kubeconfig and record, and kind's network when no other cluster uses it. */
+export async function deleteCluster(docker: Docker, options: ClusterOptions): Promise<void> {
+  const names = [`--name=${options.name}`, `--kubeconfig=${options.kubeconfig}`];
+  await kind(docker, ["delete", "cluster", ...names]);
+  if ((await readClusterRecord())?.name === options.name) await rm(RECORD, { force: true });
+  await rm(options.kubeconfig, { force: true });
+}
+
+/** Docker refuses to remove a network that is in use, which is what is wanted. */
+export async function removeNetwork(docker: Docker): Promise<void> {
+  await docker.succeeds(["network", "rm", "kind"], 10_000);
+}
+
+export async function otherClusters(docker: Docker, name: string): Promise<readonly string[]> {
+  const names = (await kind(docker, ["get", "clusters"])).split("\n");
+  return names.filter((other) => other !== "" && other !== name);
+}
+
+/** Copies an image of the engine into the cluster's node. */
+export async function loadImage(record: ClusterRecord, reference: string): Promise<void> {
+  const docker = createDocker(record.dockerHost ?? undefined);
+  await kind(docker, ["load", "docker-image", reference, `--name=${record.name}`]);
+}
+
+/**
+ * The raw files of the cluster's etcd as one tar: snapshot, database and write-ahead log, as they lie on the disk of the
+ * node. A secret that the API ever stored is in here in plain bytes.
+ */
+export async function readEtcdStore(record: ClusterRecord): Promise<Uint8Array> {
+  const docker = createDocker(record.dockerHost ?? undefined);
+  const tar = ["tar", "--create", "--directory=/var/lib/etcd", "--ignore-failed-read", "."];
+  return docker.read(["exec", nodeName(record.name), ...tar]);
+}
+
+function nodeName(cluster: string): string {
+  return `${cluster}-control-plane`;
+}
+
+async function kind(docker: Docker, args: readonly string[], input = ""): Promise<string> {
+  const { stdout } = await execa(await toolPath("kind"), args, { env: docker.env, input });
+  return stdout;
+}
