@@ -1,0 +1,270 @@
+import type { ClusterAccess } from "./cluster-access.ts";
+import { isJsonObject, type JsonObject } from "./json.ts";
+import { isNotFound, KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { type ObjectKey, type Resource, resourcePath } from "./resource.ts";
+import {
+  createTransport,
+  type KubeRequest,
+  type Transport,
+  type TransportOptions,
+} from "./transport.ts";
+
+/** Objects of one list request: larger pages are not faster and block the event loop longer. */
+const PAGE_SIZE = 500;
+
+export interface Selection {
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Version of the whole list: a watch goes on from here. */
+  readonly resourceVersion: string;
+}
+
+export interface WatchOptions extends Selection {
+  /** Absent with `sendInitialEvents`: the present state. */
+  readonly resourceVersion?: string;
+  /** Streams what exists as ADDED events and ends that with a marked bookmark. */
+  readonly sendInitialEvents?: boolean;
+  readonly timeoutSeconds: number;
+  readonly signal: AbortSignal;
+}
+
+export interface WatchEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+  readonly object: unknown;
+}
+
+export interface Patch {
+  /** `merge` is RFC 7386, `json` RFC 6902, `apply` server-side apply under `fieldManager`. */
+  readonly type: "merge" | "json" | "apply";
+  readonly body: unknown;
+  readonly subresource?: "status";
+  readonly fieldManager?: string;
+  /** Take fields over from other managers (`apply` only). */
+  readonly force?: boolean;
+}
+
+export interface DeleteOptions {
+  /** Delete this incarnation only; another one of the same name is a conflict. */
+  readonly uid?: string;
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+}
+
+const PATCH_CONTENT_TYPES = {
+  merge: "application/merge-patch+json",
+  json: "application/json-patch+json",
+  apply: "application/apply-patch+yaml", // JSON is YAML
+} as const;
+
+/** Thrown instead of sending a write that the guard forbids: this process no longer leads. */
+export class WriteForbiddenError extends Error {
+  override readonly name = "WriteForbiddenError";
+}
+
+export function createKubeClient(
+  access: ClusterAccess,
+  options: TransportOptions = {},
+): KubeClient {
+  return clientOver(createTransport(access, options), () => true);
+}
+export interface KubeClient
+  extends
+    ReturnType<typeof readsOver>,
+    ReturnType<typeof watchesOver>,
+    ReturnType<typeof writesOver> {
+  guarded(guard: () => boolean): KubeClient;
+  close(): Promise<void>;
+}
+
+function clientOver(transport: Transport, mayWrite: () => boolean): KubeClient {
+  return {
+    ...readsOver(transport),
+    ...watchesOver(transport),
+    ...writesOver(transport, mayWrite),
+    /** The same connections; a write is refused with `WriteForbiddenError` unless `guard` allows it just before it is sent. */
+    guarded: (guard: () => boolean): KubeClient => clientOver(transport, guard),
+    close: transport.close,
+  };
+}
+
+function readsOver(transport: Transport) {
+  /** The object, or undefined when there is none. */
+  async function get<T>(resource: Resource<T>, key: ObjectKey): Promise<T | undefined> {
+    try {
+      return resource.read(
+        await transport.json({ method: "GET", path: resourcePath(resource, key) }),
+      );
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** All objects as they came, in pages of 500. @throws KubernetesError 410 when the list expires between two pages. */
+  async function* pages(
+    resource: Resource<unknown>,
+    selection: Selection & { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<Page<unknown>, void, undefined> {
+    let next: string | undefined;
+    do {
+      const answer = await transport.json({
+        method: "GET",
+        path: resourcePath(resource, { namespace: selection.namespace }),
+        query: {
+          limit: String(PAGE_SIZE),
+          labelSelector: selection.labelSelector,
+          continue: next,
+        },
+        ...(selection.signal === undefined ? {} : { signal: selection.signal }),
+      });
+      const page = readList(answer);
+      yield {
+        items: page.items.map((item) => withKind(resource, item)),
+        resourceVersion: page.resourceVersion,
+      };
+      next = page.next;
+    } while (next !== undefined);
+  }
+
+  /** All objects of a selection that is known to be small. */
+  async function list<T>(resource: Resource<T>, selection: Selection = {}): Promise<readonly T[]> {
+    const found: T[] = [];
+    for await (const page of pages(resource, selection)) {
+      for (const item of page.items) found.push(resource.read(item));
+    }
+    return found;
+  }
+
+  /** GET of a path that is no resource, such as `/version`. */
+  function raw(path: string): Promise<unknown> {
+    return transport.json({ method: "GET", path });
+  }
+
+  return { get, pages, list, raw };
+}
+
+function watchesOver(transport: Transport) {
+  /** Changes as they happen. @throws KubernetesError for a refusal and for an ERROR event. */
+  async function* watch(
+    resource: Resource<unknown>,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent, void, undefined> {
+    const path = resourcePath(resource, { namespace: options.namespace });
+    const events = transport.lines({
+      method: "GET",
+      path,
+      query: {
+        watch: "true",
+        allowWatchBookmarks: "true",
+        resourceVersion: options.resourceVersion,
+        labelSelector: options.labelSelector,
+        timeoutSeconds: String(options.timeoutSeconds),
+        ...(options.sendInitialEvents === true
+          ? { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" }
+          : {}),
+      },
+      signal: options.signal,
+    });
+    for await (const line of events) yield readEvent(line, path);
+  }
+
+  return { watch };
+}
+
+function writesOver(transport: Transport, mayWrite: () => boolean) {
+  /** Every write passes here, directly before it is sent. */
+  async function write(request: KubeRequest): Promise<unknown> {
+    if (!mayWrite()) throw new WriteForbiddenError(`not leading: ${request.method} is not sent`);
+    return transport.json(request);
+  }
+
+  async function create<T>(
+    resource: Resource<T>,
+    object: { readonly metadata: ObjectKey; readonly [field: string]: unknown },
+  ): Promise<T> {
+    const path = resourcePath(resource, { namespace: object.metadata.namespace });
+    return resource.read(await write({ method: "POST", path, body: object }));
+  }
+
+  /** @throws KubernetesError NotFound, Conflict (a precondition in the patch), Invalid… */
+  async function patch<T>(resource: Resource<T>, key: ObjectKey, change: Patch): Promise<T> {
+    const answer = await write({
+      method: "PATCH",
+      path: resourcePath(resource, { ...key, subresource: change.subresource }),
+      query: {
+        fieldManager: change.fieldManager,
+        force: change.force === true ? "true" : undefined,
+      },
+      body: change.body,
+      contentType: PATCH_CONTENT_TYPES[change.type],
+    });
+    return resource.read(answer);
+  }
+
+  /** Asks for the deletion; an object that is not there is fine. @throws KubernetesError Conflict for another uid. */
+  async function remove(
+    resource: Resource<unknown>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<void> {
+    const { uid, ...rest } = options;
+    try {
+      await write({
+        method: "DELETE",
+        path: resourcePath(resource, key),
+        body: {
+          apiVersion: "v1",
+          kind: "DeleteOptions",
+          ...rest,
+          ...(uid === undefined ? {} : { preconditions: { uid } }),
+        },
+      });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  return { create, patch, remove };
+}
+
+function readList(answer: unknown) {
+  const { items, metadata } = record(answer);
+  const { resourceVersion, continue: next } = record(metadata);
+  if (!Array.isArray(items) || typeof resourceVersion !== "string") {
+    throw new Error("the API server's answer is not a list");
+  }
+  return {
+    items: items as readonly unknown[],
+    resourceVersion,
+    next: typeof next === "string" && next !== "" ? next : undefined,
+  };
+}
+
+/** Items of a list of a built-in kind say neither kind nor version. */
+function withKind(resource: Resource<unknown>, item: unknown): unknown {
+  return { apiVersion: resource.apiVersion, kind: resource.kind, ...record(item) };
+}
+
+function readEvent(line: unknown, path: string): WatchEvent {
+  const { type, object } = record(line);
+  switch (type) {
+    case "ADDED":
+    case "MODIFIED":
+    case "DELETED":
+    case "BOOKMARK":
+      return { type, object };
+    case "ERROR":
+      throw new KubernetesError(readErrorAnswer(0, object), `watching ${path}`);
+    default:
+      throw new Error(`watching ${path}: unknown event ${JSON.stringify(type)}`);
+  }
+}
+
+function record(value: unknown): JsonObject {
+  if (!isJsonObject(value)) throw new Error("expected a JSON object");
+  return value;
+}

@@ -1,0 +1,69 @@
+export { type BackOff, backOffMs } from "./back-off.ts";
+export {
+  createKubeClient,
+  type DeleteOptions,
+  type KubeClient,
+  type Page,
+  type Patch,
+  type Selection,
+  type WatchEvent,
+  type WatchOptions,
+  WriteForbiddenError,
+} from "./client.ts";
+export {
+  type ClusterAccess,
+  inClusterAccess,
+  isInCluster,
+  kubeconfigAccess,
+} from "./cluster-access.ts";
+export { fileToken } from "./file-token.ts";
+export {
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isNotFound,
+  KubernetesError,
+} from "./kubernetes-error.ts";
+export {
+  becomeLeader,
+  type ElectionOptions,
+  type ElectionTiming,
+  type Leadership,
+} from "./leader-election.ts";
+export type { Indexes, ReadonlyObjectStore } from "./object-store.ts";
+export type { Origin, ReflectorHandlers } from "./mirror.ts";
+export {
+  createReflector,
+  type Reflector,
+  type ReflectorOptions,
+  type ReflectorTiming,
+  type RestartReason,
+} from "./reflector.ts";
+export {
+  customResource,
+  EVENTS,
+  keyOf,
+  type KubernetesEvent,
+  type Lease,
+  LEASES,
+  type Namespace,
+  NAMESPACES,
+  type ObjectKey,
+  parseKey,
+  type Pod,
+  PODS,
+  type Resource,
+  resourcePath,
+  type ServiceAccount,
+  SERVICE_ACCOUNTS,
+  type Wire,
+} from "./resource.ts";
+export type { RequestReport, TransportOptions } from "./transport.ts";
+export {
+  createWorkQueue,
+  PRIORITIES,
+  type Priority,
+  type QueueHooks,
+  type QueueOptions,
+  type WorkQueue,
+} from "./work-queue.ts";

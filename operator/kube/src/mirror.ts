@@ -1,0 +1,145 @@
+import { jsonField } from "./json.ts";
+import {
+  createObjectStore,
+  type Indexes,
+  type ObjectVersion,
+  type ReadonlyObjectStore,
+  versionNumber,
+} from "./object-store.ts";
+import { keyOf, type Resource } from "./resource.ts";
+
+/** How a change became known: with the first or a repeated fill, by the watch, or as the answer to an own write. */
+export type Origin = "fill" | "watch" | "own";
+
+export interface ReflectorHandlers<View> {
+  /** `previous` is undefined for an object that was not known. */
+  onUpsert(view: View, previous: View | undefined, origin: Origin): void;
+  onDelete(view: View): void;
+}
+
+export interface MirrorOptions<T, View> {
+  readonly resource: Resource<T>;
+  /** What is kept of an object. Whole objects cost seven times the memory of a slim view. */
+  readonly project: (object: T) => View;
+  readonly handlers: ReflectorHandlers<View>;
+  readonly indexes?: Indexes<View>;
+  /** An object that `resource.read` or `project` refuses, or a handler that throws: reported and passed over. */
+  readonly onInvalid?: (key: string, error: unknown) => void;
+}
+
+/** Takes in the complete state, object by object. */
+export interface Fill {
+  add(object: unknown): void;
+  /** The state was complete as of this resource version: what it did not mention is deleted, unless it is newer. */
+  finish(resourceVersion: string): void;
+}
+
+/** The store's side of a reflector: takes objects in, whatever way and order they come, and tells what changed. */
+export function createMirror<T, View>(options: MirrorOptions<T, View>) {
+  const store = createObjectStore<View>(options.indexes);
+  const progress = createProgress();
+
+  function upsert(object: unknown, origin: Origin): void {
+    const position = positionOf(object);
+    const known = store.versionOf(position.key);
+    if (known !== undefined && known.version >= versionNumber(position.resourceVersion)) return;
+    guarded(position.key, () => {
+      const view = options.project(options.resource.read(object));
+      if (known !== undefined && known.uid !== position.uid) drop(position.key);
+      const previous = store.get(position.key);
+      store.put(position, view);
+      options.handlers.onUpsert(view, previous, origin);
+    });
+  }
+
+  function remove(object: unknown): void {
+    const { key, resourceVersion } = positionOf(object);
+    const known = store.versionOf(key);
+    if (known !== undefined && known.version <= versionNumber(resourceVersion)) drop(key);
+  }
+
+  function drop(key: string): void {
+    const view = store.get(key);
+    store.remove(key);
+    if (view !== undefined) guarded(key, () => options.handlers.onDelete(view));
+  }
+
+  function guarded(key: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      options.onInvalid?.(key, error);
+    }
+  }
+
+  function startFill(): Fill {
+    const seen = new Set<string>();
+    return {
+      add: (object) => {
+        seen.add(positionOf(object).key);
+        upsert(object, "fill");
+      },
+      finish: (resourceVersion) => {
+        const asOf = versionNumber(resourceVersion);
+        const isNewer = (key: string) => (store.versionOf(key)?.version ?? 0) > asOf;
+        for (const key of store.keys()) if (!seen.has(key) && !isNewer(key)) drop(key);
+        progress.filled(resourceVersion);
+      },
+    };
+  }
+
+  /**
+   * Takes in the answer to an own write, so that the next decision sees it although the watch has not brought it yet.
+   * An answer that the watch has already overtaken changes nothing.
+   */
+  function observe(object: T): void {
+    const { key, resourceVersion } = positionOf(object);
+    const watched = versionNumber(progress.version() ?? "0");
+    const isGone = store.versionOf(key) === undefined && versionNumber(resourceVersion) <= watched;
+    if (!isGone) upsert(object, "own");
+  }
+
+  const readonlyStore: ReadonlyObjectStore<View> = store;
+  return {
+    store: readonlyStore,
+    upsert,
+    remove,
+    startFill,
+    observe,
+    ...progress,
+  };
+}
+export type Mirror<T, View> = ReturnType<typeof createMirror<T, View>>;
+
+/** How far the store has come. */
+function createProgress() {
+  const synced = Promise.withResolvers<void>();
+  let hasSynced = false;
+  let version: string | undefined;
+  return {
+    /** From where a watch goes on; undefined: from a new fill. */
+    version: () => version,
+    advance: (resourceVersion: string) => void (version = resourceVersion),
+    forgetVersion: () => void (version = undefined),
+    filled: (resourceVersion: string) => {
+      version = resourceVersion;
+      hasSynced = true;
+      synced.resolve();
+    },
+    synced: synced.promise,
+    hasSynced: () => hasSynced,
+  };
+}
+
+/** Where an object of the API server stands in history. Bookmarks carry a resource version only. */
+export function positionOf(object: unknown): ObjectVersion {
+  const metadata = jsonField(object, "metadata");
+  const text = (name: string) => {
+    const value = jsonField(metadata, name);
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const resourceVersion = text("resourceVersion");
+  if (resourceVersion === undefined) throw new Error("an object without resourceVersion");
+  const key = keyOf({ namespace: text("namespace"), name: text("name") ?? "" });
+  return { key, uid: text("uid") ?? "", resourceVersion };
+}

@@ -1,0 +1,100 @@
+/** Where an object stands in the history of the cluster. */
+export interface ObjectVersion {
+  readonly key: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+interface Entry<View> {
+  readonly uid: string;
+  readonly version: number;
+  readonly view: View;
+}
+
+/** Names of indexes, each with the value under which a view is found; undefined leaves it out. */
+export type Indexes<View> = Readonly<Record<string, (view: View) => string | undefined>>;
+
+/**
+ * Views of objects by key and by index. Newer resource versions win, whatever order they come in: an answer to an own
+ * write and the watch may overtake each other.
+ */
+export function createObjectStore<View>(indexes: Indexes<View> = {}) {
+  const entries = new Map<string, Entry<View>>();
+  const indexed = new Map<string, Map<string, Set<string>>>();
+  for (const name of Object.keys(indexes)) indexed.set(name, new Map());
+
+  /** Where the stored object stands; undefined when there is none. */
+  function versionOf(key: string): { readonly uid: string; readonly version: number } | undefined {
+    return entries.get(key);
+  }
+
+  function put(version: ObjectVersion, view: View): void {
+    remove(version.key);
+    entries.set(version.key, {
+      uid: version.uid,
+      version: versionNumber(version.resourceVersion),
+      view,
+    });
+    for (const [name, values] of indexed) {
+      const value = indexes[name]?.(view);
+      if (value === undefined) continue;
+      const keys = values.get(value) ?? new Set<string>();
+      values.set(value, keys.add(version.key));
+    }
+  }
+
+  function remove(key: string): void {
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    entries.delete(key);
+    for (const [name, values] of indexed) {
+      const value = indexes[name]?.(entry.view);
+      if (value === undefined) continue;
+      const keys = values.get(value);
+      keys?.delete(key);
+      if (keys?.size === 0) values.delete(value);
+    }
+  }
+
+  function get(key: string): View | undefined {
+    return entries.get(key)?.view;
+  }
+
+  function* views(): Generator<View, void, undefined> {
+    for (const entry of entries.values()) yield entry.view;
+  }
+
+  /** Views whose index `name` has this value. */
+  function* find(name: string, value: string): Generator<View, void, undefined> {
+    const values = indexed.get(name);
+    if (values === undefined) throw new Error(`there is no index ${name}`);
+    for (const key of values.get(value) ?? []) {
+      const view = get(key);
+      if (view !== undefined) yield view;
+    }
+  }
+
+  return {
+    get,
+    views,
+    find,
+    keys: () => entries.keys(),
+    size: () => entries.size,
+    versionOf,
+    put,
+    remove,
+  };
+}
+export type ObjectStore<View> = ReturnType<typeof createObjectStore<View>>;
+
+/** The side of a store that only reads. */
+export type ReadonlyObjectStore<View> = Pick<ObjectStore<View>, "get" | "views" | "find" | "size">;
+
+/** Resource versions are etcd revisions: they grow over all objects of a kind, and Kubernetes lets clients compare them. */
+export function versionNumber(resourceVersion: string): number {
+  const version = Number(resourceVersion);
+  if (!Number.isSafeInteger(version) || version < 0) {
+    throw new Error(`resourceVersion ${resourceVersion} is not a number`);
+  }
+  return version;
+}

@@ -1,0 +1,150 @@
+import { expect, test } from "vitest";
+import type { WatchEvent, WatchOptions } from "./client.ts";
+import { KubernetesError } from "./kubernetes-error.ts";
+import { createReflector, type ReflectorTiming } from "./reflector.ts";
+import { NAMESPACES } from "./resource.ts";
+
+const FAST: ReflectorTiming = {
+  stallMs: 300,
+  watchSeconds: 1,
+  backOff: { initialMs: 2, maxMs: 10 },
+};
+
+const namespace = (name: string, version: number) => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name, uid: name, resourceVersion: String(version) },
+});
+const bookmark = (version: number, endsInitialEvents = false): WatchEvent => ({
+  type: "BOOKMARK",
+  object: {
+    metadata: {
+      resourceVersion: String(version),
+      ...(endsInitialEvents ? { annotations: { "k8s.io/initial-events-end": "true" } } : {}),
+    },
+  },
+});
+const added = (name: string, version: number): WatchEvent => ({
+  type: "ADDED",
+  object: namespace(name, version),
+});
+const failure = (status: number, retryAfterSeconds?: number) =>
+  new KubernetesError({ status, reason: "Test", message: "test", retryAfterSeconds }, "test");
+
+/** What one connection brings; an Error ends it, "silence" lasts until the reflector hangs up. */
+type Script = readonly (WatchEvent | Error | "silence")[];
+
+/** A server whose connections follow scripts, one after the other; afterwards every connection is silent. */
+function serverOf(scripts: readonly Script[]) {
+  const asked: (string | undefined)[] = [];
+  const askedAt: number[] = [];
+  let pagesRead = 0;
+  const client = {
+    async *pages() {
+      pagesRead++;
+      yield { items: [namespace("from-pages", 5)], resourceVersion: "7" };
+    },
+    async *watch(_resource: unknown, options: WatchOptions) {
+      asked.push(options.sendInitialEvents === true ? "fill" : options.resourceVersion);
+      askedAt.push(performance.now());
+      for (const step of scripts[asked.length - 1] ?? ["silence" as const]) {
+        if (step instanceof Error) throw step;
+        if (step === "silence") await hangUp(options.signal);
+        else yield step;
+      }
+    },
+  };
+  return { client, asked, askedAt, pagesRead: () => pagesRead };
+}
+
+async function hangUp(signal: AbortSignal): Promise<never> {
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  throw new Error("hung up");
+}
+
+async function follow(scripts: readonly Script[], connections: number) {
+  const server = serverOf(scripts);
+  const restarts: string[] = [];
+  const reflector = createReflector({
+    client: server.client,
+    resource: NAMESPACES,
+    project: (object) => object.metadata?.name ?? "",
+    handlers: { onUpsert: () => {}, onDelete: () => {} },
+    timing: FAST,
+    onRestart: (reason) => void restarts.push(reason),
+  });
+  reflector.start();
+  await expect
+    .poll(() => server.asked.length, { timeout: 5_000 })
+    .toBeGreaterThanOrEqual(connections);
+  await reflector.stop();
+  return { ...server, reflector, restarts, names: [...reflector.store.views()].toSorted() };
+}
+
+const FILL: Script = [added("a", 3), bookmark(10, true)];
+
+test.each<{ name: string; scripts: readonly Script[]; asked: string[]; restarts: string[] }>([
+  {
+    name: "an ordinary end goes on from the last bookmark",
+    scripts: [[...FILL, bookmark(20)]],
+    asked: ["fill", "20"],
+    restarts: ["closed"],
+  },
+  {
+    name: "a reset goes on from the last event",
+    scripts: [[...FILL, added("b", 15), new Error("ECONNRESET")]],
+    asked: ["fill", "15"],
+    restarts: ["disconnected"],
+  },
+  {
+    name: "a reset in the middle of the fill fills again",
+    scripts: [[added("a", 3), new Error("ECONNRESET")], FILL],
+    asked: ["fill", "fill", "10"],
+    restarts: ["disconnected", "closed"],
+  },
+  {
+    name: "410 fills again",
+    scripts: [FILL, [failure(410)], FILL],
+    asked: ["fill", "10", "fill", "10"],
+    restarts: ["closed", "expired", "closed"],
+  },
+  {
+    name: "a 500 goes on from where it was",
+    scripts: [FILL, [failure(500)]],
+    asked: ["fill", "10", "10"],
+    restarts: ["closed", "refused"],
+  },
+  {
+    name: "silence is a dead connection",
+    scripts: [[...FILL, "silence"]],
+    asked: ["fill", "10"],
+    restarts: ["stalled"],
+  },
+])("$name", async ({ scripts, asked, restarts }) => {
+  const seen = await follow(scripts, asked.length);
+  expect(seen.asked.slice(0, asked.length)).toEqual(asked);
+  expect(seen.restarts.slice(0, restarts.length)).toEqual(restarts);
+  expect(seen.names).toContain("a");
+});
+
+test("where the server refuses to stream the present state, it is read in pages", async () => {
+  const seen = await follow([[failure(422)]], 2);
+  expect({ pages: seen.pagesRead(), asked: seen.asked.slice(0, 2), names: seen.names }).toEqual({
+    pages: 1,
+    asked: ["fill", "7"],
+    names: ["from-pages"],
+  });
+});
+
+test("Retry-After is waited out", async () => {
+  const seen = await follow([FILL, [failure(429, 0.2)]], 3);
+  expect((seen.askedAt[2] ?? 0) - (seen.askedAt[1] ?? 0)).toBeGreaterThanOrEqual(195);
+});
+
+test("a server that always closes at once is asked less and less often", async () => {
+  const seen = await follow(
+    Array.from({ length: 6 }, () => [failure(410)]),
+    6,
+  );
+  expect((seen.askedAt[5] ?? 0) - (seen.askedAt[0] ?? 0)).toBeGreaterThanOrEqual(1 + 2 + 4 + 5 + 5);
+});

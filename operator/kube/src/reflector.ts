@@ -1,0 +1,170 @@
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { type BackOff, backOffMs } from "./back-off.ts";
+import type { KubeClient, Selection } from "./client.ts";
+import { jsonField } from "./json.ts";
+import { isExpired, KubernetesError } from "./kubernetes-error.ts";
+import { createMirror, type Fill, type Mirror, type MirrorOptions, positionOf } from "./mirror.ts";
+
+/** Why a watch began again. `closed` is the API server's ordinary way of ending one. */
+export type RestartReason = "closed" | "stalled" | "expired" | "refused" | "disconnected";
+
+export interface ReflectorTiming {
+  /** The API server sends a bookmark about once a minute: this long without a line, the connection is dead. */
+  readonly stallMs: number;
+  /** Asked of the API server, times a random number from [1, 2), so that watches do not all end together. */
+  readonly watchSeconds: number;
+  readonly backOff: BackOff;
+}
+
+export interface ReflectorOptions<T, View> extends Selection, MirrorOptions<T, View> {
+  readonly client: Pick<KubeClient, "pages" | "watch">;
+  /** `stream` asks for the present state as watch events, and falls back to pages where the server refuses that. */
+  readonly initial?: "stream" | "pages";
+  readonly timing?: Partial<ReflectorTiming>;
+  readonly onRestart?: (reason: RestartReason, error: unknown) => void;
+  readonly random?: () => number;
+}
+
+const TIMING: ReflectorTiming = {
+  stallMs: 150_000,
+  watchSeconds: 240,
+  backOff: { initialMs: 200, maxMs: 30_000 },
+};
+/** A watch that lived this long was in order: the next trouble counts as the first. */
+const HEALTHY_AFTER_MS = 5_000;
+/** Events handled before others get the event loop: about 5 ms. */
+const YIELD_EVERY = 100;
+
+/**
+ * Keeps a store equal to the objects at the API server: fills it, follows it by watch, goes on from the last resource
+ * version after any interruption, and fills again only when the server has forgotten that version (410).
+ */
+export function createReflector<T, View>(options: ReflectorOptions<T, View>) {
+  const { backOff } = { ...TIMING, ...options.timing };
+  const random = options.random ?? Math.random;
+  const stopping = new AbortController();
+  const mirror = createMirror(options);
+  const source = createSource(options, mirror);
+  let running: Promise<void> | undefined;
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!stopping.signal.aborted) {
+      const startedAt = performance.now();
+      const end = await source.follow(stopping.signal);
+      if (stopping.signal.aborted) return;
+      const wasHealthy = performance.now() - startedAt >= HEALTHY_AFTER_MS;
+      failures = wasHealthy ? 0 : failures + 1;
+      options.onRestart?.(end.reason, end.error);
+      if (failures > 0) await pause(failures, end.error);
+    }
+  }
+
+  async function pause(failures: number, error: unknown): Promise<void> {
+    const askedMs = error instanceof KubernetesError ? (error.retryAfterSeconds ?? 0) * 1_000 : 0;
+    const delayMs = askedMs * (1 + random()) + backOffMs(failures, backOff, random);
+    await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
+  }
+
+  return {
+    start: () => void (running ??= run()),
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+    store: mirror.store,
+    observe: mirror.observe,
+    /** Resolves when the store has been filled for the first time. */
+    synced: mirror.synced,
+    hasSynced: mirror.hasSynced,
+    /** Milliseconds since the epoch of the last line of the watch, bookmarks included. */
+    lastEventAt: source.lastEventAt,
+  };
+}
+export type Reflector<T, View> = ReturnType<typeof createReflector<T, View>>;
+
+interface End {
+  readonly reason: RestartReason;
+  readonly error?: unknown;
+}
+
+/** One connection after the other to the API server's side; each ends with a reason and never throws. */
+function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirror<T, View>) {
+  const timing = { ...TIMING, ...options.timing };
+  const random = options.random ?? Math.random;
+  let initial = options.initial ?? "stream";
+  let lastEventAt: number | undefined;
+
+  async function follow(stopping: AbortSignal): Promise<End> {
+    const connection = new AbortController();
+    const watchdog = setTimeout(() => connection.abort(), timing.stallMs);
+    const signal = AbortSignal.any([connection.signal, stopping]);
+    try {
+      if (mirror.version() === undefined && initial === "pages") await fillFromPages(signal);
+      await watch(signal, watchdog);
+      return { reason: "closed" };
+    } catch (error) {
+      return connection.signal.aborted ? { reason: "stalled", error } : endOf(error);
+    } finally {
+      clearTimeout(watchdog);
+      connection.abort();
+    }
+  }
+
+  function endOf(error: unknown): End {
+    if (isExpired(error)) {
+      mirror.forgetVersion();
+      return { reason: "expired", error };
+    }
+    if (!(error instanceof KubernetesError)) return { reason: "disconnected", error };
+    const streamRefused = error.status === 422 || error.status === 400;
+    if (streamRefused && mirror.version() === undefined) initial = "pages";
+    return { reason: "refused", error };
+  }
+
+  async function fillFromPages(signal: AbortSignal): Promise<void> {
+    const fill = mirror.startFill();
+    let version = "0";
+    for await (const page of options.client.pages(options.resource, { ...options, signal })) {
+      for (const item of page.items) fill.add(item);
+      version = page.resourceVersion;
+      lastEventAt = Date.now();
+      await setImmediate();
+    }
+    fill.finish(version);
+  }
+
+  async function watch(signal: AbortSignal, watchdog: NodeJS.Timeout): Promise<void> {
+    const from = mirror.version();
+    let fill: Fill | undefined = from === undefined ? mirror.startFill() : undefined;
+    let handled = 0;
+    const events = options.client.watch(options.resource, {
+      ...options,
+      ...(from === undefined ? { sendInitialEvents: true } : { resourceVersion: from }),
+      timeoutSeconds: Math.round(timing.watchSeconds * (1 + random())),
+      signal,
+    });
+    for await (const { type, object } of events) {
+      watchdog.refresh();
+      lastEventAt = Date.now();
+      if (fill === undefined) {
+        if (type === "DELETED") mirror.remove(object);
+        else if (type !== "BOOKMARK") mirror.upsert(object, "watch");
+        mirror.advance(positionOf(object).resourceVersion);
+      } else if (type !== "BOOKMARK") {
+        fill.add(object);
+      } else if (endsInitialEvents(object)) {
+        fill.finish(positionOf(object).resourceVersion);
+        fill = undefined;
+      }
+      if (++handled % YIELD_EVERY === 0) await setImmediate();
+    }
+  }
+
+  return { follow, lastEventAt: () => lastEventAt };
+}
+
+function endsInitialEvents(bookmark: unknown): boolean {
+  const annotations = jsonField(jsonField(bookmark, "metadata"), "annotations");
+  return jsonField(annotations, "k8s.io/initial-events-end") === "true";
+}
