@@ -1,11 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { balancesOf } from "./account.ts";
+import { accountView } from "./account-view.ts";
 import type { Exchange, KeyRegistration } from "./exchange.ts";
-import { text } from "./money.ts";
 import { MAX_SPEED, type Replay, type ReplayClock, type ReplaySpeed } from "./replay.ts";
-import { executionView, orderView } from "./rest/order-view.ts";
-import { positionView } from "./rest/position-endpoints.ts";
 
 /** Candles that one step may play, so that a request stays below some seconds. */
 const MAX_STEP = 20_000;
@@ -40,7 +37,11 @@ export function createControl({
     },
     /** False when the key was never registered. */
     revokeKey: (apiKey: string): boolean => exchange.revokeKey(apiKey),
-    account: (apiKey: string) => accountView(exchange, apiKey),
+    /** The account of a key, revoked or not; undefined for a key that was never registered. */
+    account(apiKey: string) {
+      const key = exchange.findKey(apiKey);
+      return key && accountView(key.account, exchange);
+    },
     clock: (): ReplayClock => replay.clock(),
     /** Plays candles in lockstep and gives back the clock after them. */
     step(candles = 1): ReplayClock {
@@ -55,34 +56,6 @@ export function createControl({
   };
 }
 export type Control = ReturnType<typeof createControl>;
-
-/** Everything about a key's account, revoked or not; amounts are exact decimal strings. Undefined for an unknown key. */
-function accountView(exchange: Exchange, apiKey: string) {
-  const account = exchange.findKey(apiKey)?.account;
-  if (account === undefined) return undefined;
-  const balances = balancesOf(account, exchange.trading.lastPrice);
-  const orders = [...account.closedOrders, ...account.openOrders.values()];
-  return {
-    userId: account.userId,
-    /** Oldest first. */
-    orders: orders.toSorted((a, b) => a.sequence - b.sequence).map(orderView),
-    executions: account.executions.map((execution) => ({
-      ...executionView(execution),
-      realisedPnl: text(execution.realisedPnl),
-      replayTime: execution.replayTime,
-    })),
-    positions: [...account.positions.values()]
-      .filter(({ holding }) => !holding.size.isZero())
-      .map((position) => positionView(account, position, exchange)),
-    wallet: {
-      initialBalance: text(account.initialBalance),
-      balance: text(balances.wallet),
-      unrealisedPnl: text(balances.unrealisedPnl),
-      equity: text(balances.equity),
-      available: text(balances.available),
-    },
-  };
-}
 
 /** `/control/*`: JSON in and out, no authentication: for demos and tests on a network of their own. */
 export function registerControlApi(app: FastifyInstance, control: Control): void {

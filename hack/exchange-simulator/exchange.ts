@@ -12,7 +12,7 @@ const MAX_ACCOUNTS = 10_000;
 const FIRST_USER_ID = 24_600_000;
 
 /** Bybit's permission groups of a key, such as {"ContractTrade": ["Order", "Position"]}. */
-export type Permissions = Readonly<Record<string, readonly string[]>>;
+type Permissions = Readonly<Record<string, readonly string[]>>;
 
 export interface ApiKey {
   readonly apiKey: string;

@@ -198,7 +198,7 @@ export class Market {
   #bucketInProgress(symbol: string, bucketMs: number): Candle {
     const present = this.replayTime();
     const start = present - (present % bucketMs);
-    const price = this.lastPrice(symbol).toFixed();
+    const price = this.#opened ? this.recordedCandle(symbol).open : this.#lastFinal(symbol).close;
     const started = {
       start: present,
       open: price,

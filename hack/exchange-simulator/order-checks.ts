@@ -159,7 +159,7 @@ export function refusalOf(context: OrderContext): Refusal | undefined {
   return undefined;
 }
 
-export function isPrice(price: Decimal, instrument: Instrument): boolean {
+function isPrice(price: Decimal, instrument: Instrument): boolean {
   return (
     price.gt(0) && price.lte(instrument.maximumPrice) && isMultipleOf(price, instrument.tickSize)
   );

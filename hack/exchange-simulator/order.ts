@@ -1,8 +1,8 @@
 import { type Decimal, ZERO } from "./money.ts";
 
 export type Side = "Buy" | "Sell";
-export type OrderType = "Market" | "Limit";
-export type TimeInForce = "GTC" | "IOC" | "FOK" | "PostOnly";
+type OrderType = "Market" | "Limit";
+type TimeInForce = "GTC" | "IOC" | "FOK" | "PostOnly";
 
 /** Bybit's states, as far as orders that are filled whole or not at all can reach them. */
 export type OrderStatus =
@@ -101,7 +101,7 @@ export interface Execution {
 
 export const NO_PROTECTION: Protection = { takeProfit: undefined, stopLoss: undefined };
 
-export function isOpen(order: Pick<Order, "status">): boolean {
+function isOpen(order: Pick<Order, "status">): boolean {
   return order.status === "New" || order.status === "Untriggered";
 }
 

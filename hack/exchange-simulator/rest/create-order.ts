@@ -23,7 +23,7 @@ const Unsupported = z.union([z.literal(""), z.undefined()], "is not simulated").
 const LastPrice = z.enum(["", "LastPrice"], "only LastPrice is simulated").optional();
 const MarketOnly = z.enum(["", "Market"], "only Market is simulated").optional();
 
-export const CreateOrder = z.object({
+const CreateOrder = z.object({
   category: Linear,
   symbol: z.string(),
   side: z.enum(["Buy", "Sell"]),

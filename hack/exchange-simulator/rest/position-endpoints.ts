@@ -154,7 +154,7 @@ function levelsOf(
 }
 
 /** A position as /v5/position/list shows it. */
-export function positionView(account: Account, position: Position, exchange: Exchange): object {
+function positionView(account: Account, position: Position, exchange: Exchange): object {
   const { symbol, holding, leverage } = position;
   const side = sideOf(holding);
   const mark = exchange.market.lastPrice(symbol);
