@@ -56,18 +56,17 @@ create table idempotency_keys (
   user_id    uuid not null references users (id),
   key        text not null,
   request    text not null,
-  status     int,
   response   json,
   created_at timestamptz(3) not null default now(),
   primary key (user_id, key)
 );
 comment on column idempotency_keys.request is 'Path and SHA-256 of the body: the same key for another request is a mistake.';
-comment on column idempotency_keys.status is 'NULL while the first request is under way.';
+comment on column idempotency_keys.response is 'NULL while the first request is under way.';
 
 alter table idempotency_keys enable row level security;
 alter table idempotency_keys force row level security;
 grant select, insert, delete on idempotency_keys to tradingbots_api;
-grant update (status, response, created_at) on idempotency_keys to tradingbots_api;
+grant update (response) on idempotency_keys to tradingbots_api;
 create policy idempotency_keys_own on idempotency_keys to tradingbots_api
   using (user_id = (select nullif(current_setting('app.user_id', true), '')::uuid))
   with check (user_id = (select nullif(current_setting('app.user_id', true), '')::uuid));

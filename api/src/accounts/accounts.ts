@@ -1,0 +1,166 @@
+import {
+  API_VERSION,
+  credentialsPath,
+  type Credentials,
+  type Exchange,
+  type ExchangeAccount,
+  LABELS,
+} from "@tradingbots/crds";
+import type { Pool } from "pg";
+import type { Caller } from "../auth/user.ts";
+import { findUser, lockUser } from "../auth/user-store.ts";
+import { asTenant } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import { newId } from "../id.ts";
+import type { Kube } from "../kube.ts";
+import {
+  countLive,
+  findOwned,
+  loadOwned,
+  markGone,
+  markRetired,
+  type OwnedRow,
+} from "../owned-objects.ts";
+import type { CredentialStore } from "./credential-store.ts";
+
+/** Far above what one person has; it bounds what a script can make the operator verify. */
+const ACCOUNTS_PER_USER_MAX = 20;
+
+export interface AccountDeps {
+  readonly pool: Pool;
+  readonly kube: Pick<Kube, "accounts" | "bots">;
+  readonly credentials: CredentialStore;
+}
+
+export interface NewAccount {
+  readonly exchange: Exchange;
+  readonly name: string;
+  readonly testnet: boolean;
+  readonly credentials: Credentials;
+}
+
+/**
+ * Connects an exchange account: row, then key in Vault, then custom resource, so that whatever exists can be found
+ * from the row, and the operator never sees an account without a key.
+ */
+export async function createAccount(
+  deps: AccountDeps,
+  { userId }: Caller,
+  account: NewAccount,
+): Promise<ExchangeAccount> {
+  const id = newId("acct");
+  const namespace = await asTenant(deps.pool, { userId }, async (database) => {
+    await lockUser(database, userId);
+    const user = await findUser(database, userId);
+    if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
+    if ((await countLive(database, "accounts", userId)) >= ACCOUNTS_PER_USER_MAX) {
+      throw new ApiError("too_many_accounts", `at most ${ACCOUNTS_PER_USER_MAX}: delete one first`);
+    }
+    await database.query("insert into accounts (user_id, id, namespace) values ($1, $2, $3)", [
+      userId,
+      id,
+      user.namespace,
+    ]);
+    return user.namespace;
+  });
+  try {
+    const path = credentialsPath(namespace, id);
+    const credentialsVersion = await deps.credentials.create(path, account.credentials);
+    const { exchange, name, testnet } = account;
+    return await deps.kube.accounts.create({
+      apiVersion: API_VERSION,
+      kind: "ExchangeAccount",
+      metadata: { name: id, namespace, labels: { [LABELS.user]: userId, [LABELS.account]: id } },
+      spec: { userId, exchange, name, testnet, credentialsVersion, state: "Active" },
+    });
+  } catch (error) {
+    await forgetUnlessUnknown(deps, { userId, id }, error);
+    throw error;
+  }
+}
+
+/** Without an answer the custom resource may exist: then the row stays, and its next reading decides. */
+async function forgetUnlessUnknown(
+  { pool }: AccountDeps,
+  owned: { readonly userId: string; readonly id: string },
+  error: unknown,
+): Promise<void> {
+  if (error instanceof ApiError && error.code === "cluster_unavailable") return;
+  await asTenant(pool, owned, (database) => markGone(database, "accounts", owned));
+}
+
+/** The account and its row. @throws ApiError `not_found`, also when it is another user's */
+export async function findAccount(
+  deps: Pick<AccountDeps, "pool"> & { readonly kube: Pick<Kube, "accounts"> },
+  { userId }: Pick<Caller, "userId">,
+  id: string,
+): Promise<{ readonly row: OwnedRow; readonly account: ExchangeAccount }> {
+  const row = await asTenant(deps.pool, { userId }, (database) =>
+    findOwned(database, "accounts", { userId, id }),
+  );
+  const source = { pool: deps.pool, table: "accounts", objects: deps.kube.accounts } as const;
+  const account = row === undefined ? undefined : await loadOwned(source, userId, row);
+  if (row === undefined || account === undefined) {
+    throw new ApiError("not_found", `there is no account ${id}`);
+  }
+  return { row, account };
+}
+
+/** Stores a new key. The account then names its version; running bots take it up from there. */
+export async function replaceCredentials(
+  deps: AccountDeps,
+  caller: Caller,
+  { id, credentials }: { readonly id: string; readonly credentials: Credentials },
+): Promise<ExchangeAccount> {
+  const { row, account } = await findAccount(deps, caller, id);
+  if (row.retired_at !== null || account.spec.state === "Retired") {
+    throw new ApiError("not_found", `account ${id} is retired`);
+  }
+  const path = credentialsPath(row.namespace, id);
+  const credentialsVersion = await deps.credentials.replace(path, credentials);
+  const key = { namespace: row.namespace, name: id };
+  try {
+    return await deps.kube.accounts.patch(key, { spec: { credentialsVersion } });
+  } catch (error) {
+    // Another replacement overtook this one: versions only grow, and the newest key counts.
+    const current = await deps.kube.accounts.get(key);
+    if (current !== undefined && current.spec.credentialsVersion > credentialsVersion)
+      return current;
+    throw error;
+  }
+}
+
+/** Retires the bots of the account, then the account. From the first moment no further bot can join it. */
+export async function retireAccount(deps: AccountDeps, caller: Caller, id: string): Promise<void> {
+  const { userId } = caller;
+  const { row } = await findAccount(deps, caller, id);
+  const bots = await asTenant(deps.pool, { userId }, async (database) => {
+    await lockUser(database, userId);
+    await markRetired(database, "accounts", { userId, id });
+    const { rows } = await database.query<{ id: string; namespace: string }>(
+      `select id, namespace from bots
+        where user_id = $1 and account_id = $2 and gone_at is null order by id`,
+      [userId, id],
+    );
+    return rows;
+  });
+  for (const bot of bots) await retireBot(deps, userId, bot);
+  await deps.kube.accounts.patch(
+    { namespace: row.namespace, name: id },
+    { spec: { state: "Retired" } },
+  );
+}
+
+async function retireBot(
+  deps: Pick<AccountDeps, "pool" | "kube">,
+  userId: string,
+  { id, namespace }: { readonly id: string; readonly namespace: string },
+): Promise<void> {
+  const key = { namespace, name: id };
+  if ((await deps.kube.bots.get(key)) !== undefined) {
+    await deps.kube.bots.patch(key, { spec: { state: "Retired" } });
+  }
+  await asTenant(deps.pool, { userId }, (database) =>
+    markRetired(database, "bots", { userId, id }),
+  );
+}

@@ -1,0 +1,116 @@
+import { readFile } from "node:fs/promises";
+import { VAULT, type Credentials } from "@tradingbots/crds";
+import createVaultClient from "node-vault";
+import { z } from "zod";
+import { ApiError } from "../errors.ts";
+
+/** Where exchange keys go. There is no way to get one back from here. */
+export interface CredentialStore {
+  /** Stores a key at a path where none has ever been, and answers its version (1). */
+  create(path: string, credentials: Credentials): Promise<number>;
+  /** Stores a new version of a key and answers its number. */
+  replace(path: string, credentials: Credentials): Promise<number>;
+  /** @throws ApiError when Vault does not answer or is sealed */
+  ping(): Promise<void>;
+}
+
+export interface VaultOptions {
+  readonly address: string;
+  /** File with the projected service account token for the audience `vault`. */
+  readonly tokenFile: string;
+  readonly now: () => number;
+}
+
+const ROLE = "api";
+const REQUEST_LIMIT_MS = 5_000;
+/** Renewed by a new login well before the end, so that no request meets an expired token. */
+const RENEW_AT_FRACTION = 0.7;
+
+const Login = z.object({
+  auth: z.object({ client_token: z.string(), lease_duration: z.number() }),
+});
+const Written = z.object({ data: z.object({ version: z.int().min(1) }) });
+const Health = z.object({ initialized: z.boolean(), sealed: z.boolean() });
+
+/** HashiCorp Vault: KV version 2, logged in with the pod's own token. */
+export function createVaultStore({ address, tokenFile, now }: VaultOptions): CredentialStore {
+  const client = createVaultClient({
+    endpoint: address,
+    // The default one prints what it writes when DEBUG=node-vault is set: the keys.
+    debug: () => {},
+    requestOptions: { timeout: REQUEST_LIMIT_MS },
+  });
+  let login: Promise<{ readonly token: string; readonly renewAtMs: number }> | undefined;
+
+  async function logIn() {
+    const jwt = (await readFile(tokenFile, "utf8")).trim();
+    const answer: unknown = await client.write(`auth/${VAULT.jwtMount}/login`, { role: ROLE, jwt });
+    const { client_token, lease_duration: seconds } = Login.parse(answer).auth;
+    return { token: client_token, renewAtMs: now() + seconds * 1_000 * RENEW_AT_FRACTION };
+  }
+
+  async function token(): Promise<string> {
+    const current = await login?.catch(() => undefined);
+    if (current !== undefined && current.renewAtMs > now()) return current.token;
+    login = logIn();
+    return (await login).token;
+  }
+
+  async function write(path: string, body: object): Promise<number> {
+    try {
+      return await writeOnce(path, body);
+    } catch (error) {
+      if (statusOf(error) !== 403) throw unavailable("while writing a key", error);
+    }
+    login = undefined; // the token was revoked, or Vault has been set up anew
+    try {
+      return await writeOnce(path, body);
+    } catch (error) {
+      throw unavailable("while writing a key", error);
+    }
+  }
+
+  async function writeOnce(path: string, body: object): Promise<number> {
+    const answer: unknown = await client.write(`${VAULT.mount}/data/${path}`, body, {
+      headers: { "X-Vault-Token": await token() },
+    });
+    return Written.parse(answer).data.version;
+  }
+
+  async function ping(): Promise<void> {
+    try {
+      const health = Health.parse(await client.health({ timeout: REQUEST_LIMIT_MS }));
+      if (health.sealed || !health.initialized) throw new Error("Vault is sealed");
+    } catch (error) {
+      throw unavailable("while asking for Vault's health", error);
+    }
+  }
+
+  return {
+    create: (path, data) => write(path, { data, options: { cas: 0 } }),
+    replace: (path, data) => write(path, { data }),
+    ping,
+  };
+}
+
+/** Errors of the HTTP client hold the request with the key in it: nothing but status and message goes on. */
+function unavailable(what: string, error: unknown): ApiError {
+  const status = statusOf(error);
+  const reason = status === undefined ? codeOf(error) : `HTTP ${status}`;
+  return new ApiError("vault_unavailable", "try again in a moment", {
+    cause: new Error(`${what}: ${reason}`),
+    retryAfterSeconds: 2,
+  });
+}
+
+const Failure = z.object({ response: z.object({ statusCode: z.number() }) });
+
+function statusOf(error: unknown): number | undefined {
+  return Failure.safeParse(error).data?.response.statusCode;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "no answer";
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return error instanceof z.ZodError ? "an answer of unknown shape" : "no answer";
+}

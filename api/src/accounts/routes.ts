@@ -1,0 +1,121 @@
+import { Credentials, DnsLabel, Exchange } from "@tradingbots/crds";
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { callerOf } from "../auth/authenticate.ts";
+import { mapLimited } from "../concurrency.ts";
+import { asTenant } from "../database.ts";
+import { DisplayName, IdParams } from "../fields.ts";
+import { IdempotencyHeaders, once } from "../idempotency.ts";
+import { loadOwned, pageOfOwned } from "../owned-objects.ts";
+import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
+import { Problem } from "../problem.ts";
+import {
+  type AccountDeps,
+  createAccount,
+  findAccount,
+  replaceCredentials,
+  retireAccount,
+} from "./accounts.ts";
+import { accountView, AccountView } from "./view.ts";
+
+/** Custom resources that one list request reads at a time. */
+export const READS_AT_ONCE = 8;
+
+const Key = z.strictObject(Credentials.shape);
+const NewAccount = z.strictObject({
+  exchange: Exchange,
+  name: DisplayName,
+  testnet: z.boolean().default(false),
+  credentials: Key,
+});
+const tags = ["accounts"];
+
+const failure = { default: Problem };
+
+const SCHEMAS = {
+  create: {
+    tags,
+    summary: "Connect an exchange account",
+    headers: IdempotencyHeaders,
+    body: NewAccount,
+    response: { 201: AccountView, ...failure },
+  },
+  list: {
+    tags,
+    summary: "My exchange accounts",
+    querystring: PageQuery,
+    response: { 200: pageOf(AccountView), ...failure },
+  },
+  read: {
+    tags,
+    summary: "One exchange account",
+    params: IdParams,
+    response: { 200: AccountView, ...failure },
+  },
+  replaceKey: {
+    tags,
+    summary: "Replace the key",
+    params: IdParams,
+    body: Key,
+    response: { 202: AccountView, ...failure },
+  },
+  retire: {
+    tags,
+    summary: "Give an exchange account up; its bots are retired first",
+    params: IdParams,
+    response: { 202: z.object({ id: z.string() }), ...failure },
+  },
+} as const;
+
+/** /api/accounts: exchange accounts; a key goes in and never comes out. */
+export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.post("/", { schema: SCHEMAS.create }, async (request, reply) => {
+      const caller = callerOf(request);
+      const { body, headers } = request;
+      const intended = {
+        userId: caller.userId,
+        key: headers["idempotency-key"],
+        path: "POST /api/accounts",
+        body,
+        answer: AccountView,
+      };
+      const view = await once(deps.pool, intended, async () =>
+        accountView(await createAccount(deps, caller, body)),
+      );
+      return reply.code(201).send(view);
+    });
+
+    app.get("/", { schema: SCHEMAS.list }, async (request) =>
+      listAccounts(deps, callerOf(request).userId, request.query),
+    );
+
+    app.get("/:id", { schema: SCHEMAS.read }, async (request) => {
+      const { account } = await findAccount(deps, callerOf(request), request.params.id);
+      return accountView(account);
+    });
+
+    app.put("/:id/credentials", { schema: SCHEMAS.replaceKey }, async (request, reply) => {
+      const replacement = { id: request.params.id, credentials: request.body };
+      const account = await replaceCredentials(deps, callerOf(request), replacement);
+      return reply.code(202).send(accountView(account));
+    });
+
+    app.delete("/:id", { schema: SCHEMAS.retire }, async (request, reply) => {
+      const { id } = request.params;
+      await retireAccount(deps, callerOf(request), id);
+      return reply.code(202).send({ id });
+    });
+  };
+}
+
+async function listAccounts({ pool, kube }: AccountDeps, userId: string, query: PageQuery) {
+  const after = query.cursor === undefined ? "" : decodeCursor(query.cursor, DnsLabel);
+  const rows = await asTenant(pool, { userId }, (database) =>
+    pageOfOwned(database, "accounts", { userId, after, limit: query.limit }),
+  );
+  const { items, next } = cutPage(rows, query.limit, ({ id }) => id);
+  const source = { pool, table: "accounts", objects: kube.accounts } as const;
+  const accounts = await mapLimited(items, READS_AT_ONCE, (row) => loadOwned(source, userId, row));
+  return { items: accounts.filter((account) => account !== undefined).map(accountView), next };
+}

@@ -1,0 +1,120 @@
+import swagger from "@fastify/swagger";
+import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
+import type { Pool } from "pg";
+import type { Registry } from "prom-client";
+import { accountRoutes } from "./accounts/routes.ts";
+import type { CredentialStore } from "./accounts/credential-store.ts";
+import { authenticate } from "./auth/authenticate.ts";
+import { createLoginThrottle } from "./auth/login-throttle.ts";
+import type { Passwords } from "./auth/passwords.ts";
+import { authRoutes, meRoutes } from "./auth/routes.ts";
+import type { Tokens } from "./auth/tokens.ts";
+import type { Tier } from "./auth/user.ts";
+import { botRoutes } from "./bots/routes.ts";
+import { healthRoutes } from "./health.ts";
+import type { Kube } from "./kube.ts";
+import type { LogSettings } from "./logger.ts";
+import { observeRequests } from "./metrics.ts";
+import { createRateLimiter } from "./rate-limit.ts";
+import { robotRoutes } from "./robot/routes.ts";
+import { createServer, type Server } from "./server.ts";
+import { tradeRoutes } from "./trades/routes.ts";
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+export interface AppDeps {
+  readonly pool: Pool;
+  readonly authPool: Pool;
+  readonly kube: Kube;
+  readonly credentials: CredentialStore;
+  readonly passwords: Passwords;
+  /** A bcrypt hash of nobody's password. */
+  readonly decoyHash: string;
+  readonly tokens: Tokens;
+  readonly registry: Registry;
+  readonly buckets: number;
+  readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
+  readonly log: LogSettings;
+  readonly trustedProxies?: readonly string[] | undefined;
+  readonly now: () => number;
+}
+
+/** The REST API without a port. */
+export async function buildApp(deps: AppDeps): Promise<Server> {
+  const { log, trustedProxies } = deps;
+  const server = createServer({
+    log,
+    bodyBytesMax: BODY_BYTES_MAX,
+    ...(trustedProxies === undefined ? {} : { trustedProxies }),
+  });
+  observeRequests(server, deps.registry);
+  await describe(server);
+  routes(server, deps);
+  await server.ready();
+  return server;
+}
+
+function routes(server: Server, deps: AppDeps): void {
+  const limiter = createRateLimiter(deps.now);
+  const { requestsPerMinute } = deps;
+  void server.register(
+    authRoutes({
+      ...deps,
+      throttle: createLoginThrottle(deps.now),
+      limiter,
+      requestsPerMinutePerAddress: requestsPerMinute.address,
+    }),
+    { prefix: "/api/auth" },
+  );
+  // Whatever is registered in here needs a token: a new route cannot forget it.
+  void server.register(
+    async (secured) => {
+      secured.addHook(
+        "onRequest",
+        authenticate({ tokens: deps.tokens, limiter, requestsPerMinute }),
+      );
+      await secured.register(meRoutes(deps));
+      await secured.register(accountRoutes(deps), { prefix: "/accounts" });
+      await secured.register(botRoutes(deps), { prefix: "/bots" });
+      await secured.register(tradeRoutes(deps), { prefix: "/trades" });
+      await secured.register(robotRoutes(deps), { prefix: "/robot" });
+    },
+    { prefix: "/api" },
+  );
+  healthRoutes(server, {
+    database: { check: () => deps.pool.query("select 1"), isRequired: true },
+    authDatabase: { check: () => deps.authPool.query("select 1"), isRequired: true },
+    // Reading trades works without these, and taking every replica out of service would help nobody.
+    kubernetes: { check: () => deps.kube.ping(), isRequired: false },
+    vault: { check: () => deps.credentials.ping(), isRequired: false },
+    passwords: { check: () => assertAlive(deps.passwords), isRequired: false },
+  });
+}
+
+async function assertAlive(passwords: Pick<Passwords, "isAlive">): Promise<void> {
+  if (!passwords.isAlive()) throw new Error("the bcrypt process is not running");
+}
+
+async function describe(server: Server): Promise<void> {
+  await server.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Trading bots",
+        version: "1.0.0",
+        description: "Times are RFC 3339 UTC; money, prices and quantities are decimal strings.",
+      },
+      components: {
+        securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      },
+      security: [{ accessToken: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  let text: string | undefined;
+  server.get("/api/openapi.json", { schema: { hide: true } }, async (_, reply) => {
+    text ??= JSON.stringify(server.swagger());
+    return reply.type("application/json").send(text);
+  });
+}

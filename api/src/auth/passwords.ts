@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { ApiError } from "../errors.ts";
+import { createBcryptProcess } from "./bcrypt-process.ts";
+
+/** One per core of a small machine; cost 12 takes about 0.25 s of a core. */
+const RUNNING_MAX = 2;
+/** The last in the queue waits about 4 s; whoever comes then is told to come back. */
+const WAITING_MAX = 32;
+const JOB_LIMIT_MS = 15_000;
+const RETRY_AFTER_SECONDS = 5;
+
+export const PASSWORD_CHARACTERS_MIN = 12;
+/** bcrypt ignores whatever follows. */
+export const PASSWORD_BYTES_MAX = 72;
+
+/** @throws ApiError `weak_password` */
+export function assertAcceptable(password: string): void {
+  if (Array.from(password).length < PASSWORD_CHARACTERS_MIN) {
+    throw new ApiError("weak_password", `use at least ${PASSWORD_CHARACTERS_MIN} characters`);
+  }
+  if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
+    throw new ApiError("weak_password", `use at most ${PASSWORD_BYTES_MAX} bytes`);
+  }
+}
+
+const Answer = z.object({
+  id: z.int(),
+  result: z.union([z.string(), z.boolean()]).optional(),
+  failure: z.string().optional(),
+});
+
+type Work =
+  | { readonly type: "hash"; readonly password: string; readonly cost: number }
+  | { readonly type: "compare"; readonly password: string; readonly hash: string };
+
+interface Waiting {
+  readonly work: Work;
+  readonly resolve: (result: string | boolean) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Running extends Waiting {
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Hashes and compares passwords in a child process with a bounded queue. What does not fit the queue, and what a dying
+ * child was doing, fails with `login_overloaded`.
+ */
+export function createPasswords({ cost }: { readonly cost: number }) {
+  const waiting: Waiting[] = [];
+  const running = new Map<number, Running>();
+  const worker = createBcryptProcess({ onMessage: settle, onDeath: failRunning, onStart: pump });
+  let lastId = 0;
+
+  function settle(message: unknown): void {
+    const { id, result, failure } = Answer.parse(message);
+    const job = take(id);
+    if (job === undefined) return;
+    if (result === undefined) job.reject(new Error(`while ${job.work.type}: ${failure ?? ""}`));
+    else job.resolve(result);
+    pump();
+  }
+
+  function take(id: number): Running | undefined {
+    const job = running.get(id);
+    clearTimeout(job?.timer);
+    running.delete(id);
+    return job;
+  }
+
+  function failRunning(): void {
+    for (const id of running.keys()) take(id)?.reject(overloaded());
+  }
+
+  function pump(): void {
+    while (worker.isAlive() && running.size < RUNNING_MAX) {
+      const job = waiting.shift();
+      if (job === undefined) return;
+      const id = ++lastId;
+      running.set(id, { ...job, timer: setTimeout(worker.kill, JOB_LIMIT_MS) });
+      worker.send({ id, ...job.work });
+    }
+  }
+
+  function run(work: Work): Promise<string | boolean> {
+    if (waiting.length >= WAITING_MAX) return Promise.reject(overloaded());
+    return new Promise((resolve, reject) => {
+      waiting.push({ work, resolve, reject });
+      pump();
+    });
+  }
+
+  return {
+    hash: async (password: string): Promise<string> =>
+      z.string().parse(await run({ type: "hash", password, cost })),
+    compare: async (password: string, hash: string): Promise<boolean> =>
+      z.boolean().parse(await run({ type: "compare", password, hash })),
+    isAlive: worker.isAlive,
+    workerPid: worker.pid,
+    close: () => {
+      for (const job of waiting.splice(0)) job.reject(overloaded());
+      worker.close();
+    },
+  };
+}
+export type Passwords = ReturnType<typeof createPasswords>;
+
+function overloaded(): ApiError {
+  return new ApiError("login_overloaded", "try again in a few seconds", {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}

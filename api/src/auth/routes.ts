@@ -1,0 +1,138 @@
+import { randomInt, randomUUID } from "node:crypto";
+import { bucketNamespace } from "@tradingbots/crds";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import type { Pool } from "pg";
+import { z } from "zod";
+import { asTenant } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import { Problem } from "../problem.ts";
+import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
+import { callerOf } from "./authenticate.ts";
+import type { LoginThrottle } from "./login-throttle.ts";
+import { assertAcceptable, PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
+import { ACCESS_TOKEN_SECONDS, type Tokens } from "./tokens.ts";
+import { Email, Tier } from "./user.ts";
+import { findLogin, findUser, insertUser } from "./user-store.ts";
+
+const Credentials = z.strictObject({ email: Email, password: z.string().max(1_024) });
+
+const SignedIn = z.object({
+  user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
+  accessToken: z.string(),
+  expiresIn: z.int().describe("Seconds."),
+});
+
+export interface AuthDeps {
+  /** Of the auth role: it may look anybody up. */
+  readonly authPool: Pool;
+  readonly passwords: Pick<Passwords, "hash" | "compare">;
+  /** A hash of nobody's password: unknown addresses take as long as known ones. */
+  readonly decoyHash: string;
+  readonly tokens: Pick<Tokens, "issue">;
+  readonly throttle: LoginThrottle;
+  readonly limiter: RateLimiter;
+  readonly requestsPerMinutePerAddress: number;
+  readonly buckets: number;
+}
+
+/** POST /api/auth/register, /login */
+export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.addHook("onRequest", limitAddress(deps));
+
+    app.post(
+      "/register",
+      {
+        schema: {
+          tags: ["auth"],
+          summary: "Sign up",
+          body: Credentials,
+          response: { 201: SignedIn, default: Problem },
+        },
+      },
+      async (request, reply) => {
+        const { email, password } = request.body;
+        assertAcceptable(password);
+        const user = await insertUser(deps.authPool, {
+          id: randomUUID(),
+          email,
+          passwordHash: await deps.passwords.hash(password),
+          namespace: bucketNamespace(randomInt(deps.buckets)),
+        });
+        if (user === undefined) throw new ApiError("email_taken", "log in, or use another address");
+        return reply.code(201).send(await signedIn(user));
+      },
+    );
+
+    app.post(
+      "/login",
+      {
+        schema: {
+          tags: ["auth"],
+          summary: "Log in",
+          body: Credentials,
+          response: { 200: SignedIn, default: Problem },
+        },
+      },
+      async (request) => {
+        const { email, password } = request.body;
+        const waitSeconds = deps.throttle.retryAfterSeconds(request.ip, email);
+        if (waitSeconds !== undefined) {
+          throw new ApiError("too_many_attempts", `try again in ${waitSeconds} seconds`, {
+            retryAfterSeconds: waitSeconds,
+          });
+        }
+        const login = await findLogin(deps.authPool, email);
+        const matches = await deps.passwords.compare(
+          password,
+          login?.password_hash ?? deps.decoyHash,
+        );
+        // bcrypt would ignore what exceeds its limit, and no stored password does.
+        const tooLong = Buffer.byteLength(password) > PASSWORD_BYTES_MAX;
+        if (login === undefined || !matches || tooLong) {
+          deps.throttle.failed(request.ip, email);
+          throw new ApiError("invalid_credentials", "check both and try again");
+        }
+        deps.throttle.succeeded(request.ip, email);
+        return signedIn(login);
+      },
+    );
+  };
+
+  async function signedIn({ id, email, tier }: { id: string; email: string; tier: Tier }) {
+    const accessToken = await deps.tokens.issue({ userId: id, email, tier });
+    return { user: { id, email, tier }, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
+  }
+}
+
+function limitAddress({ limiter, requestsPerMinutePerAddress: limit }: AuthDeps) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const state = limiter.take(`address ${request.ip}`, limit);
+    if (limit > 0) reply.headers(rateLimitHeaders("address", state));
+    if (!state.allowed) {
+      throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {
+        retryAfterSeconds: state.resetSeconds,
+      });
+    }
+  };
+}
+
+const Me = z.object({ id: z.string(), email: z.string(), tier: Tier, createdAt: z.iso.datetime() });
+
+/** GET /api/me: from the row, because the tier in the token may be out of date. */
+export function meRoutes({ pool }: { readonly pool: Pool }): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get(
+      "/me",
+      { schema: { tags: ["auth"], summary: "Who I am", response: { 200: Me, default: Problem } } },
+      async (request) => {
+        const { userId } = callerOf(request);
+        const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
+        if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
+        const { id, email, tier, created_at } = user;
+        return { id, email, tier, createdAt: created_at.toISOString() };
+      },
+    );
+  };
+}

@@ -1,0 +1,86 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { calculateJwkThumbprint, errors, exportJWK, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import { ApiError } from "../errors.ts";
+import { type Caller, Tier } from "./user.ts";
+
+export const ACCESS_TOKEN_SECONDS = 15 * 60;
+const ISSUER = "tradingbots";
+/** About 8 MB of tokens; whoever is pushed out costs one signature check (0.4 ms). */
+const VERIFIED_MAX = 10_000;
+
+const Claims = z.object({
+  user_id: z.uuid(),
+  email: z.string(),
+  tier: Tier,
+  exp: z.int(),
+});
+
+interface Verified {
+  readonly caller: Caller;
+  readonly expiresAtMs: number;
+}
+
+/** Reads an EC P-256 private key, PKCS#8 or SEC1. */
+export function readSigningKey(pem: string): KeyObject {
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+    throw new Error("the JWT key must be an EC key on P-256: openssl ecparam -name prime256v1");
+  }
+  return key;
+}
+
+/** Issues and checks access tokens: ES256, with the key's thumbprint as `kid`. */
+export async function createTokens(privateKey: KeyObject, now: () => number) {
+  const publicKey = createPublicKey(privateKey);
+  const keyId = await calculateJwkThumbprint(await exportJWK(publicKey));
+  const verified = new Map<string, Verified>();
+
+  async function issue({ userId, email, tier }: Caller): Promise<string> {
+    const issuedAt = Math.floor(now() / 1_000);
+    return new SignJWT({ user_id: userId, email, tier })
+      .setProtectedHeader({ alg: "ES256", kid: keyId, typ: "JWT" })
+      .setIssuer(ISSUER)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
+      .sign(privateKey);
+  }
+
+  /** @throws ApiError `unauthenticated` or `token_expired` */
+  async function verify(token: string): Promise<Caller> {
+    const known = verified.get(token);
+    if (known !== undefined) {
+      verified.delete(token); // its next insertion makes it the youngest
+      if (known.expiresAtMs <= now()) throw expired();
+      verified.set(token, known);
+      return known.caller;
+    }
+    const { user_id: userId, email, tier, exp } = await check(token);
+    const caller = { userId, email, tier };
+    verified.set(token, { caller, expiresAtMs: exp * 1_000 });
+    const oldest = verified.size > VERIFIED_MAX ? verified.keys().next().value : undefined;
+    if (oldest !== undefined) verified.delete(oldest);
+    return caller;
+  }
+
+  async function check(token: string): Promise<z.infer<typeof Claims>> {
+    try {
+      const { payload } = await jwtVerify(token, publicKey, {
+        issuer: ISSUER,
+        algorithms: ["ES256"],
+        currentDate: new Date(now()),
+      });
+      return Claims.parse(payload);
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw expired();
+      throw new ApiError("unauthenticated", "the access token is not valid: log in again");
+    }
+  }
+
+  return { issue, verify };
+}
+export type Tokens = Awaited<ReturnType<typeof createTokens>>;
+
+function expired(): ApiError {
+  return new ApiError("token_expired", "log in again");
+}

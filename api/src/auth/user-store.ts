@@ -1,0 +1,57 @@
+import { DatabaseError } from "pg";
+import { atMostOne, type Queryable } from "../database.ts";
+import type { Tier } from "./user.ts";
+
+export interface UserRow {
+  readonly id: string;
+  readonly email: string;
+  readonly tier: Tier;
+  readonly namespace: string;
+  readonly created_at: Date;
+}
+
+/** Looks a login up by address; for the auth role. */
+export async function findLogin(database: Queryable, email: string) {
+  const { rows } = await database.query<
+    Pick<UserRow, "id" | "email" | "tier"> & { password_hash: string }
+  >("select id, email, tier, password_hash from users where email = $1", [email]);
+  return atMostOne(rows);
+}
+
+interface NewUser {
+  readonly id: string;
+  readonly email: string;
+  readonly passwordHash: string;
+  readonly namespace: string;
+}
+
+const UNIQUE_VIOLATION = "23505";
+
+/** Adds a user of the lowest tier; undefined when the address is taken. For the auth role. */
+export async function insertUser(database: Queryable, user: NewUser) {
+  try {
+    const { rows } = await database.query<Pick<UserRow, "id" | "email" | "tier">>(
+      `insert into users (id, email, password_hash, namespace) values ($1, $2, $3, $4)
+       returning id, email, tier`,
+      [user.id, user.email, user.passwordHash, user.namespace],
+    );
+    return atMostOne(rows);
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === UNIQUE_VIOLATION) return undefined;
+    throw error;
+  }
+}
+
+/** The caller's own row; for the API's role inside the caller's transaction. */
+export async function findUser(database: Queryable, userId: string): Promise<UserRow | undefined> {
+  const { rows } = await database.query<UserRow>(
+    "select id, email, tier, namespace, created_at from users where id = $1",
+    [userId],
+  );
+  return atMostOne(rows);
+}
+
+/** Creations of one user happen one after the other, so that counting and adding is one step. */
+export async function lockUser(database: Queryable, userId: string): Promise<void> {
+  await database.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [userId]);
+}

@@ -1,0 +1,174 @@
+import {
+  API_VERSION,
+  type BotClass,
+  type Exchange,
+  type ExchangeAccount,
+  LABELS,
+  type TradingBot,
+} from "@tradingbots/crds";
+import type { Pool } from "pg";
+import { findAccount } from "../accounts/accounts.ts";
+import type { Caller } from "../auth/user.ts";
+import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
+import { asTenant, type Queryable } from "../database.ts";
+import { ApiError, invalidField } from "../errors.ts";
+import { newId } from "../id.ts";
+import type { Kube } from "../kube.ts";
+import { countLive, findOwned, markGone } from "../owned-objects.ts";
+import { ceilingCrossed } from "./ceilings.ts";
+import type { NewBot } from "./settings.ts";
+
+export interface BotDeps {
+  readonly pool: Pool;
+  readonly kube: Kube;
+}
+
+export interface WantedBot extends NewBot {
+  /** The bot behind /api/robot. */
+  readonly isDefault?: boolean;
+}
+
+/** Creates a bot within the limits of the caller's class: the row counts it, the custom resource is it. */
+export async function createBot(
+  deps: BotDeps,
+  caller: Caller,
+  wanted: WantedBot,
+): Promise<TradingBot> {
+  const { userId } = caller;
+  const user = await requireUser(deps, userId);
+  const botClass = await requireClass(deps.kube, user.tier);
+  const exchange = await exchangeOf(deps, caller, wanted);
+  const crossed = ceilingCrossed({
+    wanted: { ...wanted, exchange },
+    className: user.tier,
+    ceilings: botClass.spec.ceilings,
+  });
+  if (crossed !== undefined) throw crossed;
+
+  const id = newId("bot");
+  await asTenant(deps.pool, { userId }, (database) =>
+    reserve(database, { id, user, wanted, botsMax: botClass.spec.ceilings.botsPerUser }),
+  );
+  try {
+    return await deps.kube.bots.create(botObject({ id, user, exchange, wanted }));
+  } catch (error) {
+    // Without an answer it may exist: then the row stays, and its next reading decides.
+    const isUnknown = error instanceof ApiError && error.code === "cluster_unavailable";
+    if (!isUnknown) {
+      await asTenant(deps.pool, { userId }, (database) =>
+        markGone(database, "bots", { userId, id }),
+      );
+    }
+    throw error;
+  }
+}
+
+async function requireUser({ pool }: BotDeps, userId: string): Promise<UserRow> {
+  const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
+  if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
+  return user;
+}
+
+/** @throws ApiError `class_unavailable` when nobody has set the class up */
+export async function requireClass(kube: Pick<Kube, "findClass">, name: string): Promise<BotClass> {
+  const found = await kube.findClass(name);
+  if (found === undefined) {
+    throw new ApiError("class_unavailable", `BotClass ${name} does not exist in this cluster`);
+  }
+  return found;
+}
+
+async function exchangeOf(deps: BotDeps, caller: Caller, wanted: NewBot): Promise<Exchange> {
+  if (wanted.accountId === undefined) {
+    if (wanted.mode !== "paper") {
+      throw invalidField("accountId", `a ${wanted.mode} bot needs an exchange account`);
+    }
+    if (wanted.exchange === undefined) throw invalidField("exchange", "a paper bot needs one");
+    return wanted.exchange;
+  }
+  const account = await requireAccount(deps, caller, wanted.accountId);
+  assertModeFits(account, wanted.mode);
+  const { exchange } = account.spec;
+  if (wanted.exchange !== undefined && wanted.exchange !== exchange) {
+    throw new ApiError("exchange_mismatch", `account ${wanted.accountId} is at ${exchange}`);
+  }
+  return exchange;
+}
+
+/** The caller's account, fit for use. @throws ApiError `account_not_found`, also when it is another user's */
+export async function requireAccount(
+  deps: BotDeps,
+  caller: Caller,
+  id: string,
+): Promise<ExchangeAccount> {
+  try {
+    const { row, account } = await findAccount(deps, caller, id);
+    if (row.retired_at === null && account.spec.state === "Active") return account;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "not_found")) throw error;
+  }
+  throw new ApiError("account_not_found", `there is no account ${id}`);
+}
+
+/** @throws ApiError `mode_mismatch` */
+export function assertModeFits({ spec }: ExchangeAccount, mode: TradingBot["spec"]["mode"]): void {
+  const fitting = spec.testnet ? "testnet" : "live";
+  if (mode === fitting) return;
+  throw new ApiError("mode_mismatch", `a bot on account "${spec.name}" has mode ${fitting}`);
+}
+
+interface Reservation {
+  readonly id: string;
+  readonly user: UserRow;
+  readonly wanted: WantedBot;
+  readonly botsMax: number;
+}
+
+/** Counts and adds in one step per user. */
+async function reserve(database: Queryable, { id, user, wanted, botsMax }: Reservation) {
+  await lockUser(database, user.id);
+  if ((await countLive(database, "bots", user.id)) >= botsMax) {
+    throw new ApiError("bots_above_class", `class ${user.tier} allows ${botsMax} bots`);
+  }
+  if (wanted.accountId !== undefined) {
+    const account = await findOwned(database, "accounts", {
+      userId: user.id,
+      id: wanted.accountId,
+    });
+    if (account === undefined || account.retired_at !== null) {
+      throw new ApiError("account_not_found", `there is no account ${wanted.accountId}`);
+    }
+  }
+  await database.query(
+    `insert into bots (user_id, id, namespace, account_id, is_default) values ($1, $2, $3, $4, $5)`,
+    [user.id, id, user.namespace, wanted.accountId ?? null, wanted.isDefault === true],
+  );
+}
+
+interface BotObject {
+  readonly id: string;
+  readonly user: UserRow;
+  readonly exchange: Exchange;
+  readonly wanted: WantedBot;
+}
+
+function botObject({ id, user, exchange, wanted }: BotObject) {
+  const { accountId, isDefault: _, ...settings } = wanted;
+  const account = accountId === undefined ? {} : { [LABELS.account]: accountId };
+  return {
+    apiVersion: API_VERSION,
+    kind: "TradingBot",
+    metadata: {
+      name: id,
+      namespace: user.namespace,
+      labels: { [LABELS.user]: user.id, [LABELS.bot]: id, ...account },
+    },
+    spec: {
+      ...settings,
+      userId: user.id,
+      exchange,
+      ...(accountId === undefined ? {} : { accountName: accountId }),
+      className: user.tier,
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import type { Server } from "./server.ts";
+
+/** A dependency that hangs must not hang the probe. */
+const CHECK_LIMIT_MS = 2_000;
+
+export interface Check {
+  /** Rejects when the dependency does not work. */
+  readonly check: () => Promise<unknown>;
+  /** Without it nothing can be answered. The others are told, and readiness stays. */
+  readonly isRequired: boolean;
+}
+
+const Readiness = z.object({
+  ready: z.boolean(),
+  checks: z.record(z.string(), z.enum(["ok", "failing"])),
+});
+
+/** GET /healthz (the process lives) and /readyz (which dependency fails). */
+export function healthRoutes(server: Server, checks: Readonly<Record<string, Check>>): void {
+  const quiet = { logLevel: "warn" } as const; // probes come every second
+  server.get("/healthz", { ...quiet, schema: { tags: ["health"] } }, async () => ({ ok: true }));
+  server.get(
+    "/readyz",
+    { ...quiet, schema: { tags: ["health"], response: { 200: Readiness, 503: Readiness } } },
+    async (request, reply) => {
+      const outcomes = await Promise.all(
+        Object.entries(checks).map(async ([name, { check, isRequired }]) => {
+          const failure = await failureOf(check);
+          if (failure !== undefined) request.log.warn({ err: failure, check: name }, "not ready");
+          return { name, isRequired, isOk: failure === undefined };
+        }),
+      );
+      const ready = outcomes.every(({ isOk, isRequired }) => isOk || !isRequired);
+      const states = outcomes.map(({ name, isOk }) => [name, isOk ? "ok" : "failing"] as const);
+      return reply.code(ready ? 200 : 503).send({ ready, checks: Object.fromEntries(states) });
+    },
+  );
+}
+
+async function failureOf(check: () => Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), CHECK_LIMIT_MS);
+  });
+  try {
+    await Promise.race([check(), late]);
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

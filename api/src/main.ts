@@ -1,0 +1,67 @@
+import { readFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbots/kube";
+import { createVaultStore } from "./accounts/credential-store.ts";
+import { buildApp } from "./app.ts";
+import { createPasswords } from "./auth/passwords.ts";
+import { createTokens, readSigningKey } from "./auth/tokens.ts";
+import { loadConfig } from "./config.ts";
+import { createPool } from "./database.ts";
+import { createKube } from "./kube.ts";
+import { createMetrics, listenMetrics } from "./metrics.ts";
+
+const BCRYPT_COST = 12;
+/** Two replicas and a journal stay well below Postgres' usual 100 connections. */
+const CONNECTIONS_MAX = 10;
+const AUTH_CONNECTIONS_MAX = 4;
+
+const config = loadConfig(process.env);
+await using stack = new AsyncDisposableStack();
+
+const pool = stack.adopt(
+  createPool({ ...config.database, connectionsMax: CONNECTIONS_MAX }),
+  (open) => open.end(),
+);
+const authPool = stack.adopt(
+  createPool({ ...config.authDatabase, connectionsMax: AUTH_CONNECTIONS_MAX }),
+  (open) => open.end(),
+);
+const access =
+  config.kubeconfig === undefined
+    ? inClusterAccess({
+        host: process.env["KUBERNETES_SERVICE_HOST"] ?? "kubernetes.default.svc",
+        port: process.env["KUBERNETES_SERVICE_PORT"] ?? "443",
+      })
+    : await kubeconfigAccess(config.kubeconfig);
+const client = stack.adopt(createKubeClient(access), (open) => open.close());
+const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
+const registry = createMetrics();
+const app = stack.adopt(
+  await buildApp({
+    pool,
+    authPool,
+    kube: createKube(client),
+    credentials: createVaultStore({ ...config.vault, now: Date.now }),
+    passwords,
+    decoyHash: await passwords.hash("nobody has this password"),
+    tokens: await createTokens(
+      readSigningKey(await readFile(config.jwtPrivateKeyFile, "utf8")),
+      Date.now,
+    ),
+    registry,
+    buckets: config.buckets,
+    requestsPerMinute: config.requestsPerMinute,
+    log: { level: config.logLevel },
+    trustedProxies: config.trustedProxies,
+    now: Date.now,
+  }),
+  (open) => open.close(),
+);
+stack.adopt(
+  await listenMetrics(registry, { host: config.host, port: config.metricsPort }),
+  (open) => open.close(),
+);
+await app.listen({ host: config.host, port: config.port });
+
+await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+app.log.info("ending: requests under way are finished first");

@@ -1,0 +1,52 @@
+/** A window of one minute per key, counted in this process. */
+const WINDOW_MS = 60_000;
+/** Above this the oldest windows are forgotten: memory stays bounded whoever knocks. */
+const KEYS_MAX = 100_000;
+
+export interface RateState {
+  readonly allowed: boolean;
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetSeconds: number;
+}
+
+/** Counts requests per key and minute. */
+export function createRateLimiter(now: () => number) {
+  const windows = new Map<string, { startedAtMs: number; count: number }>();
+
+  /** Counts one request of `key` against `limit` a minute; 0 means no limit. */
+  function take(key: string, limit: number): RateState {
+    const at = now();
+    let window = windows.get(key);
+    if (window === undefined || at - window.startedAtMs >= WINDOW_MS) {
+      windows.delete(key);
+      window = { startedAtMs: at, count: 0 };
+      windows.set(key, window);
+      forgetOldest();
+    }
+    window.count++;
+    return {
+      allowed: limit === 0 || window.count <= limit,
+      limit,
+      remaining: Math.max(0, limit - window.count),
+      resetSeconds: Math.ceil((window.startedAtMs + WINDOW_MS - at) / 1_000),
+    };
+  }
+
+  function forgetOldest(): void {
+    if (windows.size <= KEYS_MAX) return;
+    const oldest = windows.keys().next().value;
+    if (oldest !== undefined) windows.delete(oldest);
+  }
+
+  return { take };
+}
+export type RateLimiter = ReturnType<typeof createRateLimiter>;
+
+/** The draft RateLimit header fields (draft-ietf-httpapi-ratelimit-headers). */
+export function rateLimitHeaders(policy: string, state: RateState): Record<string, string> {
+  return {
+    "ratelimit-policy": `"${policy}";q=${state.limit};w=${WINDOW_MS / 1_000}`,
+    ratelimit: `"${policy}";r=${state.remaining};t=${state.resetSeconds}`,
+  };
+}

@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import Fastify from "fastify";
+import {
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
+import { ApiError } from "./errors.ts";
+import { loggerOptions, type LogSettings } from "./logger.ts";
+import { problemOf, toApiError } from "./problem.ts";
+
+const REQUEST_LIMIT_MS = 30_000;
+const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
+
+export interface ServerOptions {
+  readonly log: LogSettings;
+  readonly bodyBytesMax: number;
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+}
+
+/**
+ * An HTTP server without routes and port, as the API and the journal share it: zod in and out, problem+json for every
+ * error, request ids, bounded bodies and times.
+ */
+export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOptions) {
+  const server = Fastify({
+    logger: loggerOptions(log),
+    bodyLimit: bodyBytesMax,
+    requestTimeout: REQUEST_LIMIT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    genReqId: () => randomUUID(),
+    trustProxy: trustedProxies === undefined ? false : [...trustedProxies],
+    routerOptions: { maxParamLength: 128 },
+  }).withTypeProvider<ZodTypeProvider>();
+  server.setValidatorCompiler(validatorCompiler);
+  server.setSerializerCompiler(serializerCompiler);
+  parseJson(server);
+  answerErrors(server);
+  return server;
+}
+export type Server = ReturnType<typeof createServer>;
+
+/** JSON only. An empty body is no body: many clients name a content type without sending any. */
+function parseJson(server: Server): void {
+  const parse = server.getDefaultJsonParser("error", "error");
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser<string>(
+    ["application/json", "application/merge-patch+json"],
+    { parseAs: "string" },
+    (request, body, done) => {
+      if (body === "") return done(null, undefined);
+      return parse(request, body, (error, value: unknown) =>
+        error === null
+          ? done(null, value)
+          : done(new ApiError("malformed_json", "the body cannot be parsed as JSON"), undefined),
+      );
+    },
+  );
+}
+
+function answerErrors(app: Server): void {
+  app.setNotFoundHandler((request) => {
+    throw new ApiError("not_found", `${request.method} ${request.url.split("?", 1)[0]} is no path`);
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toApiError(thrown);
+    if (error.status >= 500) request.log.error({ err: thrown, code: error.code }, "request failed");
+    if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
+    return reply
+      .code(error.status)
+      .type("application/problem+json")
+      .serializer(JSON.stringify)
+      .send(problemOf(error, request.id));
+  });
+  app.addHook("onSend", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    reply.header("cache-control", "no-store");
+    reply.header("x-content-type-options", "nosniff");
+  });
+}
