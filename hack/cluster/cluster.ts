@@ -163,10 +163,20 @@ export async function otherClusters(docker: Docker, name: string): Promise<reado
   return names.filter((other) => other !== "" && other !== name);
 }
 
-/** Copies an image of the engine into the cluster's node. */
-export async function loadImage(record: ClusterRecord, reference: string): Promise<void> {
+/** Copies images of the engine into the cluster's node and answers which it lacked. */
+export async function loadImages(
+  record: ClusterRecord,
+  references: readonly string[],
+): Promise<readonly string[]> {
   const docker = createDocker(record.dockerHost ?? undefined);
-  await kind(docker, ["load", "docker-image", reference, `--name=${record.name}`]);
+  const list = ["ctr", "--namespace=k8s.io", "images", "ls", "--quiet"];
+  const present = (await docker.run(["exec", nodeName(record.name), ...list])).split("\n");
+  const missing = references.filter((reference) => !present.includes(`docker.io/${reference}`));
+  if (missing.length > 0) {
+    // Together, so that the layers they share travel once.
+    await kind(docker, ["load", "docker-image", ...missing, `--name=${record.name}`]);
+  }
+  return missing;
 }
 
 /**

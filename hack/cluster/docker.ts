@@ -24,6 +24,21 @@ export function createDocker(host: string | undefined) {
     return !result.failed;
   }
 
+  /** Builds the directory's Dockerfile. Without the buildx plugin only the older builder is there, and says so at length. */
+  async function build(
+    directory: string,
+    reference: string,
+    buildArguments: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const hasBuildx = await succeeds(["buildx", "version"], 10_000);
+    const values = Object.entries(buildArguments).map(
+      ([key, value]) => `--build-arg=${key}=${value}`,
+    );
+    await execa("docker", ["build", "--quiet", `--tag=${reference}`, ...values, directory], {
+      env: { ...env, DOCKER_BUILDKIT: hasBuildx ? "1" : "0" },
+    });
+  }
+
   return {
     host,
     /** For other programs that talk to the same engine, such as kind. */
@@ -31,6 +46,7 @@ export function createDocker(host: string | undefined) {
     run,
     read,
     succeeds,
+    build,
     answers: () => succeeds(["version", "--format", "{{.Server.Version}}"], 10_000),
     hasImage: (reference: string) => succeeds(["image", "inspect", reference], 10_000),
   };

@@ -53,14 +53,19 @@ const ASSETS: readonly ToolName[] = ["etcd", "kube-apiserver", "kubectl"];
 
 /**
  * The absolute path of a pinned tool, compiled first when this machine has not done so yet (seconds to minutes).
- * The binary is static, so it runs in any Linux image and its content does not depend on the machine's C library.
+ * The binary is static, so it runs in any Linux image and does not depend on the C library of the machine that built it;
+ * `platform` asks for one that runs elsewhere than here.
  */
-export async function toolPath(name: ToolName, report?: (line: string) => void): Promise<string> {
+export async function toolPath(
+  name: ToolName,
+  report?: (line: string) => void,
+  platform: NodeJS.Platform = process.platform,
+): Promise<string> {
   const asset = join(process.env["KUBEBUILDER_ASSETS"] ?? "", name);
   if (process.env["KUBEBUILDER_ASSETS"] && ASSETS.includes(name) && (await exists(asset))) {
     return asset;
   }
-  const build = await planBuild(goTools[name]);
+  const build = await planBuild(goTools[name], platform);
   const directory = join(cacheDirectory, "tools", `${name}-${build.hash}`);
   const binary = join(directory, name);
   if (await exists(binary)) return binary;
@@ -76,7 +81,10 @@ export async function toolPath(name: ToolName, report?: (line: string) => void):
     await mkdir(directory, { recursive: true });
     await requireGo(tool);
     try {
-      await execa("go", ["build", "-o", target, ...args], { cwd, env: { CGO_ENABLED: "0" } });
+      await execa("go", ["build", "-o", target, ...args], {
+        cwd,
+        env: { CGO_ENABLED: "0", GOOS: platform },
+      });
     } catch (error) {
       await rm(target, { force: true });
       throw new Error(`while compiling ${tool} ${version} in ${cwd}`, { cause: error });
@@ -96,7 +104,7 @@ interface Build {
   readonly hash: string;
 }
 
-async function planBuild(tool: GoTool): Promise<Build> {
+async function planBuild(tool: GoTool, platform = process.platform): Promise<Build> {
   const cwd = join(import.meta.dirname, tool.module);
   const goMod = await readFile(join(cwd, "go.mod"), "utf8");
   const goSum = await readFile(join(cwd, "go.sum"), "utf8");
@@ -111,8 +119,12 @@ async function planBuild(tool: GoTool): Promise<Build> {
     ...(tool.tags === undefined ? [] : [`-tags=${tool.tags}`]),
     tool.package,
   ];
-  const platform = `${process.platform}-${process.arch}`;
-  return { cwd, version, args, hash: contentHash(goMod, goSum, platform, ...args) };
+  return {
+    cwd,
+    version,
+    args,
+    hash: contentHash(goMod, goSum, `${platform}-${process.arch}`, ...args),
+  };
 }
 
 /** The version of the module that holds a package: the longest module path in go.mod that is a prefix of it. */
