@@ -9,7 +9,7 @@ const usage = `A Bybit v5 exchange over replayed candles.
   --candles-dir DIR      CANDLES_DIR      bybit-linear-<symbol>-<interval>-*.csv.gz files (default: the committed slice)
   --symbols A,B          SYMBOLS          BTCUSDT,ETHUSDT
   --interval 1m          INTERVAL         of the recorded candles
-  --speed 1              SPEED            candles per second (0 pauses, fractions allowed), or lockstep
+  --speed 1              SPEED            candles per second (0 pauses, at most 400, fractions allowed), or lockstep
   --history 2880         HISTORY_CANDLES  candles that are past when the replay begins
   --skew-ms 0            SKEW_MS          server clock minus wall clock
 `;

@@ -5,8 +5,8 @@ import { Decimal } from "./money.ts";
 /** Candles per second (0 pauses), or "lockstep": the replay moves only when told to. */
 export type ReplaySpeed = number | "lockstep";
 
-/** Highest speed: beyond it the pauses between ticks are below a timer's resolution. */
-export const MAX_SPEED = 1_000;
+/** Highest speed: a candle takes two timers, and a timer at least a millisecond. */
+export const MAX_SPEED = 400;
 /** Lowest speed above 0; slower ones would outlast a timer's range. */
 const MIN_SPEED = 0.001;
 /** A replay that fell behind its timetable by more than this goes on from now instead of rushing to catch up. */

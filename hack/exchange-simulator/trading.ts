@@ -1,5 +1,5 @@
 import { type Account, positionOf, remember } from "./account.ts";
-import type { Decimal } from "./money.ts";
+import { type Decimal, ZERO } from "./money.ts";
 import {
   type CancelType,
   isProtection,
@@ -12,7 +12,6 @@ import {
   type StopOrderType,
 } from "./order.ts";
 import { sideOf } from "./position.ts";
-import { ZERO } from "./money.ts";
 
 /** What the trading functions need of the world around an account. */
 export interface Trading {
