@@ -30,6 +30,17 @@ export const BotConfig = z.object({
 });
 export type BotConfig = z.infer<typeof BotConfig>;
 
+/** What a `verify` pod is told, in the same annotation and file: the part of a bot's configuration that reaches an exchange. */
+export const VerifyConfig = BotConfig.pick({
+  namespace: true,
+  userId: true,
+  accountName: true,
+  exchange: true,
+  mode: true,
+  endpoint: true,
+});
+export type VerifyConfig = z.infer<typeof VerifyConfig>;
+
 /** The file that the Vault agent writes into a pod's memory. */
 export const Credentials = z.object({
   apiKey: z.string().min(1).max(512),

@@ -17,7 +17,7 @@ export { Risk, Strategy, TradingBot } from "./trading-bot.ts";
 export { ExchangeAccount, VerificationResult } from "./exchange-account.ts";
 export { BotClass, type Ceilings, type EndpointOverride } from "./bot-class.ts";
 export { HaltAction, TradingHalt } from "./trading-halt.ts";
-export { BotConfig, BotTermination, Credentials } from "./bot-config.ts";
+export { BotConfig, BotTermination, Credentials, VerifyConfig } from "./bot-config.ts";
 export {
   ClientOrderId,
   Intent,
