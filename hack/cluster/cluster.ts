@@ -8,6 +8,7 @@ import { freePorts } from "../control-plane/free-ports.ts";
 import { ensureNodeImage } from "../node-image/node-image.ts";
 import { toolPath } from "../tools/tools.ts";
 import { createDocker, type Docker } from "./docker.ts";
+import { findProcess } from "./find-process.ts";
 import type { Engine } from "./engine.ts";
 import { kindConfig, nodePorts } from "./kind-config.ts";
 
@@ -100,6 +101,8 @@ interface Creation {
 /** Creates the cluster anew; what a half-finished run left under the name is removed. */
 export async function createCluster({ engine, options, node, report }: Creation): Promise<void> {
   const { docker } = engine;
+  const create = ["create", "cluster", `--name=${options.name}`, "--config=-"];
+  await endOrphan(create);
   if (await clusterExists(docker, options.name)) {
     report("removing what an earlier run left unfinished");
     await deleteCluster(docker, options);
@@ -113,12 +116,20 @@ export async function createCluster({ engine, options, node, report }: Creation)
     isConfined: engine.isConfined,
   });
   await mkdir(dirname(options.kubeconfig), { recursive: true });
-  const create = ["create", "cluster", `--name=${options.name}`, "--config=-"];
   const wait = `--wait=${READY_LIMIT_S}s`;
   const kubeconfig = `--kubeconfig=${options.kubeconfig}`;
   await kind(docker, [...create, wait, kubeconfig], stringify(config));
   const labelNode = ["label", "node", nodeName(options.name), COMPLETE_LABEL];
   await execa(await toolPath("kubectl"), [kubeconfig, ...labelNode]);
+}
+
+/** A kind that lost its `up` would, on failing, remove the new cluster of the same name: it is not given the time. */
+async function endOrphan(create: readonly string[]): Promise<void> {
+  const binary = await toolPath("kind");
+  const pid = await findProcess(
+    (argv) => argv[0] === binary && create.every((word, index) => argv[index + 1] === word),
+  );
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
 }
 
 /** Writes the kubeconfig and `.build/cluster.json` from what runs, so a lost or foreign file is made good. */
@@ -185,8 +196,9 @@ export async function loadImages(
  */
 export async function readEtcdStore(record: ClusterRecord): Promise<Uint8Array> {
   const docker = createDocker(record.dockerHost ?? undefined);
-  const tar = ["tar", "--create", "--directory=/var/lib/etcd", "--ignore-failed-read", "."];
-  return docker.read(["exec", nodeName(record.name), ...tar]);
+  // 1 is tar's way of saying that a file changed while it was read: etcd goes on working.
+  const script = "tar --create --directory=/var/lib/etcd . || [ $? -eq 1 ]";
+  return docker.read(["exec", nodeName(record.name), "sh", "-c", script]);
 }
 
 function nodeName(cluster: string): string {

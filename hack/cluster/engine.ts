@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { z } from "zod";
 import { createDocker, type Docker } from "./docker.ts";
+import { findProcess } from "./find-process.ts";
 import { inspectMachine, whyNoEngine, type Machine } from "./machine.ts";
 import { withoutDockerRules } from "./firewall.ts";
 
@@ -58,20 +59,20 @@ export async function ensureEngine(report: Report): Promise<Engine> {
   const machine = await inspectMachine();
   const reason = whyNoEngine(machine);
   if (reason !== undefined) throw new Error(reason);
-  report("installing Debian's Docker engine");
-  await installPackages();
+  await installPackages(report);
   const started = await findEngine(); // where systemd runs, the package starts it
   if (started !== undefined) return started;
   report("starting the Docker engine");
   return startEngine(machine);
 }
 
-async function installPackages(): Promise<void> {
+async function installPackages(report: Report): Promise<void> {
   const { stdout } = await execa("dpkg-query", ["-W", "-f=${Package} ${Status}\\n", ...PACKAGES], {
     reject: false,
   });
   const missing = PACKAGES.filter((name) => !stdout.includes(`${name} install ok installed`));
   if (missing.length === 0) return;
+  report(`installing Debian's Docker engine (${missing.join(", ")})`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   await execa("apt-get", ["update", "-qq"], { env });
   await execa("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
@@ -128,7 +129,10 @@ async function writeConfiguration(machine: Machine): Promise<void> {
 export async function stopEngine(): Promise<void> {
   await endProcess();
   await unmountBelow([DATA, RUN]);
-  if (existsSync(BEFORE)) await restoreNetworkState();
+  if (existsSync(BEFORE)) {
+    await restoreNetworkState();
+    await removeCgroups();
+  }
   await rm(RUN, { recursive: true, force: true });
   await rm(DATA, { recursive: true, force: true });
 }
@@ -145,17 +149,9 @@ async function endProcess(): Promise<void> {
   }
 }
 
-/**
- * The process id of our dockerd, known by its whole command line, which no other program has. A recorded id could name a
- * stranger by now, and would be missing when an earlier run was cut off.
- */
-async function engineProcess(): Promise<number | undefined> {
-  const entries = await readdir("/proc").catch(() => []);
-  for (const pid of entries.filter((name) => /^\d+$/.test(name))) {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (commandLine === `${COMMAND.join("\0")}\0`) return Number(pid);
-  }
-  return undefined;
+/** A recorded process id could name a stranger by now, and would be missing when an earlier run was cut off. */
+function engineProcess(): Promise<number | undefined> {
+  return findProcess((argv) => argv.join(" ") === COMMAND.join(" "));
 }
 
 /** Deepest first; fails when something stays mounted, because what follows removes the directories. */
@@ -166,6 +162,15 @@ async function unmountBelow(directories: readonly string[]): Promise<void> {
     directories.some((directory) => path.startsWith(`${directory}/`)),
   );
   for (const path of below.toReversed()) await execa("umount", [path]);
+}
+
+/** Docker leaves its empty control groups behind; rmdir refuses those in use. */
+async function removeCgroups(): Promise<void> {
+  const paths = ["/sys/fs/cgroup/docker*", "/sys/fs/cgroup/*/docker", "/sys/fs/cgroup/*/docker/*"];
+  const any = paths.flatMap((path) => ["-o", "-path", path]).slice(1);
+  const docker = ["(", ...any, ")"];
+  const remove = ["-depth", "-type", "d", ...docker, "-exec", "rmdir", "{}", "+"];
+  await execa("find", ["/sys/fs/cgroup", ...remove], { reject: false });
 }
 
 const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { describeError } from "../tools/describe-error.ts";
 import { clusterStatus, takeDown, bringUp } from "./lifecycle.ts";
 import { defaultKubeconfig } from "./cluster.ts";
 
@@ -43,6 +44,6 @@ async function run(command: string): Promise<number> {
 try {
   process.exitCode = await run(values.help ? "help" : (positionals[0] ?? "help"));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(describeError(error));
   process.exitCode = 1;
 }

@@ -26,6 +26,7 @@ export const images = {
       entries: {
         operator: "operator/src/main.ts",
         "vault-setup": "operator/src/vault-setup/main.ts",
+        "default-classes": "operator/src/default-classes/main.ts",
       },
     },
   },

@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { Listr } from "listr2";
 import { loadImages, readClusterRecord } from "../cluster/cluster.ts";
 import { findEngine } from "../cluster/engine.ts";
+import { describeError } from "../tools/describe-error.ts";
 import { ensureBaseImage } from "./base-image.ts";
 import { buildImage, recordImages } from "./build.ts";
 import { imageNames, isImageName, type ImageName } from "./images.ts";
@@ -49,6 +50,6 @@ try {
     await buildAll(positionals.length > 0 ? positionals.filter(isImageName) : imageNames);
   }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(describeError(error));
   process.exitCode = 1;
 }

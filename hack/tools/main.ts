@@ -1,3 +1,4 @@
+import { describeError } from "./describe-error.ts";
 import { isToolName, toolNames, toolPath } from "./tools.ts";
 
 const usage = `usage: node hack/tools/main.ts [name...]
@@ -17,6 +18,6 @@ try {
     console.log(`${name}\t${path}`);
   }
 } catch (error) {
-  console.error(error);
-  process.exit(1);
+  console.error(describeError(error));
+  process.exitCode = 1;
 }
