@@ -174,7 +174,15 @@ export const SessionAnswer = z.object({
     .describe("Highest sequence of this epoch; greater than 0 after a container restart."),
   openTrades: z.array(Trade).max(64),
   openIntents: z.array(Intent).max(64).describe("Intents without a final order record."),
-  dayBaseline: z.object({ day: z.string(), equity: DecimalString }).nullable(),
+  dayBaseline: z
+    .object({
+      day: z.string(),
+      equity: DecimalString,
+      realised: DecimalString.optional().describe(
+        "Sum of pnl of the bot's trades closed since this baseline was written.",
+      ),
+    })
+    .nullable(),
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 

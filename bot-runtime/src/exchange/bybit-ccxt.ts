@@ -333,36 +333,36 @@ const isTarget = (type: string) => ["TakeProfit", "PartialTakeProfit"].includes(
 /** Every execution of the symbol since a time, oldest first, liquidations included, funding left out. */
 async function executions(client: Bybit, query: ExecutionQuery): Promise<readonly Execution[]> {
   const found: Execution[] = [];
-  const endMs = client.milliseconds() + EXECUTION_WINDOW_MS;
   let fromMs = query.sinceMs;
-  for (let windows = 0; windows < EXECUTION_WINDOWS_MAX && fromMs < endMs; windows += 1) {
-    const untilMs = Math.min(fromMs + EXECUTION_WINDOW_MS, endMs);
-    found.push(...(await executionWindow(client, query.symbol, { fromMs, untilMs })));
-    // The last window reaches past the present, whatever the clocks say.
-    if (untilMs > client.milliseconds()) break;
+  for (let windows = 0; windows < EXECUTION_WINDOWS_MAX; windows += 1) {
+    const untilMs = fromMs + EXECUTION_WINDOW_MS;
+    const last = untilMs >= client.milliseconds();
+    // The last window has no end: it reaches the present whatever the clocks say.
+    const window = last ? { startTime: fromMs } : { startTime: fromMs, endTime: untilMs };
+    found.push(...(await executionWindow(client, query.symbol, window)));
+    if (last) return found;
     fromMs = untilMs + 1;
   }
-  // Bybit answers newest first; executions of one millisecond keep that order reversed.
-  return found;
+  throw exchangeFault("Refused", { code: "TooOld", message: "executions older than half a year" });
 }
 
 async function executionWindow(
   client: Bybit,
   symbol: string,
-  window: { readonly fromMs: number; readonly untilMs: number },
+  window: { readonly startTime: number; readonly endTime?: number },
 ): Promise<readonly Execution[]> {
   const found: Execution[] = [];
   let cursor: string | undefined;
   for (let pages = 0; pages < PAGES_MAX; pages += 1) {
     const answer: unknown = await client.privateGetV5ExecutionList({
       ...request(client, symbol),
-      startTime: window.fromMs,
-      endTime: window.untilMs,
+      ...window,
       limit: PAGE_LIMIT.execution,
       ...(cursor === undefined ? {} : { cursor }),
     });
     const { list, nextPageCursor } = ExecutionPage.parse(answer).result;
     found.push(...list.filter((row) => row.execType !== "Funding").map(executionView));
+    // Bybit answers newest first.
     if (!nextPageCursor || list.length < PAGE_LIMIT.execution) return found.toReversed();
     cursor = nextPageCursor;
   }

@@ -25,12 +25,12 @@ export function capability(exchange: ExchangeName, symbols: readonly string[]): 
       message: `${exchange} is not supported yet: its orders cannot be proven safe; use bybit`,
     };
   }
-  // On Bybit a stop is atomic with the entry on linear perpetuals only.
-  const other = symbols.find((symbol) => !/\/(USDT|USDC):(USDT|USDC)$/.test(symbol));
+  // On Bybit a stop is atomic with the entry on linear perpetuals only; those settled in USDT are proven.
+  const other = symbols.find((symbol) => !symbol.endsWith("/USDT:USDT"));
   if (other !== undefined) {
     return {
       supported: false,
-      message: `${other} is not supported on ${exchange}: only linear perpetuals such as BTC/USDT:USDT carry their stop with the entry`,
+      message: `${other} is not supported on ${exchange}: only USDT perpetuals such as BTC/USDT:USDT carry their stop with the entry`,
     };
   }
   return { supported: true, capabilities };

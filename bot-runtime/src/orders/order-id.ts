@@ -5,6 +5,7 @@ export interface OrderIdentity {
   /** Uid of the TradingBot: two bots never compute the same id. */
   readonly botUid: string;
   readonly symbol: string;
+  /** Of an entry's candle; "" for an exit, whose reference already stands for it. */
   readonly timeframe: string;
   /** Entry: the candle's open time (RFC 3339). Exit: the entry's client order id. Else a request's id. */
   readonly reference: string;

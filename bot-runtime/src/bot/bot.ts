@@ -1,0 +1,295 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { BotConfig, BotTermination, RecordBody, SessionAnswer } from "@tradingbots/crds";
+import { capability } from "../exchange/capabilities.ts";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
+import type { JournalClient } from "../journal/journal-client.ts";
+import { blocked, type Refusal, type Standing } from "../risk/gate.ts";
+import { Account } from "./account.ts";
+import { CandleSeries } from "./candle-series.ts";
+import { type Log, messageOf } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { eventRecord } from "./records.ts";
+import { buildReport, materialPart } from "./report.ts";
+import { SymbolTrader } from "./symbol-trader.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+
+/** How often the bot looks whether something is due. */
+const TICK_MS = 100;
+/** A report at least this often: without a fresh one the operator takes the bot for not flat. */
+const REPORT_EVERY_MS = 10_000;
+const BALANCE_EVERY_MS = 30_000;
+const EQUITY_EVERY_MS = 60_000;
+/** A bot that may end waits this long for the journal's memory of what could still be open. */
+const SESSION_PATIENCE_MS = 15_000;
+/** A bot that ends for good gives the journal this long to take its last records. */
+const LAST_FLUSH_MS = 60_000;
+/** Within the pod's grace period of 30 s: one request to the exchange (8 s), then the journal. */
+const SETTLE_ON_STOP_MS = 12_000;
+const FLUSH_ON_STOP_MS = 5_000;
+
+export interface BotDeps {
+  readonly config: BotConfig;
+  readonly exchange: Exchange;
+  readonly journal: JournalClient;
+  readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** One bot: its symbols' traders, the account that they share, and what it reports of itself. */
+export class Bot {
+  readonly #deps: BotDeps;
+  readonly #account: Account;
+  readonly #traders = new Map<string, SymbolTrader>();
+  readonly #startedMs = Date.now();
+  readonly #finished = Promise.withResolvers<BotTermination>();
+  #config: BotConfig;
+  #unsupported: Refusal | undefined;
+  #session: SessionAnswer | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #lastTradeAt: string | undefined;
+  #reported = { material: "", atMs: 0 };
+  #balanceMs = 0;
+  #equityMs = 0;
+  #openingDay: Promise<void> | undefined;
+  #finishing = false;
+  #stopped = false;
+
+  constructor(deps: BotDeps) {
+    this.#deps = deps;
+    this.#config = deps.config;
+    this.#account = new Account({
+      exchange: deps.exchange,
+      record: (body) => this.#record(body),
+      now: () => new Date(),
+    });
+  }
+
+  /** Resolves when the bot's state asks it to end and nothing of its own is left at the exchange. */
+  get finished(): Promise<BotTermination> {
+    return this.#finished.promise;
+  }
+
+  /** The exchange has been asked about every symbol, or there is a reason not to. */
+  get ready(): boolean {
+    if (this.#unsupported !== undefined) return true;
+    return [...this.#traders.values()].every((trader) => trader.reconciled);
+  }
+
+  start(): void {
+    const { mode, exchange, symbols, timeframe } = this.#config;
+    const what = `${mode} on ${exchange}: ${symbols.join(", ")} at ${timeframe}`;
+    this.#record(eventRecord("started", what, Date.now()));
+    this.#useConfig(this.#config, true);
+    this.#deps.stream.start();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** A changed configuration takes effect at once, within this call, for every entry not yet sent. */
+  applyConfig(config: BotConfig): void {
+    const before = this.#config;
+    this.#config = config;
+    if (config.generation !== before.generation) this.#account.clearErrors();
+    const { symbols, timeframe, strategy } = config;
+    const old = { symbols: before.symbols, timeframe: before.timeframe, strategy: before.strategy };
+    const series = JSON.stringify({ symbols, timeframe, strategy }) !== JSON.stringify(old);
+    this.#useConfig(config, series);
+    this.#deps.log.info("config-applied", {
+      generation: config.generation,
+      state: config.state,
+      halts: config.halts.map((halt) => halt.name),
+    });
+  }
+
+  /** The journal granted an epoch: what it remembers is taken up. */
+  sessionGranted(session: SessionAnswer): void {
+    this.#session = session;
+    const remembered = [...session.openTrades, ...session.openIntents];
+    for (const { symbol } of remembered) this.#traderFor(symbol);
+    for (const trader of this.#traders.values()) trader.adopt(session);
+  }
+
+  candleArrived({ symbol, candle, closed }: StreamedCandle): void {
+    if (closed) this.#traders.get(symbol)?.candleClosed(candle);
+  }
+
+  /** Ends the process's part in bounded time; positions stay as they are, with their stops at the exchange. */
+  async stop(reason: string): Promise<BotTermination> {
+    this.#stopped = true;
+    clearInterval(this.#ticker);
+    this.#deps.stream.close();
+    const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
+    await Promise.race([settled, sleep(SETTLE_ON_STOP_MS, undefined, { ref: false })]);
+    const termination = this.#termination(reason);
+    this.#record(eventRecord("ended", reason, Date.now()));
+    this.#report(true);
+    await this.#deps.journal.flush(FLUSH_ON_STOP_MS);
+    return termination;
+  }
+
+  #termination(reason: string): BotTermination {
+    return { flat: this.#flat, epoch: this.#deps.journal.epoch, reason };
+  }
+
+  #useConfig(config: BotConfig, newSeries: boolean): void {
+    const { exchange, symbols, timeframe } = config;
+    const support = capability(exchange, symbols);
+    this.#unsupported = support.supported
+      ? undefined
+      : { reason: "Unsupported", message: support.message };
+    for (const symbol of symbols) {
+      if (capability(exchange, [symbol]).supported) this.#traderFor(symbol);
+    }
+    if (newSeries) this.#restartSeries(config);
+    const followed = [...this.#traders.keys()].map((symbol) => ({ symbol, timeframe }));
+    this.#deps.stream.follow(followed);
+    for (const trader of this.#traders.values()) trader.wake();
+    this.#report(false);
+  }
+
+  #restartSeries({ timeframe, strategy }: BotConfig): void {
+    const fetchCandles = this.#deps.exchange.candles;
+    try {
+      for (const [symbol, trader] of this.#traders) {
+        trader.restartSeries(new CandleSeries({ symbol, timeframe, strategy }, fetchCandles));
+      }
+    } catch (error) {
+      this.#unsupported = { reason: "InvalidStrategy", message: messageOf(error) };
+    }
+  }
+
+  #traderFor(symbol: string): SymbolTrader {
+    const known = this.#traders.get(symbol);
+    if (known !== undefined) return known;
+    const trader = new SymbolTrader(symbol, this.#traderDeps(), () => this.#report(false));
+    this.#traders.set(symbol, trader);
+    if (this.#session !== undefined) trader.adopt(this.#session);
+    return trader;
+  }
+
+  #traderDeps(): TraderDeps {
+    const { exchange, journal, metrics, log } = this.#deps;
+    return {
+      exchange,
+      journal,
+      metrics,
+      log,
+      account: this.#account,
+      record: (body) => this.#record(body),
+      config: () => this.#config,
+      standing: (symbol) => this.#standing(symbol),
+      openDay: () => this.#openDay(),
+      nowMs: Date.now,
+    };
+  }
+
+  #standing(symbol: string): Standing {
+    const trader = this.#traders.get(symbol);
+    const { day } = this.#account;
+    return {
+      config: this.#config,
+      symbol,
+      symbolTraded: this.#config.symbols.includes(symbol) && !this.#stopped,
+      journal: this.#deps.journal.standing,
+      reconciled: trader?.reconciled === true,
+      foreign: trader?.foreign,
+      unusable: this.#unsupported ?? trader?.unusable,
+      consecutiveErrors: this.#account.consecutiveErrors,
+      dataAgeMs: this.#deps.stream.ageMs(symbol),
+      dayBaseline: day.baseline,
+      dayResult: day.result(this.#unrealised),
+    };
+  }
+
+  get #unrealised() {
+    return [...this.#traders.values()].flatMap((trader) => trader.unrealised);
+  }
+
+  async #openDay(): Promise<void> {
+    if (this.#account.day.baseline !== undefined) return;
+    this.#openingDay ??= this.#account
+      .openDay(this.#session, this.#unrealised)
+      .finally(() => (this.#openingDay = undefined));
+    await this.#openingDay;
+  }
+
+  #tick(): void {
+    for (const trader of this.#traders.values()) trader.tick();
+    const now = Date.now();
+    if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {
+      this.#balanceMs = now;
+      void this.#lookAtBalance();
+    }
+    if (now - this.#reported.atMs >= REPORT_EVERY_MS) this.#report(true);
+    if (this.#config.state !== "Running" && !this.#finishing) void this.#finishWhenFlat();
+  }
+
+  async #lookAtBalance(): Promise<void> {
+    try {
+      await this.#account.refreshBalance();
+      if (Date.now() - this.#equityMs < EQUITY_EVERY_MS) return;
+      this.#equityMs = Date.now();
+      this.#account.recordEquity();
+    } catch (error) {
+      this.#deps.log.warn("no-balance", { message: messageOf(error) });
+    }
+  }
+
+  get #flat(): boolean {
+    return [...this.#traders.values()].every((trader) => trader.flat);
+  }
+
+  /** Without the journal a position that only it can explain might be the bot's own. */
+  get #mayEnd(): boolean {
+    if (!this.#flat) return false;
+    if (this.#session !== undefined) return true;
+    const foreign = [...this.#traders.values()].some((trader) => trader.foreign !== undefined);
+    return !foreign && Date.now() - this.#startedMs >= SESSION_PATIENCE_MS;
+  }
+
+  async #finishWhenFlat(): Promise<void> {
+    if (!this.#mayEnd) return;
+    this.#finishing = true;
+    const looks = await Promise.all(
+      [...this.#traders.values()].map((trader) => trader.confirmFlat()),
+    );
+    if (looks.every(Boolean)) {
+      this.#record(eventRecord("ended", `${this.#config.state}: flat`, Date.now()));
+      this.#report(true);
+      await this.#deps.journal.flush(LAST_FLUSH_MS);
+      // Started again meanwhile: then this process goes on.
+      if (this.#config.state !== "Running") {
+        this.#finished.resolve(this.#termination(this.#config.state));
+        return;
+      }
+    }
+    this.#finishing = false;
+  }
+
+  #record(body: RecordBody): void {
+    if (body.type === "trade") this.#lastTradeAt = body.trade.closedAt ?? body.trade.openedAt;
+    this.#deps.journal.record(body);
+  }
+
+  #report(always: boolean): void {
+    const traders = [...this.#traders.values()];
+    const { day, balance } = this.#account;
+    const refusals = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
+    const report = buildReport({
+      config: this.#config,
+      flat: this.#flat,
+      protected: traders.every((trader) => trader.protected),
+      blocked: refusals,
+      positions: traders.flatMap((trader) => trader.positions),
+      balance,
+      dayResult: day.baseline === undefined ? undefined : day.result(this.#unrealised),
+      lastTradeAt: this.#lastTradeAt,
+      at: new Date(),
+    });
+    const material = materialPart(report);
+    if (!always && material === this.#reported.material) return;
+    this.#reported = { material, atMs: Date.now() };
+    this.#record({ type: "report", report });
+  }
+}

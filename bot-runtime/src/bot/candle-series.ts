@@ -1,0 +1,123 @@
+import type { Timeframe } from "@tradingbots/crds";
+import type { Candle, CandleQuery } from "../exchange/exchange.ts";
+import { timeframeMs } from "../exchange/timeframe.ts";
+import { type RunningStrategy, startStrategy } from "../strategies/running-strategy.ts";
+import type { Proposal } from "../strategies/strategy.ts";
+
+/** One page of candles: seeds a smoothed index of any allowed period far enough to forget its start. */
+export const WARM_UP_CANDLES = 1_000;
+
+type FetchCandles = (query: CandleQuery) => Promise<readonly Candle[]>;
+
+export interface SeriesOptions {
+  readonly symbol: string;
+  readonly timeframe: Timeframe;
+  readonly strategy: { readonly name: string; readonly params: Readonly<Record<string, unknown>> };
+}
+
+/** What the newest closed candle led to. */
+export interface ProposedCandle {
+  readonly candle: Candle;
+  readonly proposal: Proposal;
+}
+
+/**
+ * The closed candles of one symbol in order, each shown to the strategy exactly once. Candles that the stream missed are
+ * fetched before the next one counts; a candle that was only caught up with leads to no proposal.
+ */
+export class CandleSeries {
+  readonly #options: SeriesOptions;
+  readonly #fetch: FetchCandles;
+  readonly #stepMs: number;
+  #strategy: RunningStrategy;
+  #candles: Candle[] = [];
+  /** The first streamed candle that does not continue the series. */
+  #awaiting: Candle | undefined;
+
+  constructor(options: SeriesOptions, fetchCandles: FetchCandles) {
+    this.#options = options;
+    this.#fetch = fetchCandles;
+    this.#stepMs = timeframeMs(options.timeframe);
+    this.#strategy = startStrategy(options.strategy);
+  }
+
+  get last(): Candle | undefined {
+    return this.#candles.at(-1);
+  }
+
+  /** Close time of the newest closed candle, ms of candle time. */
+  get lastCloseMs(): number | undefined {
+    const { last } = this;
+    return last && last.openTimeMs + this.#stepMs;
+  }
+
+  get openTimes(): readonly number[] {
+    return this.#candles.map((candle) => candle.openTimeMs);
+  }
+
+  get needsCatchUp(): boolean {
+    return this.#candles.length === 0 || this.#awaiting !== undefined;
+  }
+
+  /** Takes a closed candle of the stream. Undefined when it is old, or when candles before it are missing. */
+  push(candle: Candle): ProposedCandle | undefined {
+    const last = this.last;
+    if (last !== undefined && candle.openTimeMs <= last.openTimeMs) return undefined;
+    if (last === undefined || candle.openTimeMs !== last.openTimeMs + this.#stepMs) {
+      this.#awaiting = candle;
+      return undefined;
+    }
+    return { candle, proposal: this.#append(candle) };
+  }
+
+  /** Fetches what is missing. Gives the proposal of the streamed candle that waited for it, if one did. */
+  async catchUp(): Promise<ProposedCandle | undefined> {
+    const awaited = this.#awaiting;
+    const last = this.last;
+    const gap = last && awaited ? (awaited.openTimeMs - last.openTimeMs) / this.#stepMs : Infinity;
+    if (last === undefined || gap > WARM_UP_CANDLES) await this.#warmUp(awaited);
+    else await this.#fill(last, awaited);
+    // A newer candle may have come meanwhile: then the next catch-up continues from here.
+    if (this.#awaiting !== awaited) return undefined;
+    this.#awaiting = undefined;
+    if (awaited === undefined || awaited.openTimeMs <= (this.last?.openTimeMs ?? 0))
+      return undefined;
+    return { candle: awaited, proposal: this.#append(awaited) };
+  }
+
+  async #warmUp(awaited: Candle | undefined): Promise<void> {
+    const { symbol, timeframe } = this.#options;
+    const candles = await this.#fetch({ symbol, timeframe, limit: WARM_UP_CANDLES });
+    // The newest one is still in progress, unless the stream has shown that it is not.
+    const closed = candles.slice(0, -1).filter((each) => isBefore(each, awaited));
+    this.#candles = [];
+    this.#strategy = startStrategy(this.#options.strategy);
+    for (const candle of closed) this.#append(candle);
+  }
+
+  async #fill(last: Candle, awaited: Candle | undefined): Promise<void> {
+    const { symbol, timeframe } = this.#options;
+    const sinceMs = last.openTimeMs + this.#stepMs;
+    const candles = await this.#fetch({ symbol, timeframe, sinceMs, limit: WARM_UP_CANDLES });
+    for (const candle of candles) {
+      const expected = (this.last?.openTimeMs ?? 0) + this.#stepMs;
+      if (isBefore(candle, awaited) && candle.openTimeMs === expected) this.#append(candle);
+    }
+    const next = (this.last?.openTimeMs ?? 0) + this.#stepMs;
+    if (awaited === undefined || awaited.openTimeMs === next) return;
+    throw new Error(`${symbol}: the exchange has no candle ${new Date(next).toISOString()}`);
+  }
+
+  #append(candle: Candle): Proposal {
+    this.#candles.push(candle);
+    if (this.#candles.length > WARM_UP_CANDLES) this.#candles.shift();
+    return this.#strategy.decide({
+      openTimeMs: candle.openTimeMs,
+      close: candle.close.toNumber(),
+    });
+  }
+}
+
+function isBefore(candle: Candle, limit: Candle | undefined): boolean {
+  return limit === undefined || candle.openTimeMs < limit.openTimeMs;
+}

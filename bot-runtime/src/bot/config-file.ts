@@ -1,0 +1,49 @@
+import { readFile } from "node:fs/promises";
+import { BotConfig } from "@tradingbots/crds";
+import { z } from "zod";
+import { type Log, messageOf } from "./log.ts";
+
+/**
+ * The kubelet swaps the directory behind a downward-API file, which file watchers miss in several ways; reading 2 kB four
+ * times a second costs less than being wrong about a halt.
+ */
+const POLL_MS = 250;
+
+export async function readConfig(path: string): Promise<BotConfig> {
+  return parseConfig(await readFile(path, "utf8"), path);
+}
+
+function parseConfig(text: string, path: string): BotConfig {
+  const parsed = BotConfig.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+export interface ConfigWatch {
+  readonly path: string;
+  readonly onChange: (config: BotConfig) => void;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Calls `onChange` with every new content of the file. Content that is not a configuration is said and otherwise ignored. */
+export function watchConfig({ path, onChange, log, signal }: ConfigWatch): void {
+  let last: string | undefined;
+  const look = async (): Promise<void> => {
+    try {
+      const text = await readFile(path, "utf8");
+      if (text === last) return;
+      last = text;
+      onChange(parseConfig(text, path));
+    } catch (error) {
+      log.error("config-not-read", { message: messageOf(error) });
+    }
+  };
+  let looking = false;
+  const timer = setInterval(() => {
+    if (looking) return;
+    looking = true;
+    void look().finally(() => (looking = false));
+  }, POLL_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
+}

@@ -1,0 +1,93 @@
+import { readFile } from "node:fs/promises";
+import type { BotTermination } from "@tradingbots/crds";
+import { KlineStream } from "../exchange/kline-stream.ts";
+import { openExchange, streamUrl } from "../exchange/open-exchange.ts";
+import { JournalClient } from "../journal/journal-client.ts";
+import { Bot } from "./bot.ts";
+import { readConfig, watchConfig } from "./config-file.ts";
+import { type Environment, readEnvironment } from "./environment.ts";
+import { startHealthServer } from "./health-server.ts";
+import { createLog, type Log, messageOf } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { writeTermination } from "./termination.ts";
+
+/** Runs one bot until its state lets it end or the pod is stopped. Says how it ended in the termination message. */
+async function main(): Promise<void> {
+  const environment = readEnvironment(process.env);
+  const log = createLog({
+    write: (line) => process.stdout.write(line),
+    now: () => new Date(),
+    context: { bot: environment.podName, pod: environment.podUid },
+  });
+  const end = (termination: BotTermination, exitCode: number): never => {
+    writeTermination(environment.terminationFile, termination);
+    log.info("ended", { ...termination, exitCode });
+    process.exit(exitCode);
+  };
+  // What is open stays protected by its stop at the exchange; the kubelet starts the process again.
+  const fail = (error: unknown): never => {
+    log.error("failed", {
+      message: messageOf(error),
+      stack: error instanceof Error ? error.stack : "",
+    });
+    return end({ flat: false, epoch, reason: messageOf(error) }, 1);
+  };
+  let epoch = 0;
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  try {
+    const { bot, ending } = await startBot(environment, log, (granted) => (epoch = granted));
+    const stopped = Promise.withResolvers<BotTermination>();
+    const onSignal = (signal: NodeJS.Signals) => void bot.stop(signal).then(stopped.resolve, fail);
+    process.once("SIGTERM", onSignal);
+    process.once("SIGINT", onSignal);
+    const termination = await Promise.race([bot.finished, stopped.promise]);
+    ending.abort();
+    end(termination, 0);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function startBot(environment: Environment, log: Log, onEpoch: (epoch: number) => void) {
+  const config = await readConfig(environment.configFile);
+  const exchange = await openExchange(config, environment.credentialsFile);
+  const metrics = new Metrics();
+  const ending = new AbortController();
+  const journal = new JournalClient({
+    url: environment.journalUrl,
+    readToken: async () => (await readFile(environment.journalTokenFile, "utf8")).trim(),
+    log,
+    random: Math.random,
+    onSession: (session) => {
+      onEpoch(session.epoch);
+      bot.sessionGranted(session);
+    },
+  });
+  const stream = new KlineStream({
+    url: streamUrl(config),
+    onCandle: (candle) => bot.candleArrived(candle),
+    log,
+    nowMs: () => performance.now(),
+    random: Math.random,
+  });
+  const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log });
+  metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
+  metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
+  metrics.gauge("bot_ready", () => Number(bot.ready));
+  await startHealthServer(environment.healthPort, {
+    ready: () => bot.ready,
+    metrics: () => metrics.print(),
+  });
+  bot.start();
+  void journal.run();
+  watchConfig({
+    path: environment.configFile,
+    onChange: (changed) => bot.applyConfig(changed),
+    log,
+    signal: ending.signal,
+  });
+  return { bot, ending };
+}
+
+await main();

@@ -1,0 +1,96 @@
+import type { SessionAnswer } from "@tradingbots/crds";
+import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
+import { quantity, text, ZERO_QUANTITY } from "../money.ts";
+import { candleReference, orderId } from "../orders/order-id.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import { type Work, workFromIntent, workFromTrade } from "./work.ts";
+
+/** How far back executions are searched for the entry of a position that the journal does not know. */
+const ORPHAN_SEARCH_MS = 7 * 86_400_000;
+/** Entries of one candle have one attempt today; one more is looked for, should a later version have sent it. */
+const ATTEMPTS_SEARCHED = 2;
+
+/** What the journal remembers of one symbol as work to be taken up. */
+export function rememberedWork(session: SessionAnswer, symbol: string): Work[] {
+  const trades = session.openTrades.filter((trade) => trade.symbol === symbol);
+  const intents = session.openIntents.filter(
+    (intent) =>
+      intent.symbol === symbol && !trades.some((trade) => trade.id === intent.clientOrderId),
+  );
+  return [...trades.map(workFromTrade), ...intents.map((intent) => workFromIntent(intent, true))];
+}
+
+/**
+ * A position that no known work explains: is it this bot's own? Only an id says so, never a time: the ids of the entries that
+ * this bot could have sent at the candles given are computed and looked for among the symbol's executions and open orders.
+ * So a position is found again even when the journal cannot be asked.
+ */
+export async function findOrphan(
+  deps: TraderDeps,
+  symbol: string,
+  openTimes: readonly number[],
+): Promise<Work | undefined> {
+  const own = ownEntryIds(deps, symbol, openTimes);
+  const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
+  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  const entry = executions.findLast(({ clientOrderId }) => own.has(clientOrderId ?? ""));
+  if (entry?.clientOrderId === undefined) return undefined;
+  deps.log.warn("orphan-found", { symbol, clientOrderId: entry.clientOrderId });
+  const at = new Date(entry.atMs).toISOString();
+  return workFromTrade({
+    id: entry.clientOrderId,
+    symbol,
+    side: entry.side === "buy" ? "long" : "short",
+    quantity: text(entry.quantity),
+    entryPrice: text(entry.price),
+    exitPrice: null,
+    pnl: null,
+    fees: text(entry.fee),
+    openedAt: at,
+    closedAt: null,
+    reason: null,
+  });
+}
+
+export function ownEntryIds(
+  deps: Pick<TraderDeps, "config">,
+  symbol: string,
+  openTimes: readonly number[],
+): ReadonlySet<string> {
+  const { botUid, timeframe } = deps.config();
+  const ids = new Set<string>();
+  for (const openTime of openTimes) {
+    for (let attempt = 0; attempt < ATTEMPTS_SEARCHED; attempt += 1) {
+      const reference = candleReference(openTime);
+      ids.add(orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt }));
+    }
+  }
+  return ids;
+}
+
+/** The sentence about what holds a symbol besides the bot's own works; undefined when nothing does. */
+export function foreignHolding(
+  works: readonly Work[],
+  seen: {
+    readonly symbol: string;
+    readonly held: HeldPosition | undefined;
+    readonly orders: readonly OrderView[];
+  },
+): string | undefined {
+  const { symbol, held, orders } = seen;
+  // While an entry may be filling, the position may run ahead of what is known of it.
+  const settled = works.every((work) => work.entry === "over");
+  if (held !== undefined && settled) {
+    const own = works
+      .filter((work) => work.side === held.side)
+      .reduce((sum, work) => quantity(sum.plus(work.account.open)), ZERO_QUANTITY);
+    if (held.quantity.gt(own)) {
+      const excess = text(quantity(held.quantity.minus(own)));
+      return `${symbol}: a ${held.side} position of ${excess} was not opened by this bot; close it, or trade the symbol on another account`;
+    }
+  }
+  const ids = new Set(works.flatMap((work) => [work.entryId, work.exit?.id ?? ""]));
+  const order = orders.find((each) => !each.isProtection && !ids.has(each.clientOrderId ?? "-"));
+  if (order === undefined) return undefined;
+  return `${symbol}: order ${order.exchangeOrderId} was not sent by this bot; cancel it, or trade the symbol on another account`;
+}

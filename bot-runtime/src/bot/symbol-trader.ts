@@ -1,0 +1,304 @@
+import type { SessionAnswer } from "@tradingbots/crds";
+import { type ExchangeFault, isExchangeFault } from "../exchange/exchange.ts";
+import type { Candle, HeldPosition } from "../exchange/exchange.ts";
+import type { Amount } from "../money.ts";
+import type { Refusal } from "../risk/gate.ts";
+import { advanceWork, wantExitByState } from "./advance-work.ts";
+import { CandleSeries, type ProposedCandle } from "./candle-series.ts";
+import { enterPosition, type EntryWish, refusalEvent } from "./enter-position.ts";
+import { messageOf } from "./log.ts";
+import { findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
+import { eventRecord } from "./records.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import type { Work } from "./work.ts";
+
+/** Bybit allows ten position look-ups a second; four leave room for what follows them. */
+const POLL_MS = 250;
+/** A flat symbol is looked at this often, so that somebody else's position shows before an entry meets it. */
+const IDLE_LOOK_MS = 30_000;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 15_000;
+
+/**
+ * Trades one symbol: one turn at a time, each turn from fresh facts. Whatever wakes it (a candle, a changed configuration, a
+ * timer) only says that a turn is due; what the turn does follows from the state of the world.
+ */
+export class SymbolTrader {
+  readonly symbol: string;
+  readonly #deps: TraderDeps;
+  readonly #changed: () => void;
+  #series: CandleSeries | undefined;
+  #works: Work[] = [];
+  #session: SessionAnswer | undefined;
+  #adoptedSession = false;
+  #reconciled = false;
+  #foreign: string | undefined;
+  #unusable: Refusal | undefined;
+  #proposed: ProposedCandle | undefined;
+  #firstEntry = true;
+  #due = false;
+  #running: Promise<void> | undefined;
+  #lookedMs = 0;
+  #failures = 0;
+  #retryMs = 0;
+  #lastSeenMs: number | undefined;
+
+  constructor(symbol: string, deps: TraderDeps, changed: () => void) {
+    this.symbol = symbol;
+    this.#deps = deps;
+    this.#changed = changed;
+  }
+
+  get works(): readonly Work[] {
+    return this.#works;
+  }
+
+  get reconciled(): boolean {
+    return this.#reconciled;
+  }
+
+  get foreign(): string | undefined {
+    return this.#foreign;
+  }
+
+  get unusable(): Refusal | undefined {
+    return this.#unusable;
+  }
+
+  get positions(): readonly HeldPosition[] {
+    return this.#works.flatMap(({ held, account }) => (held && account.open.gt(0) ? [held] : []));
+  }
+
+  get unrealised(): readonly Amount[] {
+    return this.positions.map((held) => held.unrealisedPnl);
+  }
+
+  /** Nothing of the bot's own at the exchange, as just seen. */
+  get flat(): boolean {
+    return this.#reconciled && this.#works.length === 0;
+  }
+
+  /** Every open position has its stop at the exchange. */
+  get protected(): boolean {
+    return this.#works.every(
+      ({ held, account }) => account.open.isZero() || held?.stopLoss !== undefined,
+    );
+  }
+
+  /** A new strategy, new parameters or another timeframe: the series starts again from fetched candles. */
+  restartSeries(series: CandleSeries): void {
+    this.#series = series;
+    this.#proposed = undefined;
+    this.wake();
+  }
+
+  /** What the journal remembers; taken up in the next turn. */
+  adopt(session: SessionAnswer): void {
+    this.#session = session;
+    this.wake();
+  }
+
+  /** A closed candle of the stream. */
+  candleClosed(candle: Candle): void {
+    const proposed = this.#series?.push(candle);
+    if (proposed !== undefined) this.#proposed = proposed;
+    this.wake();
+  }
+
+  /** Called several times a second: wakes the trader when something is to be looked at. */
+  tick(): void {
+    const quietMs = this.#deps.nowMs() - this.#lookedMs;
+    if (quietMs >= (this.#works.length > 0 || !this.#reconciled ? POLL_MS : IDLE_LOOK_MS))
+      this.wake();
+  }
+
+  wake(): void {
+    this.#due = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      // Woken between the last turn and here.
+      if (this.#due && this.#deps.nowMs() >= this.#retryMs) this.wake();
+    });
+  }
+
+  /** Looks once more, now, whether nothing of the bot's own is left. */
+  async confirmFlat(): Promise<boolean> {
+    this.#reconciled = false;
+    this.wake();
+    await this.settled();
+    return this.flat;
+  }
+
+  /** Resolves when no turn is under way. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#due && this.#deps.nowMs() >= this.#retryMs) {
+      this.#due = false;
+      try {
+        await this.#turn();
+        this.#failures = 0;
+        this.#unusable = undefined;
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#changed();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    await this.#deps.exchange.prepare([this.symbol]);
+    if (!this.#reconciled || this.#session !== undefined) await this.#reconcile();
+    await this.#advance();
+    await this.#catchUp();
+    const closeMs = this.#series?.lastCloseMs;
+    if (closeMs !== undefined) this.#deps.account.day.see(closeMs);
+    await this.#deps.openDay();
+    await this.#act();
+  }
+
+  /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
+  async #reconcile(): Promise<void> {
+    const session = this.#session;
+    if (session !== undefined && !this.#adoptedSession) {
+      const known = new Set(this.#works.map((work) => work.entryId));
+      const remembered = rememberedWork(session, this.symbol).filter(
+        (work) => !known.has(work.entryId),
+      );
+      this.#works.push(...remembered);
+      this.#adoptedSession = true;
+    }
+    await this.#advanceAll();
+    await this.#lookForForeign();
+    if (this.#foreign !== undefined) await this.#adoptOrphan();
+    this.#reconciled = true;
+    this.#session = undefined;
+  }
+
+  async #adoptOrphan(): Promise<void> {
+    await this.#catchUp();
+    const orphan = await findOrphan(this.#deps, this.symbol, this.#series?.openTimes ?? []);
+    if (orphan === undefined || this.#works.some((work) => work.entryId === orphan.entryId)) return;
+    const message = `${this.symbol}: took up the position of order ${orphan.entryId}`;
+    this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
+    this.#works.push(orphan);
+    await this.#advanceAll();
+    await this.#lookForForeign();
+  }
+
+  async #advance(): Promise<void> {
+    const quietMs = this.#deps.nowMs() - this.#lookedMs;
+    if (this.#works.length > 0) {
+      if (quietMs >= POLL_MS || this.#wantsExit()) await this.#advanceAll();
+    } else if (quietMs >= IDLE_LOOK_MS) {
+      await this.#lookForForeign();
+    }
+  }
+
+  #wantsExit(): boolean {
+    for (const work of this.#works) wantExitByState(this.#deps, work);
+    return this.#works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
+  }
+
+  async #advanceAll(): Promise<void> {
+    this.#lookedMs = this.#deps.nowMs();
+    for (const work of this.#works) {
+      const over = await advanceWork(this.#deps, work);
+      if (over) this.#works = this.#works.filter((each) => each !== work);
+    }
+    this.#countUnprotected();
+  }
+
+  async #lookForForeign(): Promise<void> {
+    this.#lookedMs = this.#deps.nowMs();
+    const { symbol } = this;
+    const [view, orders] = await Promise.all([
+      this.#deps.exchange.position(symbol),
+      this.#deps.exchange.openOrders(symbol),
+    ]);
+    this.#foreign = foreignHolding(this.#works, { symbol, held: view.held, orders });
+  }
+
+  async #catchUp(): Promise<void> {
+    if (this.#series?.needsCatchUp !== true) return;
+    const proposed = await this.#series.catchUp();
+    if (proposed !== undefined) this.#proposed = proposed;
+  }
+
+  /** Acts on the newest candle only: a proposal that waited behind another is too old. */
+  async #act(): Promise<void> {
+    const proposed = this.#proposed;
+    this.#proposed = undefined;
+    if (proposed === undefined) return;
+    this.#deps.metrics.count("bot_candles_total");
+    const { enter, exit, note } = proposed.proposal;
+    // Stop or target may have ended the work within this very candle.
+    const old = this.#deps.nowMs() > this.#lookedMs;
+    if (this.#works.length > 0 && old && (enter ?? exit) !== undefined) await this.#advanceAll();
+    const leaving = this.#works.filter(
+      (work) => work.side === exit && work.exitWanted === undefined,
+    );
+    for (const work of leaving) {
+      work.exitWanted = "signal";
+      this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
+    }
+    if (leaving.length > 0) await this.#advanceAll();
+    if (enter === undefined || this.#works.length > 0) return;
+    await this.#enter({
+      ...proposed,
+      symbol: this.symbol,
+      side: enter,
+      lookUpFirst: this.#firstEntry,
+    });
+  }
+
+  async #enter(wish: EntryWish): Promise<void> {
+    const result = await enterPosition(this.#deps, wish);
+    if (result.kind === "sent") {
+      this.#firstEntry = false;
+      this.#works.push(result.work);
+      await this.#advanceAll();
+      return;
+    }
+    if (result.kind === "foreign") this.#foreign = result.message;
+    const refusal =
+      result.kind === "foreign"
+        ? { reason: "ForeignPosition", message: result.message }
+        : result.refusal;
+    this.#deps.metrics.count("bot_entries_refused_total", { reason: refusal.reason });
+    this.#deps.record(refusalEvent(wish, refusal, this.#deps.nowMs()));
+  }
+
+  #countUnprotected(): void {
+    const now = this.#deps.nowMs();
+    const naked = this.#works.some(
+      (work) => work.held !== undefined && work.held.stopLoss === undefined,
+    );
+    const seconds = naked && this.#lastSeenMs !== undefined ? (now - this.#lastSeenMs) / 1_000 : 0;
+    this.#deps.metrics.count("bot_unprotected_seconds_total", {}, seconds);
+    this.#lastSeenMs = now;
+  }
+
+  #fail(error: unknown): void {
+    const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10), RETRY_MAX_MS);
+    this.#failures += 1;
+    this.#retryMs = this.#deps.nowMs() + longest;
+    this.#deps.metrics.count("bot_turn_failures_total");
+    this.#deps.log.warn("turn-failed", { symbol: this.symbol, message: messageOf(error) });
+    if (!isExchangeFault(error)) {
+      // A fault of the bot itself, or a strategy that throws.
+      this.#deps.account.noteError();
+      this.#unusable = { reason: "InternalError", message: messageOf(error).slice(0, 300) };
+    } else {
+      this.#unusable = { reason: reasonOf(error), message: error.message };
+    }
+    // What was known may be wrong by now.
+    if (this.#failures > 3) this.#reconciled = false;
+  }
+}
+
+function reasonOf(error: ExchangeFault): string {
+  return error.fault === "Unavailable" ? "ExchangeUnavailable" : error.fault;
+}

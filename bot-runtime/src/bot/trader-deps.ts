@@ -1,0 +1,24 @@
+import type { BotConfig, RecordBody } from "@tradingbots/crds";
+import type { Exchange } from "../exchange/exchange.ts";
+import type { JournalClient } from "../journal/journal-client.ts";
+import type { Standing } from "../risk/gate.ts";
+import type { Account } from "./account.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** What the trading of one symbol needs of the rest of the bot. */
+export interface TraderDeps {
+  readonly exchange: Exchange;
+  readonly journal: Pick<JournalClient, "appendIntent" | "standing">;
+  readonly record: (body: RecordBody) => void;
+  readonly account: Account;
+  /** The configuration in force at this moment. */
+  readonly config: () => BotConfig;
+  readonly standing: (symbol: string) => Standing;
+  /** Sees to it that the day's opening equity is known, if it can be. */
+  readonly openDay: () => Promise<void>;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Wall clock, ms. */
+  readonly nowMs: () => number;
+}

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Intent,
+  IntentAnswer,
+  RecordAnswer,
+  type RecordBody,
+  SessionAnswer,
+} from "@tradingbots/crds";
+import type { Log } from "../bot/log.ts";
+import { type JournalHttp, postJournal } from "./journal-http.ts";
+import { RecordBuffer } from "./record-buffer.ts";
+
+/** Records of one turn travel together. */
+const GATHER_MS = 20;
+const RETRY_MIN_MS = 250;
+/** Longest pause between attempts: the journal is back for everybody within this time. */
+const RETRY_MAX_MS = 5_000;
+
+export type JournalStanding = "ready" | "unavailable" | "stale";
+
+export interface JournalOptions extends JournalHttp {
+  readonly log: Log;
+  /** 0–1: spreads the retries of many bots. */
+  readonly random: () => number;
+  readonly onSession: (session: SessionAnswer) => void;
+}
+
+/**
+ * The bot's end of the journal: a session with its epoch, intents appended one by one before an order is sent, and records that
+ * are kept until they are confirmed. Nothing here throws: the journal being away is a state, `standing`.
+ */
+export class JournalClient {
+  readonly #options: JournalOptions;
+  readonly #buffer = new RecordBuffer();
+  readonly #ended = new AbortController();
+  #session: SessionAnswer | undefined;
+  #nextSequence = 1;
+  #reachable = false;
+  #stale = false;
+  #wake: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  get standing(): JournalStanding {
+    if (this.#stale) return "stale";
+    return this.#session !== undefined && this.#reachable ? "ready" : "unavailable";
+  }
+
+  /** 0 before a session is granted. */
+  get epoch(): number {
+    return this.#session?.epoch ?? 0;
+  }
+
+  get session(): SessionAnswer | undefined {
+    return this.#session;
+  }
+
+  get unconfirmed(): number {
+    return this.#buffer.size;
+  }
+
+  get dropped(): number {
+    return this.#buffer.dropped;
+  }
+
+  /** Opens the session and delivers records until `end`. */
+  async run(): Promise<void> {
+    await this.#openSession();
+    while (!this.#ended.signal.aborted) {
+      await this.#deliver();
+      if (this.#buffer.size === 0) this.#announceIdle();
+      await this.#nextRecord();
+    }
+  }
+
+  record(body: RecordBody): void {
+    this.#buffer.add(body);
+    this.#wake?.();
+  }
+
+  /**
+   * Appends what is about to be sent. `refused` and `unconfirmed` both forbid the order; after `unconfirmed` the journal may
+   * hold the intent nevertheless.
+   */
+  async appendIntent(intent: Intent): Promise<"appended" | "stale" | "refused" | "unconfirmed"> {
+    if (this.#session === undefined) return "refused";
+    const body = { epoch: this.#session.epoch, intent };
+    const answer = await postJournal(this.#options, {
+      path: "/v1/intents",
+      body,
+      answer: IntentAnswer,
+    });
+    this.#reachable = answer.kind !== "unavailable";
+    if (answer.kind === "answered") return "appended";
+    this.#options.log.warn("intent-not-appended", { message: answer.message });
+    if (answer.kind === "unavailable") return "unconfirmed";
+    if (answer.code !== "stale_epoch") return "refused";
+    // For good: an epoch never becomes current again.
+    this.#stale = true;
+    return "stale";
+  }
+
+  /** Waits until everything is confirmed, at most `limitMs`. Says whether it is. */
+  async flush(limitMs: number): Promise<boolean> {
+    if (this.#buffer.size === 0) return true;
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#wake?.();
+    await Promise.race([idle, sleep(limitMs, undefined, { ref: false })]);
+    return this.#buffer.size === 0;
+  }
+
+  end(): void {
+    this.#ended.abort();
+    this.#wake?.();
+  }
+
+  async #openSession(): Promise<void> {
+    for (let failures = 0; !this.#ended.signal.aborted; failures += 1) {
+      const answer = await postJournal(this.#options, {
+        path: "/v1/session",
+        body: {},
+        answer: SessionAnswer,
+      });
+      if (answer.kind === "answered") {
+        this.#session = answer.body;
+        this.#nextSequence = answer.body.lastSequence + 1;
+        this.#reachable = true;
+        this.#options.log.info("session", { epoch: answer.body.epoch });
+        this.#options.onSession(answer.body);
+        return;
+      }
+      this.#options.log.warn("no-session", { message: answer.message });
+      await this.#pause(failures);
+    }
+  }
+
+  /** Sends batches until none is left or the process ends. */
+  async #deliver(): Promise<void> {
+    let failures = 0;
+    while (!this.#ended.signal.aborted && this.#session !== undefined) {
+      const records = [...this.#buffer.batch(this.#nextSequence)];
+      if (records.length === 0) return;
+      const body = { epoch: this.#session.epoch, records };
+      const answer = await postJournal(this.#options, {
+        path: "/v1/records",
+        body,
+        answer: RecordAnswer,
+      });
+      this.#reachable = answer.kind === "answered";
+      if (answer.kind === "answered") {
+        this.#nextSequence += records.length;
+        this.#buffer.confirm();
+        failures = 0;
+      } else {
+        this.#options.log.warn("records-not-delivered", {
+          message: answer.message,
+          waiting: this.#buffer.size,
+        });
+        await this.#pause(failures);
+        failures += 1;
+      }
+    }
+  }
+
+  async #nextRecord(): Promise<void> {
+    if (this.#buffer.size === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        if (this.#ended.signal.aborted) resolve();
+      });
+      this.#wake = undefined;
+    }
+    await this.#sleep(GATHER_MS);
+  }
+
+  async #pause(failures: number): Promise<void> {
+    const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(failures, 10), RETRY_MAX_MS);
+    await this.#sleep(longest * (0.5 + this.#options.random() / 2));
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    // Ends early, without an error, when the process ends.
+    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+  }
+
+  #announceIdle(): void {
+    for (const resolve of this.#idle) resolve();
+    this.#idle = [];
+  }
+}

@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { BotConfig, Risk } from "@tradingbots/crds";
+import {
+  type ExchangeSimulator,
+  type SimulatorOptions,
+  startExchangeSimulator,
+} from "../../hack/exchange-simulator/server.ts";
+import { BotProcess } from "./bot-process.ts";
+import { JournalServer } from "./journal-server.ts";
+
+export const CREDENTIALS = { apiKey: "test-key-of-the-bot", apiSecret: "test-secret-of-the-bot" };
+export const SYMBOL = "BTC/USDT:USDT";
+const BALANCE = "10000";
+const WAIT_MS = 20_000;
+const LOOK_EVERY_MS = 10;
+
+/** An exchange that replays recorded candles in lockstep, a journal, and a bot between them. */
+export interface World {
+  readonly exchange: ExchangeSimulator;
+  readonly journal: JournalServer;
+  readonly bot: BotProcess;
+  readonly config: BotConfig;
+}
+
+export interface WorldOptions {
+  readonly simulator?: Partial<SimulatorOptions>;
+  readonly config?: Partial<BotConfig>;
+  /** Instead of the simulator's own REST address: a proxy with faults in front of it. */
+  readonly restUrl?: (simulatorUrl: string) => Promise<string>;
+  readonly program?: string;
+}
+
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const exchange = await startExchangeSimulator({ speed: "lockstep", ...options.simulator });
+  exchange.control.addKey({ ...CREDENTIALS, balance: BALANCE });
+  const journal = new JournalServer();
+  const journalUrl = await journal.start();
+  const restUrl = (await options.restUrl?.(exchange.url)) ?? exchange.url;
+  const config = BotConfig.parse({
+    botName: "bot-aaaaaaaaaaaaaaaaaaaa",
+    botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
+    namespace: "tradingbots-00",
+    generation: 1,
+    userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
+    accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
+    exchange: "bybit",
+    mode: "live",
+    symbols: [SYMBOL],
+    timeframe: "1m",
+    strategy: { name: "rsi", params: {} },
+    risk: Risk.parse({ stopLossPercent: 0.3, takeProfitPercent: 0.4, dailyLossPercent: 100 }),
+    autoTrade: true,
+    state: "Running",
+    endpoint: { restUrl, websocketUrl: exchange.websocketUrl },
+    halts: [],
+    ...options.config,
+  });
+  const program = options.program === undefined ? {} : { program: options.program };
+  const bot = await BotProcess.create({ config, journalUrl, credentials: CREDENTIALS, ...program });
+  return { exchange, journal, bot, config };
+}
+
+export async function endWorld(world: World): Promise<void> {
+  await world.bot.remove();
+  await world.exchange.close();
+  await world.journal.close();
+}
+
+/** The bot's account as the exchange has it. */
+export function accountOf({ exchange }: World) {
+  const account = exchange.control.account(CREDENTIALS.apiKey);
+  if (account === undefined) throw new Error("the account is gone");
+  return account;
+}
+
+/** Waits until `holds` is true and gives up with what was waited for. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + WAIT_MS;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+/** The bot is reconciled, has its session and may open positions. */
+export async function untilTrading({ exchange, journal }: World): Promise<void> {
+  const blockedBy = () => journal.report?.blocked.map(({ reason }) => reason).join();
+  // In lockstep no candle arrives before the first step.
+  await until("only data is missing", () => ["StaleData", ""].includes(blockedBy() ?? "?"));
+  exchange.control.step(1);
+  await until("the bot reports that it trades", () => journal.report?.trading === true);
+}
+
+/** Plays candles one by one, each after the bot has dealt with the one before, until `holds`. */
+export async function playUntil(world: World, what: string, holds: () => boolean): Promise<void> {
+  const MOST = 2_000;
+  for (let played = 0; played < MOST && !holds(); played += 1) {
+    world.exchange.control.step(1);
+    await sleep(STEP_PAUSE_MS);
+  }
+  if (!holds()) throw new Error(`${MOST} candles did not bring that ${what}`);
+}
+
+/** Time for a bot to decide and send at one candle. */
+const STEP_PAUSE_MS = 40;
