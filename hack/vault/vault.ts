@@ -15,12 +15,13 @@ const STOP_LIMIT_MS = 10_000;
 export interface VaultServer {
   readonly address: string;
   readonly rootToken: string;
+  readonly unsealKey: string;
   /** Ends the server; what was in it is gone. */
   stop(): Promise<void>;
 }
 
-/** Starts a real Vault server on loopback, in memory, initialised and unsealed, for tests. */
-export async function startVault(): Promise<VaultServer> {
+/** Starts a real Vault server on loopback, in memory, initialised and unsealed unless told otherwise, for tests. */
+export async function startVault({ initialised = true } = {}): Promise<VaultServer> {
   const binary = await toolPath("vault");
   const directory = await mkdtemp(join(tmpdir(), "tradingbots-vault-"));
   const [port = 0, clusterPort = 0] = await freePorts(2);
@@ -45,9 +46,10 @@ export async function startVault(): Promise<VaultServer> {
   const address = `http://127.0.0.1:${port}`;
   try {
     await untilAnswering(address, server, logPath);
+    if (!initialised) return { address, rootToken: "", unsealKey: "", stop };
     const { unsealKey, rootToken } = await initialise(address);
     await unseal(address, unsealKey);
-    return { address, rootToken, stop };
+    return { address, rootToken, unsealKey, stop };
   } catch (error) {
     await stop();
     throw error;
