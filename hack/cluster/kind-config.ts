@@ -1,6 +1,6 @@
 /** The NodePorts that are reachable on the host's loopback. Charts and manifests name the same numbers. */
 export const nodePorts = { api: 30080, vault: 30082, simulator: 30090 } as const;
-export type PortName = keyof typeof nodePorts;
+type PortName = keyof typeof nodePorts;
 
 interface KindConfig {
   /** Undefined: the image that kind itself would choose. */
@@ -46,6 +46,6 @@ function kubeletConfiguration({ cgroupVersion, isConfined }: KindConfig) {
   };
 }
 
-export function isPortName(name: string): name is PortName {
+function isPortName(name: string): name is PortName {
   return Object.hasOwn(nodePorts, name);
 }

@@ -20,7 +20,7 @@ const NOT_OF_BCRYPT = new RegExp(
 const NOT_OF_POSTGRES = /\.a$|\/pkgconfig$|pg-symlinks\.json$/;
 
 /** One image per family of processes; `hack/images/<name>/Dockerfile` copies what is prepared here. */
-export const images = {
+const images = {
   operator: {
     bundle: {
       entries: {

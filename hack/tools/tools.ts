@@ -21,7 +21,7 @@ const kubernetes = (command: string): GoTool => ({
   ],
 });
 
-export const goTools = {
+const goTools = {
   etcd: { module: "etcd", package: "go.etcd.io/etcd/server/v3" },
   "kube-apiserver": kubernetes("kube-apiserver"),
   "kube-controller-manager": kubernetes("kube-controller-manager"),
