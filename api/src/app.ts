@@ -1,6 +1,6 @@
+import type { Database } from "./database.ts";
 import swagger from "@fastify/swagger";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
-import type { Pool } from "pg";
 import type { Registry } from "prom-client";
 import { accountRoutes } from "./accounts/routes.ts";
 import type { CredentialStore } from "./accounts/credential-store.ts";
@@ -23,11 +23,11 @@ import { tradeRoutes } from "./trades/routes.ts";
 const BODY_BYTES_MAX = 1024 * 1024;
 
 export interface AppDeps {
-  readonly pool: Pool;
-  readonly authPool: Pool;
+  readonly pool: Database;
+  readonly authPool: Database;
   readonly kube: Kube;
   readonly credentials: CredentialStore;
-  readonly passwords: Passwords;
+  readonly passwords: Pick<Passwords, "hash" | "compare" | "isAlive">;
   /** A bcrypt hash of nobody's password. */
   readonly decoyHash: string;
   readonly tokens: Tokens;

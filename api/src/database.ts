@@ -9,6 +9,9 @@ export interface Queryable {
   ): Promise<Pick<QueryResult<Row>, "rows" | "rowCount">>;
 }
 
+/** What the API needs of a pool. */
+export type Database = Pick<Pool, "query" | "connect">;
+
 export interface DatabaseOptions {
   readonly url: string;
   /** Read anew for each connection, so a changed password needs no restart. Undefined: the URL holds it. */
@@ -65,7 +68,7 @@ export type Tenant = { readonly userId: string } | { readonly botId: string };
  * returns and rolls back when it throws.
  */
 export async function asTenant<T>(
-  pool: Pool,
+  pool: Pick<Database, "connect">,
   tenant: Tenant,
   work: (database: Queryable) => Promise<T>,
 ): Promise<T> {

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Pool } from "pg";
 import { z } from "zod";
-import { asTenant, atMostOne, type Queryable } from "./database.ts";
+import { asTenant, atMostOne, type Queryable, type Database } from "./database.ts";
 import { ApiError } from "./errors.ts";
 
 /** Header of POSTs that create something. Compared as it is. */
@@ -34,7 +33,7 @@ const KEPT_FOR = "24 hours";
  * request under the same key
  */
 export async function once<T>(
-  pool: Pool,
+  pool: Database,
   { userId, key, path, body, answer: schema }: IdempotentRequest<T>,
   create: () => Promise<T>,
 ): Promise<T> {

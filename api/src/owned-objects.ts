@@ -1,5 +1,4 @@
-import type { Pool } from "pg";
-import { asTenant, atMostOne, type Queryable } from "./database.ts";
+import { asTenant, atMostOne, type Queryable, type Database } from "./database.ts";
 import type { CustomObjects } from "./kube.ts";
 
 /** The row beside a custom resource: whose it is and where. */
@@ -76,7 +75,7 @@ export async function markGone(database: Queryable, table: Table, { userId, id }
 const HALF_MADE_FOR_MS = 10 * 60_000;
 
 interface LoadDeps<T> {
-  readonly pool: Pool;
+  readonly pool: Database;
   readonly table: Table;
   readonly objects: Pick<CustomObjects<T>, "get">;
 }

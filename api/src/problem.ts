@@ -17,6 +17,14 @@ export const Problem = z
   .meta({ id: "Problem" });
 export type Problem = z.infer<typeof Problem>;
 
+/** For the `response` of every route. */
+export const FAILURE = {
+  default: {
+    description: "A problem: `code` says which, `detail` what to do.",
+    content: { "application/problem+json": { schema: Problem } },
+  },
+} as const;
+
 export function problemOf(error: ApiError, requestId: string): Problem {
   const { status, title } = ERRORS[error.code];
   return {

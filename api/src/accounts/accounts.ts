@@ -6,10 +6,9 @@ import {
   type ExchangeAccount,
   LABELS,
 } from "@tradingbots/crds";
-import type { Pool } from "pg";
 import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser } from "../auth/user-store.ts";
-import { asTenant } from "../database.ts";
+import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { newId } from "../id.ts";
 import type { Kube } from "../kube.ts";
@@ -27,7 +26,7 @@ import type { CredentialStore } from "./credential-store.ts";
 const ACCOUNTS_PER_USER_MAX = 20;
 
 export interface AccountDeps {
-  readonly pool: Pool;
+  readonly pool: Database;
   readonly kube: Pick<Kube, "accounts" | "bots">;
   readonly credentials: CredentialStore;
 }

@@ -8,7 +8,7 @@ import { DisplayName, IdParams } from "../fields.ts";
 import { IdempotencyHeaders, once } from "../idempotency.ts";
 import { loadOwned, pageOfOwned } from "../owned-objects.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
-import { Problem } from "../problem.ts";
+import { FAILURE } from "../problem.ts";
 import {
   type AccountDeps,
   createAccount,
@@ -30,47 +30,45 @@ const NewAccount = z.strictObject({
 });
 const tags = ["accounts"];
 
-const failure = { default: Problem };
-
 const SCHEMAS = {
   create: {
     tags,
     summary: "Connect an exchange account",
     headers: IdempotencyHeaders,
     body: NewAccount,
-    response: { 201: AccountView, ...failure },
+    response: { 201: AccountView, ...FAILURE },
   },
   list: {
     tags,
     summary: "My exchange accounts",
     querystring: PageQuery,
-    response: { 200: pageOf(AccountView), ...failure },
+    response: { 200: pageOf(AccountView), ...FAILURE },
   },
   read: {
     tags,
     summary: "One exchange account",
     params: IdParams,
-    response: { 200: AccountView, ...failure },
+    response: { 200: AccountView, ...FAILURE },
   },
   replaceKey: {
     tags,
     summary: "Replace the key",
     params: IdParams,
     body: Key,
-    response: { 202: AccountView, ...failure },
+    response: { 202: AccountView, ...FAILURE },
   },
   retire: {
     tags,
     summary: "Give an exchange account up; its bots are retired first",
     params: IdParams,
-    response: { 202: z.object({ id: z.string() }), ...failure },
+    response: { 202: z.object({ id: z.string() }), ...FAILURE },
   },
 } as const;
 
 /** /api/accounts: exchange accounts; a key goes in and never comes out. */
 export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
   return async (app) => {
-    app.post("/", { schema: SCHEMAS.create }, async (request, reply) => {
+    app.post("", { schema: SCHEMAS.create }, async (request, reply) => {
       const caller = callerOf(request);
       const { body, headers } = request;
       const intended = {
@@ -86,7 +84,7 @@ export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
       return reply.code(201).send(view);
     });
 
-    app.get("/", { schema: SCHEMAS.list }, async (request) =>
+    app.get("", { schema: SCHEMAS.list }, async (request) =>
       listAccounts(deps, callerOf(request).userId, request.query),
     );
 

@@ -2,11 +2,10 @@ import { randomInt, randomUUID } from "node:crypto";
 import { bucketNamespace } from "@tradingbots/crds";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
-import type { Pool } from "pg";
 import { z } from "zod";
-import { asTenant } from "../database.ts";
+import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import { Problem } from "../problem.ts";
+import { FAILURE } from "../problem.ts";
 import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import { callerOf } from "./authenticate.ts";
 import type { LoginThrottle } from "./login-throttle.ts";
@@ -17,6 +16,9 @@ import { findLogin, findUser, insertUser } from "./user-store.ts";
 
 const Credentials = z.strictObject({ email: Email, password: z.string().max(1_024) });
 
+/** Needs no token. */
+const OPEN = { tags: ["auth"], security: [] };
+
 const SignedIn = z.object({
   user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
   accessToken: z.string(),
@@ -25,7 +27,7 @@ const SignedIn = z.object({
 
 export interface AuthDeps {
   /** Of the auth role: it may look anybody up. */
-  readonly authPool: Pool;
+  readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash" | "compare">;
   /** A hash of nobody's password: unknown addresses take as long as known ones. */
   readonly decoyHash: string;
@@ -45,10 +47,10 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       "/register",
       {
         schema: {
-          tags: ["auth"],
+          ...OPEN,
           summary: "Sign up",
           body: Credentials,
-          response: { 201: SignedIn, default: Problem },
+          response: { 201: SignedIn, ...FAILURE },
         },
       },
       async (request, reply) => {
@@ -69,10 +71,10 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       "/login",
       {
         schema: {
-          tags: ["auth"],
+          ...OPEN,
           summary: "Log in",
           body: Credentials,
-          response: { 200: SignedIn, default: Problem },
+          response: { 200: SignedIn, ...FAILURE },
         },
       },
       async (request) => {
@@ -121,11 +123,11 @@ function limitAddress({ limiter, requestsPerMinutePerAddress: limit }: AuthDeps)
 const Me = z.object({ id: z.string(), email: z.string(), tier: Tier, createdAt: z.iso.datetime() });
 
 /** GET /api/me: from the row, because the tier in the token may be out of date. */
-export function meRoutes({ pool }: { readonly pool: Pool }): FastifyPluginAsyncZod {
+export function meRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       "/me",
-      { schema: { tags: ["auth"], summary: "Who I am", response: { 200: Me, default: Problem } } },
+      { schema: { tags: ["auth"], summary: "Who I am", response: { 200: Me, ...FAILURE } } },
       async (request) => {
         const { userId } = callerOf(request);
         const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));

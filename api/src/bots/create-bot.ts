@@ -6,11 +6,10 @@ import {
   LABELS,
   type TradingBot,
 } from "@tradingbots/crds";
-import type { Pool } from "pg";
 import { findAccount } from "../accounts/accounts.ts";
 import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
-import { asTenant, type Queryable } from "../database.ts";
+import { asTenant, type Queryable, type Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { newId } from "../id.ts";
 import type { Kube } from "../kube.ts";
@@ -19,7 +18,7 @@ import { ceilingCrossed } from "./ceilings.ts";
 import type { NewBot } from "./settings.ts";
 
 export interface BotDeps {
-  readonly pool: Pool;
+  readonly pool: Database;
   readonly kube: Kube;
 }
 

@@ -10,14 +10,13 @@ import { IdParams } from "../fields.ts";
 import { IdempotencyHeaders, once } from "../idempotency.ts";
 import { loadOwned, pageOfOwned } from "../owned-objects.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
-import { Problem } from "../problem.ts";
+import { FAILURE } from "../problem.ts";
 import { findBot, patchBot, retireBot, setState } from "./change-bot.ts";
 import { type BotDeps, createBot } from "./create-bot.ts";
 import { BotPatch, NewBot } from "./settings.ts";
 import { botView, BotView, etagOf } from "./view.ts";
 
 const tags = ["bots"];
-const failure = { default: Problem };
 
 const SCHEMAS = {
   create: {
@@ -25,15 +24,15 @@ const SCHEMAS = {
     summary: "Create a bot",
     headers: IdempotencyHeaders,
     body: NewBot,
-    response: { 201: BotView, ...failure },
+    response: { 201: BotView, ...FAILURE },
   },
   list: {
     tags,
     summary: "My bots",
     querystring: PageQuery,
-    response: { 200: pageOf(BotView), ...failure },
+    response: { 200: pageOf(BotView), ...FAILURE },
   },
-  read: { tags, summary: "One bot", params: IdParams, response: { 200: BotView, ...failure } },
+  read: { tags, summary: "One bot", params: IdParams, response: { 200: BotView, ...FAILURE } },
   patch: {
     tags,
     summary: "Change a bot (JSON merge patch)",
@@ -46,13 +45,13 @@ const SCHEMAS = {
         .describe("An ETag: refuse when the bot has changed."),
     }),
     body: BotPatch,
-    response: { 200: BotView, ...failure },
+    response: { 200: BotView, ...FAILURE },
   },
   retire: {
     tags,
     summary: "Close the bot's positions, then remove it",
     params: IdParams,
-    response: { 202: BotView, ...failure },
+    response: { 202: BotView, ...FAILURE },
   },
 } as const;
 
@@ -63,7 +62,7 @@ const ACTIONS = { start: "Running", pause: "Paused", stop: "Stopped" } as const;
 /** /api/bots */
 export function botRoutes(deps: BotDeps): FastifyPluginAsyncZod {
   return async (app) => {
-    app.post("/", { schema: SCHEMAS.create }, async (request, reply) => {
+    app.post("", { schema: SCHEMAS.create }, async (request, reply) => {
       const caller = callerOf(request);
       const { body, headers } = request;
       const key = headers["idempotency-key"];
@@ -81,7 +80,7 @@ export function botRoutes(deps: BotDeps): FastifyPluginAsyncZod {
       return reply.code(201).header("etag", etag).send(view);
     });
 
-    app.get("/", { schema: SCHEMAS.list }, async (request) =>
+    app.get("", { schema: SCHEMAS.list }, async (request) =>
       listBots(deps, callerOf(request).userId, request.query),
     );
 
@@ -110,7 +109,7 @@ export function botRoutes(deps: BotDeps): FastifyPluginAsyncZod {
         tags,
         summary: `Make the bot ${ACTIONS[action]}`,
         params: IdParams,
-        response: { 202: BotView, ...failure },
+        response: { 202: BotView, ...FAILURE },
       };
       app.post(`/:id/${action}`, { schema }, async (request, reply) => {
         const wanted = { id: request.params.id, state: ACTIONS[action] };

@@ -6,7 +6,7 @@ import type { Caller } from "../auth/user.ts";
 import { setState } from "../bots/change-bot.ts";
 import type { BotDeps } from "../bots/create-bot.ts";
 import { pageOf, PageQuery } from "../page.ts";
-import { Problem } from "../problem.ts";
+import { FAILURE } from "../problem.ts";
 import { pageOfTrades } from "../trades/routes.ts";
 import type { TradeRow } from "../trades/trade-store.ts";
 import { Balance, readBalance } from "./balance.ts";
@@ -42,7 +42,7 @@ const RobotState = z.object({ state: BotState });
 const tags = ["robot"];
 
 function schema<Answer extends Record<number, z.ZodType>>(summary: string, answer: Answer) {
-  return { tags, summary, response: { ...answer, default: Problem } };
+  return { tags, summary, response: { ...answer, ...FAILURE } };
 }
 
 /** /api/robot: the user's default bot with the names of the robot that came before. */

@@ -1,11 +1,10 @@
 import { DnsLabel, MarketSymbol } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
-import type { Pool } from "pg";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
-import { asTenant } from "../database.ts";
+import { asTenant, type Database } from "../database.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
-import { Problem } from "../problem.ts";
+import { FAILURE } from "../problem.ts";
 import { findTrades, type TradeFilter, type TradeRow } from "./trade-store.ts";
 
 const TradeQuery = PageQuery.extend({
@@ -33,15 +32,15 @@ const TradeView = z
   .meta({ id: "Trade" });
 
 /** GET /api/trades */
-export function tradeRoutes({ pool }: { readonly pool: Pool }): FastifyPluginAsyncZod {
+export function tradeRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   const schema = {
     tags: ["trades"],
     summary: "My trades, newest first; an open one has no exit yet",
     querystring: TradeQuery,
-    response: { 200: pageOf(TradeView), default: Problem },
+    response: { 200: pageOf(TradeView), ...FAILURE },
   };
   return async (app) => {
-    app.get("/", { schema }, async (request) => {
+    app.get("", { schema }, async (request) => {
       const { botId, symbol, from, to, ...page } = request.query;
       const { items, next } = await pageOfTrades(pool, page, {
         userId: callerOf(request).userId,
@@ -59,7 +58,7 @@ const Position = z.tuple([z.iso.datetime(), z.uuid()]);
 
 /** One page of trades; the cursor is the last trade's time and id. */
 export async function pageOfTrades(
-  pool: Pool,
+  pool: Database,
   { cursor, limit }: PageQuery,
   filter: Omit<TradeFilter, "after" | "limit">,
 ) {

@@ -1,0 +1,38 @@
+import { createMetrics } from "../metrics.ts";
+import { buildApp, type AppDeps } from "../app.ts";
+
+/** The description of the API as it is served, without anything behind it. */
+export async function openApiDocument(): Promise<unknown> {
+  const app = await buildApp(nothingBehind());
+  const document: unknown = app.swagger();
+  await app.close();
+  return document;
+}
+
+/** Describing asks nobody. */
+function absent(): never {
+  throw new Error("there is nothing behind the description");
+}
+
+function nothingBehind(): AppDeps {
+  const pool = { query: absent, connect: absent };
+  return {
+    pool,
+    authPool: pool,
+    kube: {
+      bots: { get: absent, create: absent, patch: absent },
+      accounts: { get: absent, create: absent, patch: absent },
+      findClass: absent,
+      ping: absent,
+    },
+    credentials: { create: absent, replace: absent, ping: absent },
+    passwords: { hash: absent, compare: absent, isAlive: absent },
+    decoyHash: "",
+    tokens: { issue: absent, verify: absent },
+    registry: createMetrics(),
+    buckets: 1,
+    requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },
+    log: { level: "silent" },
+    now: Date.now,
+  };
+}

@@ -1,0 +1,115 @@
+import { generateKeyPairSync } from "node:crypto";
+import { createPasswords } from "../src/auth/passwords.ts";
+import { createTokens } from "../src/auth/tokens.ts";
+import { buildApp } from "../src/app.ts";
+import { createPool } from "../src/database.ts";
+import { createKube } from "../src/kube.ts";
+import { createMetrics } from "../src/metrics.ts";
+import { z } from "zod";
+import { BUCKETS, startCluster, type TestCluster } from "./cluster.ts";
+import { startDatabase, type TestDatabase } from "./database.ts";
+import { createFakeCredentialStore } from "./fake-credential-store.ts";
+
+/** Cheap on purpose; the real cost is measured in passwords.test.ts. */
+const BCRYPT_COST = 4;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+export interface Call {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The API over a real Postgres and a real API server; Vault is the small fake. */
+export async function startApi() {
+  const [database, cluster] = await Promise.all([startDatabase(), startCluster()]);
+  const app = await startApp(database, cluster);
+  return {
+    ...app,
+    database,
+    cluster,
+    stop: async () => {
+      await app.close();
+      await Promise.all([database.stop(), cluster.stop()]);
+    },
+  };
+}
+export type TestApi = Awaited<ReturnType<typeof startApi>>;
+
+async function startApp(database: TestDatabase, cluster: TestCluster) {
+  const pool = createPool({ url: database.apiUrl, connectionsMax: 8 });
+  const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
+  const passwords = createPasswords({ cost: BCRYPT_COST });
+  const credentials = createFakeCredentialStore();
+  const logs: string[] = [];
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const tokens = await createTokens(privateKey, Date.now);
+  const app = await buildApp({
+    pool,
+    authPool,
+    kube: createKube(cluster.client),
+    credentials,
+    passwords,
+    decoyHash: await passwords.hash("nobody has this password"),
+    tokens,
+    registry: createMetrics(),
+    buckets: BUCKETS,
+    requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },
+    log: { level: "debug", stream: { write: (line) => void logs.push(line) } },
+    now: Date.now,
+  });
+  return {
+    app,
+    credentials,
+    logs,
+    tokens,
+    pool,
+    close: async () => {
+      await app.close();
+      passwords.close();
+      await Promise.all([pool.end(), authPool.end()]);
+    },
+  };
+}
+
+const SignedUp = z.object({
+  accessToken: z.string(),
+  user: z.object({ id: z.string(), email: z.string() }),
+});
+
+/** Signs a user up and answers a function that makes requests as that user. */
+export async function signUp({ app }: Pick<TestApi, "app">, name: string) {
+  const answer = await app.inject({
+    method: "POST",
+    url: "/api/auth/register",
+    payload: { email: `${name}@example.com`, password: "correct horse battery" },
+  });
+  const { accessToken, user } = SignedUp.parse(answer.json());
+  return { ...user, accessToken, call: caller({ app }, accessToken) };
+}
+export type TestUser = Awaited<ReturnType<typeof signUp>>;
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** `call("GET /api/bots")` with an access token, or without. */
+export function caller({ app }: Pick<TestApi, "app">, accessToken?: string) {
+  return async (request: `${Method} ${string}`, { body, headers }: Call = {}): Promise<Answer> => {
+    const [method = "", url = ""] = request.split(" ", 2);
+    const answer = await app.inject({
+      method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method),
+      url,
+      headers: {
+        ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+    });
+    const parsed: unknown = answer.body === "" ? undefined : JSON.parse(answer.body);
+    return { status: answer.statusCode, body: parsed, headers: answer.headers };
+  };
+}
