@@ -15,6 +15,7 @@ demo: $(INSTALLED) ## Run the main job on real parts: cluster, Vault, Postgres, 
 
 down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `e2e` started
 	node hack/cluster/main.ts down
+	node hack/cluster/main.ts down --name tradingbots-e2e --kubeconfig .build/e2e/kubeconfig
 
 ##@ Develop
 .PHONY: check test test-unit e2e generate verify images tools

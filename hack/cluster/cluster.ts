@@ -16,7 +16,10 @@ type Report = (line: string) => void;
 
 const checkout = join(import.meta.dirname, "..", "..");
 export const defaultKubeconfig = join(checkout, ".build", "kubeconfig");
-const RECORD = join(checkout, ".build", "cluster.json");
+
+function recordPath(name: string): string {
+  return join(checkout, ".build", `cluster-${name}.json`);
+}
 
 /** The default of kind 0.33, which hack/tools pins; used where it can be pulled. */
 const PUBLISHED_NODE_IMAGE =
@@ -30,8 +33,8 @@ export const RESTART_LIMIT_MS = 60_000;
 /** Says in the cluster itself that `up` came to its end, whoever asks and from whichever checkout. */
 const COMPLETE_LABEL = "tradingbots.dev/cluster=complete";
 
-/** What others need to know of a running cluster; kept in `.build/cluster.json`. */
-const ClusterRecord = z.object({
+/** What others need to know of a running cluster; kept in `.build/cluster-<name>.json`. */
+export const ClusterRecord = z.object({
   name: z.string(),
   kubeconfig: z.string(),
   /** Loopback ports of the host that lead to the NodePorts. */
@@ -46,9 +49,9 @@ export interface ClusterOptions {
   readonly kubeconfig: string;
 }
 
-/** The cluster that the last `up` of this checkout left, or undefined. */
-export async function readClusterRecord(): Promise<ClusterRecord | undefined> {
-  const text = await readFile(RECORD, "utf8").catch(() => undefined);
+/** The cluster of that name that the last `up` of this checkout left, or undefined. */
+export async function readClusterRecord(name: string): Promise<ClusterRecord | undefined> {
+  const text = await readFile(recordPath(name), "utf8").catch(() => undefined);
   return text === undefined ? undefined : ClusterRecord.parse(JSON.parse(text));
 }
 
@@ -132,7 +135,7 @@ async function endOrphan(create: readonly string[]): Promise<void> {
   if (pid !== undefined) process.kill(pid, "SIGKILL");
 }
 
-/** Writes the kubeconfig and `.build/cluster.json` from what runs, so a lost or foreign file is made good. */
+/** Writes the kubeconfig and the cluster's record from what runs, so a lost or foreign file is made good. */
 export async function recordCluster(docker: Docker, options: ClusterOptions) {
   const names = [`--name=${options.name}`, `--kubeconfig=${options.kubeconfig}`];
   await mkdir(dirname(options.kubeconfig), { recursive: true });
@@ -146,8 +149,9 @@ export async function recordCluster(docker: Docker, options: ClusterOptions) {
     },
     dockerHost: docker.host ?? null,
   };
-  await mkdir(dirname(RECORD), { recursive: true });
-  await writeFile(RECORD, `${JSON.stringify(record, null, 2)}\n`);
+  const path = recordPath(options.name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(record, null, 2)}\n`);
   return record;
 }
 
@@ -160,7 +164,7 @@ async function hostPort(docker: Docker, name: string, nodePort: number): Promise
 export async function deleteCluster(docker: Docker, options: ClusterOptions): Promise<void> {
   const names = [`--name=${options.name}`, `--kubeconfig=${options.kubeconfig}`];
   await kind(docker, ["delete", "cluster", ...names]);
-  if ((await readClusterRecord())?.name === options.name) await rm(RECORD, { force: true });
+  await rm(recordPath(options.name), { force: true });
   await rm(options.kubeconfig, { force: true });
 }
 

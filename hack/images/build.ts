@@ -26,8 +26,8 @@ export async function readImages(): Promise<Readonly<Record<string, string>>> {
   return ImagesRecord.parse(JSON.parse(text));
 }
 
-export async function recordImages(references: ReadonlyMap<ImageName, string>): Promise<void> {
-  const record = { ...(await readImages()), ...Object.fromEntries(references) };
+export async function recordImages(references: Readonly<Record<ImageName, string>>): Promise<void> {
+  const record = { ...(await readImages()), ...references };
   await mkdir(dirname(RECORD), { recursive: true });
   await writeFile(RECORD, `${JSON.stringify(record, null, 2)}\n`);
 }

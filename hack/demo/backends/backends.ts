@@ -25,14 +25,15 @@ interface Backends {
 }
 
 /** What a test or a demo needs to look into the database. */
-export interface PostgresAccess {
-  readonly namespace: string;
-  readonly service: string;
-  readonly pod: string;
-  readonly database: string;
-  readonly password: string;
-  readonly dataDirectory: string;
-}
+export const PostgresAccess = z.object({
+  namespace: z.string(),
+  service: z.string(),
+  pod: z.string(),
+  database: z.string(),
+  password: z.string(),
+  dataDirectory: z.string(),
+});
+export type PostgresAccess = z.infer<typeof PostgresAccess>;
 
 /** Installs Postgres, Vault and the exchange simulator, and waits until they answer. Safe to repeat. */
 export async function installBackends(options: Backends): Promise<PostgresAccess> {
