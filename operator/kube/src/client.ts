@@ -47,6 +47,11 @@ export interface Patch {
   readonly force?: boolean;
 }
 
+export interface CreateOptions {
+  /** Check everything and store nothing. */
+  readonly dryRun?: boolean;
+}
+
 export interface DeleteOptions {
   /** Delete this incarnation only; another one of the same name is a conflict. */
   readonly uid?: string;
@@ -185,9 +190,11 @@ function writesOver(transport: Transport, mayWrite: () => boolean) {
   async function create<T>(
     resource: Resource<T>,
     object: { readonly metadata: ObjectKey; readonly [field: string]: unknown },
+    options: CreateOptions = {},
   ): Promise<T> {
     const path = resourcePath(resource, { namespace: object.metadata.namespace });
-    return resource.read(await write({ method: "POST", path, body: object }));
+    const query = { dryRun: options.dryRun === true ? "All" : undefined };
+    return resource.read(await write({ method: "POST", path, query, body: object }));
   }
 
   /** @throws KubernetesError NotFound, Conflict (a precondition in the patch), Invalid… */

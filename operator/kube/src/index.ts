@@ -1,6 +1,7 @@
 export { type BackOff, backOffMs } from "./back-off.ts";
 export {
   createKubeClient,
+  type CreateOptions,
   type DeleteOptions,
   type KubeClient,
   type Page,

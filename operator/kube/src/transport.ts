@@ -7,8 +7,8 @@ import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
  * against a real API server (190 against 67 starts a second on two cores).
  */
 const REQUEST_CONNECTIONS = 32;
-/** Watches hold a connection each and must not take one from the requests. */
-const WATCH_CONNECTIONS = 32;
+/** Watches hold a connection each and must not take one from the requests: two a bucket namespace, and some more. */
+const WATCH_CONNECTIONS = 1_024;
 /** The API server closes idle connections after 90 s; ours go first, so a request never meets a closing one. */
 const KEEP_ALIVE_MS = 45_000;
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -1,0 +1,60 @@
+import { type ExchangeAccount, FINALIZERS } from "@tradingbots/crds";
+import { keyOf } from "@tradingbots/kube";
+import { conditionOf } from "../conditions.ts";
+
+export type AccountStatus = NonNullable<ExchangeAccount["status"]>;
+
+export interface AccountView {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly isDeleting: boolean;
+  /** Ends or has ended: Retired, or being deleted. */
+  readonly isRetired: boolean;
+  readonly hasFinalizer: boolean;
+  readonly finalizers: readonly string[];
+  readonly spec: ExchangeAccount["spec"];
+  readonly status: AccountStatus;
+}
+
+export function accountView({ metadata, spec, status }: ExchangeAccount): AccountView {
+  const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
+  const namespace = metadata.namespace ?? "";
+  const isDeleting = metadata.deletionTimestamp !== undefined;
+  return {
+    key: keyOf({ namespace, name }),
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    generation,
+    createdAt: metadata.creationTimestamp,
+    isDeleting,
+    isRetired: isDeleting || spec.state === "Retired",
+    hasFinalizer: finalizers.includes(FINALIZERS.account),
+    finalizers,
+    spec,
+    status: status ?? {},
+  };
+}
+
+/** The result that counts: of the present version of the key. */
+export function currentVerification({ spec, status }: AccountView) {
+  const { verification } = status;
+  return verification?.credentialsVersion === spec.credentialsVersion ? verification : undefined;
+}
+
+/** The exchange's own account behind the key, the same for every connection of it; undefined until it is verified. */
+export function exchangeIdentity(account: AccountView): string | undefined {
+  const id = account.status.verification?.exchangeAccountId;
+  if (id === undefined || account.isRetired) return undefined;
+  return `${account.spec.exchange}/${account.spec.testnet ? "testnet" : "live"}/${id}`;
+}
+
+export function isReady(account: AccountView): boolean {
+  return conditionOf(account.status.conditions, "Ready")?.status === "True";
+}

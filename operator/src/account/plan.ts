@@ -1,0 +1,89 @@
+import { type VerificationResult, verifyPodName } from "@tradingbots/crds";
+import { conditionOf } from "../conditions.ts";
+import type { PodView } from "../pod-view.ts";
+import { currentVerification } from "./account-view.ts";
+import type { AccountFacts } from "./facts.ts";
+import { retirementStep } from "./finalize.ts";
+import { isSettled, isStored, resultOf } from "./verification.ts";
+
+export type AccountWrite =
+  | { readonly kind: "add-finalizer" }
+  | { readonly kind: "create-service-account" }
+  | { readonly kind: "create-verify-pod" }
+  | { readonly kind: "delete-pod"; readonly pod: PodView }
+  | { readonly kind: "delete-account" }
+  | { readonly kind: "forget-key" };
+
+export interface AccountPlan {
+  readonly write?: AccountWrite;
+  /** A verify pod's result that the status shall take over. */
+  readonly result?: VerificationResult | undefined;
+  readonly requeueAfterMs?: number;
+}
+
+/** A key that is not in Vault yet, or a Vault that does not answer, is asked for again. */
+const KEY_RETRY_MS = 10_000;
+/** An exchange that could not be asked is asked again after as long as it has been silent already, within these bounds. */
+const UNAVAILABLE_RETRY_MIN_MS = 10_000;
+const UNAVAILABLE_RETRY_MAX_MS = 600_000;
+
+/** Decides from facts alone what is done next about an account. */
+export function planAccount(facts: AccountFacts): AccountPlan {
+  const { account } = facts;
+  if (account.isRetired) return retirementStep(facts);
+  if (!account.hasFinalizer) return { write: { kind: "add-finalizer" } };
+  if (!facts.hasServiceAccount) return { write: { kind: "create-service-account" } };
+
+  const ended = endedPod(facts);
+  if (ended?.result !== undefined && !isStored(ended.result, account)) {
+    return { result: ended.result };
+  }
+  const leftover = leftoverPod(facts);
+  if (leftover !== undefined) return { write: { kind: "delete-pod", pod: leftover } };
+  return isSettled(account) ? {} : verify(facts);
+}
+
+/** Whether a decision needs to know about the key in Vault: nothing is asked about keys that are settled. */
+export function needsKey(facts: Omit<AccountFacts, "key">): boolean {
+  const { account } = facts;
+  return !account.isRetired && !isSettled(account) && presentPod(facts) === undefined;
+}
+
+function verify(facts: AccountFacts): AccountPlan {
+  if (presentPod(facts) !== undefined) return {}; // its end is told by the watch
+  const { account, key, verifyClass } = facts;
+  const isThere = key.kind === "present" && key.version >= account.spec.credentialsVersion;
+  if (!isThere) return { requeueAfterMs: KEY_RETRY_MS };
+  if (verifyClass === undefined) return {}; // its creation is told by the watch
+  const waitMs = untilRetry(facts);
+  return waitMs > 0 ? { requeueAfterMs: waitMs } : { write: { kind: "create-verify-pod" } };
+}
+
+function untilRetry({ account, now }: AccountFacts): number {
+  const last = currentVerification(account);
+  if (last === undefined) return 0;
+  const since = conditionOf(account.status.conditions, "Verified")?.lastTransitionTime;
+  const lastAt = Date.parse(last.asOf);
+  const silentMs = lastAt - Date.parse(since ?? last.asOf);
+  const pauseMs = Math.min(UNAVAILABLE_RETRY_MAX_MS, Math.max(UNAVAILABLE_RETRY_MIN_MS, silentMs));
+  return lastAt + pauseMs - now.getTime();
+}
+
+function presentPod({ account, verifyPods }: Pick<AccountFacts, "account" | "verifyPods">) {
+  const name = verifyPodName(account.name, account.spec.credentialsVersion);
+  return verifyPods.find((pod) => pod.name === name);
+}
+
+function endedPod(facts: AccountFacts) {
+  const pod = presentPod(facts);
+  return pod === undefined ? undefined : { pod, result: resultOf(pod) };
+}
+
+/** A pod of an earlier version of the key, or one whose result is stored. */
+function leftoverPod(facts: AccountFacts): PodView | undefined {
+  const present = presentPod(facts);
+  return facts.verifyPods.find(
+    (pod) =>
+      !pod.isDeleting && (pod !== present || pod.end !== undefined || isSettled(facts.account)),
+  );
+}

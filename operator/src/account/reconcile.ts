@@ -1,0 +1,92 @@
+import { FINALIZERS } from "@tradingbots/crds";
+import { isAlreadyExists } from "@tradingbots/kube";
+import type { ClusterWrites } from "../cluster-writes.ts";
+import { conditionOf, statusDifference } from "../conditions.ts";
+import type { PodSettings } from "../config.ts";
+import type { Events } from "../events.ts";
+import type { AccountFacts } from "./facts.ts";
+import { observeAccount, type ObserveDeps } from "./observe.ts";
+import { type AccountPlan, type AccountWrite, planAccount } from "./plan.ts";
+import { accountServiceAccount } from "./service-account.ts";
+import { accountStatus, isWorthAnEvent } from "./status.ts";
+import { verifyPod } from "./verify-pod.ts";
+
+export interface AccountDeps extends ObserveDeps {
+  readonly writes: ClusterWrites;
+  readonly events: Events;
+  readonly podSettings: PodSettings;
+}
+
+/** Finalizer, service account, result, leftover pod, next pod, and one to spare. */
+const STEPS_MAX = 6;
+
+/** Brings one account from what is to what shall be, one write at a time. Called again after any change or failure. */
+export async function reconcileAccount(
+  key: string,
+  deps: AccountDeps,
+): Promise<{ readonly requeueAfterMs?: number | undefined }> {
+  for (let step = 0; step < STEPS_MAX; step++) {
+    const account = deps.cluster.accounts.store.get(key);
+    if (account === undefined) return {};
+
+    const facts = await observeAccount(account, deps);
+    const plan = planAccount(facts);
+    const leadsOn = plan.write !== undefined && LEADS_ON.has(plan.write.kind);
+    // A result is in the status before its pod goes: the pod is the only other place that knows it.
+    if (!leadsOn) await writeStatus(facts, plan, deps);
+    if (plan.write !== undefined) await carryOut(plan.write, facts, deps);
+    if (!leadsOn && plan.result === undefined) return { requeueAfterMs: plan.requeueAfterMs };
+  }
+  throw new Error(`${key} did not settle within ${STEPS_MAX} steps`);
+}
+
+/** Writes whose answers show in the store at once, so that the next step follows without waiting for the watch. */
+const LEADS_ON = new Set<AccountWrite["kind"]>(["add-finalizer", "create-service-account"]);
+
+async function carryOut(
+  write: AccountWrite,
+  { account, verifyClass }: AccountFacts,
+  { writes, vault, podSettings }: AccountDeps,
+): Promise<void> {
+  switch (write.kind) {
+    case "add-finalizer":
+      return writes.accounts.setFinalizers(account, [...account.finalizers, FINALIZERS.account]);
+    case "create-service-account":
+      return writes.createServiceAccount(accountServiceAccount(account));
+    case "create-verify-pod":
+      if (verifyClass === undefined) return undefined;
+      return writes.createPod(verifyPod(account, verifyClass, podSettings)).catch(ignoreExisting);
+    case "delete-pod":
+      return writes.deletePod(write.pod);
+    case "delete-account":
+      return writes.accounts.remove(account);
+    case "forget-key": {
+      await vault.forget(account.namespace, account.name);
+      const others = account.finalizers.filter((finalizer) => finalizer !== FINALIZERS.account);
+      return writes.accounts.setFinalizers(account, others);
+    }
+  }
+}
+
+/** The pod is there already and the watch will show it. */
+function ignoreExisting(error: unknown): void {
+  if (!isAlreadyExists(error)) throw error;
+}
+
+async function writeStatus(
+  facts: AccountFacts,
+  plan: AccountPlan,
+  { writes, events }: AccountDeps,
+): Promise<void> {
+  const { account } = facts;
+  const status = accountStatus(facts, plan);
+  const difference = statusDifference(account.status, status);
+  if (difference === undefined) return;
+  await writes.accounts.patchStatus(account, difference);
+  const before = conditionOf(account.status.conditions, "Ready");
+  const after = conditionOf(status.conditions, "Ready");
+  if (after !== undefined && after.reason !== before?.reason && isWorthAnEvent(after.reason)) {
+    const { namespace, name, uid } = account;
+    events.warn({ kind: "ExchangeAccount", namespace, name, uid }, after.reason, after.message);
+  }
+}

@@ -1,0 +1,46 @@
+import { VerificationResult } from "@tradingbots/crds";
+import { isDeepStrictEqual } from "node:util";
+import type { PodView } from "../pod-view.ts";
+import { type AccountView, currentVerification } from "./account-view.ts";
+
+/**
+ * What a verify pod that has ended found out; undefined while it runs. A pod that ended without a word (evicted, deadline,
+ * no key from Vault) is an exchange that could not be asked, with the pod's own times, so that the answer stays the same.
+ */
+export function resultOf(pod: PodView): VerificationResult | undefined {
+  if (pod.end === undefined) return undefined;
+  return parseResult(pod.end.message) ?? withoutWord(pod);
+}
+
+function parseResult(message: string | undefined): VerificationResult | undefined {
+  try {
+    return VerificationResult.parse(JSON.parse(message ?? ""));
+  } catch {
+    return undefined;
+  }
+}
+
+function withoutWord({ end, trouble, createdAt }: PodView): VerificationResult {
+  const why = trouble?.message ?? `it ended without a result (${end?.podReason ?? "no message"}).`;
+  return {
+    state: "unavailable",
+    reason: trouble?.reason ?? "NoResult",
+    message: `The key could not be checked: ${why}`.slice(0, 512),
+    permissions: [],
+    asOf: end?.finishedAt ?? createdAt,
+  };
+}
+
+/** The result is in the account's status, so its pod may go. */
+export function isStored(result: VerificationResult, account: AccountView): boolean {
+  const stored = currentVerification(account);
+  if (stored === undefined) return false;
+  const { credentialsVersion: _, ...rest } = stored;
+  return isDeepStrictEqual(rest, result);
+}
+
+/** The exchange has given its answer about the present version of the key; only another version changes it. */
+export function isSettled(account: AccountView): boolean {
+  const state = currentVerification(account)?.state;
+  return state === "verified" || state === "refused";
+}

@@ -1,0 +1,89 @@
+import {
+  ANNOTATIONS,
+  LABELS,
+  POD_PATHS,
+  type VerifyConfig,
+  verifyPodName,
+} from "@tradingbots/crds";
+import type { ClassView } from "../class-view.ts";
+import type { PodSettings } from "../config.ts";
+import {
+  CONFIG_MOUNT,
+  configVolume,
+  CONTAINER_SECURITY,
+  CREDENTIALS_MOUNT,
+  endpointOf,
+  placementOf,
+  POD_SECURITY,
+  podLabels,
+  vaultAgent,
+  vaultVolumes,
+} from "../pod-parts.ts";
+import type { AccountView } from "./account-view.ts";
+import { ownerOf } from "./service-account.ts";
+
+/** Image pull, login at Vault and a few requests to the exchange; what takes longer is tried again by another pod. */
+const DEADLINE_SECONDS = 120;
+const GRACE_SECONDS = 5;
+
+/** Asks the exchange once what a key may do. It runs as the account, like its bots. */
+export function verifyPod(account: AccountView, botClass: ClassView, settings: PodSettings) {
+  const { namespace, name, spec } = account;
+  const version = spec.credentialsVersion;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      namespace,
+      name: verifyPodName(name, version),
+      labels: podLabels({
+        [LABELS.component]: "verify",
+        [LABELS.role]: "verify",
+        [LABELS.user]: spec.userId,
+        [LABELS.account]: name,
+      }),
+      annotations: {
+        [ANNOTATIONS.config]: JSON.stringify(verifyConfig(account, botClass)),
+        [ANNOTATIONS.credentialsVersion]: String(version),
+      },
+      ownerReferences: [ownerOf(account)],
+    },
+    spec: {
+      serviceAccountName: name,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      restartPolicy: "Never",
+      activeDeadlineSeconds: DEADLINE_SECONDS,
+      terminationGracePeriodSeconds: GRACE_SECONDS,
+      securityContext: POD_SECURITY,
+      ...placementOf(botClass),
+      initContainers: [vaultAgent(settings)],
+      containers: [verifyContainer(botClass, settings)],
+      volumes: [configVolume(), ...vaultVolumes()],
+    },
+  };
+}
+
+function verifyConfig({ namespace, name, spec }: AccountView, botClass: ClassView): VerifyConfig {
+  return {
+    namespace,
+    userId: spec.userId,
+    accountName: name,
+    exchange: spec.exchange,
+    mode: spec.testnet ? "testnet" : "live",
+    endpoint: endpointOf(botClass, spec.exchange),
+  };
+}
+
+function verifyContainer({ spec: { image, resources } }: ClassView, settings: PodSettings) {
+  return {
+    name: "verify",
+    image,
+    imagePullPolicy: settings.imagePullPolicy,
+    command: ["node", "/app/verify.mjs"],
+    resources,
+    securityContext: CONTAINER_SECURITY,
+    terminationMessagePath: POD_PATHS.terminationMessage,
+    volumeMounts: [CONFIG_MOUNT, CREDENTIALS_MOUNT],
+  };
+}

@@ -1,0 +1,52 @@
+import { FINALIZERS, type TradingBot } from "@tradingbots/crds";
+import { keyOf } from "@tradingbots/kube";
+
+export type BotStatus = NonNullable<TradingBot["status"]>;
+
+/** What the operator keeps of a TradingBot. */
+export interface BotView {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly isDeleting: boolean;
+  readonly hasFinalizer: boolean;
+  readonly finalizers: readonly string[];
+  /** Key of the ExchangeAccount; undefined for a paper bot. */
+  readonly accountKey: string | undefined;
+  readonly spec: TradingBot["spec"];
+  readonly status: BotStatus;
+}
+
+export function botView({ metadata, spec, status }: TradingBot): BotView {
+  const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
+  const namespace = metadata.namespace ?? "";
+  return {
+    key: keyOf({ namespace, name }),
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    generation,
+    createdAt: metadata.creationTimestamp,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    hasFinalizer: finalizers.includes(FINALIZERS.bot),
+    finalizers,
+    accountKey:
+      spec.accountName === undefined ? undefined : keyOf({ namespace, name: spec.accountName }),
+    spec,
+    status: status ?? {},
+  };
+}
+
+/** Older first; of the same second, by name: the order in which bots have a right to something that only one can have. */
+export function byAge(
+  a: { readonly createdAt: string; readonly name: string },
+  b: { readonly createdAt: string; readonly name: string },
+): number {
+  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? -1 : 1;
+  return a.name < b.name ? -1 : 1;
+}

@@ -1,0 +1,40 @@
+import type { AccountView } from "../account/account-view.ts";
+import type { ClassView } from "../class-view.ts";
+import type { HaltView } from "../halt/halt-view.ts";
+import type { PodView } from "../pod-view.ts";
+import type { BotReport } from "../reports.ts";
+import type { BotView } from "./bot-view.ts";
+import type { Flatness } from "./flatness.ts";
+
+/** Everything that a decision about a bot is made of, as seen at one moment. */
+export interface BotFacts {
+  readonly bot: BotView;
+  readonly account: AccountView | undefined;
+  readonly botClass: ClassView | undefined;
+  readonly pod: PodView | undefined;
+  /** The service account its pod runs as exists. */
+  readonly hasServiceAccount: boolean;
+  /** Halts in force that concern the bot, by name. */
+  readonly halts: readonly HaltView[];
+  /** Name of the bot that trades one of the symbols on the same account and goes before this one. */
+  readonly symbolHolder: { readonly name: string; readonly symbol: string } | undefined;
+  /** Older bots of the same user in the same class that are not Retired. */
+  readonly olderBotsOfUser: number;
+  readonly report: ReportFact;
+  /** The API server's last refusal to create the pod. */
+  readonly refusal: Refusal | undefined;
+  readonly now: Date;
+}
+
+/** What is known through the journal. `unheard`: the stream is down, so nothing is known either way. */
+export type ReportFact =
+  | { readonly kind: "unheard" }
+  | { readonly kind: "none" }
+  | { readonly kind: "stale" | "fresh"; readonly latest: BotReport };
+
+export interface Refusal {
+  readonly reason: "ForeignPod" | "PodRefused";
+  readonly message: string;
+  /** What was known before the attempt: a refused pod has changed nothing. */
+  readonly flatBefore: Flatness;
+}

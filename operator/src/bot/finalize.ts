@@ -1,0 +1,8 @@
+import type { BotFacts } from "./facts.ts";
+import type { Step } from "./plan.ts";
+
+/** The way out of a bot that is flat for good: first its pod, then the object, last the finalizer that held it. */
+export function finalStep({ bot, pod }: Pick<BotFacts, "bot" | "pod">): Step {
+  if (pod !== undefined) return pod.isDeleting ? {} : { write: "delete-pod" };
+  return { write: bot.isDeleting ? "remove-finalizer" : "delete-bot" };
+}

@@ -1,0 +1,86 @@
+import { keyOf } from "@tradingbots/kube";
+import type { ClusterView } from "../cluster-view.ts";
+import { conditionOf } from "../conditions.ts";
+import { concerns, isInForce } from "../halt/scope.ts";
+import { type Reports, STALE_AFTER_MS } from "../reports.ts";
+import { type BotView, byAge } from "./bot-view.ts";
+import type { BotFacts, Refusal, ReportFact } from "./facts.ts";
+import { isFinalReason } from "./flatness.ts";
+import { serviceAccountName } from "./service-account.ts";
+
+export interface ObserveDeps {
+  readonly cluster: Pick<
+    ClusterView,
+    "bots" | "accounts" | "classes" | "halts" | "pods" | "serviceAccounts"
+  >;
+  readonly reports: Reports;
+  /** The API server's refusals, by key of the bot. */
+  readonly refusals: ReadonlyMap<string, Refusal>;
+  readonly now: () => Date;
+}
+
+/** Gathers what a decision about the bot needs. Reads memory only. */
+export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
+  const { cluster } = deps;
+  const now = deps.now();
+  const { namespace } = bot;
+  return {
+    bot,
+    account: bot.accountKey === undefined ? undefined : cluster.accounts.store.get(bot.accountKey),
+    botClass: cluster.classes.store.get(bot.spec.className),
+    pod: cluster.pods.get(bot.key),
+    hasServiceAccount:
+      cluster.serviceAccounts.get(keyOf({ namespace, name: serviceAccountName(bot) })) !==
+      undefined,
+    halts: [...cluster.halts.store.views()]
+      .filter((halt) => isInForce(halt, now) && concerns(halt, bot))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    symbolHolder: symbolHolderOf(bot, deps),
+    olderBotsOfUser: countOlderBots(bot, deps),
+    report: reportOf(bot, deps),
+    refusal: deps.refusals.get(bot.key),
+    now,
+  };
+}
+
+/** A bot with a pod goes before one without, whatever their age: what trades is not pushed out by what would like to. */
+function symbolHolderOf(bot: BotView, { cluster }: ObserveDeps): BotFacts["symbolHolder"] {
+  if (bot.accountKey === undefined) return undefined;
+  const hasPod = (other: BotView) => cluster.pods.get(other.key) !== undefined;
+  for (const other of cluster.bots.store.find("account", bot.accountKey)) {
+    const symbol = other.spec.symbols.find((each) => bot.spec.symbols.includes(each));
+    if (other.key === bot.key || symbol === undefined) continue;
+    const mayTrade = hasPod(other) || wantsToTrade(other) || mayHoldPosition(other);
+    if (!mayTrade) continue;
+    const goesFirst = hasPod(other) === hasPod(bot) ? byAge(other, bot) < 0 : hasPod(other);
+    if (goesFirst) return { name: other.name, symbol };
+  }
+  return undefined;
+}
+
+function wantsToTrade(bot: BotView): boolean {
+  return bot.spec.state === "Running" && !bot.isDeleting;
+}
+
+function mayHoldPosition(bot: BotView): boolean {
+  const recorded = conditionOf(bot.status.conditions, "Flat");
+  return recorded !== undefined && !isFinalReason(recorded.reason);
+}
+
+function countOlderBots(bot: BotView, { cluster }: ObserveDeps): number {
+  let count = 0;
+  for (const other of cluster.bots.store.find("user", bot.spec.userId)) {
+    const isOver = other.isDeleting || other.spec.state === "Retired";
+    const sameClass = other.spec.className === bot.spec.className;
+    if (sameClass && !isOver && other.key !== bot.key && byAge(other, bot) < 0) count++;
+  }
+  return count;
+}
+
+function reportOf(bot: BotView, { reports, now }: ObserveDeps): ReportFact {
+  if (!reports.isHeard()) return { kind: "unheard" };
+  const latest = reports.latest(bot.key);
+  if (latest === undefined) return { kind: "none" };
+  const ageMs = now().getTime() - latest.receivedAt.getTime();
+  return { kind: ageMs > STALE_AFTER_MS ? "stale" : "fresh", latest };
+}

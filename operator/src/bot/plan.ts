@@ -1,0 +1,135 @@
+import type { BotConfig, BotState } from "@tradingbots/crds";
+import { currentVerification } from "../account/account-view.ts";
+import { untilFirstExpiry } from "../halt/scope.ts";
+import { hashOf, type PodView } from "../pod-view.ts";
+import { admit, type Denial } from "./admission.ts";
+import { botConfig } from "./config.ts";
+import type { BotFacts } from "./facts.ts";
+import { finalStep } from "./finalize.ts";
+import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
+import { podInputsHash } from "./pod.ts";
+
+/** The one thing that is done next. */
+export type BotWrite =
+  | "add-finalizer"
+  | "create-service-account"
+  | "create-pod"
+  | "update-config"
+  | "delete-pod"
+  | "delete-bot"
+  | "remove-finalizer";
+
+export interface Step {
+  readonly write?: BotWrite | undefined;
+  readonly requeueAfterMs?: number | undefined;
+}
+
+export interface BotPlan extends Step {
+  /** What the specification, a deletion or the account's end asks for. */
+  readonly intended: BotState;
+  /** What the bot is told: less than intended while something is against trading. */
+  readonly told: BotState;
+  readonly denial: Denial | undefined;
+  readonly flatness: Flatness;
+  readonly config: BotConfig;
+  /** Version of the key that a pod is, or would be, started with; undefined for a paper bot. */
+  readonly credentialsVersion: number | undefined;
+}
+
+/** A pod that ended although it should run is made anew after this pause, so that a fault cannot spin. */
+const RESTART_PAUSE_MS = 10_000;
+/** A pod that is somebody else's is looked at again. */
+const FOREIGN_RETRY_MS = 30_000;
+
+/** Decides from facts alone. The same facts always give the same plan. */
+export function planBot(facts: BotFacts): BotPlan {
+  const intended = intendedState(facts);
+  const denial = admit(facts);
+  const told = intended === "Running" && denial?.pausesPod === true ? "Paused" : intended;
+  const decided = {
+    intended,
+    told,
+    denial,
+    flatness: flatnessOf(facts),
+    config: botConfig(facts, told),
+    credentialsVersion: credentialsVersionOf(facts),
+  };
+  const step = nextStep(facts, decided);
+  const wakeUps = [step.requeueAfterMs, untilFirstExpiry(facts.halts, facts.now)];
+  const delays = wakeUps.filter((delay) => delay !== undefined);
+  return {
+    ...decided,
+    ...step,
+    requeueAfterMs: delays.length === 0 ? undefined : Math.min(...delays),
+  };
+}
+
+export type Decided = Omit<BotPlan, keyof Step>;
+
+/** A deletion and the end of the account are ends of the bot. */
+function intendedState({ bot, account }: BotFacts): BotState {
+  return bot.isDeleting || account?.isRetired === true ? "Retired" : bot.spec.state;
+}
+
+/** A new version counts once it is verified; until then a running pod keeps the one it has. */
+function credentialsVersionOf({ account, pod }: BotFacts): number | undefined {
+  if (account === undefined) return undefined;
+  const { credentialsVersion } = account.spec;
+  const isVerified = currentVerification(account)?.state === "verified";
+  return isVerified ? credentialsVersion : (pod?.credentialsVersion ?? credentialsVersion);
+}
+
+function nextStep(facts: BotFacts, decided: Decided): Step {
+  const { bot, pod } = facts;
+  if (isForeign(facts)) return { requeueAfterMs: FOREIGN_RETRY_MS };
+  if (!bot.hasFinalizer) return bot.isDeleting ? {} : { write: "add-finalizer" };
+  if (decided.intended === "Retired" && isFinal(decided.flatness)) return finalStep(facts);
+  return pod === undefined ? stepWithoutPod(facts, decided) : stepWithPod(pod, facts, decided);
+}
+
+/** A pod of the bot's name that belongs to somebody else. */
+export function isForeign({ bot, pod }: Pick<BotFacts, "bot" | "pod">): boolean {
+  return pod !== undefined && pod.ownerUid !== bot.uid;
+}
+
+function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
+  if (pod.isDeleting) return {};
+  if (pod.end !== undefined) return afterEnd(pod, facts, decided);
+  if (isFinal(decided.flatness)) return { write: "delete-pod" };
+  if (needsReplacement(pod, facts, decided)) return { write: "delete-pod" };
+  if (pod.configHash !== hashOf(JSON.stringify(decided.config))) return { write: "update-config" };
+  const { report, bot } = facts;
+  const willEnd = report.kind === "fresh" && isLastWord(bot, report.latest);
+  return willEnd ? { requeueAfterMs: ENDS_ITSELF_MS } : {};
+}
+
+function afterEnd(pod: PodView, { now }: BotFacts, { told }: Decided): Step {
+  const endedUnasked = told === "Running" && pod.toldState === "Running";
+  const finishedAt = Date.parse(pod.end?.finishedAt ?? "");
+  const pauseMs = endedUnasked ? finishedAt + RESTART_PAUSE_MS - now.getTime() : 0;
+  return pauseMs > 0 ? { requeueAfterMs: pauseMs } : { write: "delete-pod" };
+}
+
+/** Only when another pod may follow: a pod with an open position is not given up for nothing. */
+function needsReplacement(
+  pod: PodView,
+  { bot, botClass }: BotFacts,
+  { denial, intended, credentialsVersion }: Decided,
+): boolean {
+  if (botClass === undefined) return false;
+  if (denial !== undefined && (intended === "Running" || denial.forbidsPod)) return false;
+  return pod.inputsHash !== podInputsHash({ bot, botClass, credentialsVersion });
+}
+
+function stepWithoutPod(facts: BotFacts, decided: Decided): Step {
+  if (!wantsPod(decided)) return {};
+  if (facts.hasServiceAccount) return { write: "create-pod" };
+  // An account's service account is made with the account.
+  return facts.bot.accountKey === undefined ? { write: "create-service-account" } : {};
+}
+
+/** To trade; or, in any other state, to manage or close what may still be open: only the bot itself does that. */
+function wantsPod({ told, denial, flatness }: Decided): boolean {
+  if (told === "Running") return denial === undefined;
+  return !isFinal(flatness) && denial?.forbidsPod !== true;
+}

@@ -1,0 +1,112 @@
+import { ANNOTATIONS, type BotConfig, LABELS, POD_PATHS } from "@tradingbots/crds";
+import type { ClassView } from "../class-view.ts";
+import type { PodSettings } from "../config.ts";
+import {
+  CONFIG_MOUNT,
+  configVolume,
+  CONTAINER_SECURITY,
+  CREDENTIALS_MOUNT,
+  fieldVariable,
+  JOURNAL_TOKEN_MOUNT,
+  journalTokenVolume,
+  placementOf,
+  POD_SECURITY,
+  podLabels,
+  vaultAgent,
+  vaultVolumes,
+} from "../pod-parts.ts";
+import { hashOf, INPUTS_ANNOTATION } from "../pod-view.ts";
+import type { BotView } from "./bot-view.ts";
+import { ownerOf, serviceAccountName } from "./service-account.ts";
+
+export const HEALTH_PORT = 8080;
+/** Long enough to settle an order that is on its way; the exchange holds the stops meanwhile. */
+const GRACE_SECONDS = 30;
+
+export interface PodInputs {
+  readonly bot: BotView;
+  readonly botClass: ClassView;
+  /** Version of the account's key; undefined for a paper bot. */
+  readonly credentialsVersion: number | undefined;
+}
+
+/**
+ * What a pod cannot be changed in while it runs: another hash replaces the pod. The rest of the pod is the operator's own
+ * affair and must not be in here, or a new release of the operator would replace every pod.
+ */
+export function podInputsHash({ bot, botClass, credentialsVersion }: PodInputs): string {
+  const { image, resources, placement } = botClass.spec;
+  const account = serviceAccountName(bot);
+  return hashOf(
+    JSON.stringify([image, resources, placement ?? null, account, credentialsVersion ?? null]),
+  );
+}
+
+/** The one pod of a bot. Its name is the bot's, so the API server itself refuses a second one. */
+export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettings) {
+  const { bot, botClass, credentialsVersion } = inputs;
+  const hasKey = credentialsVersion !== undefined;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      namespace: bot.namespace,
+      name: bot.name,
+      labels: podLabels({
+        [LABELS.component]: "bot",
+        [LABELS.role]: "bot",
+        [LABELS.user]: bot.spec.userId,
+        [LABELS.bot]: bot.name,
+        [LABELS.account]: bot.spec.accountName,
+      }),
+      annotations: {
+        [ANNOTATIONS.config]: JSON.stringify(config),
+        [INPUTS_ANNOTATION]: podInputsHash(inputs),
+        ...(hasKey ? { [ANNOTATIONS.credentialsVersion]: String(credentialsVersion) } : {}),
+      },
+      ownerReferences: [ownerOf(bot)],
+    },
+    spec: {
+      serviceAccountName: serviceAccountName(bot),
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      restartPolicy: "OnFailure",
+      terminationGracePeriodSeconds: GRACE_SECONDS,
+      securityContext: POD_SECURITY,
+      ...placementOf(botClass),
+      ...(hasKey ? { initContainers: [vaultAgent(settings)] } : {}),
+      containers: [botContainer(botClass, { hasKey, settings })],
+      volumes: [configVolume(), journalTokenVolume(), ...(hasKey ? vaultVolumes() : [])],
+    },
+  };
+}
+
+function botContainer(
+  { spec: { image, resources } }: ClassView,
+  { hasKey, settings }: { readonly hasKey: boolean; readonly settings: PodSettings },
+) {
+  return {
+    name: "bot",
+    image,
+    imagePullPolicy: settings.imagePullPolicy,
+    command: ["node", "/app/bot.mjs"],
+    env: [
+      { name: "JOURNAL_URL", value: settings.journalUrl },
+      fieldVariable("POD_UID", "metadata.uid"),
+      fieldVariable("POD_NAME", "metadata.name"),
+      fieldVariable("POD_NAMESPACE", "metadata.namespace"),
+      { name: "HEALTH_PORT", value: String(HEALTH_PORT) },
+    ],
+    ports: [{ name: "health", containerPort: HEALTH_PORT }],
+    readinessProbe: { httpGet: { path: "/readyz", port: "health" }, periodSeconds: 1 },
+    livenessProbe: {
+      httpGet: { path: "/healthz", port: "health" },
+      periodSeconds: 10,
+      failureThreshold: 6,
+    },
+    resources,
+    securityContext: CONTAINER_SECURITY,
+    terminationMessagePath: POD_PATHS.terminationMessage,
+    volumeMounts: [CONFIG_MOUNT, JOURNAL_TOKEN_MOUNT, ...(hasKey ? [CREDENTIALS_MOUNT] : [])],
+  };
+}

@@ -1,0 +1,116 @@
+import { conditionOf, type Fact, fact } from "../conditions.ts";
+import type { PodView } from "../pod-view.ts";
+import type { BotFacts } from "./facts.ts";
+import { isFinal } from "./flatness.ts";
+import { type BotPlan, isForeign } from "./plan.ts";
+
+interface Why {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The summary: True when the bot does what its user switched on, else False with the one thing that explains it best. */
+export function readyFact(facts: BotFacts, plan: BotPlan): Fact {
+  const why = notReadyBecause(facts, plan);
+  return why === undefined
+    ? fact("Ready", "True", { reason: "Running", message: "The bot is running." })
+    : fact("Ready", "False", why);
+}
+
+/** These reasons belong to an ordinary life; all others are worth an Event. */
+const ORDINARY = new Set([
+  "Starting",
+  "Replacing",
+  "Stopping",
+  "Stopped",
+  "Pausing",
+  "Paused",
+  "Retiring",
+  "CredentialsUnverified",
+  "Running",
+]);
+
+export function isWorthAnEvent(reason: string): boolean {
+  return !ORDINARY.has(reason);
+}
+
+function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
+  if (isForeign(facts)) return FOREIGN_POD;
+  if (facts.refusal !== undefined && facts.pod === undefined) return facts.refusal;
+  const { intended, denial } = plan;
+  if (intended !== "Running") return endingBecause(facts, plan);
+  if (denial !== undefined) return denial;
+  if (plan.write === "create-pod" || facts.pod === undefined) return STARTING;
+  return podBecause(facts.pod, plan) ?? reportBecause(facts, facts.pod);
+}
+
+export const FOREIGN_POD: Why = {
+  reason: "ForeignPod",
+  message:
+    "A pod of the bot's name exists that does not belong to it; the bot starts once that pod is gone.",
+};
+const STARTING: Why = { reason: "Starting", message: "The bot is starting." };
+
+function podBecause(pod: PodView, { write }: BotPlan): Why | undefined {
+  if (pod.end !== undefined) {
+    const how = pod.end.podReason ?? (pod.end.succeeded ? "it ended by itself" : "it failed");
+    return { reason: "Restarting", message: `The pod ended (${how}) and is made anew.` };
+  }
+  if (pod.isDeleting || write === "delete-pod") {
+    return { reason: "Replacing", message: "The pod is being replaced by a new one." };
+  }
+  if (pod.isReady) return undefined;
+  return pod.trouble ?? STARTING;
+}
+
+/** The exchange no longer accepts the key that the bot runs with. */
+function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined {
+  if (report.kind === "unheard") {
+    const known = conditionOf(bot.status.conditions, "Ready");
+    return known?.reason === "CredentialsRefused" ? known : undefined;
+  }
+  if (report.kind !== "fresh" || report.latest.podUid !== pod.uid) return undefined;
+  const refusal = report.latest.report.blocked.find(({ reason }) => /^credentials/i.test(reason));
+  return refusal === undefined
+    ? undefined
+    : { reason: "CredentialsRefused", message: refusal.message };
+}
+
+/** Paused, Stopped and Retired: where the bot stands on its way, or what keeps it. */
+function endingBecause(facts: BotFacts, plan: BotPlan): Why {
+  const { intended, flatness } = plan;
+  const words = ENDINGS[intended === "Running" ? "Paused" : intended];
+  if (isFinal(flatness)) {
+    const hasPod = facts.pod !== undefined;
+    return hasPod ? words.ending : words.ended;
+  }
+  const obstacle = obstacleOf(facts, plan);
+  if (obstacle === undefined) return words.ending;
+  return { reason: obstacle.reason, message: `${words.ending.message} ${obstacle.message}` };
+}
+
+function obstacleOf({ pod }: BotFacts, { denial }: BotPlan): Why | undefined {
+  if (pod === undefined) return denial?.forbidsPod === true ? denial : undefined;
+  return pod.isReady ? undefined : pod.trouble;
+}
+
+const ENDINGS = {
+  Paused: {
+    ending: {
+      reason: "Pausing",
+      message: "Nothing new is opened; open positions run to their exit.",
+    },
+    ended: { reason: "Paused", message: "The bot is paused and nothing is open." },
+  },
+  Stopped: {
+    ending: { reason: "Stopping", message: "The bot is closing its positions." },
+    ended: { reason: "Stopped", message: "The bot is stopped and nothing is open." },
+  },
+  Retired: {
+    ending: {
+      reason: "Retiring",
+      message: "The bot is closing its positions; it is deleted once nothing is open.",
+    },
+    ended: { reason: "Retiring", message: "Nothing is open; the bot is being deleted." },
+  },
+} as const;

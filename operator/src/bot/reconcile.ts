@@ -1,0 +1,202 @@
+import { ANNOTATIONS, FINALIZERS } from "@tradingbots/crds";
+import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
+import type { ClusterWrites } from "../cluster-writes.ts";
+import { conditionOf, statusDifference } from "../conditions.ts";
+import type { PodSettings } from "../config.ts";
+import type { Events } from "../events.ts";
+import type { BotFacts, Refusal } from "./facts.ts";
+import { flatnessOf } from "./flatness.ts";
+import { observeBot, type ObserveDeps } from "./observe.ts";
+import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
+import { botPod } from "./pod.ts";
+import { FOREIGN_POD, isWorthAnEvent } from "./ready.ts";
+import { paperAccount } from "./service-account.ts";
+import { botStatus } from "./status.ts";
+
+export interface BotDeps extends ObserveDeps {
+  readonly writes: ClusterWrites;
+  readonly refusals: Map<string, Refusal>;
+  readonly events: Events;
+  readonly podSettings: PodSettings;
+}
+
+export interface Result {
+  readonly requeueAfterMs?: number | undefined;
+}
+
+/** The longest chain is finalizer, service account, pod, nothing more to do; one is to spare. */
+const STEPS_MAX = 5;
+/** A pod that the API server refuses is offered again. */
+const REFUSED_RETRY_MS = 30_000;
+
+/** Brings one bot from what is to what shall be, one write at a time. Called again after any change or failure. */
+export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> {
+  for (let step = 0; step < STEPS_MAX; step++) {
+    const bot = deps.cluster.bots.store.get(key);
+    if (bot === undefined) return forget(key, deps);
+
+    const facts = observeBot(bot, deps);
+    const plan = planBot(facts);
+    if (plan.write === "create-pod" && facts.refusal !== undefined) {
+      if (await isStillRefused(facts, plan, deps)) return { requeueAfterMs: REFUSED_RETRY_MS };
+      continue;
+    }
+    if (statusComesFirst(plan.write)) await writeStatus(facts, botStatus(facts, plan), deps);
+    if (plan.write === undefined) return { requeueAfterMs: plan.requeueAfterMs };
+
+    const next = await WRITES[plan.write](facts, plan, deps);
+    if (next !== "go-on") return next;
+  }
+  throw new Error(`${key} did not settle within ${STEPS_MAX} steps`);
+}
+
+/**
+ * A pod is never created or deleted before the status says what that means for open positions: after a crash in between, the
+ * status is the only memory. The other writes lead on to another step, whose status is worth more.
+ */
+function statusComesFirst(write: BotWrite | undefined): boolean {
+  return write === undefined || write === "create-pod" || write === "delete-pod";
+}
+
+type Carry = (facts: BotFacts, plan: BotPlan, deps: BotDeps) => Promise<Result | "go-on">;
+
+const WRITES: Readonly<Record<BotWrite, Carry>> = {
+  "add-finalizer": async ({ bot }, _plan, { writes }) => {
+    await writes.bots.setFinalizers(bot, [...bot.finalizers, FINALIZERS.bot]);
+    return "go-on";
+  },
+  "create-service-account": async ({ bot }, _plan, { writes }) => {
+    try {
+      await writes.createServiceAccount(paperAccount(bot));
+    } catch (error) {
+      // It is there and the watch will show it, or it is there without our label and serves as well.
+      if (!isAlreadyExists(error)) throw error;
+      return {};
+    }
+    return "go-on";
+  },
+  "create-pod": createPod,
+  "update-config": async ({ pod }, { config }, { writes }) => {
+    if (pod === undefined) return {};
+    await writes.annotatePod(pod, { [ANNOTATIONS.config]: JSON.stringify(config) });
+    return "go-on";
+  },
+  // What follows begins with the pod's end, which the watch tells.
+  "delete-pod": async ({ pod }, _plan, { writes }) => {
+    if (pod !== undefined) await writes.deletePod(pod);
+    return {};
+  },
+  "delete-bot": async ({ bot }, _plan, { writes }) => {
+    await writes.bots.remove(bot);
+    return {};
+  },
+  "remove-finalizer": async ({ bot }, _plan, { writes }) => {
+    const others = bot.finalizers.filter((finalizer) => finalizer !== FINALIZERS.bot);
+    await writes.bots.setFinalizers(bot, others);
+    return {};
+  },
+};
+
+async function createPod(facts: BotFacts, plan: BotPlan, deps: BotDeps): Promise<Result | "go-on"> {
+  try {
+    await deps.writes.createPod(buildPod(facts, plan, deps));
+    return "go-on";
+  } catch (error) {
+    const refusal = await refusalOf(error, { facts, plan }, deps);
+    if (refusal === undefined) return "go-on";
+    await recordRefusal({ ...facts, refusal }, plan, deps);
+    return { requeueAfterMs: REFUSED_RETRY_MS };
+  }
+}
+
+/** Asks without effect, so that a pod that is refused again and again costs no status write. */
+async function isStillRefused(facts: BotFacts, plan: BotPlan, deps: BotDeps): Promise<boolean> {
+  try {
+    await deps.writes.tryPod(buildPod(facts, plan, deps));
+  } catch (error) {
+    const refusal = await refusalOf(error, { facts, plan }, deps);
+    if (refusal !== undefined) {
+      await recordRefusal({ ...facts, refusal }, plan, deps);
+      return true;
+    }
+  }
+  deps.refusals.delete(facts.bot.key);
+  return false;
+}
+
+/** Undefined when the pod turns out to be there and to be the bot's own. @throws what is no refusal. */
+async function refusalOf(
+  error: unknown,
+  { facts, plan }: { readonly facts: BotFacts; readonly plan: BotPlan },
+  { writes }: BotDeps,
+): Promise<Refusal | undefined> {
+  const { bot } = facts;
+  const flatBefore = plan.flatness;
+  if (isAlreadyExists(error)) {
+    const pod = await writes.findPod(bot);
+    if (pod === undefined) throw error; // gone this instant: try again
+    if (isOwnedBy(pod, bot.uid)) {
+      writes.observePod(pod);
+      return undefined;
+    }
+    return { ...FOREIGN_POD, reason: "ForeignPod", flatBefore };
+  }
+  if (!isRefusal(error)) throw error;
+  return {
+    reason: "PodRefused",
+    message: `The cluster refuses the pod: ${error.message}`,
+    flatBefore,
+  };
+}
+
+/** Quota, policy or a specification that cannot be: an answer that says that no pod was made. */
+function isRefusal(error: unknown): error is KubernetesError {
+  return error instanceof KubernetesError && [400, 403, 422].includes(error.status);
+}
+
+function isOwnedBy(pod: Pod, uid: string): boolean {
+  return pod.metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+}
+
+async function recordRefusal(
+  facts: BotFacts & { readonly refusal: Refusal },
+  plan: BotPlan,
+  deps: BotDeps,
+): Promise<void> {
+  deps.refusals.set(facts.bot.key, facts.refusal);
+  const bot = deps.cluster.bots.store.get(facts.bot.key) ?? facts.bot;
+  const now = { ...facts, bot };
+  await writeStatus(
+    now,
+    botStatus(now, { ...plan, write: undefined, flatness: flatnessOf(now) }),
+    deps,
+  );
+}
+
+function buildPod(facts: BotFacts, { config, credentialsVersion }: BotPlan, deps: BotDeps) {
+  const { bot, botClass } = facts;
+  if (botClass === undefined) throw new Error(`a pod for ${bot.key} without a class`);
+  return botPod({ bot, botClass, credentialsVersion }, config, deps.podSettings);
+}
+
+/** One patch with what differs; nothing when nothing does. */
+async function writeStatus(
+  { bot }: BotFacts,
+  status: ReturnType<typeof botStatus>,
+  { writes, events }: BotDeps,
+): Promise<void> {
+  const difference = statusDifference(bot.status, status);
+  if (difference === undefined) return;
+  await writes.bots.patchStatus(bot, difference);
+  const before = conditionOf(bot.status.conditions, "Ready");
+  const after = conditionOf(status.conditions, "Ready");
+  if (after !== undefined && after.reason !== before?.reason && isWorthAnEvent(after.reason)) {
+    const { namespace, name, uid } = bot;
+    events.warn({ kind: "TradingBot", namespace, name, uid }, after.reason, after.message);
+  }
+}
+
+function forget(key: string, { refusals }: BotDeps): Result {
+  refusals.delete(key);
+  return {};
+}

@@ -1,0 +1,167 @@
+import type { BotClass, ExchangeAccount, TradingBot, TradingHalt } from "@tradingbots/crds";
+import { LABELS } from "@tradingbots/crds";
+import {
+  createReflector,
+  type KubeClient,
+  keyOf,
+  type Pod,
+  PODS,
+  parseKey,
+  type Reflector,
+  type ReflectorHandlers,
+  type ReflectorOptions,
+  type Resource,
+  type RestartReason,
+  SERVICE_ACCOUNTS,
+  type ServiceAccount,
+} from "@tradingbots/kube";
+import { type AccountView, accountView, exchangeIdentity } from "./account/account-view.ts";
+import { type BotView, botView } from "./bot/bot-view.ts";
+import { type ClassView, classView } from "./class-view.ts";
+import { type HaltView, haltView } from "./halt/halt-view.ts";
+import { type PodView, podView } from "./pod-view.ts";
+import {
+  BOT_CLASSES,
+  EXCHANGE_ACCOUNTS,
+  MANAGED_BY,
+  TRADING_BOTS,
+  TRADING_HALTS,
+} from "./resources.ts";
+
+export interface ServiceAccountView {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The paper bot that it belongs to; undefined for an exchange account's. */
+  readonly botName: string | undefined;
+}
+
+/** Who is told of changes, kind by kind. */
+export interface Routes {
+  readonly bot: ReflectorHandlers<BotView>;
+  readonly account: ReflectorHandlers<AccountView>;
+  readonly botClass: ReflectorHandlers<ClassView>;
+  readonly halt: ReflectorHandlers<HaltView>;
+  readonly pod: ReflectorHandlers<PodView>;
+  readonly serviceAccount: ReflectorHandlers<ServiceAccountView>;
+}
+
+export interface ClusterViewOptions {
+  readonly client: KubeClient;
+  /** The bucket namespaces: in no other may the operator see a pod. */
+  readonly namespaces: readonly string[];
+  readonly routes: Routes;
+  readonly onRestart: (kind: string, reason: RestartReason, error: unknown) => void;
+  readonly onInvalid: (kind: string, key: string, error: unknown) => void;
+}
+
+/** Everything of the cluster that the operator knows, kept up to date by watches. */
+export function createClusterView(options: ClusterViewOptions) {
+  const { routes } = options;
+  const reflect = reflectorsOf(options);
+  const bots = reflect<TradingBot, BotView>(TRADING_BOTS, {
+    project: botView,
+    handlers: routes.bot,
+    indexes: {
+      account: ({ accountKey }) => accountKey,
+      user: ({ spec }) => spec.userId,
+      class: ({ spec }) => spec.className,
+    },
+  });
+  const accounts = reflect<ExchangeAccount, AccountView>(EXCHANGE_ACCOUNTS, {
+    project: accountView,
+    handlers: routes.account,
+    indexes: { identity: exchangeIdentity },
+  });
+  const classes = reflect<BotClass, ClassView>(BOT_CLASSES, {
+    project: classView,
+    handlers: routes.botClass,
+  });
+  const halts = reflect<TradingHalt, HaltView>(TRADING_HALTS, {
+    project: haltView,
+    handlers: routes.halt,
+  });
+  const pods = inNamespaces(options.namespaces, (namespace) =>
+    reflect<Pod, PodView>(PODS, {
+      namespace,
+      labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,
+      project: podView,
+      handlers: routes.pod,
+      indexes: {
+        account: ({ namespace: at, accountName }) =>
+          accountName === undefined ? undefined : keyOf({ namespace: at, name: accountName }),
+      },
+    }),
+  );
+  const serviceAccounts = inNamespaces(options.namespaces, (namespace) =>
+    reflect<ServiceAccount, ServiceAccountView>(SERVICE_ACCOUNTS, {
+      namespace,
+      labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,
+      project: serviceAccountView,
+      handlers: routes.serviceAccount,
+    }),
+  );
+  const all = [bots, accounts, classes, halts, ...pods.all, ...serviceAccounts.all];
+  return {
+    bots,
+    accounts,
+    classes,
+    halts,
+    pods,
+    serviceAccounts,
+    /** Bots elsewhere are not the operator's: it could not make their pods. */
+    manages: (namespace: string) => options.namespaces.includes(namespace),
+    start: () => {
+      for (const reflector of all) reflector.start();
+    },
+    stop: async () => void (await Promise.all(all.map((reflector) => reflector.stop()))),
+    synced: Promise.all(all.map((reflector) => reflector.synced)),
+    hasSynced: () => all.every((reflector) => reflector.hasSynced()),
+    /** Milliseconds since the epoch of the oldest of the last signs of life. */
+    lastEventAt: () => Math.min(...all.map((reflector) => reflector.lastEventAt() ?? 0)),
+  };
+}
+export type ClusterView = ReturnType<typeof createClusterView>;
+
+/** What all reflectors have in common. */
+function reflectorsOf({ client, onRestart, onInvalid }: ClusterViewOptions) {
+  return <T, View>(
+    resource: Resource<T>,
+    options: Pick<
+      ReflectorOptions<T, View>,
+      "project" | "handlers" | "indexes" | "namespace" | "labelSelector"
+    >,
+  ): Reflector<T, View> =>
+    createReflector<T, View>({
+      ...options,
+      client,
+      resource,
+      onRestart: (reason, error) => onRestart(resource.plural, reason, error),
+      onInvalid: (key, error) => onInvalid(resource.plural, key, error),
+    });
+}
+
+/** One reflector a namespace, so that the operator needs no right to read other namespaces' pods; asked like one. */
+function inNamespaces<T, View>(
+  namespaces: readonly string[],
+  reflectorOf: (namespace: string) => Reflector<T, View>,
+) {
+  const reflectors = new Map(namespaces.map((namespace) => [namespace, reflectorOf(namespace)]));
+  const of = (key: string) => reflectors.get(parseKey(key).namespace ?? "");
+  return {
+    all: [...reflectors.values()],
+    get: (key: string): View | undefined => of(key)?.store.get(key),
+    /** Views in the namespace of `key` whose index has the value `key`. */
+    find: (index: string, key: string): readonly View[] => [
+      ...(of(key)?.store.find(index, key) ?? []),
+    ],
+    observe: (namespace: string, object: T) => reflectors.get(namespace)?.observe(object),
+  };
+}
+
+function serviceAccountView({ metadata }: ServiceAccount): ServiceAccountView {
+  const namespace = metadata?.namespace ?? "";
+  const name = metadata?.name ?? "";
+  const botName = metadata?.labels?.[LABELS.bot];
+  return { key: keyOf({ namespace, name }), namespace, name, botName };
+}

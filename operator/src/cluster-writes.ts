@@ -1,0 +1,112 @@
+import {
+  type KubeClient,
+  isNotFound,
+  type Pod,
+  PODS,
+  type Reflector,
+  type Resource,
+  SERVICE_ACCOUNTS,
+} from "@tradingbots/kube";
+import type { ClusterView } from "./cluster-view.ts";
+import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "./resources.ts";
+
+/** An object as it was when a decision was made about it. */
+interface Target {
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+interface VersionedTarget extends Target {
+  readonly resourceVersion: string;
+}
+
+type Builder = Parameters<KubeClient["create"]>[1];
+
+/**
+ * The writes of the operator. Each names the incarnation it is meant for, and its answer goes to the store at once, so that the
+ * next decision sees it whether the watch has brought it or not.
+ */
+export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
+  const kind = <T>(resource: Resource<T>, reflector: Pick<Reflector<T, never>, "observe">) =>
+    objectWrites(client, resource, reflector.observe);
+
+  async function createPod(pod: Builder): Promise<void> {
+    observePod(await client.create(PODS, pod));
+  }
+
+  /** Whether the API server would take the pod. @throws KubernetesError as for the real thing. */
+  async function tryPod(pod: Builder): Promise<void> {
+    await client.create(PODS, pod, { dryRun: true });
+  }
+
+  /** Looks for a pod that the watch does not show. */
+  async function findPod(key: { namespace: string; name: string }): Promise<Pod | undefined> {
+    return client.get(PODS, key);
+  }
+
+  async function annotatePod(pod: Target, annotations: Record<string, string>): Promise<void> {
+    const body = { metadata: { uid: pod.uid, annotations } };
+    observePod(await client.patch(PODS, pod, { type: "merge", body }));
+  }
+
+  async function deletePod(pod: Target): Promise<void> {
+    await client.remove(PODS, pod, { uid: pod.uid });
+  }
+
+  async function createServiceAccount(account: Builder): Promise<void> {
+    const created = await client.create(SERVICE_ACCOUNTS, account);
+    cluster.serviceAccounts.observe(account.metadata.namespace ?? "", created);
+  }
+
+  function observePod(pod: Pod): void {
+    cluster.pods.observe(pod.metadata?.namespace ?? "", pod);
+  }
+
+  return {
+    bots: kind(TRADING_BOTS, cluster.bots),
+    accounts: kind(EXCHANGE_ACCOUNTS, cluster.accounts),
+    classes: kind(BOT_CLASSES, cluster.classes),
+    halts: kind(TRADING_HALTS, cluster.halts),
+    createPod,
+    tryPod,
+    findPod,
+    observePod,
+    annotatePod,
+    deletePod,
+    createServiceAccount,
+  };
+}
+export type ClusterWrites = ReturnType<typeof createClusterWrites>;
+
+function objectWrites<T>(client: KubeClient, resource: Resource<T>, observe: (object: T) => void) {
+  /** @param difference the fields of the status that change, null for those to remove */
+  async function patchStatus(target: Target, difference: object): Promise<void> {
+    const body = { metadata: { uid: target.uid }, status: difference };
+    observe(await client.patch(resource, target, { type: "merge", body, subresource: "status" }));
+  }
+
+  /** Guarded by the resource version: finalizers are a list of several owners. */
+  async function setFinalizers(
+    target: VersionedTarget,
+    finalizers: readonly string[],
+  ): Promise<void> {
+    const { uid, resourceVersion } = target;
+    const body = { metadata: { uid, resourceVersion, finalizers } };
+    try {
+      observe(await client.patch(resource, target, { type: "merge", body }));
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // gone already
+    }
+  }
+
+  /** Background: the object's pod has ended before. */
+  async function remove(target: Target): Promise<void> {
+    await client.remove(resource, target, {
+      uid: target.uid,
+      propagationPolicy: "Background",
+    });
+  }
+
+  return { patchStatus, setFinalizers, remove };
+}

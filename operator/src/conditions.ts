@@ -1,0 +1,56 @@
+import type { Condition } from "@tradingbots/crds";
+import { isDeepStrictEqual } from "node:util";
+
+/** A condition as a decision states it; the time of its last change is added when it is written. */
+export type Fact = Omit<Condition, "lastTransitionTime">;
+
+/** What the CRDs allow. */
+const MESSAGE_MAX = 1_024;
+
+export function fact(
+  type: string,
+  status: Condition["status"],
+  because: { readonly reason: string; readonly message: string },
+): Fact {
+  return { type, status, reason: because.reason, message: because.message };
+}
+
+/** The conditions to write: a condition keeps its time as long as its status stays. */
+export function withTransitions(
+  facts: readonly Fact[],
+  previous: readonly Condition[] | undefined,
+  now: Date,
+): Condition[] {
+  return facts.map((each) => {
+    const before = previous?.find(({ type }) => type === each.type);
+    const lastTransitionTime =
+      before?.status === each.status ? before.lastTransitionTime : secondsOf(now);
+    return { ...each, message: each.message.slice(0, MESSAGE_MAX), lastTransitionTime };
+  });
+}
+
+export function conditionOf(
+  conditions: readonly Condition[] | undefined,
+  type: string,
+): Condition | undefined {
+  return conditions?.find((condition) => condition.type === type);
+}
+
+/** The fields of `next` that differ, null for those to remove: the body of a merge patch; undefined when nothing differs. */
+export function statusDifference(
+  previous: Readonly<Record<string, unknown>>,
+  next: Readonly<Record<string, unknown>>,
+): Record<string, unknown> | undefined {
+  const difference: Record<string, unknown> = {};
+  for (const field of new Set([...Object.keys(previous), ...Object.keys(next)])) {
+    if (!isDeepStrictEqual(previous[field], next[field])) {
+      difference[field] = next[field] ?? null;
+    }
+  }
+  return Object.keys(difference).length === 0 ? undefined : difference;
+}
+
+/** RFC 3339 in whole seconds, as Kubernetes writes times. */
+function secondsOf(time: Date): string {
+  return time.toISOString().replace(/\.\d+Z$/, "Z");
+}

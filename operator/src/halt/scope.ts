@@ -1,0 +1,29 @@
+import type { BotView } from "../bot/bot-view.ts";
+import type { HaltView } from "./halt-view.ts";
+
+export function isInForce(halt: HaltView, now: Date): boolean {
+  const { lifted, expiresAt } = halt.spec;
+  if (lifted || halt.isDeleting) return false;
+  return expiresAt === undefined || Date.parse(expiresAt) > now.getTime();
+}
+
+/** Does the halt concern this bot? Whether it is in force is another question. */
+export function concerns(halt: HaltView, bot: Pick<BotView, "name" | "spec">): boolean {
+  const { type, value = "" } = halt.spec.scope;
+  const matches = {
+    all: () => true,
+    user: () => bot.spec.userId === value,
+    bot: () => bot.name === value,
+    exchange: () => bot.spec.exchange === value,
+    symbol: () => bot.spec.symbols.includes(value),
+  };
+  return matches[type]();
+}
+
+/** Milliseconds until the first of these halts ends by itself. */
+export function untilFirstExpiry(halts: readonly HaltView[], now: Date): number | undefined {
+  const times = halts.flatMap(({ spec: { expiresAt } }) =>
+    expiresAt === undefined ? [] : [Date.parse(expiresAt) - now.getTime()],
+  );
+  return times.length === 0 ? undefined : Math.max(0, Math.min(...times));
+}

@@ -1,0 +1,134 @@
+import type { QueueHooks, RequestReport, RestartReason } from "@tradingbots/kube";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+export interface MetricSources {
+  readonly queueDepth: () => Readonly<Record<string, number>>;
+  readonly isLeader: () => boolean;
+  readonly isJournalHeard: () => boolean;
+}
+
+/** What the operator tells Prometheus. No label carries a user's, bot's or account's name. */
+export function createMetrics() {
+  const registry = new Registry();
+  return {
+    ...apiServerMetrics(registry),
+    ...queueMetrics(registry),
+    /** Gauges that are read when somebody asks. */
+    observe: (sources: MetricSources) => addGauges(registry, sources),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+export type Metrics = ReturnType<typeof createMetrics>;
+
+function apiServerMetrics(registry: Registry) {
+  const registers = [registry];
+  const requests = new Counter({
+    name: "tradingbots_operator_requests_total",
+    help: "Requests to the API server, by method, resource and status (0: no answer).",
+    labelNames: ["method", "resource", "status"],
+    registers,
+  });
+  const writes = new Counter({
+    name: "tradingbots_operator_writes_total",
+    help: "Writes to the API server, leases not counted. At rest it stands still.",
+    labelNames: ["method", "resource"],
+    registers,
+  });
+  const restarts = new Counter({
+    name: "tradingbots_operator_watch_restarts_total",
+    help: "Watches that began again, by resource and reason.",
+    labelNames: ["resource", "reason"],
+    registers,
+  });
+  const invalid = new Counter({
+    name: "tradingbots_operator_invalid_objects_total",
+    help: "Objects that do not have the shape of their kind and are passed over.",
+    labelNames: ["resource"],
+    registers,
+  });
+  return {
+    onRequest: ({ method, path, status }: RequestReport) => {
+      const resource = resourceOf(path);
+      requests.inc({ method, resource, status });
+      if (method !== "GET" && resource !== "leases") writes.inc({ method, resource });
+    },
+    onWatchRestart: (resource: string, reason: RestartReason) => restarts.inc({ resource, reason }),
+    onInvalid: (resource: string) => invalid.inc({ resource }),
+  };
+}
+
+function queueMetrics(registry: Registry) {
+  const registers = [registry];
+  const waited = new Histogram({
+    name: "tradingbots_operator_queue_seconds",
+    help: "Time that a key waited in a queue before its reconciliation began.",
+    labelNames: ["queue", "priority"],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers,
+  });
+  const durations = new Histogram({
+    name: "tradingbots_operator_reconcile_seconds",
+    help: "Duration of one reconciliation.",
+    labelNames: ["queue"],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers,
+  });
+  const errors = new Counter({
+    name: "tradingbots_operator_reconcile_errors_total",
+    help: "Reconciliations that failed and are tried again.",
+    labelNames: ["queue"],
+    registers,
+  });
+  return {
+    queueHooks: (queue: string): QueueHooks => ({
+      onStart: (priority, waitedMs) => waited.observe({ queue, priority }, waitedMs / 1_000),
+      onDone: (durationMs, failed) => {
+        durations.observe({ queue }, durationMs / 1_000);
+        if (failed) errors.inc({ queue });
+      },
+    }),
+  };
+}
+
+function addGauges(registry: Registry, sources: MetricSources): void {
+  const registers = [registry];
+  const depth: Gauge = new Gauge({
+    name: "tradingbots_operator_queue_depth",
+    help: "Keys that wait for a free worker.",
+    labelNames: ["queue"],
+    registers,
+    collect: () => {
+      for (const [queue, size] of Object.entries(sources.queueDepth())) depth.set({ queue }, size);
+    },
+  });
+  const leader: Gauge = new Gauge({
+    name: "tradingbots_operator_is_leader",
+    help: "1 while this process is the one that writes.",
+    registers,
+    collect: () => leader.set(sources.isLeader() ? 1 : 0),
+  });
+  const journal: Gauge = new Gauge({
+    name: "tradingbots_operator_journal_heard",
+    help: "1 while the journal's stream of reports is up.",
+    registers,
+    collect: () => journal.set(sources.isJournalHeard() ? 1 : 0),
+  });
+  const memory: Gauge = new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Resident memory of the process.",
+    registers,
+    collect: () => memory.set(process.memoryUsage.rss()),
+  });
+}
+
+/** `pods`, `tradingbots/status`: without names, which would be a label for each object. */
+function resourceOf(path: string): string {
+  const parts = path.split("/").filter((part) => part !== "");
+  const afterVersion = parts.slice(parts[0] === "apis" ? 3 : 2);
+  const [plural = "other", , subresource] =
+    afterVersion[0] === "namespaces" && afterVersion.length > 2
+      ? afterVersion.slice(2)
+      : afterVersion;
+  return subresource === undefined ? plural : `${plural}/${subresource}`;
+}

@@ -1,0 +1,193 @@
+import { createWorkQueue, type KubeClient, type QueueOptions } from "@tradingbots/kube";
+import type { Logger } from "pino";
+import { reconcileAccount } from "./account/reconcile.ts";
+import type { Refusal } from "./bot/facts.ts";
+import { reconcileBot } from "./bot/reconcile.ts";
+import { createClusterView } from "./cluster-view.ts";
+import { createClusterWrites } from "./cluster-writes.ts";
+import type { PodSettings } from "./config.ts";
+import { createEvents } from "./events.ts";
+import { reconcileHalt } from "./halt/reconcile.ts";
+import type { Metrics } from "./metrics.ts";
+import { type BotReport, type Reports, STALE_AFTER_MS } from "./reports.ts";
+import { createRoutes, routeReport } from "./routing.ts";
+import type { VaultMetadata } from "./vault.ts";
+
+export interface OperatorDeps {
+  readonly client: KubeClient;
+  readonly vault: VaultMetadata;
+  /** Made with the handlers of this operator, so that reports find their way to its queues. */
+  readonly reports: (handlers: ReportHandlers) => ReportSource;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Asked directly before each write. */
+  readonly mayWrite: () => boolean;
+  readonly now: () => Date;
+}
+
+export interface ReportHandlers {
+  onReport(botKey: string, latest: BotReport, previous: BotReport | undefined): void;
+}
+
+/** The journal's stream, or what stands for it. */
+export interface ReportSource extends Reports {
+  readonly start: () => void;
+  readonly stop: () => Promise<void>;
+  readonly forget: (botKey: string) => void;
+  readonly entries: () => Iterable<[string, BotReport]>;
+}
+
+export interface OperatorSettings {
+  readonly namespaces: readonly string[];
+  readonly podName: string;
+  readonly verifyClass: string;
+  readonly pods: PodSettings;
+}
+
+/** One connection each to the API server is about 8 ms busy: more workers than connections only wait. */
+const BOT_WORKERS = 32;
+const ACCOUNT_WORKERS = 8;
+const HALT_WORKERS = 2;
+const BACK_OFF = { initialMs: 100, maxMs: 300_000 };
+const SWEEP_MS = 10_000;
+
+/** Everything between the stores and the writes: knows nothing of environment, leases or ports. */
+export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
+  const { log, metrics, now, vault } = deps;
+  const guarded = deps.client.guarded(deps.mayWrite);
+  const reports = deps.reports({
+    onReport: (key, latest, previous) => routeReport({ queues }, key, { latest, previous }),
+  });
+  const queue = (name: string, options: Pick<QueueOptions, "concurrency" | "process">) =>
+    createWorkQueue({
+      ...options,
+      name,
+      backOff: BACK_OFF,
+      hooks: metrics.queueHooks(name),
+      onError: (key, error, failures) =>
+        log.warn({ queue: name, key, failures, error: explain(error) }, "reconciliation failed"),
+    });
+  const queues = {
+    bots: queue("bots", { concurrency: BOT_WORKERS, process: (key) => reconcileBot(key, botDeps) }),
+    accounts: queue("accounts", {
+      concurrency: ACCOUNT_WORKERS,
+      process: (key) => reconcileAccount(key, accountDeps),
+    }),
+    halts: queue("halts", {
+      concurrency: HALT_WORKERS,
+      process: (name) => reconcileHalt(name, { cluster, reports, writes, now }),
+    }),
+  };
+  const cluster = createClusterView({
+    client: deps.client,
+    namespaces: settings.namespaces,
+    routes: createRoutes({
+      queues,
+      cluster: () => cluster,
+      verifyClass: settings.verifyClass,
+      forgetReport: reports.forget,
+    }),
+    onRestart: (kind, reason, error) => {
+      metrics.onWatchRestart(kind, reason);
+      if (reason !== "closed") log.info({ kind, reason, error: explain(error) }, "watch restarts");
+    },
+    onInvalid: (kind, key, error) => {
+      metrics.onInvalid(kind);
+      log.error({ kind, key, error: explain(error) }, "an object is passed over");
+    },
+  });
+  const writes = createClusterWrites(guarded, cluster);
+  const common = {
+    cluster,
+    writes,
+    now,
+    podSettings: settings.pods,
+    events: createEvents({
+      client: guarded,
+      instance: settings.podName,
+      onError: (error) => log.warn({ error: explain(error) }, "an Event was not written"),
+      now,
+    }),
+  };
+  const botDeps = { ...common, reports, refusals: new Map<string, Refusal>() };
+  const accountDeps = {
+    ...common,
+    vault,
+    verifyClass: settings.verifyClass,
+    onError: (error: unknown) => log.warn({ error: explain(error) }, "Vault does not answer"),
+  };
+  const sweep = sweepStaleReports({ reports, now }, (key) => queues.bots.add(key, "resync"));
+
+  return lifecycle({ queues, cluster, reports, sweep });
+}
+export type Operator = ReturnType<typeof createOperator>;
+
+interface Parts {
+  readonly queues: Readonly<Record<string, ReturnType<typeof createWorkQueue>>>;
+  readonly cluster: ReturnType<typeof createClusterView>;
+  readonly reports: ReportSource;
+  readonly sweep: { start(): void; stop(): void };
+}
+
+function lifecycle({ queues, cluster, reports, sweep }: Parts) {
+  const all = Object.values(queues);
+  return {
+    /** Begins to follow the cluster and the journal; decides nothing. */
+    follow: () => {
+      cluster.start();
+      reports.start();
+    },
+    synced: cluster.synced,
+    /** Begins to act on all that has been seen. */
+    act: () => {
+      for (const each of all) each.start();
+      sweep.start();
+    },
+    /** Ends what runs, then the watches. */
+    stop: async () => {
+      sweep.stop();
+      await Promise.all(all.map((each) => each.stop()));
+      await Promise.all([cluster.stop(), reports.stop()]);
+    },
+    hasSynced: cluster.hasSynced,
+    lastEventAt: cluster.lastEventAt,
+    isJournalHeard: reports.isHeard,
+    queueDepth: () =>
+      Object.fromEntries(Object.entries(queues).map(([name, each]) => [name, each.depth()])),
+    isIdle: () => all.every((each) => each.isIdle()),
+  };
+}
+
+/** Looks for bots that have fallen silent; each is woken once. */
+function sweepStaleReports(
+  { reports, now }: { readonly reports: ReportSource; readonly now: () => Date },
+  wake: (key: string) => void,
+) {
+  const silent = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function sweep(): void {
+    if (!reports.isHeard()) return;
+    for (const [key, { receivedAt }] of reports.entries()) {
+      const isStale = now().getTime() - receivedAt.getTime() > STALE_AFTER_MS;
+      if (isStale === silent.has(key)) continue;
+      if (isStale) silent.add(key);
+      else silent.delete(key);
+      wake(key);
+    }
+  }
+
+  return {
+    start: () => void (timer ??= setInterval(sweep, SWEEP_MS)),
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** The chain of causes in one line. */
+export function explain(error: unknown): string {
+  const messages: string[] = [];
+  for (let cause = error; cause instanceof Error && messages.length < 5; cause = cause.cause) {
+    messages.push(cause.message);
+  }
+  return messages.length === 0 ? "an error without a message" : messages.join(": ");
+}

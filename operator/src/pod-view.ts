@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { ANNOTATIONS, BotState, LABELS } from "@tradingbots/crds";
+import { keyOf, type Pod } from "@tradingbots/kube";
+import { z } from "zod";
+import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
+
+/** The annotation that holds `podInputsHash`: another hash replaces the pod. */
+export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
+
+/** What the operator keeps of a pod: about a tenth of the object. */
+export interface PodView {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly role: string | undefined;
+  /** ExchangeAccount that a verify pod serves. */
+  readonly accountName: string | undefined;
+  /** Uid of the controlling owner. */
+  readonly ownerUid: string | undefined;
+  readonly createdAt: string;
+  readonly isDeleting: boolean;
+  readonly isReady: boolean;
+  readonly image: string | undefined;
+  readonly inputsHash: string | undefined;
+  readonly credentialsVersion: number | undefined;
+  /** Hash of the configuration in the annotation, and the two parts of it that decisions need. */
+  readonly configHash: string;
+  readonly toldState: BotState | undefined;
+  readonly endpoint: Endpoint | null;
+  readonly trouble: PodTrouble | undefined;
+  readonly end: PodEnd | undefined;
+}
+
+export interface Endpoint {
+  readonly restUrl: string;
+  readonly websocketUrl: string;
+}
+
+/** How a pod that will not start again came to its end. */
+export interface PodEnd {
+  readonly succeeded: boolean;
+  readonly message: string | undefined;
+  /** Why the whole pod ended: Evicted, DeadlineExceeded…; undefined when its container ended. */
+  readonly podReason: string | undefined;
+  readonly finishedAt: string;
+}
+
+const ConfigPart = z.object({
+  state: BotState.optional(),
+  endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
+});
+
+export function podView(pod: Pod): PodView {
+  const { metadata, status, spec } = pod;
+  const namespace = metadata?.namespace ?? "";
+  const name = metadata?.name ?? "";
+  const text = metadata?.annotations?.[ANNOTATIONS.config] ?? "";
+  const config = readConfigPart(text);
+  const version = Number(metadata?.annotations?.[ANNOTATIONS.credentialsVersion]);
+  return {
+    key: keyOf({ namespace, name }),
+    namespace,
+    name,
+    uid: metadata?.uid ?? "",
+    role: metadata?.labels?.[LABELS.role],
+    accountName: metadata?.labels?.[LABELS.account],
+    ownerUid: metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid,
+    createdAt: metadata?.creationTimestamp ?? "",
+    isDeleting: metadata?.deletionTimestamp !== undefined,
+    isReady:
+      status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ??
+      false,
+    image: spec?.containers[0]?.image,
+    inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
+    credentialsVersion: Number.isInteger(version) ? version : undefined,
+    configHash: hashOf(text),
+    toldState: config?.state,
+    endpoint: config?.endpoint ?? null,
+    trouble: podTrouble(pod),
+    end: podEnd(pod),
+  };
+}
+
+function podEnd(pod: Pod): PodEnd | undefined {
+  const { status, metadata } = pod;
+  if (status?.phase !== "Succeeded" && status?.phase !== "Failed") return undefined;
+  const terminated = status.containerStatuses?.[0]?.state?.terminated;
+  return {
+    succeeded: status.phase === "Succeeded",
+    message: terminated?.message,
+    podReason: status.reason,
+    finishedAt: terminated?.finishedAt ?? metadata?.creationTimestamp ?? "",
+  };
+}
+
+function readConfigPart(text: string): z.infer<typeof ConfigPart> | undefined {
+  if (text === "") return undefined;
+  try {
+    return ConfigPart.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // somebody edited it: its hash differs, so it is written anew
+  }
+}
+
+export function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 22); // 132 bits
+}

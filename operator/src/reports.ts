@@ -1,0 +1,126 @@
+import { Report, ReportLine } from "@tradingbots/crds";
+import { backOffMs, keyOf } from "@tradingbots/kube";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, request } from "undici";
+
+/** What a bot said last, and when the journal heard it. */
+export interface BotReport {
+  readonly podUid: string;
+  readonly epoch: number;
+  readonly report: Report;
+  readonly receivedAt: Date;
+}
+
+export interface Reports {
+  readonly latest: (botKey: string) => BotReport | undefined;
+  /** The stream is up and has told what there is: absence of a report means something. */
+  readonly isHeard: () => boolean;
+}
+
+export interface ReportsOptions {
+  readonly url: string;
+  readonly token: () => string;
+  readonly onReport: (botKey: string, latest: BotReport, previous: BotReport | undefined) => void;
+  /** The stream came up or went down: `false` at most once for each `true`. */
+  readonly onHeard: (isHeard: boolean) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Nothing is known any more about a bot whose last report is older: bots report at least every 10 s. */
+export const STALE_AFTER_MS = 60_000;
+/** The journal sends a heartbeat every 5 s. */
+const SILENCE_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const BACK_OFF = { initialMs: 250, maxMs: 10_000 };
+/** A report of 8 positions and 64 halts is 30 kB. */
+const LINE_MAX = 1024 * 1024;
+
+/** Follows the journal's stream of reports and keeps the latest of each bot. */
+export function createReports(options: ReportsOptions) {
+  const latest = new Map<string, BotReport>();
+  const stopping = new AbortController();
+  const dispatcher = new Agent({
+    connections: 1,
+    allowH2: false,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    headersTimeout: SILENCE_MS,
+    bodyTimeout: SILENCE_MS,
+  });
+  let heard = false;
+  let running: Promise<void> | undefined;
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!stopping.signal.aborted) {
+      try {
+        await follow();
+        throw new Error("the journal ended its stream of reports");
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        failures = heard ? 1 : failures + 1;
+        setHeard(false);
+        options.onError(error);
+        const delayMs = backOffMs(failures, BACK_OFF, Math.random);
+        await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
+      }
+    }
+  }
+
+  async function follow(): Promise<void> {
+    const answer = await request(new URL("/v1/reports", options.url), {
+      dispatcher,
+      headers: { authorization: `Bearer ${options.token()}`, accept: "application/x-ndjson" },
+      signal: stopping.signal,
+    });
+    if (answer.statusCode !== 200) {
+      await answer.body.dump();
+      throw new Error(`the journal answered ${answer.statusCode} to GET /v1/reports`);
+    }
+    for await (const line of linesOf(answer.body)) take(ReportLine.parse(JSON.parse(line)));
+  }
+
+  function take(line: ReportLine): void {
+    if ("synced" in line) setHeard(true);
+    if (!("report" in line)) return;
+    const key = keyOf({ namespace: line.namespace, name: line.botName });
+    const previous = latest.get(key);
+    if (previous !== undefined && previous.epoch > line.epoch) return;
+    const { podUid, epoch, report } = line;
+    const next = { podUid, epoch, report, receivedAt: new Date(line.receivedAt) };
+    latest.set(key, next);
+    options.onReport(key, next, previous);
+  }
+
+  function setHeard(value: boolean): void {
+    if (heard === value) return;
+    heard = value;
+    options.onHeard(value);
+  }
+
+  return {
+    start: () => void (running ??= run()),
+    stop: async () => {
+      stopping.abort();
+      await running;
+      await dispatcher.destroy();
+    },
+    latest: (botKey: string) => latest.get(botKey),
+    isHeard: () => heard,
+    /** A bot that is gone will not report again. */
+    forget: (botKey: string) => void latest.delete(botKey),
+    /** All bots with a report. */
+    entries: () => latest.entries(),
+  };
+}
+
+async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) throw new Error("expected bytes");
+    const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = pieces.pop() ?? "";
+    if (rest.length > LINE_MAX) throw new Error("a line of the journal's reports has no end");
+    yield* pieces.filter((piece) => piece !== "");
+  }
+}

@@ -1,0 +1,239 @@
+import { keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
+import { isDeepStrictEqual } from "node:util";
+import { type AccountView, exchangeIdentity } from "./account/account-view.ts";
+import type { BotView } from "./bot/bot-view.ts";
+import type { ClusterView, Routes } from "./cluster-view.ts";
+import { conditionOf } from "./conditions.ts";
+import type { HaltView } from "./halt/halt-view.ts";
+import { concerns } from "./halt/scope.ts";
+import type { PodView } from "./pod-view.ts";
+import type { BotReport } from "./reports.ts";
+
+/** Which keys a change concerns, and how urgently. Nothing is decided here. */
+export interface RoutingDeps {
+  readonly queues: {
+    readonly bots: WorkQueue;
+    readonly accounts: WorkQueue;
+    readonly halts: WorkQueue;
+  };
+  readonly cluster: () => ClusterView;
+  readonly verifyClass: string;
+  readonly forgetReport: (botKey: string) => void;
+}
+
+/** Several acknowledgements of one halt become one write. */
+const HALT_COALESCE_MS = 300;
+/** Of what trading itself changes, one status write in this time is enough. */
+const TRADE_COALESCE_MS = 2_000;
+/** Shorter for what somebody waits for; long enough for a pod's readiness to come along. */
+const URGENT_COALESCE_MS = 100;
+
+export function createRoutes(deps: RoutingDeps): Routes {
+  return {
+    bot: botRoutes(deps),
+    account: accountRoutes(deps),
+    botClass: {
+      onUpsert: ({ name }) => {
+        for (const bot of deps.cluster().bots.store.find("class", name))
+          addBot(deps, bot, "resync");
+        if (name === deps.verifyClass) addUnverifiedAccounts(deps);
+      },
+      onDelete: ({ name }) => {
+        for (const bot of deps.cluster().bots.store.find("class", name))
+          addBot(deps, bot, "resync");
+      },
+    },
+    halt: {
+      onUpsert: (halt, previous, origin) => {
+        if (origin === "own") return;
+        deps.queues.halts.add(halt.name, "user");
+        if (previous?.generation !== halt.generation || halt.isDeleting) addConcerned(deps, halt);
+      },
+      onDelete: (halt) => addConcerned(deps, halt),
+    },
+    pod: podRoutes(deps),
+    serviceAccount: {
+      onUpsert: (_view, _previous, origin) => void origin,
+      onDelete: ({ namespace, name, botName }) =>
+        botName === undefined
+          ? deps.queues.accounts.add(keyOf({ namespace, name }), "pod")
+          : deps.queues.bots.add(keyOf({ namespace, name: botName }), "pod"),
+    },
+  };
+}
+
+function botRoutes(deps: RoutingDeps): Routes["bot"] {
+  return {
+    onUpsert: (bot, previous, origin) => {
+      if (origin !== "own") addBot(deps, bot, urgencyOf(bot, previous, origin));
+      if (previous === undefined || changesOthers(bot, previous)) addSiblings(deps, bot);
+    },
+    onDelete: (bot) => {
+      addBot(deps, bot, "pod");
+      addSiblings(deps, bot);
+      if (bot.accountKey !== undefined) deps.queues.accounts.add(bot.accountKey, "deletion");
+      deps.forgetReport(bot.key);
+    },
+  };
+}
+
+function urgencyOf(bot: BotView, previous: BotView | undefined, origin: Origin) {
+  if (bot.isDeleting) return "deletion";
+  if (origin === "fill") return "resync";
+  return previous?.generation === bot.generation ? "pod" : "user";
+}
+
+/** What decides whether another bot may have a symbol or a place in its class. */
+function changesOthers(bot: BotView, previous: BotView): boolean {
+  return (
+    bot.spec.state !== previous.spec.state ||
+    bot.isDeleting !== previous.isDeleting ||
+    !isDeepStrictEqual(bot.spec.symbols, previous.spec.symbols) ||
+    bot.spec.className !== previous.spec.className ||
+    flatReason(bot) !== flatReason(previous)
+  );
+}
+
+function flatReason(bot: BotView): string | undefined {
+  return conditionOf(bot.status.conditions, "Flat")?.reason;
+}
+
+function addSiblings(deps: RoutingDeps, bot: BotView): void {
+  const { store } = deps.cluster().bots;
+  const byAccount = bot.accountKey === undefined ? [] : store.find("account", bot.accountKey);
+  for (const sibling of byAccount) if (sibling.key !== bot.key) addBot(deps, sibling, "resync");
+  for (const other of store.find("user", bot.spec.userId)) {
+    if (other.key !== bot.key && other.accountKey !== bot.accountKey) addBot(deps, other, "resync");
+  }
+}
+
+function accountRoutes(deps: RoutingDeps): Routes["account"] {
+  return {
+    onUpsert: (account, previous, origin) => {
+      if (origin !== "own") addAccount(deps, account, previous);
+      if (previous !== undefined && !concernsBots(account, previous)) return;
+      addBotsOf(deps, account);
+      addTwins(deps, account);
+    },
+    onDelete: (account) => {
+      addBotsOf(deps, account);
+      addTwins(deps, account);
+    },
+  };
+}
+
+function addAccount(deps: RoutingDeps, account: AccountView, previous?: AccountView): void {
+  if (!deps.cluster().manages(account.namespace)) return;
+  const isChange = previous !== undefined && previous.generation !== account.generation;
+  deps.queues.accounts.add(account.key, isChange || account.isDeleting ? "user" : "pod");
+}
+
+function concernsBots(account: AccountView, previous: AccountView): boolean {
+  const { status, generation, isRetired } = account;
+  return (
+    generation !== previous.generation ||
+    isRetired !== previous.isRetired ||
+    !isDeepStrictEqual(status.verification, previous.status.verification) ||
+    !isDeepStrictEqual(status.conditions, previous.status.conditions)
+  );
+}
+
+function addBotsOf(deps: RoutingDeps, account: AccountView): void {
+  for (const bot of deps.cluster().bots.store.find("account", account.key)) {
+    addBot(deps, bot, "user");
+  }
+}
+
+/** The end or the identity of one connection decides about another of the same exchange account. */
+function addTwins(deps: RoutingDeps, account: AccountView): void {
+  const identity = exchangeIdentity({ ...account, isRetired: false });
+  if (identity === undefined) return;
+  for (const other of deps.cluster().accounts.store.find("identity", identity)) {
+    if (other.key !== account.key) deps.queues.accounts.add(other.key, "resync");
+  }
+}
+
+function addUnverifiedAccounts(deps: RoutingDeps): void {
+  for (const account of deps.cluster().accounts.store.views()) {
+    const ready = conditionOf(account.status.conditions, "Ready");
+    if (ready?.status !== "True") addAccount(deps, account);
+  }
+}
+
+function podRoutes({ queues, cluster }: RoutingDeps): Routes["pod"] {
+  const add = ({ namespace, name, role, accountName }: PodView) => {
+    if (role === "bot") queues.bots.add(keyOf({ namespace, name }), "pod");
+    else if (accountName !== undefined) {
+      queues.accounts.add(keyOf({ namespace, name: accountName }), "pod");
+    }
+  };
+  return {
+    onUpsert: (pod, _previous, origin) => {
+      if (origin !== "own") add(pod);
+    },
+    onDelete: (pod) => {
+      add(pod);
+      const bot = cluster().bots.store.get(pod.key);
+      if (bot?.accountKey === undefined) return;
+      for (const sibling of cluster().bots.store.find("account", bot.accountKey)) {
+        queues.bots.add(sibling.key, "resync");
+      }
+    },
+  };
+}
+
+function addConcerned(deps: RoutingDeps, halt: HaltView): void {
+  for (const bot of deps.cluster().bots.store.views()) {
+    if (concerns(halt, bot)) addBot(deps, bot, "user");
+  }
+}
+
+function addBot(
+  { queues, cluster }: RoutingDeps,
+  bot: BotView,
+  priority: "user" | "deletion" | "pod" | "resync",
+): void {
+  if (cluster().manages(bot.namespace)) queues.bots.add(bot.key, priority);
+}
+
+/** A report wakes its bot only when it says something that a status shows. */
+export function routeReport(
+  { queues }: Pick<RoutingDeps, "queues">,
+  botKey: string,
+  { latest, previous }: { readonly latest: BotReport; readonly previous: BotReport | undefined },
+): void {
+  const halts = new Set(latest.report.halts).symmetricDifference(
+    new Set(previous?.report.halts ?? []),
+  );
+  for (const halt of halts) queues.halts.addAfter(halt, HALT_COALESCE_MS, "pod");
+  if (previous === undefined || isUrgent(latest, previous) || halts.size > 0) {
+    queues.bots.addAfter(botKey, URGENT_COALESCE_MS, "pod");
+  } else if (isMaterial(latest, previous)) {
+    queues.bots.addAfter(botKey, TRADE_COALESCE_MS, "pod");
+  }
+}
+
+function isUrgent(latest: BotReport, previous: BotReport): boolean {
+  const endsFlat = latest.report.state !== "Running" && latest.report.flat !== previous.report.flat;
+  return endsFlat || !isDeepStrictEqual(conduct(latest), conduct(previous));
+}
+
+function conduct({ podUid, report }: BotReport): readonly unknown[] {
+  const blocked = report.blocked.map(({ reason }) => reason);
+  return [podUid, report.generation, report.state, report.protected, report.trading, blocked];
+}
+
+function isMaterial(latest: BotReport, previous: BotReport): boolean {
+  return !isDeepStrictEqual(holdings(latest), holdings(previous));
+}
+
+/** What it holds, without what moves with every tick. */
+function holdings({ report }: BotReport): readonly unknown[] {
+  const positions = report.positions.map(({ symbol, side, quantity, entryPrice }) => [
+    symbol,
+    side,
+    quantity,
+    entryPrice,
+  ]);
+  return [report.flat, report.lastTradeAt, positions];
+}
