@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { readClusterRecord } from "../cluster/cluster.ts";
+import { describeError } from "../tools/describe-error.ts";
 import { buildImages } from "./build-images.ts";
 
 const usage = `usage: node hack/images/main.ts [--load] [--cluster tradingbots]
@@ -25,6 +26,6 @@ try {
     await buildImages(cluster);
   }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(describeError(error));
   process.exitCode = 1;
 }
