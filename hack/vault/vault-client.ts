@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 
-const REQUEST_LIMIT_MS = 10_000;
+/** Initialising raft waits for an election: ten seconds on a busy machine. */
+const REQUEST_LIMIT_MS = 60_000;
 const ACTIVE_LIMIT_MS = 30_000;
 const ACTIVE_POLL_MS = 100;
 
@@ -21,7 +22,11 @@ export interface VaultAnswer {
 export async function callVault(address: string, call: Call): Promise<VaultAnswer> {
   const response = await fetch(`${address}/v1/${call.path}`, {
     method: call.method,
-    headers: call.token === undefined ? {} : { "X-Vault-Token": call.token },
+    headers: {
+      // Vault closes connections while it initialises, so none is used twice.
+      connection: "close",
+      ...(call.token === undefined ? {} : { "X-Vault-Token": call.token }),
+    },
     ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
     signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
   });
