@@ -40,12 +40,16 @@ create table intents (
   candle_open_time timestamptz(3) not null,
   confidence       numeric not null,
   at               timestamptz(3) not null,
+  is_open          boolean not null default true,
   primary key (user_id, bot_id, client_order_id)
 );
+comment on column intents.is_open is 'No order record has said yet how it ended.';
+create index intents_open on intents (user_id, bot_id) where is_open;
 
 alter table intents enable row level security;
 alter table intents force row level security;
 grant select, insert on intents to tradingbots_journal;
+grant update (is_open) on intents to tradingbots_journal;
 create policy intents_of_bot on intents to tradingbots_journal
   using (bot_id = (select nullif(current_setting('app.bot_id', true), '')))
   with check (

@@ -11,6 +11,7 @@ export const ERRORS = {
   account_required: { status: 409, title: "Connect an exchange account first" },
   account_ambiguous: { status: 409, title: "There are several exchange accounts" },
   config_required: { status: 409, title: "The robot has no configuration yet" },
+  config_in_progress: { status: 409, title: "The robot is being configured" },
   idempotency_in_progress: { status: 409, title: "The same request is still under way" },
   changed_meanwhile: { status: 412, title: "The object has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },

@@ -49,7 +49,8 @@ export async function once<T>(
     await asTenant(pool, tenant, (database) => keepAnswer(database, { userId, key, answer }));
     return answer;
   } catch (error) {
-    await asTenant(pool, tenant, (database) => release(database, { userId, key }));
+    // Should this fail too, the key is free when its first request counts as abandoned.
+    await asTenant(pool, tenant, (database) => release(database, { userId, key })).catch(() => {});
     throw error;
   }
 }

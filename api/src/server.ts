@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import Fastify from "fastify";
+import Fastify, { type FastifyRequest } from "fastify";
 import {
   serializerCompiler,
   validatorCompiler,
@@ -50,7 +50,7 @@ function parseJson(server: Server): void {
     { parseAs: "string" },
     (request, body, done) => {
       if (body === "") return done(null, undefined);
-      return parse(request, body, (error, value: unknown) =>
+      return parse(request, withoutNul(body), (error, value: unknown) =>
         error === null
           ? done(null, value)
           : done(new ApiError("malformed_json", "the body cannot be parsed as JSON"), undefined),
@@ -59,13 +59,20 @@ function parseJson(server: Server): void {
   );
 }
 
+/** Postgres' text cannot hold U+0000; in JSON it can only stand as this escape. */
+function withoutNul(json: string): string {
+  return json.includes(String.raw`\u0000`)
+    ? json.replaceAll(/(?<!\\)((?:\\\\)*)\\u0000/g, String.raw`$1\ufffd`)
+    : json;
+}
+
 function answerErrors(app: Server): void {
   app.setNotFoundHandler((request) => {
     throw new ApiError("not_found", `${request.method} ${request.url.split("?", 1)[0]} is no path`);
   });
   app.setErrorHandler((thrown, request, reply) => {
     const error = toApiError(thrown);
-    if (error.status >= 500) request.log.error({ err: thrown, code: error.code }, "request failed");
+    note(request, error);
     if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
     return reply
       .code(error.status)
@@ -78,4 +85,11 @@ function answerErrors(app: Server): void {
     reply.header("cache-control", "no-store");
     reply.header("x-content-type-options", "nosniff");
   });
+}
+
+/** What is our fault is an error; a dependency that failed is a warning; being busy is normal. */
+function note(request: FastifyRequest, error: ApiError): void {
+  const { code, status, cause } = error;
+  if (status === 500) request.log.error({ err: cause, code }, "request failed");
+  else if (status > 500 && cause !== undefined) request.log.warn({ err: cause, code }, "not now");
 }

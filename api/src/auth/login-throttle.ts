@@ -1,22 +1,25 @@
-/** Failed logins that an address may have with one account, and with all accounts together, in a window. */
+/** Logins that an address may try in vain with one account, and with all accounts together, in a window. */
 const FAILURES_PER_ACCOUNT_MAX = 10;
 const FAILURES_PER_ADDRESS_MAX = 100;
 const WINDOW_MS = 15 * 60_000;
 const KEYS_MAX = 100_000;
 
-interface Failures {
+interface Attempts {
   count: number;
   readonly endsAtMs: number;
 }
 
-/** Remembers failed logins for a while, in this process. */
+/**
+ * Counts logins that have not succeeded, for a while, in this process. They count from their beginning: a hundred at once
+ * must not all slip through before the first has failed.
+ */
 export function createLoginThrottle(now: () => number) {
-  const failures = new Map<string, Failures>();
+  const attempts = new Map<string, Attempts>();
 
-  function current(key: string): Failures | undefined {
-    const entry = failures.get(key);
+  function current(key: string): Attempts | undefined {
+    const entry = attempts.get(key);
     if (entry !== undefined && entry.endsAtMs <= now()) {
-      failures.delete(key);
+      attempts.delete(key);
       return undefined;
     }
     return entry;
@@ -36,21 +39,30 @@ export function createLoginThrottle(now: () => number) {
     return waitMs > 0 ? Math.ceil(waitMs / 1_000) : undefined;
   }
 
-  function failed(address: string, email: string): void {
+  function begin(address: string, email: string): void {
     for (const key of [accountKey(address, email), address]) {
       const entry = current(key);
       if (entry !== undefined) entry.count++;
-      else failures.set(key, { count: 1, endsAtMs: now() + WINDOW_MS });
-      const oldest = failures.size > KEYS_MAX ? failures.keys().next().value : undefined;
-      if (oldest !== undefined) failures.delete(oldest);
+      else attempts.set(key, { count: 1, endsAtMs: now() + WINDOW_MS });
+      const oldest = attempts.size > KEYS_MAX ? attempts.keys().next().value : undefined;
+      if (oldest !== undefined) attempts.delete(oldest);
+    }
+  }
+
+  /** The attempt was never judged: it does not count. */
+  function withdraw(address: string, email: string): void {
+    for (const key of [accountKey(address, email), address]) {
+      const entry = current(key);
+      if (entry !== undefined) entry.count--;
     }
   }
 
   function succeeded(address: string, email: string): void {
-    failures.delete(accountKey(address, email));
+    withdraw(address, email);
+    attempts.delete(accountKey(address, email));
   }
 
-  return { retryAfterSeconds, failed, succeeded };
+  return { retryAfterSeconds, begin, withdraw, succeeded };
 }
 export type LoginThrottle = ReturnType<typeof createLoginThrottle>;
 

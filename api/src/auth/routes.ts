@@ -78,22 +78,19 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         },
       },
       async (request) => {
-        const { email, password } = request.body;
+        const { email } = request.body;
         const waitSeconds = deps.throttle.retryAfterSeconds(request.ip, email);
         if (waitSeconds !== undefined) {
           throw new ApiError("too_many_attempts", `try again in ${waitSeconds} seconds`, {
             retryAfterSeconds: waitSeconds,
           });
         }
-        const login = await findLogin(deps.authPool, email);
-        const matches = await deps.passwords.compare(
-          password,
-          login?.password_hash ?? deps.decoyHash,
-        );
-        // bcrypt would ignore what exceeds its limit, and no stored password does.
-        const tooLong = Buffer.byteLength(password) > PASSWORD_BYTES_MAX;
-        if (login === undefined || !matches || tooLong) {
-          deps.throttle.failed(request.ip, email);
+        deps.throttle.begin(request.ip, email);
+        const login = await judge(request.body).catch((error: unknown) => {
+          deps.throttle.withdraw(request.ip, email);
+          throw error;
+        });
+        if (login === undefined) {
           throw new ApiError("invalid_credentials", "check both and try again");
         }
         deps.throttle.succeeded(request.ip, email);
@@ -101,6 +98,16 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       },
     );
   };
+
+  /** The user whose address and password these are. An unknown address takes as long as a wrong password. */
+  async function judge({ email, password }: z.infer<typeof Credentials>) {
+    const login = await findLogin(deps.authPool, email);
+    const hash = login?.password_hash ?? deps.decoyHash;
+    const matches = await deps.passwords.compare(password, hash);
+    // bcrypt would ignore what exceeds its limit, and no stored password does.
+    const isTooLong = Buffer.byteLength(password) > PASSWORD_BYTES_MAX;
+    return matches && !isTooLong ? login : undefined;
+  }
 
   async function signedIn({ id, email, tier }: { id: string; email: string; tier: Tier }) {
     const accessToken = await deps.tokens.issue({ userId: id, email, tier });

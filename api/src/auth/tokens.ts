@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { calculateJwkThumbprint, errors, exportJWK, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { ApiError } from "../errors.ts";
+import { createVerifiedCache } from "../verified-cache.ts";
 import { type Caller, Tier } from "./user.ts";
 
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
@@ -16,11 +17,6 @@ const Claims = z.object({
   exp: z.int(),
 });
 
-interface Verified {
-  readonly caller: Caller;
-  readonly expiresAtMs: number;
-}
-
 /** Reads an EC P-256 private key, PKCS#8 or SEC1. */
 export function readSigningKey(pem: string): KeyObject {
   const key = createPrivateKey(pem);
@@ -34,7 +30,7 @@ export function readSigningKey(pem: string): KeyObject {
 export async function createTokens(privateKey: KeyObject, now: () => number) {
   const publicKey = createPublicKey(privateKey);
   const keyId = await calculateJwkThumbprint(await exportJWK(publicKey));
-  const verified = new Map<string, Verified>();
+  const verified = createVerifiedCache<Caller>(VERIFIED_MAX, now);
 
   async function issue({ userId, email, tier }: Caller): Promise<string> {
     const issuedAt = Math.floor(now() / 1_000);
@@ -49,17 +45,10 @@ export async function createTokens(privateKey: KeyObject, now: () => number) {
   /** @throws ApiError `unauthenticated` or `token_expired` */
   async function verify(token: string): Promise<Caller> {
     const known = verified.get(token);
-    if (known !== undefined) {
-      verified.delete(token); // its next insertion makes it the youngest
-      if (known.expiresAtMs <= now()) throw expired();
-      verified.set(token, known);
-      return known.caller;
-    }
+    if (known !== undefined) return known;
     const { user_id: userId, email, tier, exp } = await check(token);
     const caller = { userId, email, tier };
-    verified.set(token, { caller, expiresAtMs: exp * 1_000 });
-    const oldest = verified.size > VERIFIED_MAX ? verified.keys().next().value : undefined;
-    if (oldest !== undefined) verified.delete(oldest);
+    verified.set(token, caller, exp * 1_000);
     return caller;
   }
 

@@ -9,7 +9,7 @@ import {
 import { findAccount } from "../accounts/accounts.ts";
 import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
-import { asTenant, type Queryable, type Database } from "../database.ts";
+import { asTenant, atMostOne, type Queryable, type Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { newId } from "../id.ts";
 import type { Kube } from "../kube.ts";
@@ -129,6 +129,11 @@ async function reserve(database: Queryable, { id, user, wanted, botsMax }: Reser
   if ((await countLive(database, "bots", user.id)) >= botsMax) {
     throw new ApiError("bots_above_class", `class ${user.tier} allows ${botsMax} bots`);
   }
+  if (wanted.isDefault === true && (await findDefaultBot(database, user.id)) !== undefined) {
+    throw new ApiError("config_in_progress", "another request has just made it: repeat", {
+      retryAfterSeconds: 1,
+    });
+  }
   if (wanted.accountId !== undefined) {
     const account = await findOwned(database, "accounts", {
       userId: user.id,
@@ -142,6 +147,19 @@ async function reserve(database: Queryable, { id, user, wanted, botsMax }: Reser
     `insert into bots (user_id, id, namespace, account_id, is_default) values ($1, $2, $3, $4, $5)`,
     [user.id, id, user.namespace, wanted.accountId ?? null, wanted.isDefault === true],
   );
+}
+
+/** Id of the bot behind /api/robot. */
+export async function findDefaultBot(
+  database: Queryable,
+  userId: string,
+): Promise<string | undefined> {
+  const { rows } = await database.query<{ id: string }>(
+    `select id from bots
+      where user_id = $1 and is_default and retired_at is null and gone_at is null`,
+    [userId],
+  );
+  return atMostOne(rows)?.id;
 }
 
 interface BotObject {

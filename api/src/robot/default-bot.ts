@@ -2,7 +2,7 @@ import type { ExchangeAccount, Report } from "@tradingbots/crds";
 import { Report as ReportSchema } from "@tradingbots/crds";
 import { READS_AT_ONCE } from "../accounts/routes.ts";
 import type { Caller } from "../auth/user.ts";
-import type { BotDeps } from "../bots/create-bot.ts";
+import { type BotDeps, findDefaultBot } from "../bots/create-bot.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant, atMostOne } from "../database.ts";
 import { ApiError } from "../errors.ts";
@@ -13,14 +13,7 @@ export async function findDefaultBotId(
   { pool }: Pick<BotDeps, "pool">,
   { userId }: Caller,
 ): Promise<string | undefined> {
-  const { rows } = await asTenant(pool, { userId }, (database) =>
-    database.query<{ id: string }>(
-      `select id from bots
-        where user_id = $1 and is_default and retired_at is null and gone_at is null`,
-      [userId],
-    ),
-  );
-  return atMostOne(rows)?.id;
+  return asTenant(pool, { userId }, (database) => findDefaultBot(database, userId));
 }
 
 /** A user with more accounts than this has several in any case. */

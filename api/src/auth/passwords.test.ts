@@ -1,0 +1,59 @@
+import { getPriority } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { assertAcceptable, createPasswords, type Passwords } from "./passwords.ts";
+
+let passwords: Passwords;
+beforeAll(() => {
+  passwords = createPasswords({ cost: 12 });
+});
+afterAll(() => passwords.close());
+
+test("a password matches its own hash, which has cost 12, and no other", async () => {
+  const hash = await passwords.hash("correct horse battery");
+  expect(hash).toMatch(/^\$2b\$12\$/);
+  expect(await passwords.compare("correct horse battery", hash)).toBe(true);
+  expect(await passwords.compare("correct horse batterz", hash)).toBe(false);
+});
+
+test("the work happens in another process, which everybody else goes before", async () => {
+  await passwords.compare("x", `$2b$04$${"a".repeat(53)}`);
+  const pid = passwords.workerPid() ?? 0;
+  expect(pid).not.toBe(process.pid);
+  expect(getPriority(pid)).toBeGreaterThan(0);
+});
+
+test("a full queue refuses at once and says when to come back", async () => {
+  const cheap = createPasswords({ cost: 10 });
+  const results = Array.from({ length: 60 }, () => cheap.hash("correct horse battery"));
+  const settled = await Promise.allSettled(results);
+  cheap.close();
+  const refused = settled.filter((result) => result.status === "rejected");
+  expect(refused.length).toBeGreaterThan(10);
+  expect(refused.length).toBeLessThan(60);
+  expect(refused[0]?.reason).toMatchObject({ code: "login_overloaded", retryAfterSeconds: 5 });
+});
+
+test("a worker that dies is replaced; only what it was doing fails", async () => {
+  const slow = passwords.hash("correct horse battery").catch((error: unknown) => error);
+  await sleep(20);
+  process.kill(passwords.workerPid() ?? 0, "SIGKILL");
+  expect(await slow).toMatchObject({ code: "login_overloaded" });
+  expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
+});
+
+test.for<[name: string, password: string]>([
+  ["12 characters", "123456789012"],
+  ["12 characters of four bytes", "😀".repeat(12)],
+  ["72 bytes", "x".repeat(72)],
+])("acceptable: %s", ([, password]) => {
+  expect(() => assertAcceptable(password)).not.toThrow();
+});
+
+test.for<[name: string, password: string, sentence: string]>([
+  ["11 characters", "12345678901", "use at least 12 characters"],
+  ["73 bytes", "x".repeat(73), "use at most 72 bytes"],
+  ["37 characters, 74 bytes", "ü".repeat(37), "use at most 72 bytes"],
+])("not acceptable: %s", ([, password, sentence]) => {
+  expect(() => assertAcceptable(password)).toThrow(sentence);
+});

@@ -1,0 +1,80 @@
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, exportJWK, SignJWT } from "jose";
+import { expect, test } from "vitest";
+import { createTokens, readSigningKey } from "./tokens.ts";
+
+const CALLER = {
+  userId: "00000000-0000-4000-8000-000000000001",
+  email: "a@example.com",
+  tier: "pro",
+} as const;
+const START = Date.parse("2026-01-01T00:00:00Z");
+const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+
+test("a token says who, for 15 minutes, and names its key", async () => {
+  let now = START;
+  const tokens = await createTokens(privateKey, () => now);
+  const token = await tokens.issue(CALLER);
+  expect(decodeJwt(token)).toEqual({
+    user_id: CALLER.userId,
+    email: CALLER.email,
+    tier: "pro",
+    iss: "tradingbots",
+    iat: START / 1_000,
+    exp: START / 1_000 + 900,
+  });
+  expect(decodeProtectedHeader(token)).toMatchObject({ alg: "ES256", kid: await thumbprint() });
+  for (const at of [START, START + 899_000]) {
+    now = at;
+    expect(await tokens.verify(token)).toEqual(CALLER);
+  }
+  now = START + 900_000; // known as good a second ago
+  await expect(tokens.verify(token)).rejects.toMatchObject({ code: "token_expired" });
+});
+
+test.for<[name: string, sign: () => Promise<string>]>([
+  [
+    "another key",
+    async () => {
+      const other = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+      return (await createTokens(other.privateKey, () => START)).issue(CALLER);
+    },
+  ],
+  [
+    "no signature",
+    async () => {
+      return `${part({ alg: "none" })}.${part({ iss: "tradingbots", exp: START, user_id: CALLER.userId })}.`;
+    },
+  ],
+  ["another issuer", () => sign({ ...CALLER, iss: "somebody" })],
+  ["claims that are none", () => sign({ iss: "tradingbots", user_id: "root", tier: "god" })],
+])("refused: %s", async ([, make]) => {
+  const tokens = await createTokens(privateKey, () => START);
+  await expect(tokens.verify(await make())).rejects.toMatchObject({ code: "unauthenticated" });
+});
+
+async function thumbprint(): Promise<string> {
+  return calculateJwkThumbprint(await exportJWK(createPublicKey(privateKey)));
+}
+
+function part(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
+
+function sign(claims: Record<string, string>): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "ES256" })
+    .setExpirationTime(START / 1_000 + 60)
+    .sign(privateKey);
+}
+
+test.for(["pkcs8", "sec1"] as const)("a key is read from %s", (type) => {
+  const pem = privateKey.export({ type, format: "pem" }).toString();
+  expect(readSigningKey(pem).equals(privateKey)).toBe(true);
+});
+
+test("a key on another curve is refused with a hint", () => {
+  const other = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).privateKey;
+  const pem = other.export({ type: "pkcs8", format: "pem" }).toString();
+  expect(() => readSigningKey(pem)).toThrow(/openssl ecparam -name prime256v1/);
+});

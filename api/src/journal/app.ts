@@ -1,0 +1,163 @@
+import { Readable } from "node:stream";
+import {
+  IntentAnswer,
+  IntentRequest,
+  RecordAnswer,
+  RecordBatch,
+  SessionAnswer,
+} from "@tradingbots/crds";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { DatabaseError } from "pg";
+import type { Registry } from "prom-client";
+import type { Database } from "../database.ts";
+import { ApiError, invalidField } from "../errors.ts";
+import { healthRoutes } from "../health.ts";
+import type { LogSettings } from "../logger.ts";
+import { observeRequests } from "../metrics.ts";
+import { createServer, type Server } from "../server.ts";
+import { appendIntent } from "./intents.ts";
+import { appendRecords } from "./records.ts";
+import type { ReportAnnouncer } from "./report-announcer.ts";
+import type { ReportHub } from "./report-hub.ts";
+import { openSession } from "./sessions.ts";
+import { asSpeaker } from "./speaker.ts";
+import type { TokenHolder, TokenVerifier } from "./tokens.ts";
+
+/** 500 records, each a report with eight positions and long reasons. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface JournalDeps {
+  readonly pool: Database;
+  readonly tokens: TokenVerifier;
+  readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
+  readonly announcer: Pick<ReportAnnouncer, "announce">;
+  /** Who may read the reports of all bots: `system:serviceaccount:<namespace>:<name>`. */
+  readonly operatorSubject: string;
+  /** Requests that may wait for a connection or use one; more are told to come back. */
+  readonly requestsMax: number;
+  readonly registry: Registry;
+  readonly log: LogSettings;
+}
+
+/** The journal without a port: what bots tell, kept, and their latest reports, streamed to the operator. */
+export async function buildJournal(deps: JournalDeps): Promise<Server> {
+  const server = createServer({ log: deps.log, bodyBytesMax: BODY_BYTES_MAX });
+  observeRequests(server, deps.registry);
+  server.addHook("preClose", deps.hub.close); // open streams end, or closing would wait for them
+  healthRoutes(server, {
+    database: { check: () => deps.pool.query("select 1"), isRequired: true },
+    cluster: { check: () => deps.tokens.ping(), isRequired: true },
+    listening: { check: () => assertListening(deps.hub), isRequired: false },
+  });
+  server.get("/metrics", { logLevel: "warn" }, async (_, reply) =>
+    reply.type(deps.registry.contentType).send(await deps.registry.metrics()),
+  );
+  void server.register(
+    async (secured) => {
+      secured.addHook("onRequest", authenticateHolder(deps.tokens));
+      await secured.register(async (bots) => botRoutes(bots, deps));
+      secured.get("/reports", async (request, reply) => streamReports(deps, request, reply));
+    },
+    { prefix: "/v1" },
+  );
+  await server.ready();
+  return server;
+}
+
+async function assertListening(hub: Pick<ReportHub, "isListening">): Promise<void> {
+  if (!hub.isListening()) throw new Error("no listening connection");
+}
+
+const holders = new WeakMap<FastifyRequest, TokenHolder>();
+
+function holderOf(request: FastifyRequest): TokenHolder {
+  const holder = holders.get(request);
+  if (holder === undefined) throw new Error(`${request.url} is not behind authentication`);
+  return holder;
+}
+
+function authenticateHolder(tokens: Pick<TokenVerifier, "verify">) {
+  return async (request: FastifyRequest): Promise<void> => {
+    const [scheme, token] = (request.headers.authorization ?? "").split(" ", 2);
+    if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {
+      throw new ApiError("unauthenticated", "send Authorization: Bearer <token for the journal>");
+    }
+    holders.set(request, await tokens.verify(token));
+  };
+}
+
+function botRoutes(app: Server, deps: JournalDeps): void {
+  const { pool, announcer } = deps;
+  limitConcurrency(app, deps.requestsMax);
+
+  app.post("/session", { schema: { response: { 200: SessionAnswer } } }, (request) =>
+    asSpeaker(pool, holderOf(request), openSession),
+  );
+
+  app.post(
+    "/intents",
+    { schema: { body: IntentRequest, response: { 200: IntentAnswer } } },
+    async (request) => {
+      await asSpeaker(pool, holderOf(request), (database, speaker) =>
+        storable(() => appendIntent(database, speaker, request.body)),
+      );
+      return { accepted: true as const };
+    },
+  );
+
+  app.post(
+    "/records",
+    { schema: { body: RecordBatch, response: { 200: RecordAnswer } } },
+    async (request) => {
+      const { appended, botId } = await asSpeaker(
+        pool,
+        holderOf(request),
+        async (database, speaker) => ({
+          appended: await storable(() => appendRecords(database, speaker, request.body)),
+          botId: speaker.botId,
+        }),
+      );
+      if (appended.hasNewReport) announcer.announce(botId); // after the commit: others must find it
+      return { lastSequence: appended.lastSequence };
+    },
+  );
+}
+
+/** Requests wait for a database connection in memory; beyond a bound they had better wait at the bot. */
+function limitConcurrency(app: Server, max: number): void {
+  const underWay = new Set<FastifyRequest>();
+  app.addHook("onRequest", async (request) => {
+    if (underWay.size >= max) {
+      throw new ApiError("journal_saturated", "keep the records and send them again", {
+        retryAfterSeconds: 1,
+      });
+    }
+    underWay.add(request);
+  });
+  app.addHook("onResponse", async (request) => void underWay.delete(request));
+  app.addHook("onRequestAbort", async (request) => void underWay.delete(request));
+}
+
+const DATA_EXCEPTION = "22";
+
+/** A value that the database cannot hold will not fit at the tenth attempt either: the bot must hear that. */
+async function storable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code?.startsWith(DATA_EXCEPTION) === true) {
+      throw invalidField("body", error.message);
+    }
+    throw error;
+  }
+}
+
+function streamReports(deps: JournalDeps, request: FastifyRequest, reply: FastifyReply) {
+  if (holderOf(request).subject !== deps.operatorSubject) {
+    throw new ApiError("unknown_bot", "only the operator reads the reports of all bots");
+  }
+  const gone = new AbortController();
+  reply.raw.once("close", () => gone.abort());
+  const lines = deps.hub.subscribe(gone.signal);
+  return reply.type("application/x-ndjson").send(Readable.from(lines, { objectMode: false }));
+}

@@ -1,0 +1,98 @@
+import { Report, type ReportLine } from "@tradingbots/crds";
+import type { z } from "zod";
+import type { Queryable } from "../database.ts";
+import type { Speaker } from "./speaker.ts";
+
+/**
+ * Keeps the latest report of a bot. Answers whether it is this one: a stale epoch's report does not replace a newer
+ * epoch's, and a repeated one changes nothing.
+ */
+export async function saveReport(
+  database: Queryable,
+  { speaker, epoch }: { readonly speaker: Speaker; readonly epoch: number },
+  { sequence, report }: { readonly sequence: number; readonly report: Report },
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `insert into reports (user_id, bot_id, namespace, epoch, sequence, pod_uid, report)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (user_id, bot_id) do update set
+       namespace = excluded.namespace, epoch = excluded.epoch, sequence = excluded.sequence,
+       pod_uid = excluded.pod_uid, report = excluded.report, received_at = excluded.received_at
+     where (reports.epoch, reports.sequence) < (excluded.epoch, excluded.sequence)`,
+    [
+      speaker.userId,
+      speaker.botId,
+      speaker.namespace,
+      epoch,
+      sequence,
+      speaker.podUid,
+      JSON.stringify(report),
+    ],
+  );
+  return rowCount === 1;
+}
+
+export type BotReport = Extract<z.infer<typeof ReportLine>, { botName: string }>;
+
+interface ReportRow {
+  readonly bot_id: string;
+  readonly namespace: string;
+  readonly pod_uid: string;
+  readonly epoch: number;
+  readonly report: unknown;
+  readonly received_at: Date;
+}
+
+const COLUMNS = "bot_id, namespace, pod_uid, epoch, report, received_at";
+
+/** Latest reports in the order of bot ids, after one of them; `last` is undefined at the end. */
+export async function reportsAfter(
+  database: Queryable,
+  botId: string,
+  limit: number,
+): Promise<{ readonly reports: readonly BotReport[]; readonly last: string | undefined }> {
+  const { rows } = await database.query<ReportRow>(
+    `select ${COLUMNS} from reports where bot_id > $1 order by bot_id limit $2`,
+    [botId, limit],
+  );
+  return { reports: rows.flatMap(botReport), last: rows.at(-1)?.bot_id };
+}
+
+/** Latest reports of some bots. */
+export async function reportsOf(
+  database: Queryable,
+  botIds: readonly string[],
+): Promise<readonly BotReport[]> {
+  const { rows } = await database.query<ReportRow>(
+    `select ${COLUMNS} from reports where bot_id = any($1)`,
+    [botIds],
+  );
+  return rows.flatMap(botReport);
+}
+
+/** Bots that reported in the last seconds. */
+export async function recentReporters(
+  database: Queryable,
+  seconds: number,
+): Promise<readonly string[]> {
+  const { rows } = await database.query<{ bot_id: string }>(
+    "select bot_id from reports where received_at > now() - make_interval(secs => $1)",
+    [seconds],
+  );
+  return rows.map(({ bot_id }) => bot_id);
+}
+
+/** A report of an older version that no longer parses is as good as none: the bot will send another. */
+function botReport(row: ReportRow): readonly BotReport[] {
+  const report = Report.safeParse(row.report);
+  if (!report.success) return [];
+  const line = {
+    botName: row.bot_id,
+    namespace: row.namespace,
+    podUid: row.pod_uid,
+    epoch: row.epoch,
+    report: report.data,
+    receivedAt: row.received_at.toISOString(),
+  };
+  return [line];
+}

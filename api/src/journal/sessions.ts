@@ -1,0 +1,148 @@
+import type { Intent, SessionAnswer, Trade } from "@tradingbots/crds";
+import type { z } from "zod";
+import { atMostOne, type Queryable } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import type { Speaker } from "./speaker.ts";
+
+/** Bounds of the answer in crds. */
+const OPEN_MAX = 64;
+
+/** Grants a pod its epoch and tells what is not over. A pod that asks again gets the same epoch. */
+export async function openSession(
+  database: Queryable,
+  speaker: Speaker,
+): Promise<z.input<typeof SessionAnswer>> {
+  await lockBot(database, speaker, "exclusive");
+  const session = (await sessionOf(database, speaker)) ?? (await nextSession(database, speaker));
+  return {
+    epoch: session.epoch,
+    lastSequence: Number(session.last_sequence),
+    openTrades: await openTrades(database, speaker),
+    openIntents: await openIntents(database, speaker),
+    dayBaseline: await dayBaseline(database, speaker),
+  };
+}
+
+/**
+ * A new epoch waits for intents under way, and intents wait for a new epoch: once a pod has its epoch, no older pod's
+ * intent is accepted.
+ */
+export async function lockBot(
+  database: Queryable,
+  { botId }: Speaker,
+  mode: "exclusive" | "shared",
+): Promise<void> {
+  const lock = mode === "shared" ? "pg_advisory_xact_lock_shared" : "pg_advisory_xact_lock";
+  await database.query(`select ${lock}(hashtextextended($1, 1))`, [botId]);
+}
+
+interface SessionRow {
+  readonly epoch: number;
+  readonly last_sequence: string;
+}
+
+async function sessionOf(
+  database: Queryable,
+  { userId, botId, podUid }: Speaker,
+): Promise<SessionRow | undefined> {
+  const { rows } = await database.query<SessionRow>(
+    `select epoch, last_sequence from journal_sessions
+      where user_id = $1 and bot_id = $2 and pod_uid = $3`,
+    [userId, botId, podUid],
+  );
+  return atMostOne(rows);
+}
+
+async function nextSession(
+  database: Queryable,
+  { userId, botId, podUid }: Speaker,
+): Promise<SessionRow> {
+  const { rows } = await database.query<SessionRow>(
+    `insert into journal_sessions (user_id, bot_id, pod_uid, epoch)
+     select $1, $2, $3, coalesce(max(epoch), 0) + 1 from journal_sessions
+      where user_id = $1 and bot_id = $2
+     returning epoch, last_sequence`,
+    [userId, botId, podUid],
+  );
+  const row = atMostOne(rows);
+  if (row === undefined) throw new Error("an insert returned no row");
+  return row;
+}
+
+/** @throws ApiError `unknown_session` when the epoch was granted to another pod, or to none */
+export async function requireSession(
+  database: Queryable,
+  speaker: Speaker,
+  epoch: number,
+): Promise<void> {
+  const session = await sessionOf(database, speaker);
+  if (session?.epoch === epoch) return;
+  throw new ApiError("unknown_session", `epoch ${epoch} is not this pod's: POST /v1/session first`);
+}
+
+/** @throws ApiError `stale_epoch` when a newer pod has taken over */
+export async function requireNewestEpoch(
+  database: Queryable,
+  { userId, botId }: Speaker,
+  epoch: number,
+): Promise<void> {
+  const { rows } = await database.query<{ newest: number }>(
+    "select max(epoch) as newest from journal_sessions where user_id = $1 and bot_id = $2",
+    [userId, botId],
+  );
+  const newest = rows[0]?.newest;
+  if (newest === epoch) return;
+  throw new ApiError("stale_epoch", `epoch ${newest} has taken over from epoch ${epoch}`);
+}
+
+interface TradeRow extends Omit<Trade, "openedAt" | "closedAt"> {
+  readonly openedAt: Date;
+  readonly closedAt: Date | null;
+}
+
+async function openTrades(database: Queryable, { userId, botId }: Speaker): Promise<Trade[]> {
+  const { rows } = await database.query<TradeRow>(
+    `select id, symbol, side, quantity, entry_price as "entryPrice", exit_price as "exitPrice", pnl,
+            fees, opened_at as "openedAt", closed_at as "closedAt", reason
+       from trades where user_id = $1 and bot_id = $2 and closed_at is null
+      order by opened_at desc limit ${OPEN_MAX}`,
+    [userId, botId],
+  );
+  return rows.map((row) => ({
+    ...row,
+    openedAt: row.openedAt.toISOString(),
+    closedAt: row.closedAt?.toISOString() ?? null,
+  }));
+}
+
+interface IntentRow extends Omit<Intent, "confidence" | "candleOpenTime" | "at"> {
+  readonly confidence: string;
+  readonly candleOpenTime: Date;
+  readonly at: Date;
+}
+
+async function openIntents(database: Queryable, { userId, botId }: Speaker): Promise<Intent[]> {
+  const { rows } = await database.query<IntentRow>(
+    `select client_order_id as "clientOrderId", attempt, symbol, side, quantity, leverage,
+            stop_loss as "stopLoss", take_profit as "takeProfit",
+            candle_open_time as "candleOpenTime", confidence, at
+       from intents where user_id = $1 and bot_id = $2 and is_open
+      order by at desc limit ${OPEN_MAX}`,
+    [userId, botId],
+  );
+  return rows.map((row) => ({
+    ...row,
+    confidence: Number(row.confidence),
+    candleOpenTime: row.candleOpenTime.toISOString(),
+    at: row.at.toISOString(),
+  }));
+}
+
+async function dayBaseline(database: Queryable, { userId, botId }: Speaker) {
+  const { rows } = await database.query<{ day: string; equity: string }>(
+    `select to_char(day, 'YYYY-MM-DD') as day, equity from day_baselines
+      where user_id = $1 and bot_id = $2 order by day desc limit 1`,
+    [userId, botId],
+  );
+  return atMostOne(rows) ?? null;
+}

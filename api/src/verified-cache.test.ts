@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { createVerifiedCache } from "./verified-cache.ts";
+
+test("the least recently used goes first, and nothing outlives its expiry", () => {
+  let now = 0;
+  const cache = createVerifiedCache<number>(2, () => now);
+  cache.set("a", 1, 100);
+  cache.set("b", 2, 100);
+  expect(cache.get("a")).toBe(1);
+  cache.set("c", 3, 200);
+  expect([cache.get("a"), cache.get("b"), cache.get("c")]).toEqual([1, undefined, 3]);
+  now = 100;
+  expect([cache.get("a"), cache.get("c")]).toEqual([undefined, 3]);
+  expect(cache.size()).toBe(1);
+});

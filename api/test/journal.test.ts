@@ -1,0 +1,415 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SessionAnswer } from "@tradingbots/crds";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { z } from "zod";
+import { freePorts } from "../../hack/control-plane/free-ports.ts";
+import {
+  createPod,
+  deletePod,
+  startCluster,
+  SYSTEM_NAMESPACE,
+  type TestCluster,
+  tokenOf,
+  until,
+} from "./cluster.ts";
+import { startDatabase, type TestDatabase } from "./database.ts";
+import {
+  type Answer,
+  dayBaseline,
+  equity,
+  event,
+  fill,
+  intent,
+  journalClient,
+  order,
+  readReports,
+  report,
+  trade,
+} from "./journal.ts";
+
+let database: TestDatabase;
+let cluster: TestCluster;
+let journal: { readonly url: string; process: ChildProcess };
+
+beforeAll(async () => {
+  [database, cluster] = await Promise.all([startDatabase(), startCluster()]);
+  const [port = 0] = await freePorts(1);
+  journal = { url: `http://127.0.0.1:${port}`, process: await startJournal(port) };
+});
+afterAll(async () => {
+  await end(journal.process, "SIGTERM");
+  await Promise.all([database.stop(), cluster.stop()]);
+});
+
+/** The journal as it is deployed: a process with an environment. */
+async function startJournal(port: number): Promise<ChildProcess> {
+  const main = join(import.meta.dirname, "..", "src", "journal", "main.ts");
+  const child = spawn(process.execPath, [main], {
+    env: {
+      PORT: String(port),
+      HOST: "127.0.0.1",
+      DATABASE_URL: database.journalUrl,
+      KUBECONFIG: cluster.controlPlane.kubeconfigPath,
+      LOG_LEVEL: "error",
+    },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  await until(async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+    const { checks } = z
+      .object({ checks: z.record(z.string(), z.string()) })
+      .parse(await response.json());
+    if (Object.values(checks).some((state) => state !== "ok")) throw new Error("not ready");
+  });
+  return child;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const exited = once(child, "exit");
+  child.kill(signal);
+  await exited;
+}
+
+const ALICE = "00000000-0000-4000-8000-00000000000a";
+const BOB = "00000000-0000-4000-8000-00000000000b";
+const NAMESPACE = "tradingbots-00";
+let bots = 0;
+let botId: string;
+
+beforeEach(async () => {
+  botId = await createBot(ALICE);
+});
+
+/** Rows as the API leaves them: a user, an account and a bot on it. */
+async function createBot(userId: string): Promise<string> {
+  const id = `bot-${++bots}`;
+  await database.owner.query(
+    `insert into users (id, email, password_hash, namespace) values ($1, $2, 'x', $3)
+     on conflict do nothing`,
+    [userId, `${userId}@example.com`, NAMESPACE],
+  );
+  await database.owner.query("insert into accounts (user_id, id, namespace) values ($1, $2, $3)", [
+    userId,
+    `acct-${bots}`,
+    NAMESPACE,
+  ]);
+  await database.owner.query(
+    "insert into bots (user_id, id, namespace, account_id) values ($1, $2, $3, $4)",
+    [userId, id, NAMESPACE, `acct-${bots}`],
+  );
+  return id;
+}
+
+/** A new pod of a bot, as the operator makes it, and its side of the protocol. */
+async function startPod(name: string, account = name.replace("bot-", "acct-")) {
+  await deletePod(cluster.admin, { name, namespace: NAMESPACE });
+  const uid = await createPod(cluster.admin, { name, namespace: NAMESPACE, account });
+  const token = await tokenOf(cluster.admin, {
+    account,
+    audience: "journal",
+    namespace: NAMESPACE,
+    pod: { name, uid },
+  });
+  return { uid, token, client: journalClient(journal.url, token) };
+}
+
+async function openSession(client: { session(): Promise<Answer> }) {
+  const { status, body } = await client.session();
+  expect(status).toBe(200);
+  return SessionAnswer.parse(body);
+}
+
+const codeOf = ({ status, body }: Answer) => ({
+  status,
+  code: z.object({ code: z.string() }).parse(body).code,
+});
+
+const isFlat = (line: object) => "report" in line && JSON.stringify(line).includes('"flat":true');
+
+const outcome = async (token: string) => codeOf(await journalClient(journal.url, token).session());
+
+async function rows(sql: string): Promise<readonly unknown[]> {
+  return (await database.owner.query<Record<string, unknown>>(sql, [botId])).rows;
+}
+
+test("epochs grow with pods, and a restarted container keeps its own", async () => {
+  const first = await startPod(botId);
+  expect(await openSession(first.client)).toEqual({
+    epoch: 1,
+    lastSequence: 0,
+    openTrades: [],
+    openIntents: [],
+    dayBaseline: null,
+  });
+  expect((await openSession(first.client)).epoch).toBe(1);
+  const second = await startPod(botId);
+  expect((await openSession(second.client)).epoch).toBe(2);
+  const together = await Promise.all([second.client.session(), second.client.session()]);
+  expect(together.map(({ body }) => SessionAnswer.parse(body).epoch)).toEqual([2, 2]);
+});
+
+test("a stale epoch sends no orders, may add facts, and its report does not count", async () => {
+  const old = await startPod(botId);
+  await openSession(old.client);
+  expect(await old.client.intent(1, 1)).toEqual({ status: 200, body: { accepted: true } });
+  const young = await startPod(botId);
+  await openSession(young.client);
+  await young.client.records(2, 1, [report({ generation: 2 })]);
+  expect(codeOf(await old.client.intent(1, 2))).toEqual({ status: 409, code: "stale_epoch" });
+  expect(codeOf(await old.client.intent(2, 2))).toEqual({ status: 409, code: "unknown_session" });
+  expect(codeOf(await old.client.records(2, 1, [event("no")])).code).toBe("unknown_session");
+  const added = await old.client.records(1, 1, [event("late"), report({ generation: 1 })]);
+  expect(added).toEqual({ status: 200, body: { lastSequence: 2 } });
+  expect(await rows("select message from events where bot_id = $1")).toEqual([{ message: "late" }]);
+  expect(await rows("select epoch from reports where bot_id = $1")).toEqual([{ epoch: 2 }]);
+});
+
+test("everything is kept exactly, once, and a session tells what is not over", async () => {
+  const { client } = await startPod(botId);
+  await openSession(client);
+  for (const id of [1, 2, 3]) await client.intent(1, id);
+  await client.intent(1, 1);
+  const batch = [
+    order(1, "accepted"),
+    order(1, "filled"),
+    order(2, "refused"),
+    fill("exec-1", 1),
+    fill("exec-1", 1), // an exchange may tell twice
+    trade(1),
+    trade(4),
+    trade(4, {
+      exitPrice: "61200.5",
+      pnl: "11.674000000000000001",
+      closedAt: "2026-01-02T04:00:00.000Z",
+    }),
+    equity("1000.10"),
+    event("null\u0000byte"),
+    dayBaseline("1000"),
+    dayBaseline("2000"),
+    report(),
+  ];
+  for (let repetition = 0; repetition < 3; repetition++) {
+    const answer = await client.records(1, 1, batch);
+    expect(answer).toEqual({ status: 200, body: { lastSequence: batch.length } });
+  }
+  const counts = await rows(
+    `select (select count(*)::int from orders where bot_id = $1) as orders,
+            (select count(*)::int from fills where bot_id = $1) as fills,
+            (select count(*)::int from trades where bot_id = $1) as trades,
+            (select count(*)::int from equity where bot_id = $1) as equity,
+            (select count(*)::int from events where bot_id = $1) as events`,
+  );
+  expect(counts).toEqual([{ orders: 3, fills: 1, trades: 2, equity: 1, events: 1 }]);
+  expect(await rows("select pnl from trades where bot_id = $1 and pnl is not null")).toEqual([
+    { pnl: "11.674000000000000001" },
+  ]);
+  expect(await rows("select fee from fills where bot_id = $1")).toEqual([
+    { fee: "0.3300000000000001" },
+  ]);
+  expect(await openSession(client)).toEqual({
+    epoch: 1,
+    lastSequence: batch.length,
+    openTrades: [z.object({ trade: z.unknown() }).parse(trade(1)).trade],
+    openIntents: [intent(3)],
+    dayBaseline: { day: "2026-01-02", equity: "1000" },
+  });
+});
+
+test("an older word about a trade does not undo a newer one", async () => {
+  const { client } = await startPod(botId);
+  await openSession(client);
+  await client.records(1, 2, [
+    trade(1, { pnl: "5", exitPrice: "1", closedAt: "2026-01-02T05:00:00Z" }),
+  ]);
+  await client.records(1, 1, [trade(1)]);
+  expect(await rows("select pnl from trades where bot_id = $1")).toEqual([{ pnl: "5" }]);
+});
+
+test("who speaks follows from the token: wrong audience, pod, account or signature is refused", async () => {
+  const other = await createBot(BOB);
+  const { uid } = await startPod(botId);
+  await startPod(other);
+  const account = botId.replace("bot-", "acct-");
+  const wish = { account, audience: "journal", namespace: NAMESPACE };
+  const sign = (change: object) => tokenOf(cluster.admin, { ...wish, ...change });
+  const unbound = await sign({});
+  const wrongAudience = await sign({ audience: "vault", pod: { name: botId, uid } });
+  const bound = await sign({ pod: { name: botId, uid } });
+  const stranger = await createPod(cluster.admin, {
+    name: "stranger",
+    namespace: NAMESPACE,
+    account,
+  });
+  const ofStranger = await sign({ pod: { name: "stranger", uid: stranger } });
+  const elsewhere = { name: botId, namespace: "tradingbots-01", account };
+  const foreignUid = await createPod(cluster.admin, elsewhere);
+  const ofElsewhere = await sign({
+    namespace: elsewhere.namespace,
+    pod: { name: botId, uid: foreignUid },
+  });
+  const impostor = { name: other, namespace: "tradingbots-01", account: "acct-impostor" };
+  const impostorUid = await createPod(cluster.admin, impostor);
+  const ofImpostor = await sign({
+    account: impostor.account,
+    namespace: impostor.namespace,
+    pod: { name: other, uid: impostorUid },
+  });
+  expect(await outcome(unbound)).toEqual({ status: 403, code: "unknown_bot" });
+  expect(await outcome(wrongAudience)).toEqual({ status: 401, code: "unauthenticated" });
+  expect(await outcome(ofStranger)).toEqual({ status: 403, code: "unknown_bot" });
+  expect(await outcome(ofElsewhere)).toEqual({ status: 403, code: "unknown_bot" });
+  expect(await outcome(ofImpostor)).toEqual({ status: 403, code: "unknown_bot" });
+  expect(await outcome(`${bound.slice(0, -6)}AAAAAA`)).toEqual({
+    status: 401,
+    code: "unauthenticated",
+  });
+  expect(await outcome("nonsense")).toEqual({ status: 401, code: "unauthenticated" });
+});
+
+test("a bot without an account speaks as its paper account", async () => {
+  await database.owner.query("update bots set account_id = null where id = $1", [botId]);
+  const { client } = await startPod(botId, `paper-${botId}`);
+  expect((await openSession(client)).epoch).toBe(1);
+});
+
+test("two bots with the same ids keep theirs", async () => {
+  const other = await createBot(BOB);
+  const [mine, theirs] = [await startPod(botId), await startPod(other)];
+  for (const { client } of [mine, theirs]) await openSession(client);
+  await mine.client.intent(1, 7);
+  await mine.client.records(1, 1, [trade(7), fill("same", 7), event("mine")]);
+  expect(await openSession(theirs.client)).toMatchObject({ openTrades: [], openIntents: [] });
+  await theirs.client.records(1, 1, [
+    trade(7, { quantity: "9" }),
+    fill("same", 7),
+    event("theirs"),
+  ]);
+  expect(await rows("select user_id, quantity from trades where bot_id = $1")).toEqual([
+    { user_id: ALICE, quantity: "0.010" },
+  ]);
+  expect(
+    await rows(
+      "select count(*)::int as fills from fills where execution_id = 'same' and bot_id <> $1",
+    ),
+  ).toEqual([{ fills: 1 }]);
+});
+
+test.for<[string, unknown, { status: number; code: string }]>([
+  [
+    "too many records",
+    {
+      epoch: 1,
+      records: Array.from({ length: 501 }, (_, index) => ({
+        sequence: index + 1,
+        body: event("x"),
+      })),
+    },
+    { status: 422, code: "validation_failed" },
+  ],
+  ["no records", { epoch: 1, records: [] }, { status: 422, code: "validation_failed" }],
+  [
+    "an unknown type",
+    { epoch: 1, records: [{ sequence: 1, body: { type: "gift" } }] },
+    { status: 422, code: "validation_failed" },
+  ],
+  [
+    "a time that is none",
+    { epoch: 1, records: [{ sequence: 1, body: { ...event("x"), at: "soon" } }] },
+    { status: 422, code: "validation_failed" },
+  ],
+])("refused: %s", async ([, body, expected]) => {
+  const { client, token } = await startPod(botId);
+  await openSession(client);
+  const response = await fetch(`${journal.url}/v1/records`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  expect(codeOf({ status: response.status, body: await response.json() })).toEqual(expected);
+});
+
+test("the operator reads every bot's latest report, then changes, then heartbeats; nobody else does", async () => {
+  const { client, token, uid } = await startPod(botId);
+  expect((await readReports(journal.url, token)).status).toBe(403);
+  await openSession(client);
+  await client.records(1, 1, [report({ flat: false })]);
+  const operator = await operatorToken();
+  const stream = await readReports(journal.url, operator);
+  expect(stream.contentType).toBe("application/x-ndjson");
+  const isMine = (line: object) => "botName" in line && line.botName === botId;
+  await stream.until((lines) => lines.some((line) => "synced" in line));
+  expect(stream.lines.find(isMine)).toMatchObject({
+    namespace: NAMESPACE,
+    podUid: uid,
+    epoch: 1,
+    report: { flat: false },
+  });
+  const sentAt = performance.now();
+  await client.records(1, 2, [report({ flat: true })]);
+  await stream.until((lines) => lines.some((line) => isMine(line) && isFlat(line)));
+  expect(performance.now() - sentAt).toBeLessThan(2_000);
+  await stream.until((lines) => lines.some((line) => "heartbeat" in line));
+  stream.stop();
+});
+
+async function operatorToken(): Promise<string> {
+  const account = "tradingbots-operator";
+  await createPod(cluster.admin, { name: account, namespace: SYSTEM_NAMESPACE, account }).catch(
+    () => {},
+  );
+  return tokenOf(cluster.admin, { account, audience: "journal" });
+}
+
+test("a stream ends when its listening connection does, and a new one begins with everything", async () => {
+  const { client } = await startPod(botId);
+  await openSession(client);
+  await client.records(1, 1, [report()]);
+  const operator = await operatorToken();
+  const stream = await readReports(journal.url, operator);
+  await stream.until((lines) => lines.some((line) => "synced" in line));
+  await database.owner.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen reports' or query = 'select 1'",
+  );
+  await until(async () => {
+    if (!stream.hasEnded()) throw new Error("still open");
+  });
+  const next = await until(async () => {
+    const candidate = await readReports(journal.url, operator);
+    if (candidate.status !== 200) throw new Error("not listening yet");
+    return candidate;
+  });
+  await next.until((lines) => lines.some((line) => "synced" in line));
+  expect(next.lines.some((line) => "botName" in line && line.botName === botId)).toBe(true);
+  next.stop();
+});
+
+test("kill -9 between and in the middle of batches loses and doubles nothing", async () => {
+  const { client } = await startPod(botId);
+  await openSession(client);
+  const port = Number(new URL(journal.url).port);
+  let acknowledged = 0;
+  const killed = new AbortController();
+  const killer = (async () => {
+    for (let restarts = 0; restarts < 3; restarts++) {
+      await sleep(150);
+      await end(journal.process, "SIGKILL");
+      journal.process = await startJournal(port);
+    }
+    killed.abort();
+  })();
+  while (!killed.signal.aborted || acknowledged < 300) {
+    const bodies = Array.from({ length: 10 }, (_, index) => event(`${acknowledged + index + 1}`));
+    const answer = await client.records(1, acknowledged + 1, bodies).catch(() => undefined);
+    if (answer?.status === 200) acknowledged += bodies.length;
+    else await sleep(20);
+  }
+  await killer;
+  expect(
+    await rows(`select count(*)::int as count, count(distinct message)::int as different,
+                            max(sequence)::int as last from events where bot_id = $1`),
+  ).toEqual([{ count: acknowledged, different: acknowledged, last: acknowledged }]);
+  expect((await openSession(client)).lastSequence).toBe(acknowledged);
+});
