@@ -11,8 +11,8 @@ export interface BotProcessOptions {
   readonly config: BotConfig;
   readonly journalUrl: string;
   readonly credentials: { readonly apiKey: string; readonly apiSecret: string };
-  /** Program instead of the source, e.g. a bundle. */
-  readonly program?: string;
+  /** Program instead of the source, e.g. a bundle; with the flags of Node before it. */
+  readonly program?: readonly string[];
 }
 
 /** A bot as a process of its own, with the files that a pod would have. */
@@ -43,7 +43,7 @@ export class BotProcess {
   /** Starts it as a container of the pod `podUid`; the journal server takes the uid as its token. */
   async start(podUid: string): Promise<void> {
     await writeFile(join(this.#directory, "token"), podUid);
-    const child = spawn(process.execPath, [this.#options.program ?? MAIN], {
+    const child = spawn(process.execPath, [...(this.#options.program ?? [MAIN])], {
       env: {
         JOURNAL_URL: this.#options.journalUrl,
         POD_UID: podUid,

@@ -27,7 +27,7 @@ export interface WorldOptions {
   readonly config?: Partial<BotConfig>;
   /** Instead of the simulator's own REST address: a proxy with faults in front of it. */
   readonly restUrl?: (simulatorUrl: string) => Promise<string>;
-  readonly program?: string;
+  readonly program?: readonly string[];
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { BotTermination } from "@tradingbots/crds";
 import { KlineStream } from "../exchange/kline-stream.ts";
 import { openExchange, streamUrl } from "../exchange/open-exchange.ts";
+import { createHttpClient } from "../http-client.ts";
 import { JournalClient } from "../journal/journal-client.ts";
 import { Bot } from "./bot.ts";
 import { readConfig, watchConfig } from "./config-file.ts";
@@ -56,6 +57,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   const ending = new AbortController();
   const journal = new JournalClient({
     url: environment.journalUrl,
+    send: createHttpClient(),
     readToken: async () => (await readFile(environment.journalTokenFile, "utf8")).trim(),
     log,
     random: Math.random,

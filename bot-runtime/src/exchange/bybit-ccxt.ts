@@ -1,6 +1,7 @@
 // The file itself: ccxt exports only the whole of it (130 MB resident; this one exchange: 61 MB bundled). A relative path
 // passes by the package's exports map in Node and in esbuild alike. npm hoists ccxt to the root: no other package has it.
 import Bybit from "../../../node_modules/ccxt/js/src/bybit.js";
+import { createHttpClient } from "../http-client.ts";
 import { amount, Decimal, price, quantity } from "../money.ts";
 import {
   type BybitExecution,
@@ -120,6 +121,7 @@ function createClient(options: ExchangeOptions): Bybit {
     apiKey,
     secret: apiSecret,
     timeout: REQUEST_TIMEOUT_MS,
+    fetchImplementation: createHttpClient(),
     ...RATE,
     options: {
       defaultType: "swap",
@@ -457,6 +459,8 @@ const WITHDRAWAL_RIGHTS: readonly string[] = ["Withdraw"];
 const TRADING_RIGHTS: readonly string[] = ["ContractTrade:Order", "ContractTrade:Position"];
 
 async function describeKey(client: Bybit): Promise<KeyDescription> {
+  // Also without `prepare`: a key is checked before any symbol is chosen.
+  await client.loadTimeDifference();
   const answer: unknown = await client.privateGetV5UserQueryApi();
   const { readOnly, permissions, userID, expiredAt } = KeyAnswer.parse(answer).result;
   const rights = Object.entries(permissions).flatMap(([group, names]) =>

@@ -8,7 +8,10 @@ const PUBLIC_STREAM = "wss://stream.bybit.com/v5/public/linear";
 const TESTNET_STREAM = "wss://stream-testnet.bybit.com/v5/public/linear";
 
 /** The exchange of a testnet or live bot, with its key. */
-export async function openExchange(config: BotConfig, credentialsFile: string): Promise<Exchange> {
+export async function openExchange(
+  config: Pick<BotConfig, "exchange" | "mode" | "endpoint">,
+  credentialsFile: string,
+): Promise<Exchange> {
   const support = capability(config.exchange, []);
   if (!support.supported) return refusingExchange(support.message);
   const createExchange = await loadExchange(config.exchange);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { HttpClient } from "../http-client.ts";
 
 /** One call may take this long: an entry waits for it, and a stale signal is worth nothing. */
 const CALL_TIMEOUT_MS = 3_000;
@@ -12,6 +13,7 @@ export type JournalAnswer<Body> =
 
 export interface JournalHttp {
   readonly url: string;
+  readonly send: HttpClient;
   /** Read again for every call: the kubelet rotates the token. */
   readonly readToken: () => Promise<string>;
 }
@@ -24,14 +26,19 @@ export async function postJournal<Answer extends z.ZodType>(
 ): Promise<JournalAnswer<z.infer<Answer>>> {
   try {
     const token = await http.readToken();
-    const response = await fetch(new URL(call.path, http.url), {
+    const text = JSON.stringify(call.body);
+    const response = await http.send(new URL(call.path, http.url).href, {
       method: "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify(call.body),
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        "content-length": `${Buffer.byteLength(text)}`,
+      },
+      body: text,
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
     });
-    const body: unknown = await response.json();
-    if (response.ok) return { kind: "answered", body: call.answer.parse(body) };
+    const body: unknown = JSON.parse(await response.text());
+    if (response.status < 300) return { kind: "answered", body: call.answer.parse(body) };
     const problem = Problem.safeParse(body).data ?? {};
     const code = problem.code ?? `http_${response.status}`;
     const message = problem.detail ?? `the journal answered ${response.status}`;
