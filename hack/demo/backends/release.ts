@@ -14,7 +14,7 @@ const DATABASE_SECRET = { namespace: NAMESPACE, name: "tradingbots-database" };
 const SETUP_TOKEN_SECRET = { namespace: NAMESPACE, name: "vault-setup-token" };
 const INSTALL_LIMIT = "5m";
 
-export interface PlatformImages {
+interface PlatformImages {
   readonly operator: string;
   readonly api: string;
   readonly bot: string;
@@ -69,7 +69,7 @@ async function ensureDatabasePasswords(kubectl: Kubectl, ownerPassword: string):
 }
 
 /** What an installation on a laptop says: one of each, everything inside the cluster, bybit at the simulator. */
-export function demoValues(images: PlatformImages) {
+function demoValues(images: PlatformImages) {
   const peers = [
     { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": BACKENDS_NAMESPACE } } },
   ];
