@@ -1,6 +1,7 @@
 import {
   type KubeClient,
   isNotFound,
+  type NewObject,
   type Pod,
   PODS,
   type Reflector,
@@ -21,8 +22,6 @@ interface VersionedTarget extends Target {
   readonly resourceVersion: string;
 }
 
-type Builder = Parameters<KubeClient["create"]>[1];
-
 /**
  * The writes of the operator. Each names the incarnation it is meant for, and its answer goes to the store at once, so that the
  * next decision sees it whether the watch has brought it or not.
@@ -31,12 +30,12 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
   const kind = <T>(resource: Resource<T>, reflector: Pick<Reflector<T, never>, "observe">) =>
     objectWrites(client, resource, reflector.observe);
 
-  async function createPod(pod: Builder): Promise<void> {
+  async function createPod(pod: NewObject): Promise<void> {
     observePod(await client.create(PODS, pod));
   }
 
   /** Whether the API server would take the pod. @throws KubernetesError as for the real thing. */
-  async function tryPod(pod: Builder): Promise<void> {
+  async function tryPod(pod: NewObject): Promise<void> {
     await client.create(PODS, pod, { dryRun: true });
   }
 
@@ -54,7 +53,7 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     await client.remove(PODS, pod, { uid: pod.uid });
   }
 
-  async function createServiceAccount(account: Builder): Promise<void> {
+  async function createServiceAccount(account: NewObject): Promise<void> {
     const created = await client.create(SERVICE_ACCOUNTS, account);
     cluster.serviceAccounts.observe(account.metadata.namespace ?? "", created);
   }

@@ -47,6 +47,11 @@ export interface Patch {
   readonly force?: boolean;
 }
 
+export interface NewObject {
+  readonly metadata: ObjectKey & { readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
 export interface CreateOptions {
   /** Check everything and store nothing. */
   readonly dryRun?: boolean;
@@ -189,7 +194,7 @@ function writesOver(transport: Transport, mayWrite: () => boolean) {
 
   async function create<T>(
     resource: Resource<T>,
-    object: { readonly metadata: ObjectKey; readonly [field: string]: unknown },
+    object: NewObject,
     options: CreateOptions = {},
   ): Promise<T> {
     const path = resourcePath(resource, { namespace: object.metadata.namespace });

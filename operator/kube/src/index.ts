@@ -4,6 +4,7 @@ export {
   type CreateOptions,
   type DeleteOptions,
   type KubeClient,
+  type NewObject,
   type Page,
   type Patch,
   type Selection,

@@ -1,0 +1,590 @@
+import { EVENTS, PODS, type Resource, SERVICE_ACCOUNTS } from "@tradingbots/kube";
+import type { VerificationResult } from "@tradingbots/crds";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "../src/resources.ts";
+import {
+  botClass,
+  NAMESPACE,
+  type OperatorUnderTest,
+  OTHER_USER,
+  type Platform,
+  startOperator,
+  startPlatform,
+  USER,
+  VERIFIED,
+} from "./platform.ts";
+
+/** The operator against a real API server; people, kubelet, bots, Vault and journal are played by the test. */
+
+let platform: Platform;
+let under: OperatorUnderTest;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+});
+afterAll(() => platform?.stop());
+beforeEach(async () => {
+  under = await startOperator(platform);
+});
+afterEach(async () => {
+  await removeAll();
+  await under.stop();
+});
+
+/** Ends a test's objects without the operator's help, so that the next test begins with none. */
+async function removeAll(): Promise<void> {
+  await under.operator.stop();
+  await clear(TRADING_BOTS);
+  await clear(EXCHANGE_ACCOUNTS);
+  await clear(TRADING_HALTS);
+  for (const { metadata } of await platform.client.list(PODS, { namespace: NAMESPACE })) {
+    await platform.kill(metadata?.name ?? "");
+  }
+}
+
+async function clear(
+  resource: Resource<{ metadata: { name: string; namespace?: string | undefined } }>,
+): Promise<void> {
+  for (const { metadata } of await platform.client.list(resource)) {
+    const body = { metadata: { finalizers: null } };
+    await platform.client.patch(resource, metadata, { type: "merge", body });
+    await platform.client.remove(resource, metadata);
+  }
+}
+
+const eventually = <T>(probe: () => Promise<T>) =>
+  expect.poll(probe, { timeout: 10_000, interval: 20 });
+
+async function runningBot(spec: Record<string, unknown> = {}) {
+  const name = await platform.createBot(spec);
+  await eventually(() => platform.pod(name)).toBeDefined();
+  return { name, uid: await becomeReady(name) };
+}
+
+async function becomeReady(name: string): Promise<string> {
+  const uid = (await platform.pod(name))?.metadata?.uid ?? "";
+  const generation = (await platform.bot(name))?.metadata.generation ?? 1;
+  under.report(name, uid, { generation });
+  await platform.becomeReady(name);
+  await eventually(() => platform.ready(name)).toBe("True Running");
+  return uid;
+}
+
+async function verifiedAccount(spec: Record<string, unknown> = {}, result = VERIFIED) {
+  const name = await platform.createAccount(spec);
+  await under.vault.store(NAMESPACE, name);
+  await eventually(() => platform.pod(`verify-${name}-v1`)).toBeDefined();
+  await platform.end(`verify-${name}-v1`, "Succeeded", result);
+  await eventually(() => platform.pod(`verify-${name}-v1`)).toBeUndefined();
+  return name;
+}
+
+describe("a bot starts", () => {
+  test("with one POST and two status patches, and then nothing is written", async () => {
+    const account = await verifiedAccount();
+    await under.settle();
+    under.writes.length = 0;
+    const readsBefore = under.reads.length;
+    const { name } = await runningBot({ accountName: account });
+    await under.settle();
+    expect(under.writes).toEqual([
+      `PATCH tradingbots/${name}/status`,
+      "POST pods",
+      `PATCH tradingbots/${name}/status`,
+    ]);
+    expect(under.reads).toHaveLength(readsBefore);
+    expect(await platform.conditionsOf(name)).toEqual({
+      Ready: "True Running",
+      CredentialsReady: "True Verified",
+      PodReady: "True Ready",
+      ConfigApplied: "True Applied",
+      Trading: "True Trading",
+      Protected: "True NoPosition",
+      Halted: "False NoHalt",
+      Flat: "True NothingOpen",
+    });
+    expect((await platform.bot(name))?.status).toMatchObject({
+      observedGeneration: 1,
+      podName: name,
+      image: "bot:1",
+      summary: { position: "none", dayResult: "0" },
+    });
+  });
+
+  test("in a pod of exactly this shape", async () => {
+    const account = await verifiedAccount();
+    const { name } = await runningBot({ accountName: account });
+    const bot = await platform.bot(name);
+    const pod = await platform.pod(name);
+    expect(pod?.metadata).toMatchObject({
+      labels: {
+        "app.kubernetes.io/name": "tradingbots",
+        "app.kubernetes.io/component": "bot",
+        "app.kubernetes.io/managed-by": "tradingbots-operator",
+        "tradingbots.dev/role": "bot",
+        "tradingbots.dev/user": USER,
+        "tradingbots.dev/bot": name,
+        "tradingbots.dev/account": account,
+      },
+      annotations: { "tradingbots.dev/credentials-version": "1" },
+      ownerReferences: [
+        {
+          kind: "TradingBot",
+          name,
+          uid: bot?.metadata.uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    });
+    expect(pod?.spec).toMatchObject({
+      serviceAccountName: account,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      restartPolicy: "OnFailure",
+      terminationGracePeriodSeconds: 30,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 10_001,
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+    });
+    expect(pod?.spec?.initContainers).toMatchObject([
+      {
+        name: "vault-agent",
+        image: "vault:1",
+        command: ["vault", "agent", "-config=/etc/vault-agent/agent.hcl"],
+        resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { memory: "192Mi" } },
+        securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+      },
+    ]);
+    expect(pod?.spec?.containers).toMatchObject([
+      {
+        name: "bot",
+        image: "bot:1",
+        command: ["node", "/app/bot.mjs"],
+        resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "192Mi" } },
+        terminationMessagePath: "/dev/termination-log",
+        volumeMounts: [
+          { name: "config", mountPath: "/etc/tradingbots", readOnly: true },
+          {
+            name: "journal-token",
+            mountPath: "/var/run/secrets/tradingbots/journal",
+            readOnly: true,
+          },
+          { name: "credentials", mountPath: "/vault/secrets", readOnly: true },
+        ],
+      },
+    ]);
+    const mountsOfVaultToken = [
+      ...(pod?.spec?.initContainers ?? []),
+      ...(pod?.spec?.containers ?? []),
+    ]
+      .filter(({ volumeMounts }) => volumeMounts?.some((mount) => mount.name === "vault-token"))
+      .map((container) => container.name);
+    expect(mountsOfVaultToken).toEqual(["vault-agent"]);
+    const audiences = pod?.spec?.volumes?.flatMap(
+      ({ projected }) =>
+        projected?.sources?.map((source) => source.serviceAccountToken?.audience) ?? [],
+    );
+    expect(audiences).toEqual(["journal", "vault"]);
+    expect(await platform.config(name)).toMatchObject({
+      botName: name,
+      botUid: bot?.metadata.uid,
+      generation: 1,
+      accountName: account,
+      state: "Running",
+      halts: [],
+      endpoint: null,
+    });
+  });
+
+  test("without Vault and as nobody else when it trades on paper", async () => {
+    const { name } = await runningBot();
+    const pod = await platform.pod(name);
+    expect(pod?.spec?.serviceAccountName).toBe(`paper-${name}`);
+    expect(pod?.spec?.initContainers).toBeUndefined();
+    const account = await platform.client.get(SERVICE_ACCOUNTS, {
+      namespace: NAMESPACE,
+      name: `paper-${name}`,
+    });
+    expect(account).toMatchObject({
+      automountServiceAccountToken: false,
+      metadata: { ownerReferences: [{ kind: "TradingBot", name }] },
+    });
+  });
+
+  test("not at all when it was created Stopped", async () => {
+    const name = await platform.createBot({ state: "Stopped" });
+    await eventually(() => platform.ready(name)).toBe("False Stopped");
+    await under.settle();
+    expect(await platform.pod(name)).toBeUndefined();
+    expect((await platform.conditionsOf(name))["Flat"]).toBe("True NeverStarted");
+  });
+});
+
+describe("changes", () => {
+  test("of limits reach the running pod's annotation and replace nothing", async () => {
+    const { name, uid } = await runningBot();
+    await platform.patch(TRADING_BOTS, name, { risk: { dailyLossPercent: 3 } });
+    await eventually(() => platform.config(name)).toMatchObject({
+      generation: 2,
+      risk: { dailyLossPercent: 3 },
+    });
+    await eventually(async () => (await platform.conditionsOf(name))["ConfigApplied"]).toBe(
+      "False Pending",
+    );
+    under.report(name, uid, { generation: 2 });
+    await eventually(async () => (await platform.conditionsOf(name))["ConfigApplied"]).toBe(
+      "True Applied",
+    );
+    expect((await platform.pod(name))?.metadata?.uid).toBe(uid);
+    const applied = (await platform.bot(name))?.status?.conditions?.find(
+      ({ type }) => type === "ConfigApplied",
+    );
+    expect(applied?.observedGeneration).toBe(2);
+  });
+
+  test("of the image replace the pod, the new one only when the old one is gone", async () => {
+    await platform.client.create(BOT_CLASSES, botClass("rolling", "bot:1"));
+    const { name, uid } = await runningBot({ className: "rolling" });
+    await platform.bind(name);
+    await platform.patch(BOT_CLASSES, "rolling", { image: "bot:2" });
+    await eventually(
+      async () => (await platform.pod(name))?.metadata?.deletionTimestamp,
+    ).toBeDefined();
+    await under.settle();
+    expect(await platform.ready(name)).toBe("False Replacing");
+    await platform.kill(name);
+    await eventually(async () => (await platform.pod(name))?.spec?.containers[0]?.image).toBe(
+      "bot:2",
+    );
+    expect((await platform.pod(name))?.metadata?.uid).not.toBe(uid);
+  });
+
+  test("of the key replace the pod once the new key is verified, not before", async () => {
+    const account = await verifiedAccount();
+    const { name, uid } = await runningBot({ accountName: account });
+    await under.vault.store(NAMESPACE, account);
+    await platform.patch(EXCHANGE_ACCOUNTS, account, { credentialsVersion: 2 });
+    await eventually(() => platform.pod(`verify-${account}-v2`)).toBeDefined();
+    await under.settle();
+    expect((await platform.pod(name))?.metadata?.uid).toBe(uid);
+    await platform.end(`verify-${account}-v2`, "Succeeded", {
+      ...VERIFIED,
+      asOf: "2026-01-02T00:00:00Z",
+    });
+    await eventually(
+      async () =>
+        (await platform.pod(name))?.metadata?.annotations?.["tradingbots.dev/credentials-version"],
+    ).toBe("2");
+  });
+
+  test("a pod deleted by hand is replaced by exactly one", async () => {
+    const { name, uid } = await runningBot();
+    under.writes.length = 0;
+    await platform.kill(name);
+    await eventually(async () => (await platform.pod(name))?.metadata?.uid ?? uid).not.toBe(uid);
+    await under.settle();
+    expect(under.writes.filter((write) => write === "POST pods")).toHaveLength(1);
+  });
+});
+
+describe("ends", () => {
+  test("a Stopped bot closes by itself; flat is recorded before its pod goes", async () => {
+    const { name, uid } = await runningBot();
+    under.report(name, uid, { generation: 1, flat: false });
+    await platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Stopped" });
+    await eventually(() => platform.ready(name)).toBe("False Stopping");
+    await under.settle();
+    expect((await platform.pod(name))?.metadata?.uid).toBe(uid);
+    under.writes.length = 0;
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.pod(name)).toBeUndefined();
+    await eventually(() => platform.ready(name)).toBe("False Stopped");
+    await under.settle();
+    expect(under.writes.slice(0, 2)).toEqual([
+      `PATCH tradingbots/${name}/status`,
+      `DELETE pods/${name}`,
+    ]);
+    expect(await platform.pod(name)).toBeUndefined();
+    expect((await platform.bot(name))?.status?.podName).toBeUndefined();
+    await platform.patch(TRADING_BOTS, name, { state: "Running" });
+    await eventually(() => platform.pod(name)).toBeDefined();
+    expect((await platform.conditionsOf(name))["Flat"]).toBe("Unknown Starting");
+  });
+
+  test("a Stopped bot whose pod vanished gets a pod that closes", async () => {
+    const { name, uid } = await runningBot();
+    under.report(name, uid, { generation: 1, flat: false });
+    await under.settle();
+    await platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+    await platform.kill(name);
+    await eventually(async () => (await platform.pod(name))?.metadata?.uid ?? uid).not.toBe(uid);
+    expect(await platform.config(name)).toMatchObject({ state: "Stopped" });
+  });
+
+  test("Retired: nothing open, so pod and object go; a bot that never ran goes at once", async () => {
+    const { name } = await runningBot();
+    const idle = await platform.createBot({ state: "Stopped" });
+    for (const each of [name, idle]) await platform.patch(TRADING_BOTS, each, { state: "Retired" });
+    await eventually(() => platform.bot(idle)).toBeUndefined();
+    expect(await platform.ready(name)).toBe("False Retiring");
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+    expect(await platform.pod(name)).toBeUndefined();
+  });
+
+  test("kubectl delete waits for the same, and says why", async () => {
+    const { name, uid } = await runningBot();
+    under.report(name, uid, { generation: 1, flat: false });
+    await platform.client.remove(TRADING_BOTS, { namespace: NAMESPACE, name });
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Retired" });
+    await eventually(() => platform.ready(name)).toBe("False Retiring");
+    expect(await platform.bot(name)).toBeDefined();
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+  });
+
+  test("a pod that ended although it should run is made anew, after a pause", async () => {
+    const { name } = await runningBot();
+    await platform.end(name, "Failed", { flat: false, epoch: 1 });
+    await eventually(() => platform.ready(name)).toBe("False Restarting");
+    await under.settle();
+    expect(await platform.pod(name)).toBeDefined();
+  });
+});
+
+describe("an account", () => {
+  test("waits for its key, is verified once, and then nothing is written or asked", async () => {
+    const name = await platform.createAccount();
+    await eventually(() => platform.ready(name)).toBe("False CredentialsMissing");
+    const bot = await platform.createBot({ accountName: name });
+    await eventually(() => platform.ready(bot)).toBe("False CredentialsMissing");
+    expect(await platform.pod(bot)).toBeUndefined();
+    await under.vault.store(NAMESPACE, name);
+    await platform.patch(EXCHANGE_ACCOUNTS, name, { name: "asks again" });
+    await eventually(() => platform.pod(`verify-${name}-v1`)).toBeDefined();
+    const pod = await platform.pod(`verify-${name}-v1`);
+    expect(pod?.spec).toMatchObject({
+      restartPolicy: "Never",
+      serviceAccountName: name,
+      containers: [{ command: ["node", "/app/verify.mjs"] }],
+    });
+    expect(await platform.config(`verify-${name}-v1`)).toEqual({
+      namespace: NAMESPACE,
+      userId: USER,
+      accountName: name,
+      exchange: "bybit",
+      mode: "live",
+      endpoint: null,
+    });
+    await platform.end(`verify-${name}-v1`, "Succeeded", VERIFIED);
+    await eventually(() => platform.ready(name)).toBe("True Verified");
+    await eventually(() => platform.pod(bot)).toBeDefined();
+    await eventually(() => platform.pod(`verify-${name}-v1`)).toBeUndefined();
+    const before = await under.settle();
+    await platform.client.patch(
+      EXCHANGE_ACCOUNTS,
+      { namespace: NAMESPACE, name },
+      { type: "merge", body: { metadata: { annotations: { touched: "yes" } } } },
+    );
+    expect(await under.settle()).toBe(before);
+  });
+
+  test("with a refused key is not asked for again until the key is another one", async () => {
+    const refused: VerificationResult = {
+      ...VERIFIED,
+      state: "refused",
+      reason: "InvalidKey",
+      message: "no such key",
+      permissions: [],
+    };
+    const name = await verifiedAccount({}, refused);
+    const bot = await platform.createBot({ accountName: name });
+    await eventually(() => platform.ready(bot)).toBe("False CredentialsRefused");
+    expect(await platform.ready(name)).toBe("False CredentialsRefused");
+    await under.settle();
+    expect(await platform.pod(`verify-${name}-v1`)).toBeUndefined();
+    expect(await platform.pod(bot)).toBeUndefined();
+    const events = await platform.client.list(EVENTS, { namespace: NAMESPACE });
+    const told = events.filter(({ regarding }) => regarding?.name === name);
+    expect(told.map(({ reason }) => reason)).toContain("CredentialsRefused");
+  });
+
+  test("that is connected already is refused", async () => {
+    const first = await verifiedAccount();
+    const second = await verifiedAccount({ userId: OTHER_USER });
+    await eventually(() => platform.ready(second)).toBe("False AccountAlreadyConnected");
+    expect(await platform.ready(first)).toBe("True Verified");
+    await platform.patch(EXCHANGE_ACCOUNTS, first, { state: "Retired" });
+    await eventually(() => platform.account(first)).toBeUndefined();
+    await eventually(() => platform.ready(second)).toBe("True Verified");
+  });
+
+  test("that is Retired ends after its bots, and Vault forgets its key", async () => {
+    const account = await verifiedAccount();
+    const { name, uid } = await runningBot({ accountName: account });
+    under.report(name, uid, { generation: 1, flat: false });
+    await platform.patch(EXCHANGE_ACCOUNTS, account, { state: "Retired" });
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Retired" });
+    await eventually(() => platform.ready(account)).toBe("False Retiring");
+    expect(await under.vault.currentVersion(NAMESPACE, account)).toBe(1);
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+    await eventually(() => platform.account(account)).toBeUndefined();
+    expect(await under.vault.currentVersion(NAMESPACE, account)).toBeUndefined();
+  });
+});
+
+describe("who may trade", () => {
+  test("of two bots on one symbol the older; the other one follows when that one is gone", async () => {
+    const accountName = await verifiedAccount();
+    const { name: older } = await runningBot({ accountName });
+    const younger = await platform.createBot({ accountName });
+    await eventually(() => platform.ready(younger)).toBe("False SymbolTaken");
+    expect(await platform.pod(younger)).toBeUndefined();
+    await platform.patch(TRADING_BOTS, older, { state: "Stopped" });
+    await eventually(() => platform.ready(older)).toBe("False Stopping");
+    await platform.end(older, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.pod(younger)).toBeDefined();
+  });
+
+  test.each([
+    { reason: "ClassNotFound", spec: { className: "no-such-class" } },
+    { reason: "LeverageAboveClass", spec: { risk: { leverage: 11 } } },
+    { reason: "AccountNotFound", spec: { accountName: "acct-nobody", mode: "live" } },
+    { reason: "StrategyInvalid", spec: { strategy: { name: "rsi", params: { period: 1 } } } },
+  ])("$reason: no pod", async ({ reason, spec }) => {
+    const name = await platform.createBot(spec);
+    await eventually(() => platform.ready(name)).toBe(`False ${reason}`);
+    await under.settle();
+    expect(await platform.pod(name)).toBeUndefined();
+    await platform.patch(TRADING_BOTS, name, { state: "Retired" });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+  });
+
+  test("another user's account: no pod", async () => {
+    const accountName = await verifiedAccount({ userId: OTHER_USER });
+    const name = await platform.createBot({ accountName });
+    await eventually(() => platform.ready(name)).toBe("False UserMismatch");
+    expect(await platform.pod(name)).toBeUndefined();
+  });
+
+  test("a foreign pod of the bot's name is left alone, and costs nothing while it stays", async () => {
+    const name = "bot-foreign0000000000000";
+    await platform.client.create(SERVICE_ACCOUNTS, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { namespace: NAMESPACE, name: "somebody" },
+    });
+    await platform.client.create(PODS, foreignPod(name));
+    await platform.createBot({}, name);
+    await eventually(() => platform.ready(name)).toBe("False ForeignPod");
+    await under.settle();
+    expect((await platform.pod(name))?.spec?.serviceAccountName).toBe("somebody");
+    expect((await platform.conditionsOf(name))["Flat"]).toBe("True NeverStarted");
+    await platform.kill(name);
+    await platform.patch(TRADING_BOTS, name, { displayName: "again" });
+    await eventually(async () => (await platform.pod(name))?.spec?.serviceAccountName).toBe(
+      `paper-${name}`,
+    );
+    await eventually(() => platform.ready(name)).toBe("False Starting");
+  });
+});
+
+function foreignPod(name: string) {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace: NAMESPACE, name },
+    spec: {
+      automountServiceAccountToken: false,
+      serviceAccountName: "somebody",
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [
+        {
+          name: "x",
+          image: "x",
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+        },
+      ],
+    },
+  };
+}
+
+describe("a halt", () => {
+  test("reaches matching bots only, is acknowledged by their reports, and ends when lifted", async () => {
+    const { name, uid } = await runningBot();
+    const { name: other } = await runningBot({ symbols: ["ETH/USDT:USDT"] });
+    const halt = await platform.createHalt({ scope: { type: "bot", value: name } });
+    await eventually(() => platform.config(name)).toMatchObject({
+      halts: [{ name: halt, action: "BlockEntries" }],
+    });
+    expect(await platform.config(other)).toMatchObject({ halts: [] });
+    await eventually(async () => (await platform.halt(halt))?.status).toMatchObject({
+      matched: 1,
+      acknowledged: 0,
+      laggards: [`${NAMESPACE}/${name}`],
+    });
+    expect((await platform.conditionsOf(name))["Halted"]).toBe("True TradingHalt");
+    under.report(name, uid, {
+      halts: [halt],
+      trading: false,
+      blocked: [{ reason: "Halted", message: "a halt" }],
+    });
+    await eventually(async () => (await platform.halt(halt))?.status).toMatchObject({
+      acknowledged: 1,
+      laggards: [],
+    });
+    await platform.patch(TRADING_HALTS, halt, { lifted: true });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [] });
+    await eventually(async () => (await platform.conditionsOf(halt))["InForce"]).toBe(
+      "False Lifted",
+    );
+    await eventually(async () => (await platform.conditionsOf(name))["Halted"]).toBe(
+      "False NoHalt",
+    );
+  });
+
+  test("ends at its time", async () => {
+    const { name } = await runningBot();
+    const expiresAt = new Date(Date.now() + 2_500).toISOString();
+    const halt = await platform.createHalt({ scope: { type: "all" }, expiresAt });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [] });
+    await eventually(async () => (await platform.halt(halt))?.status?.matched).toBe(0);
+    expect((await platform.conditionsOf(halt))["InForce"]).toBe("False Expired");
+  });
+
+  test("of a kind that is not built yet blocks entries all the same, and says so", async () => {
+    const { name } = await runningBot();
+    const halt = await platform.createHalt({
+      scope: { type: "user", value: USER },
+      action: "Flatten",
+    });
+    await eventually(() => platform.config(name)).toMatchObject({
+      halts: [{ name: halt, action: "Flatten" }],
+    });
+    await eventually(async () => (await platform.halt(halt))?.status?.matched).toBe(1);
+    expect((await platform.conditionsOf(halt))["Executed"]).toBe("False EntriesBlockedOnly");
+  });
+});
+
+test("a restarted operator writes nothing when nothing has changed", async () => {
+  const accountName = await verifiedAccount();
+  const { name, uid } = await runningBot({ accountName });
+  await platform.createBot({ state: "Stopped" });
+  await platform.createHalt({ scope: { type: "symbol", value: "XRP/USDT:USDT" } });
+  await under.settle();
+  await under.stop();
+
+  under = await startOperator(platform, { isJournalHeard: false });
+  await under.settle();
+  under.setHeard(true);
+  under.report(name, uid, { generation: 1 });
+  await under.settle();
+  expect(under.writes).toEqual([]);
+  expect(await platform.ready(name)).toBe("True Running");
+});
