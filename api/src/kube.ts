@@ -9,7 +9,7 @@ import {
 import { ApiError } from "./errors.ts";
 
 /** What the API sends to create an object. */
-export interface NewObject {
+interface NewObject {
   readonly [field: string]: unknown;
   readonly apiVersion: string;
   readonly kind: string;

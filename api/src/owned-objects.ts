@@ -18,6 +18,7 @@ interface Owned {
 
 const COLUMNS = "id, namespace, created_at, retired_at";
 
+/** A row of the user that is not gone; undefined when there is none. */
 export async function findOwned(
   database: Queryable,
   table: Table,
@@ -44,6 +45,7 @@ export async function pageOfOwned(
   return rows;
 }
 
+/** How many count against a limit: neither retired nor gone. */
 export async function countLive(
   database: Queryable,
   table: Table,
@@ -57,6 +59,7 @@ export async function countLive(
   return rows[0]?.count ?? 0;
 }
 
+/** The user has given it up; the first time counts. */
 export async function markRetired(database: Queryable, table: Table, { userId, id }: Owned) {
   await database.query(
     `update ${table} set retired_at = now() where user_id = $1 and id = $2 and retired_at is null`,
@@ -64,6 +67,7 @@ export async function markRetired(database: Queryable, table: Table, { userId, i
   );
 }
 
+/** There is no custom resource, and none will come. */
 export async function markGone(database: Queryable, table: Table, { userId, id }: Owned) {
   await database.query(
     `update ${table} set gone_at = now() where user_id = $1 and id = $2 and gone_at is null`,

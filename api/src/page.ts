@@ -18,7 +18,7 @@ export function pageOf<Item extends z.ZodType>(item: Item) {
 }
 
 /** A cursor says where the page before ended; to the outside it is opaque. */
-export function encodeCursor(position: unknown): string {
+function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position)).toString("base64url");
 }
 

@@ -25,6 +25,7 @@ export const FAILURE = {
   },
 } as const;
 
+/** The body that tells of an error. */
 export function problemOf(error: ApiError, requestId: string): Problem {
   const { status, title } = ERRORS[error.code];
   return {

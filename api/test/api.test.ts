@@ -35,7 +35,7 @@ const BOTS = customResource(TradingBot);
 const ACCOUNTS = customResource(ExchangeAccount);
 
 async function bucketOf(user: TestUser): Promise<string> {
-  const { rows } = await api.database.owner.query<{ namespace: string }>(
+  const { rows } = await api.database.superuser.query<{ namespace: string }>(
     "select namespace from users where id = $1",
     [user.id],
   );
@@ -51,7 +51,7 @@ async function accountResource(user: TestUser, id: string) {
 }
 
 async function setTier(user: TestUser, tier: string): Promise<void> {
-  await api.database.owner.query("update users set tier = $2 where id = $1", [user.id, tier]);
+  await api.database.superuser.query("update users set tier = $2 where id = $1", [user.id, tier]);
 }
 
 const auth = (path: "register" | "login", email: string, password: string) =>
@@ -683,12 +683,12 @@ async function reportOf(user: TestUser, botId: string): Promise<void> {
       },
     ],
   };
-  await api.database.owner.query(
+  await api.database.superuser.query(
     `insert into reports (user_id, bot_id, namespace, epoch, sequence, pod_uid, report)
        values ($1, $2, 'n', 1, 1, 'p', $3)`,
     [user.id, botId, JSON.stringify(report)],
   );
-  await api.database.owner.query(
+  await api.database.superuser.query(
     `insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price,
                            fees, opened_at)
        values ($1, $2, gen_random_uuid(), 1, 1, 'ETH/USDT:USDT', 'long', 0.5, 2000.10, 0.1, now())`,

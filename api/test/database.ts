@@ -8,27 +8,36 @@ export const MIGRATIONS = join(import.meta.dirname, "..", "migrations");
 
 const PASSWORDS = { api: "api-password", auth: "auth-password", journal: "journal-password" };
 
-/** A real Postgres with the schema in place, and the URLs of the roles. */
-export async function startDatabase() {
-  const postgres = await startPostgres();
-  const name = await postgres.createDatabase();
-  const ownerUrl = postgres.url(name);
+const OWNER = { name: "tradingbots_owner", password: "owner-password" };
+
+/** The schema's owner is no superuser, as at any provider: row-level security and rights bind it too. */
+async function migrateAsOwner(superuser: Client, ownerUrl: string): Promise<void> {
+  await superuser.query(`create role ${OWNER.name} login createrole password '${OWNER.password}'`);
+  await superuser.query(`alter schema public owner to ${OWNER.name}`);
   const owner = new Client(ownerUrl);
   await owner.connect();
   await ensureRoles(owner, PASSWORDS);
   await migrate(owner, await readMigrations(MIGRATIONS));
+  await owner.end();
+}
+
+/** A real Postgres with the schema in place, and the URLs of the roles. */
+export async function startDatabase() {
+  const postgres = await startPostgres();
+  const name = await postgres.createDatabase();
+  const superuser = new Client(postgres.url(name));
+  await superuser.connect();
+  await migrateAsOwner(superuser, postgres.url(name, OWNER));
   const urlOf = (role: keyof typeof ROLES) =>
     postgres.url(name, { name: ROLES[role], password: PASSWORDS[role] });
   return {
-    postgres,
-    /** The superuser: for looking behind the curtain. */
-    owner,
-    ownerUrl,
+    /** For looking behind the curtain. */
+    superuser,
     apiUrl: urlOf("api"),
     authUrl: urlOf("auth"),
     journalUrl: urlOf("journal"),
     stop: async () => {
-      await owner.end();
+      await superuser.end();
       await postgres.stop();
     },
   };

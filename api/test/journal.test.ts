@@ -86,17 +86,16 @@ beforeEach(async () => {
 /** Rows as the API leaves them: a user, an account and a bot on it. */
 async function createBot(userId: string): Promise<string> {
   const id = `bot-${++bots}`;
-  await database.owner.query(
+  await database.superuser.query(
     `insert into users (id, email, password_hash, namespace) values ($1, $2, 'x', $3)
      on conflict do nothing`,
     [userId, `${userId}@example.com`, NAMESPACE],
   );
-  await database.owner.query("insert into accounts (user_id, id, namespace) values ($1, $2, $3)", [
-    userId,
-    `acct-${bots}`,
-    NAMESPACE,
-  ]);
-  await database.owner.query(
+  await database.superuser.query(
+    "insert into accounts (user_id, id, namespace) values ($1, $2, $3)",
+    [userId, `acct-${bots}`, NAMESPACE],
+  );
+  await database.superuser.query(
     "insert into bots (user_id, id, namespace, account_id) values ($1, $2, $3, $4)",
     [userId, id, NAMESPACE, `acct-${bots}`],
   );
@@ -132,7 +131,7 @@ const isFlat = (line: object) => "report" in line && JSON.stringify(line).includ
 const outcome = async (token: string) => codeOf(await journalClient(journal.url, token).session());
 
 async function rows(sql: string): Promise<readonly unknown[]> {
-  return (await database.owner.query<Record<string, unknown>>(sql, [botId])).rows;
+  return (await database.superuser.query<Record<string, unknown>>(sql, [botId])).rows;
 }
 
 test("epochs grow with pods, and a restarted container keeps its own", async () => {
@@ -270,7 +269,7 @@ test("who speaks follows from the token: wrong audience, pod, account or signatu
 });
 
 test("a bot without an account speaks as its paper account", async () => {
-  await database.owner.query("update bots set account_id = null where id = $1", [botId]);
+  await database.superuser.query("update bots set account_id = null where id = $1", [botId]);
   const { client } = await startPod(botId, `paper-${botId}`);
   expect((await openSession(client)).epoch).toBe(1);
 });
@@ -370,7 +369,7 @@ test("a stream ends when its listening connection does, and a new one begins wit
   const operator = await operatorToken();
   const stream = await readReports(journal.url, operator);
   await stream.until((lines) => lines.some((line) => "synced" in line));
-  await database.owner.query(
+  await database.superuser.query(
     "select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen reports' or query = 'select 1'",
   );
   await until(async () => {

@@ -3,7 +3,7 @@ import type { RecordBody, Report } from "@tradingbots/crds";
 import { ReportLine } from "@tradingbots/crds";
 import { z } from "zod";
 
-export const ID = (suffix: number) => `00000000-0000-8000-8000-${String(suffix).padStart(12, "0")}`;
+const ID = (suffix: number) => `00000000-0000-8000-8000-${String(suffix).padStart(12, "0")}`;
 const AT = "2026-01-02T03:04:05.678Z";
 
 export function report(change: Partial<Report> = {}): RecordBody {
@@ -143,7 +143,6 @@ export function journalClient(url: string, token: string) {
       }),
   };
 }
-export type JournalClient = ReturnType<typeof journalClient>;
 
 type Line = z.infer<typeof ReportLine>;
 

@@ -84,7 +84,7 @@ test("a user signs up with a password of cost 12 and has as many requests as the
   });
   expect(response.status).toBe(201);
   const { accessToken } = z.object({ accessToken: z.string() }).parse(await response.json());
-  const { rows } = await database.owner.query<{ password_hash: string }>(
+  const { rows } = await database.superuser.query<{ password_hash: string }>(
     "select password_hash from users",
   );
   expect(rows[0]?.password_hash).toMatch(/^\$2b\$12\$/);

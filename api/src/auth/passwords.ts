@@ -9,7 +9,7 @@ const WAITING_MAX = 32;
 const JOB_LIMIT_MS = 15_000;
 const RETRY_AFTER_SECONDS = 5;
 
-export const PASSWORD_CHARACTERS_MIN = 12;
+const PASSWORD_CHARACTERS_MIN = 12;
 /** bcrypt ignores whatever follows. */
 export const PASSWORD_BYTES_MAX = 72;
 

@@ -12,10 +12,12 @@ export interface Subscriber {
   wake: () => void;
 }
 
+/** A reader that has been told nothing yet. */
 export function createSubscriber(): Subscriber {
   return { changed: new Set(), heartbeat: false, closed: false, wake: () => {} };
 }
 
+/** Ends a reader's lines after what is under way. */
 export function closeSubscriber(subscriber: Subscriber): void {
   subscriber.closed = true;
   subscriber.wake();
