@@ -74,6 +74,10 @@ export class CandleSeries {
   async catchUp(): Promise<ProposedCandle | undefined> {
     const awaited = this.#awaiting;
     const last = this.last;
+    if (last !== undefined && awaited !== undefined && awaited.openTimeMs <= last.openTimeMs) {
+      this.#awaiting = undefined; // it came while it was being fetched
+      return undefined;
+    }
     const gap = last && awaited ? (awaited.openTimeMs - last.openTimeMs) / this.#stepMs : Infinity;
     if (last === undefined || gap > WARM_UP_CANDLES) await this.#warmUp(awaited);
     else await this.#fill(last, awaited);

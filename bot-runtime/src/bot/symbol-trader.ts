@@ -174,7 +174,8 @@ export class SymbolTrader {
     await this.#lookForForeign();
     if (this.#foreign !== undefined) await this.#adoptOrphan();
     this.#reconciled = true;
-    this.#session = undefined;
+    // One that came meanwhile (a new epoch) is for the next turn.
+    if (this.#session === session) this.#session = undefined;
   }
 
   async #adoptOrphan(): Promise<void> {

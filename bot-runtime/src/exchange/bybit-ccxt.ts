@@ -455,8 +455,11 @@ async function protect(client: Bybit, symbol: string, levels: Levels): Promise<O
 
 /** Rights with which a key could take money out of the account. */
 const WITHDRAWAL_RIGHTS: readonly string[] = ["Withdraw"];
-/** Rights that orders and positions of linear perpetuals need. */
-const TRADING_RIGHTS: readonly string[] = ["ContractTrade:Order", "ContractTrade:Position"];
+/** Rights that orders and positions of linear perpetuals need: one of these sets. https://bybit-exchange.github.io/docs/v5/user/apikey-info */
+const TRADING_RIGHTS: readonly (readonly string[])[] = [
+  ["ContractTrade:Order", "ContractTrade:Position"],
+  ["Derivatives:DerivativesTrade"],
+];
 
 async function describeKey(client: Bybit): Promise<KeyDescription> {
   // Also without `prepare`: a key is checked before any symbol is chosen.
@@ -472,7 +475,7 @@ async function describeKey(client: Bybit): Promise<KeyDescription> {
     canWithdraw: rights.some((right) =>
       WITHDRAWAL_RIGHTS.some((name) => right.endsWith(`:${name}`)),
     ),
-    canTrade: TRADING_RIGHTS.every((right) => rights.includes(right)),
+    canTrade: TRADING_RIGHTS.some((set) => set.every((right) => rights.includes(right))),
     accountId: userID === undefined ? undefined : String(userID),
     expiresAt: expiredAt || undefined,
     hedgeMode: await isHedgeMode(client),

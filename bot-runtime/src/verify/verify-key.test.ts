@@ -60,10 +60,8 @@ describe("an exchange that does not describe it", () => {
   });
 
   test("an answer that nobody foresaw", async () => {
-    const describeKey = async () => {
-      throw new TypeError("x is not a function");
-    };
-    const result = await verifyKey({ ...exchangeWith(good), describeKey }, now);
+    const broken = Promise.reject(new TypeError("x is not a function"));
+    const result = await verifyKey({ ...exchangeWith(good), describeKey: () => broken }, now);
     expect(result).toMatchObject({ state: "unavailable", reason: "UnexpectedAnswer" });
   });
 });

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import type { Candle, CandleQuery } from "../exchange/exchange.ts";
+import { price } from "../money.ts";
+import { CandleSeries } from "./candle-series.ts";
+
+const MINUTE = 60_000;
+
+function candle(minute: number, close = 100 + minute): Candle {
+  const at = price(String(close));
+  return { openTimeMs: minute * MINUTE, open: at, high: at, low: at, close: at };
+}
+
+/** An exchange whose newest candle, number `newest`, is in progress. */
+function source(newest: () => number) {
+  const queries: CandleQuery[] = [];
+  const fetchCandles = async (query: CandleQuery) => {
+    queries.push(query);
+    const from =
+      query.sinceMs === undefined
+        ? Math.max(0, newest() - query.limit + 1)
+        : query.sinceMs / MINUTE;
+    const length = Math.max(0, Math.min(newest() - from + 1, query.limit));
+    return Array.from({ length }, (_, index) => candle(from + index));
+  };
+  return { queries, fetchCandles };
+}
+
+const options = {
+  symbol: "BTC/USDT:USDT",
+  timeframe: "1m",
+  strategy: { name: "rsi", params: { period: 2 } },
+} as const;
+
+describe("CandleSeries", () => {
+  test("starts with closed candles and leaves the one in progress out", async () => {
+    const { fetchCandles } = source(() => 10);
+    const series = new CandleSeries(options, fetchCandles);
+    expect(series.needsCatchUp).toBe(true);
+    expect(await series.catchUp()).toBeUndefined();
+    expect(series.last?.openTimeMs).toBe(9 * MINUTE);
+    expect(series.needsCatchUp).toBe(false);
+  });
+
+  test("takes the next candle at once and an old one never", async () => {
+    const { fetchCandles } = source(() => 10);
+    const series = new CandleSeries(options, fetchCandles);
+    await series.catchUp();
+    expect(series.push(candle(10))?.candle.openTimeMs).toBe(10 * MINUTE);
+    expect(series.push(candle(10))).toBeUndefined();
+    expect(series.push(candle(9))).toBeUndefined();
+    expect(series.last?.openTimeMs).toBe(10 * MINUTE);
+  });
+
+  test("fills a gap before the candle that showed it counts", async () => {
+    let newest = 10;
+    const { queries, fetchCandles } = source(() => newest);
+    const series = new CandleSeries(options, fetchCandles);
+    await series.catchUp();
+    newest = 14;
+    expect(series.push(candle(13))).toBeUndefined();
+    expect(series.needsCatchUp).toBe(true);
+    expect((await series.catchUp())?.candle.openTimeMs).toBe(13 * MINUTE);
+    expect(series.openTimes.slice(-5)).toEqual(
+      [9, 10, 11, 12, 13].map((minute) => minute * MINUTE),
+    );
+    expect(queries.at(-1)?.sinceMs).toBe(10 * MINUTE);
+  });
+
+  test("a streamed candle that the first page holds already is not shown twice", async () => {
+    const { fetchCandles } = source(() => 10);
+    const series = new CandleSeries(options, fetchCandles);
+    expect(series.push(candle(9))).toBeUndefined();
+    expect((await series.catchUp())?.candle.openTimeMs).toBe(9 * MINUTE);
+    expect(series.openTimes.filter((time) => time === 9 * MINUTE).length).toBe(1);
+  });
+
+  test("a gap that the exchange cannot fill is an error, not a silence", async () => {
+    const { fetchCandles } = source(() => 10);
+    const series = new CandleSeries(options, fetchCandles);
+    await series.catchUp();
+    series.push(candle(20));
+    await expect(series.catchUp()).rejects.toThrow("the exchange has no candle");
+    expect(series.needsCatchUp).toBe(true);
+  });
+
+  test("after a gap longer than a page it starts again", async () => {
+    let newest = 10;
+    const { fetchCandles } = source(() => newest);
+    const series = new CandleSeries(options, fetchCandles);
+    await series.catchUp();
+    newest = 5_000;
+    series.push(candle(4_999));
+    expect((await series.catchUp())?.candle.openTimeMs).toBe(4_999 * MINUTE);
+    expect(series.openTimes.length).toBeLessThanOrEqual(1_000);
+  });
+});
