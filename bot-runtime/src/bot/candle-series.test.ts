@@ -74,6 +74,19 @@ describe("CandleSeries", () => {
     expect(series.openTimes.filter((time) => time === 9 * MINUTE).length).toBe(1);
   });
 
+  test("a candle that is streamed while the first page is fetched does not block the series", async () => {
+    const { fetchCandles } = source(() => 10);
+    const series = new CandleSeries(options, async (query) => {
+      series.push(candle(8)); // the page that is under way holds it too
+      return fetchCandles(query);
+    });
+    await series.catchUp();
+    expect(series.last?.openTimeMs).toBe(9 * MINUTE);
+    expect(await series.catchUp()).toBeUndefined();
+    expect(series.needsCatchUp).toBe(false);
+    expect(series.push(candle(10))?.candle.openTimeMs).toBe(10 * MINUTE);
+  });
+
   test("a gap that the exchange cannot fill is an error, not a silence", async () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, fetchCandles);
