@@ -188,6 +188,18 @@ async function untilReady(server: ChildProcess, directory: string): Promise<stri
   }
 }
 
+/**
+ * A test runner may be killed, and no handler of ours runs then. A shell that waits for the end of its input notices, ends
+ * the server and removes its data.
+ */
+function guardAgainstOurDeath(pid: number, directory: string): ChildProcess {
+  const script = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"';
+  return spawn("sh", ["-c", script, "sh", String(pid), directory], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true, // a signal to our process group must not reach it first
+  });
+}
+
 interface Running {
   readonly directory: string;
   readonly port: number;
@@ -195,8 +207,9 @@ interface Running {
 }
 
 function handleOf(server: ChildProcess, { directory, port, superuser }: Running): Postgres {
-  const killWithUs = () => server.kill("SIGQUIT");
-  process.once("exit", killWithUs);
+  if (server.pid === undefined) throw new Error("Postgres has no process id");
+  const { pid } = server;
+  const guard = guardAgainstOurDeath(pid, directory);
   let databases = 0;
 
   function url(database: string, role: DatabaseRole = superuser): string {
@@ -217,7 +230,6 @@ function handleOf(server: ChildProcess, { directory, port, superuser }: Running)
   }
 
   async function stop(): Promise<void> {
-    process.off("exit", killWithUs);
     if (server.exitCode === null && server.signalCode === null) {
       const exited = once(server, "exit");
       server.kill("SIGINT"); // fast shutdown: open sessions are ended
@@ -225,9 +237,9 @@ function handleOf(server: ChildProcess, { directory, port, superuser }: Running)
       await exited;
       clearTimeout(timer);
     }
+    guard.kill("SIGKILL"); // only now: until here the process id is the server's
     await rm(directory, { recursive: true, force: true });
   }
 
-  if (server.pid === undefined) throw new Error("Postgres has no process id");
-  return { port, pid: server.pid, url, createDatabase, stop };
+  return { port, pid, url, createDatabase, stop };
 }

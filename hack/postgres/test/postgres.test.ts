@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { startPostgres } from "../postgres.ts";
@@ -25,4 +29,23 @@ test("a server starts, keeps databases apart, insists on passwords and leaves no
 
   await postgres.stop();
   await expect(access(`/proc/${postgres.pid}`)).rejects.toThrow(/ENOENT/);
+});
+
+test("a server does not outlive a killed test run", async () => {
+  const harness = join(import.meta.dirname, "..", "postgres.ts");
+  const script = `const { startPostgres } = await import(${JSON.stringify(harness)});
+    console.log((await startPostgres()).pid); setInterval(() => {}, 1_000);`;
+  const runner = spawn(process.execPath, ["--input-type=module", "-e", script]);
+  const [line] = (await once(runner.stdout, "data")) as readonly unknown[];
+  const pid = Number(String(line));
+  await expect(access(`/proc/${pid}`)).resolves.toBeUndefined();
+  runner.kill("SIGKILL");
+  const deadline = Date.now() + 10_000;
+  const isAlive = () =>
+    access(`/proc/${pid}`).then(
+      () => true,
+      () => false,
+    );
+  while ((await isAlive()) && Date.now() < deadline) await sleep(50);
+  expect(await isAlive()).toBe(false);
 });
