@@ -1,0 +1,262 @@
+import { describe, expect, test } from "vitest";
+import {
+  condition,
+  exampleAccount,
+  exampleBot,
+  exampleClass,
+  exampleFacts,
+  exampleHalt,
+  exampleReport,
+  NOW,
+  runningFacts,
+  VERIFICATION,
+} from "./example-facts.ts";
+import type { BotFacts } from "./facts.ts";
+import { type BotWrite, planBot } from "./plan.ts";
+
+const NOT_FLAT = { conditions: [condition("Flat", "False", "PositionOpen")] };
+const CLOSED = { conditions: [condition("Flat", "True", "Closed")] };
+const holder = { name: "bot-0", symbol: "BTC/USDT:USDT" };
+const paper = { mode: "paper", accountName: undefined };
+const ended = (succeeded: boolean, secondsAgo: number, message = "") => ({
+  end: {
+    succeeded,
+    message,
+    podReason: undefined,
+    finishedAt: new Date(NOW.getTime() - secondsAgo * 1_000).toISOString(),
+  },
+});
+
+interface Case {
+  readonly name: string;
+  readonly facts: BotFacts;
+  readonly write?: BotWrite;
+  readonly told?: string;
+  readonly requeueAfterMs?: number;
+}
+
+function check(cases: readonly Case[]): void {
+  test.each(cases)("$name: $write", ({ facts, write, told, requeueAfterMs }) => {
+    const plan = planBot(facts);
+    expect(plan.write).toBe(write);
+    expect(plan.requeueAfterMs).toBe(requeueAfterMs);
+    expect(plan.told).toBe(told ?? plan.told);
+  });
+}
+
+describe("a bot without a pod", () => {
+  check([
+    {
+      name: "no finalizer yet",
+      facts: exampleFacts({ bot: exampleBot({}, { finalizers: [] }) }),
+      write: "add-finalizer",
+    },
+    { name: "Running", facts: exampleFacts(), write: "create-pod", told: "Running" },
+    {
+      name: "Running after it was closed",
+      facts: exampleFacts({ bot: exampleBot({}, {}, CLOSED) }),
+      write: "create-pod",
+    },
+    {
+      name: "paper without its service account",
+      facts: exampleFacts({ bot: exampleBot(paper), account: undefined, hasServiceAccount: false }),
+      write: "create-service-account",
+    },
+    {
+      name: "its account's service account is missing",
+      facts: exampleFacts({ hasServiceAccount: false }),
+    },
+    { name: "Stopped, never run", facts: exampleFacts({ bot: exampleBot({ state: "Stopped" }) }) },
+    {
+      name: "Stopped, closed",
+      facts: exampleFacts({ bot: exampleBot({ state: "Stopped" }, {}, CLOSED) }),
+    },
+    {
+      name: "Stopped, perhaps open: only the bot itself closes",
+      facts: exampleFacts({ bot: exampleBot({ state: "Stopped" }, {}, NOT_FLAT) }),
+      write: "create-pod",
+      told: "Stopped",
+    },
+    { name: "Paused, never run", facts: exampleFacts({ bot: exampleBot({ state: "Paused" }) }) },
+    {
+      name: "Paused, perhaps open: the position is managed",
+      facts: exampleFacts({ bot: exampleBot({ state: "Paused" }, {}, NOT_FLAT) }),
+      write: "create-pod",
+      told: "Paused",
+    },
+    { name: "denied, never run", facts: exampleFacts({ symbolHolder: holder }) },
+    {
+      name: "denied, perhaps open: the position is managed",
+      facts: exampleFacts({ symbolHolder: holder, bot: exampleBot({}, {}, NOT_FLAT) }),
+      write: "create-pod",
+      told: "Paused",
+    },
+    {
+      name: "a lowered ceiling blocks no stop",
+      facts: exampleFacts({
+        olderBotsOfUser: 99,
+        bot: exampleBot({ state: "Stopped" }, {}, NOT_FLAT),
+      }),
+      write: "create-pod",
+    },
+    {
+      name: "Stopped without a class: no image, no pod",
+      facts: exampleFacts({
+        botClass: undefined,
+        bot: exampleBot({ state: "Stopped" }, {}, NOT_FLAT),
+      }),
+    },
+    {
+      name: "key refused: no start",
+      facts: exampleFacts({
+        bot: exampleBot({}, {}, NOT_FLAT),
+        account: exampleAccount({}, { verification: { ...VERIFICATION, state: "refused" } }),
+      }),
+      told: "Running",
+    },
+  ]);
+});
+
+describe("a bot with a pod", () => {
+  check([
+    { name: "in order", facts: runningFacts(), told: "Running" },
+    {
+      name: "another configuration",
+      facts: runningFacts({}, { configHash: "x" }),
+      write: "update-config",
+    },
+    { name: "other inputs", facts: runningFacts({}, { inputsHash: "x" }), write: "delete-pod" },
+    {
+      name: "being deleted: nothing, until it is gone",
+      facts: runningFacts({}, { isDeleting: true, inputsHash: "x" }),
+    },
+    {
+      name: "somebody else's",
+      facts: runningFacts({}, { ownerUid: "somebody" }),
+      requeueAfterMs: 30_000,
+    },
+    {
+      name: "denied meanwhile: told to open nothing",
+      facts: runningFacts({ symbolHolder: holder }),
+      write: "update-config",
+      told: "Paused",
+    },
+    {
+      name: "denied: not replaced, for no other may follow",
+      facts: runningFacts({ olderBotsOfUser: 99 }, { inputsHash: "x" }),
+      write: "update-config",
+    },
+    {
+      name: "class gone: told to open nothing, left as it is",
+      facts: { ...runningFacts(), botClass: undefined },
+      write: "update-config",
+      told: "Paused",
+    },
+    {
+      name: "new key not checked yet: left as it is",
+      facts: {
+        ...runningFacts(),
+        account: exampleAccount({ credentialsVersion: 2 }),
+      },
+      told: "Running",
+    },
+    {
+      name: "new key verified: replaced",
+      facts: {
+        ...runningFacts(),
+        account: exampleAccount(
+          { credentialsVersion: 2 },
+          { verification: { ...VERIFICATION, credentialsVersion: 2 } },
+        ),
+      },
+      write: "delete-pod",
+    },
+    {
+      name: "a change of the class that does not concern pods",
+      facts: {
+        ...runningFacts(),
+        botClass: {
+          ...exampleClass,
+          spec: {
+            ...exampleClass.spec,
+            ceilings: { ...exampleClass.spec.ceilings, botsPerUser: 9 },
+          },
+        },
+      },
+    },
+    {
+      name: "a halt ends by itself: looked at again then",
+      facts: runningFacts({ halts: [exampleHalt("h", { expiresAt: "2026-01-01T12:01:00Z" })] }),
+      requeueAfterMs: 60_000,
+    },
+    {
+      name: "ended unasked: made anew after a pause",
+      facts: runningFacts({}, ended(true, 3)),
+      requeueAfterMs: 7_000,
+    },
+    {
+      name: "ended unasked, pause over",
+      facts: runningFacts({}, ended(false, 10)),
+      write: "delete-pod",
+    },
+    {
+      name: "ended because it was told to: away at once",
+      facts: runningFacts({}, { ...ended(true, 0), toldState: "Paused" }),
+      write: "delete-pod",
+    },
+    {
+      name: "Stopped and flat, about to end by itself: given ten seconds",
+      facts: runningFacts({
+        bot: exampleBot({ state: "Stopped" }),
+        report: { kind: "fresh", latest: exampleReport({ state: "Stopped" }) },
+      }),
+      requeueAfterMs: 10_000,
+    },
+    {
+      name: "Stopped and flat, and did not end",
+      facts: runningFacts({
+        bot: exampleBot({ state: "Stopped" }),
+        report: { kind: "fresh", latest: exampleReport({ state: "Stopped" }, 10_000) },
+      }),
+      write: "delete-pod",
+    },
+  ]);
+});
+
+describe("the end of a bot", () => {
+  const deleting = { deletionTimestamp: "2026-01-01T11:00:00Z" };
+  const retired = { state: "Retired" };
+  check([
+    {
+      name: "Retired, never run",
+      facts: exampleFacts({ bot: exampleBot(retired) }),
+      write: "delete-bot",
+    },
+    {
+      name: "deleted, closed",
+      facts: exampleFacts({ bot: exampleBot({}, deleting, CLOSED) }),
+      write: "remove-finalizer",
+    },
+    {
+      name: "deleted, perhaps open",
+      facts: exampleFacts({ bot: exampleBot({}, deleting, NOT_FLAT) }),
+      write: "create-pod",
+      told: "Retired",
+    },
+    {
+      name: "Retired, its pod ended flat",
+      facts: runningFacts({ bot: exampleBot(retired) }, ended(true, 0, '{"flat":true,"epoch":1}')),
+      write: "delete-pod",
+    },
+    {
+      name: "deleted, held by somebody else's finalizer only",
+      facts: exampleFacts({ bot: exampleBot({}, { ...deleting, finalizers: ["x/y"] }, NOT_FLAT) }),
+    },
+    {
+      name: "its account is retired: the bot ends with it",
+      facts: runningFacts({ account: exampleAccount({ state: "Retired" }) }),
+      write: "update-config",
+      told: "Retired",
+    },
+  ]);
+});

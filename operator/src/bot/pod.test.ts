@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { exampleBot, exampleClass } from "./example-facts.ts";
+import { type PodInputs, podInputsHash } from "./pod.ts";
+
+const inputs: PodInputs = { bot: exampleBot(), botClass: exampleClass, credentialsVersion: 1 };
+const classWith = (spec: object) => ({
+  ...exampleClass,
+  spec: { ...exampleClass.spec, ...spec },
+});
+
+test.each<{ name: string; changed: PodInputs; replaces: boolean }>([
+  {
+    name: "image",
+    changed: { ...inputs, botClass: classWith({ image: "bot:2" }) },
+    replaces: true,
+  },
+  {
+    name: "resources",
+    changed: { ...inputs, botClass: classWith({ resources: { requests: {}, limits: {} } }) },
+    replaces: true,
+  },
+  {
+    name: "placement",
+    changed: { ...inputs, botClass: classWith({ placement: { runtimeClassName: "gvisor" } }) },
+    replaces: true,
+  },
+  { name: "key version", changed: { ...inputs, credentialsVersion: 2 }, replaces: true },
+  {
+    name: "account",
+    changed: { ...inputs, bot: exampleBot({ accountName: "acct-2" }) },
+    replaces: true,
+  },
+  {
+    name: "limits",
+    changed: { ...inputs, bot: exampleBot({ risk: { leverage: 2 } }) },
+    replaces: false,
+  },
+  {
+    name: "symbols",
+    changed: { ...inputs, bot: exampleBot({ symbols: ["ETH/USDT:USDT"] }) },
+    replaces: false,
+  },
+  { name: "state", changed: { ...inputs, bot: exampleBot({ state: "Paused" }) }, replaces: false },
+  {
+    name: "ceilings",
+    changed: { ...inputs, botClass: classWith({ ceilings: {} }) },
+    replaces: false,
+  },
+])("a change of $name replaces the pod: $replaces", ({ changed, replaces }) => {
+  expect(podInputsHash(changed) !== podInputsHash(inputs)).toBe(replaces);
+});
