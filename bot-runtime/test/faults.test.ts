@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type BotConfig, Risk } from "@tradingbots/crds";
 import { afterEach, describe, expect, test } from "vitest";
+import { createExchange } from "../src/exchange/bybit-ccxt.ts";
+import { price, quantity } from "../src/money.ts";
 import { type Fault, FaultProxy, type ProxiedRequest } from "./fault-proxy.ts";
 import {
   accountOf,
   createWorld,
+  CREDENTIALS,
   endWorld,
   playUntil,
+  SYMBOL,
   until,
   untilTrading,
   type World,
@@ -14,13 +19,23 @@ import {
 let world: World | undefined;
 let proxy: FaultProxy | undefined;
 
-/** A bot that enters often, behind a proxy. */
-async function start(): Promise<{ it: World; faulty: FaultProxy }> {
+/** Enters often and leaves often. */
+const busy: Partial<BotConfig> = {
+  strategy: { name: "rsi", params: { buyBelow: 40, sellAbove: 60 } },
+};
+/** Enters soon and does not leave by itself. */
+const holding: Partial<BotConfig> = {
+  strategy: { name: "rsi", params: { buyBelow: 50, sellAbove: 99.9, direction: "long" } },
+  risk: Risk.parse({ leverage: 2, stopLossPercent: 20, takeProfitPercent: 20 }),
+};
+
+/** A bot behind a proxy. */
+async function start(config = busy): Promise<{ it: World; faulty: FaultProxy }> {
   const faulty = new FaultProxy();
   proxy = faulty;
   const it = await createWorld({
     restUrl: (url) => faulty.start(url),
-    config: { strategy: { name: "rsi", params: { buyBelow: 40, sellAbove: 60 } } },
+    config,
   });
   world = it;
   await it.bot.start("pod-1");
@@ -167,7 +182,7 @@ test("kill -9 between the journal and the exchange: the intent is closed, the or
 });
 
 test("a position whose stop cannot be moved keeps the one that it was opened with", async () => {
-  const { it, faulty } = await start();
+  const { it, faulty } = await start(holding);
   faulty.fault = ({ path }) =>
     path === "/v5/position/trading-stop" ? { kind: "status", status: 503 } : { kind: "pass" };
   await playUntil(it, "a position is reported", () => it.journal.report?.positions.length === 1);
@@ -185,18 +200,48 @@ test("a journal that stores the intent and does not answer: nothing is sent", as
   expect(entriesOf(it)).toEqual([]);
 });
 
-test("a foreign position blocks entries, is named, and is left alone", async () => {
-  const { it } = await start();
-  await it.bot.end("SIGTERM");
-  const { createExchange } = await import("../src/exchange/bybit-ccxt.ts");
-  const { quantity, price } = await import("../src/money.ts");
-  const { CREDENTIALS, SYMBOL } = await import("./world.ts");
-  const somebody = createExchange({
+/** The account's owner at the exchange's own page, past the bot. */
+async function owner(it: World) {
+  const client = createExchange({
     key: { reveal: () => CREDENTIALS, scrub: (text) => text },
     testnet: false,
     restUrl: it.exchange.url,
   });
-  await somebody.prepare([SYMBOL]);
+  await client.prepare([SYMBOL]);
+  return client;
+}
+
+const withoutStop = { stopLoss: price("0"), takeProfit: undefined };
+
+test("a stop that somebody removes is put back", async () => {
+  const { it } = await start(holding);
+  await playUntil(it, "a position is reported", () => it.journal.report?.positions.length === 1);
+  const client = await owner(it);
+  expect((await client.protect(SYMBOL, withoutStop)).kind).toBe("accepted");
+  expect(accountOf(it).positions[0]?.stopLoss).toBeNull();
+  await until("the stop is back", () => accountOf(it).positions[0]?.stopLoss !== null);
+});
+
+test("a position that cannot be given a stop is closed", async () => {
+  const { it, faulty } = await start(holding);
+  await playUntil(it, "a position is reported", () => it.journal.report?.positions.length === 1);
+  const trade = it.journal.trades.at(-1)?.id;
+  faulty.fault = ({ path }) => ({
+    kind: path === "/v5/position/trading-stop" ? "break-before" : "pass",
+  });
+  const client = await owner(it);
+  await client.protect(SYMBOL, withoutStop);
+  await until("the position is closed", () => {
+    it.exchange.control.step(1);
+    return closedTrades(it).some(({ id }) => id === trade);
+  });
+  expect(closedTrades(it).find(({ id }) => id === trade)?.reason).toBe("unprotected");
+});
+
+test("a foreign position blocks entries, is named, and is left alone", async () => {
+  const { it } = await start();
+  await it.bot.end("SIGTERM");
+  const somebody = await owner(it);
   const outcome = await somebody.submitEntry({
     symbol: SYMBOL,
     clientOrderId: "by-hand",

@@ -61,7 +61,6 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
   await accountForFills(deps, work);
   work.entry = "over";
   if (work.account.entered.gt(0)) return;
-  deps.account.noteError();
   deps.record(
     orderRecord(
       {

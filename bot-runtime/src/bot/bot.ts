@@ -46,6 +46,7 @@ export class Bot {
   readonly #finished = Promise.withResolvers<BotTermination>();
   #config: BotConfig;
   #unsupported: Refusal | undefined;
+  #invalidStrategy: Refusal | undefined;
   #session: SessionAnswer | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #lastTradeAt: string | undefined;
@@ -54,7 +55,7 @@ export class Bot {
   #equityMs = 0;
   #openingDay: Promise<void> | undefined;
   #finishing = false;
-  #stopped = false;
+  #stopping: Refusal | undefined;
 
   constructor(deps: BotDeps) {
     this.#deps = deps;
@@ -116,7 +117,7 @@ export class Bot {
 
   /** Ends the process's part in bounded time; positions stay as they are, with their stops at the exchange. */
   async stop(reason: string): Promise<BotTermination> {
-    this.#stopped = true;
+    this.#stopping = { reason: "Stopping", message: "the pod is being stopped" };
     clearInterval(this.#ticker);
     this.#deps.stream.close();
     const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
@@ -150,12 +151,13 @@ export class Bot {
 
   #restartSeries({ timeframe, strategy }: BotConfig): void {
     const fetchCandles = this.#deps.exchange.candles;
+    this.#invalidStrategy = undefined;
     try {
       for (const [symbol, trader] of this.#traders) {
         trader.restartSeries(new CandleSeries({ symbol, timeframe, strategy }, fetchCandles));
       }
     } catch (error) {
-      this.#unsupported = { reason: "InvalidStrategy", message: messageOf(error) };
+      this.#invalidStrategy = { reason: "InvalidStrategy", message: messageOf(error) };
     }
   }
 
@@ -190,11 +192,11 @@ export class Bot {
     return {
       config: this.#config,
       symbol,
-      symbolTraded: this.#config.symbols.includes(symbol) && !this.#stopped,
+      symbolTraded: this.#config.symbols.includes(symbol),
       journal: this.#deps.journal.standing,
       reconciled: trader?.reconciled === true,
       foreign: trader?.foreign,
-      unusable: this.#unsupported ?? trader?.unusable,
+      unusable: this.#stopping ?? this.#unsupported ?? this.#invalidStrategy ?? trader?.unusable,
       consecutiveErrors: this.#account.consecutiveErrors,
       dataAgeMs: this.#deps.stream.ageMs(symbol),
       dayBaseline: day.baseline,
@@ -215,7 +217,11 @@ export class Bot {
   }
 
   #tick(): void {
-    for (const trader of this.#traders.values()) trader.tick();
+    for (const [symbol, trader] of this.#traders) {
+      trader.tick();
+      // It left the configuration and has been managed to its end.
+      if (trader.flat && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
+    }
     const now = Date.now();
     if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {
       this.#balanceMs = now;

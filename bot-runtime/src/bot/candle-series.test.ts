@@ -96,6 +96,20 @@ describe("CandleSeries", () => {
     expect(series.needsCatchUp).toBe(true);
   });
 
+  test("a candle that the exchange itself left out is passed over", async () => {
+    let newest = 10;
+    const { fetchCandles } = source(() => newest);
+    const series = new CandleSeries(options, async (query) => {
+      const page = await fetchCandles(query);
+      return page.filter(({ openTimeMs }) => openTimeMs !== 12 * MINUTE);
+    });
+    await series.catchUp();
+    newest = 15;
+    series.push(candle(14));
+    expect((await series.catchUp())?.candle.openTimeMs).toBe(14 * MINUTE);
+    expect(series.openTimes.slice(-3)).toEqual([11, 13, 14].map((minute) => minute * MINUTE));
+  });
+
   test("after a gap longer than a page it starts again", async () => {
     let newest = 10;
     const { fetchCandles } = source(() => newest);

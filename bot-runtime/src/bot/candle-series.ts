@@ -109,6 +109,8 @@ export class CandleSeries {
     }
     const next = (this.last?.openTimeMs ?? 0) + this.#stepMs;
     if (awaited === undefined || awaited.openTimeMs === next) return;
+    // The exchange itself left it out (maintenance): the series starts again from what there is.
+    if (candles.some((candle) => candle.openTimeMs > next)) return this.#warmUp(awaited);
     throw new Error(`${symbol}: the exchange has no candle ${new Date(next).toISOString()}`);
   }
 

@@ -182,8 +182,18 @@ export class KlineStream {
 
 /** `kline.1.BTCUSDT` for BTC/USDT:USDT at 1m. */
 function topicName({ symbol, timeframe }: StreamTopic): string {
+  return `kline.${bybitInterval(timeframe)}.${bybitSymbol(symbol)}`;
+}
+
+/** BTCUSDT for BTC/USDT:USDT. */
+export function bybitSymbol(symbol: string): string {
   const [pair = symbol] = symbol.split(":");
-  return `kline.${intervals[timeframe]}.${pair.replace("/", "")}`;
+  return pair.replace("/", "");
+}
+
+/** Bybit's name of a timeframe. */
+export function bybitInterval(timeframe: Timeframe): string {
+  return intervals[timeframe];
 }
 
 function parseJson(data: RawData): unknown {
