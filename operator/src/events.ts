@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { API_VERSION } from "@tradingbots/crds";
 import { EVENTS, type KubeClient } from "@tradingbots/kube";
 
-export interface Regarding {
+interface Regarding {
   readonly kind: "TradingBot" | "ExchangeAccount";
   readonly namespace: string;
   readonly name: string;

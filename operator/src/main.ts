@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   becomeLeader,
   createKubeClient,
+  type ElectionOptions,
   fileToken,
   inClusterAccess,
+  type KubeClient,
   kubeconfigAccess,
   type Leadership,
 } from "@tradingbots/kube";
@@ -12,7 +15,7 @@ import { pino } from "pino";
 import { type Config, loadConfig } from "./config.ts";
 import { startHealthServer } from "./health-server.ts";
 import { createMetrics } from "./metrics.ts";
-import { createOperator, explain } from "./operator.ts";
+import { createOperator, explain, type OperatorDeps } from "./operator.ts";
 import { createReports } from "./reports.ts";
 import { createVaultMetadata } from "./vault.ts";
 
@@ -38,31 +41,18 @@ async function run(): Promise<number> {
     userAgent: "tradingbots-operator",
   });
   let leadership: Leadership | undefined;
-  const operator = createOperator(
-    { ...config },
-    {
-      client,
-      vault: createVaultMetadata({
-        address: config.vault.address,
-        token: fileToken(config.vault.tokenFile),
-      }),
-      reports: (handlers) =>
-        createReports({
-          url: config.journal.url,
-          token: fileToken(config.journal.tokenFile),
-          ...handlers,
-          onHeard: (isHeard) => log.info({ isHeard }, "journal's reports"),
-          onError: (error) => log.warn({ error: explain(error) }, "the journal cannot be heard"),
-        }),
-      metrics,
-      log,
-      mayWrite: () => leadership?.holds() ?? false,
-      now: () => new Date(),
-    },
-  );
+  const leads = () => leadership?.holds() ?? false;
+  const operator = createOperator(config, {
+    client,
+    metrics,
+    log,
+    mayWrite: leads,
+    now: () => new Date(),
+    ...backends(),
+  });
   metrics.observe({
     queueDepth: operator.queueDepth,
-    isLeader: () => leadership?.holds() ?? false,
+    isLeader: leads,
     isJournalHeard: operator.isJournalHeard,
   });
   const health = await startHealthServer({
@@ -70,28 +60,18 @@ async function run(): Promise<number> {
     metrics,
     notReadyBecause: () => notReadyBecause(operator),
   });
-
-  let exitCode = 0;
   try {
     operator.follow();
-    await operator.synced;
+    await Promise.race([operator.synced, aborted(stopping.signal)]);
     log.info("following the cluster");
-    leadership = await becomeLeader(
-      {
-        client,
-        namespace: config.namespace,
-        name: "tradingbots-operator",
-        identity: `${config.podName}_${randomUUID()}`,
-        onError: (error) => log.warn({ error: explain(error) }, "lease"),
-      },
-      stopping.signal,
-    );
+    leadership = await becomeLeader(electionOf(client), stopping.signal);
     await untilHeard(operator.isJournalHeard);
     log.info("leading");
     operator.act();
-    exitCode = await ended(leadership);
+    return await ended(leadership);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
+    return 0;
   } finally {
     // A process that hangs while stopping would keep nobody from leading, but its pod would linger.
     setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
@@ -99,26 +79,66 @@ async function run(): Promise<number> {
     await leadership?.release();
     health.close();
     await client.close();
+    log.info("stopped");
   }
-  log.info({ exitCode }, "stopped");
-  return exitCode;
+}
+
+/** Vault and journal, each asked with its own projected token. */
+function backends(): Pick<OperatorDeps, "vault" | "reports"> {
+  const { vault, journal } = config;
+  return {
+    vault: createVaultMetadata({ address: vault.address, token: fileToken(vault.tokenFile) }),
+    reports: (handlers) =>
+      createReports({
+        url: journal.url,
+        token: fileToken(journal.tokenFile),
+        ...handlers,
+        onHeard: (isHeard) => log.info({ isHeard }, "journal's reports"),
+        onError: onceWhileSame((message) =>
+          log.warn({ error: message }, "the journal cannot be heard"),
+        ),
+      }),
+  };
+}
+
+function electionOf(client: KubeClient): ElectionOptions {
+  return {
+    client,
+    namespace: config.namespace,
+    name: "tradingbots-operator",
+    identity: `${config.podName}_${randomUUID()}`,
+    onError: (error) => log.warn({ error: explain(error) }, "lease"),
+  };
 }
 
 /** Resolves with the exit code once leadership or the process is over. A former leader starts afresh as a standby. */
 async function ended({ signal }: Leadership): Promise<number> {
-  const either = AbortSignal.any([signal, stopping.signal]);
-  await new Promise<void>((resolve) => {
-    if (either.aborted) resolve();
-    else either.addEventListener("abort", () => resolve(), { once: true });
-  });
+  await aborted(AbortSignal.any([signal, stopping.signal])).catch(() => {});
   if (stopping.signal.aborted) return 0;
   log.error("the lease is lost");
   return 1;
 }
 
+/** Rejects with the signal's reason once it is aborted. */
+async function aborted(signal: AbortSignal): Promise<never> {
+  signal.throwIfAborted();
+  await once(signal, "abort");
+  throw signal.reason;
+}
+
 async function untilHeard(isHeard: () => boolean): Promise<void> {
   const deadline = performance.now() + REPORTS_WAIT_MS;
   while (!isHeard() && performance.now() < deadline && !stopping.signal.aborted) await sleep(50);
+}
+
+/** A journal that is down for hours is worth one line, not one for each attempt. */
+function onceWhileSame(tell: (message: string) => void): (error: unknown) => void {
+  let last: string | undefined;
+  return (error) => {
+    const message = explain(error);
+    if (message !== last) tell(message);
+    last = message;
+  };
 }
 
 async function clusterAccess({ kubeconfigPath, kubernetes }: Config) {

@@ -1,4 +1,9 @@
-import { createWorkQueue, type KubeClient, type QueueOptions } from "@tradingbots/kube";
+import {
+  createWorkQueue,
+  type KubeClient,
+  type QueueOptions,
+  retryAfterMs,
+} from "@tradingbots/kube";
 import type { Logger } from "pino";
 import { reconcileAccount } from "./account/reconcile.ts";
 import type { Refusal } from "./bot/facts.ts";
@@ -9,7 +14,7 @@ import type { PodSettings } from "./config.ts";
 import { createEvents } from "./events.ts";
 import { reconcileHalt } from "./halt/reconcile.ts";
 import type { Metrics } from "./metrics.ts";
-import { type BotReport, type Reports, STALE_AFTER_MS } from "./reports.ts";
+import { type BotReport, type Reports, isStale } from "./reports.ts";
 import { createRoutes, routeReport } from "./routing.ts";
 import type { VaultMetadata } from "./vault.ts";
 
@@ -63,6 +68,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
       ...options,
       name,
       backOff: BACK_OFF,
+      retryAfterMs,
       hooks: metrics.queueHooks(name),
       onError: (key, error, failures) =>
         log.warn({ queue: name, key, failures, error: explain(error) }, "reconciliation failed"),
@@ -120,7 +126,6 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
 
   return lifecycle({ queues, cluster, reports, sweep });
 }
-export type Operator = ReturnType<typeof createOperator>;
 
 interface Parts {
   readonly queues: Readonly<Record<string, ReturnType<typeof createWorkQueue>>>;
@@ -158,23 +163,20 @@ function lifecycle({ queues, cluster, reports, sweep }: Parts) {
   };
 }
 
-/** Looks for bots that have fallen silent; each is woken once. */
+/** Looks for bots that have fallen silent or speak again; each is woken once. */
 function sweepStaleReports(
   { reports, now }: { readonly reports: ReportSource; readonly now: () => Date },
   wake: (key: string) => void,
 ) {
-  const silent = new Set<string>();
+  let silent: ReadonlySet<string> = new Set();
   let timer: NodeJS.Timeout | undefined;
 
   function sweep(): void {
     if (!reports.isHeard()) return;
-    for (const [key, { receivedAt }] of reports.entries()) {
-      const isStale = now().getTime() - receivedAt.getTime() > STALE_AFTER_MS;
-      if (isStale === silent.has(key)) continue;
-      if (isStale) silent.add(key);
-      else silent.delete(key);
-      wake(key);
-    }
+    const before = silent;
+    const stale = [...reports.entries()].filter(([, report]) => isStale(report, now()));
+    silent = new Set(stale.map(([key]) => key));
+    for (const key of silent.symmetricDifference(before)) wake(key);
   }
 
   return {

@@ -32,7 +32,7 @@ export interface PodView {
   readonly end: PodEnd | undefined;
 }
 
-export interface Endpoint {
+interface Endpoint {
   readonly restUrl: string;
   readonly websocketUrl: string;
 }

@@ -27,13 +27,17 @@ export interface ReportsOptions {
 }
 
 /** Nothing is known any more about a bot whose last report is older: bots report at least every 10 s. */
-export const STALE_AFTER_MS = 60_000;
+const STALE_AFTER_MS = 60_000;
 /** The journal sends a heartbeat every 5 s. */
 const SILENCE_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const BACK_OFF = { initialMs: 250, maxMs: 10_000 };
 /** A report of 8 positions and 64 halts is 30 kB. */
 const LINE_MAX = 1024 * 1024;
+
+export function isStale({ receivedAt }: BotReport, now: Date): boolean {
+  return now.getTime() - receivedAt.getTime() > STALE_AFTER_MS;
+}
 
 /** Follows the journal's stream of reports and keeps the latest of each bot. */
 export function createReports(options: ReportsOptions) {

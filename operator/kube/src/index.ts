@@ -25,6 +25,7 @@ export {
   isExpired,
   isNotFound,
   KubernetesError,
+  retryAfterMs,
 } from "./kubernetes-error.ts";
 export {
   becomeLeader,

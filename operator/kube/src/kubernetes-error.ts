@@ -40,6 +40,11 @@ export function readErrorAnswer(status: number, body: unknown, retryAfter?: stri
   };
 }
 
+/** How long the server asked to be left alone; 0 when it did not. */
+export function retryAfterMs(error: unknown): number {
+  return error instanceof KubernetesError ? (error.retryAfterSeconds ?? 0) * 1_000 : 0;
+}
+
 export function isNotFound(error: unknown): error is KubernetesError {
   return error instanceof KubernetesError && error.status === 404;
 }

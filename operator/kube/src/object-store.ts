@@ -85,7 +85,7 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
     remove,
   };
 }
-export type ObjectStore<View> = ReturnType<typeof createObjectStore<View>>;
+type ObjectStore<View> = ReturnType<typeof createObjectStore<View>>;
 
 /** The side of a store that only reads. */
 export type ReadonlyObjectStore<View> = Pick<ObjectStore<View>, "get" | "views" | "find" | "size">;

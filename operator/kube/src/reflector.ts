@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { type BackOff, backOffMs } from "./back-off.ts";
 import type { KubeClient, Selection } from "./client.ts";
 import { jsonField } from "./json.ts";
-import { isExpired, KubernetesError } from "./kubernetes-error.ts";
+import { isExpired, KubernetesError, retryAfterMs } from "./kubernetes-error.ts";
 import { createMirror, type Fill, type Mirror, type MirrorOptions, positionOf } from "./mirror.ts";
 
 /** Why a watch began again. `closed` is the API server's ordinary way of ending one. */
@@ -61,8 +61,7 @@ export function createReflector<T, View>(options: ReflectorOptions<T, View>) {
   }
 
   async function pause(failures: number, error: unknown): Promise<void> {
-    const askedMs = error instanceof KubernetesError ? (error.retryAfterSeconds ?? 0) * 1_000 : 0;
-    const delayMs = askedMs * (1 + random()) + backOffMs(failures, backOff, random);
+    const delayMs = retryAfterMs(error) * (1 + random()) + backOffMs(failures, backOff, random);
     await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => {});
   }
 

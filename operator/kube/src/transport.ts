@@ -47,14 +47,23 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   const watches = openPool(access, WATCH_CONNECTIONS);
 
   async function send(pool: Pool, request: KubeRequest, bodyTimeout: number) {
+    const answer = await answerOf(pool, request, bodyTimeout);
+    if (answer.statusCode < 300) return answer;
+    const retryAfter = answer.headers["retry-after"];
+    const body = parsed(await readBounded(answer.body));
+    throw new KubernetesError(
+      readErrorAnswer(
+        answer.statusCode,
+        body,
+        typeof retryAfter === "string" ? retryAfter : undefined,
+      ),
+      `${request.method} ${request.path}`,
+    );
+  }
+
+  async function answerOf(pool: Pool, request: KubeRequest, bodyTimeout: number) {
     const startedAt = performance.now();
-    const report = (status: number) =>
-      options.onRequest?.({
-        method: request.method,
-        path: request.path,
-        status,
-        durationMs: performance.now() - startedAt,
-      });
+    let status = 0;
     try {
       const answer = await pool.request({
         method: request.method,
@@ -65,22 +74,13 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
         bodyTimeout,
         signal: request.signal ?? null,
       });
-      report(answer.statusCode);
-      if (answer.statusCode < 300) return answer;
-      const retryAfter = answer.headers["retry-after"];
-      const text = await readBounded(answer.body);
-      throw new KubernetesError(
-        readErrorAnswer(
-          answer.statusCode,
-          parsed(text),
-          typeof retryAfter === "string" ? retryAfter : undefined,
-        ),
-        `${request.method} ${request.path}`,
-      );
-    } catch (error) {
-      if (error instanceof KubernetesError) throw error;
-      report(0);
-      throw new Error(`${request.method} ${request.path} got no answer`, { cause: error });
+      status = answer.statusCode;
+      return answer;
+    } catch (cause) {
+      throw new Error(`${request.method} ${request.path} got no answer`, { cause });
+    } finally {
+      const { method, path } = request;
+      options.onRequest?.({ method, path, status, durationMs: performance.now() - startedAt });
     }
   }
 

@@ -11,6 +11,8 @@ export interface QueueOptions {
   /** One pass over one key. A throw counts as a failure and is tried again after the back-off. */
   readonly process: (key: string) => Promise<{ readonly requeueAfterMs?: number | undefined }>;
   readonly onError: (key: string, error: unknown, failures: number) => void;
+  /** How long the other side asked to be left alone, in milliseconds; the back-off is at least that. */
+  readonly retryAfterMs?: (error: unknown) => number;
   readonly hooks?: QueueHooks;
   readonly random?: () => number;
 }
@@ -73,7 +75,8 @@ export function createWorkQueue(options: QueueOptions) {
       const count = (failures.get(key) ?? 0) + 1;
       failures.set(key, count);
       options.onError(key, error, count);
-      addAfter(key, backOffMs(count, options.backOff, random));
+      const askedMs = options.retryAfterMs?.(error) ?? 0;
+      addAfter(key, Math.max(askedMs, backOffMs(count, options.backOff, random)));
     } finally {
       running.delete(key);
       options.hooks?.onDone?.(performance.now() - startedAt, failed);

@@ -45,8 +45,9 @@ export function planAccount(facts: AccountFacts): AccountPlan {
 
 /** Whether a decision needs to know about the key in Vault: nothing is asked about keys that are settled. */
 export function needsKey(facts: Omit<AccountFacts, "key">): boolean {
-  const { account } = facts;
-  return !account.isRetired && !isSettled(account) && presentPod(facts) === undefined;
+  const { account, hasServiceAccount } = facts;
+  const comesFirst = account.isRetired || !account.hasFinalizer || !hasServiceAccount;
+  return !comesFirst && !isSettled(account) && presentPod(facts) === undefined;
 }
 
 function verify(facts: AccountFacts): AccountPlan {

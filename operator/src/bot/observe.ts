@@ -2,7 +2,7 @@ import { keyOf } from "@tradingbots/kube";
 import type { ClusterView } from "../cluster-view.ts";
 import { conditionOf } from "../conditions.ts";
 import { concerns, isInForce } from "../halt/scope.ts";
-import { type Reports, STALE_AFTER_MS } from "../reports.ts";
+import { isStale, type Reports } from "../reports.ts";
 import { type BotView, byAge } from "./bot-view.ts";
 import type { BotFacts, Refusal, ReportFact } from "./facts.ts";
 import { isFinalReason } from "./flatness.ts";
@@ -81,6 +81,5 @@ function reportOf(bot: BotView, { reports, now }: ObserveDeps): ReportFact {
   if (!reports.isHeard()) return { kind: "unheard" };
   const latest = reports.latest(bot.key);
   if (latest === undefined) return { kind: "none" };
-  const ageMs = now().getTime() - latest.receivedAt.getTime();
-  return { kind: ageMs > STALE_AFTER_MS ? "stale" : "fresh", latest };
+  return { kind: isStale(latest, now()) ? "stale" : "fresh", latest };
 }

@@ -64,7 +64,7 @@ export function planBot(facts: BotFacts): BotPlan {
   };
 }
 
-export type Decided = Omit<BotPlan, keyof Step>;
+type Decided = Omit<BotPlan, keyof Step>;
 
 /** A deletion and the end of the account are ends of the bot. */
 function intendedState({ bot, account }: BotFacts): BotState {

@@ -19,7 +19,7 @@ import { hashOf, INPUTS_ANNOTATION } from "../pod-view.ts";
 import type { BotView } from "./bot-view.ts";
 import { ownerOf, serviceAccountName } from "./service-account.ts";
 
-export const HEALTH_PORT = 8080;
+const HEALTH_PORT = 8080;
 /** Long enough to settle an order that is on its way; the exchange holds the stops meanwhile. */
 const GRACE_SECONDS = 30;
 

@@ -41,7 +41,8 @@ function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
   if (intended !== "Running") return endingBecause(facts, plan);
   if (denial !== undefined) return denial;
   if (plan.write === "create-pod" || facts.pod === undefined) return STARTING;
-  return podBecause(facts.pod, plan) ?? reportBecause(facts, facts.pod);
+  // A bot whose key is refused never becomes ready either: "starting" would be true and useless.
+  return reportBecause(facts, facts.pod) ?? podBecause(facts.pod, plan);
 }
 
 export const FOREIGN_POD: Why = {
@@ -70,7 +71,7 @@ function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined
     return known?.reason === "CredentialsRefused" ? known : undefined;
   }
   if (report.kind !== "fresh" || report.latest.podUid !== pod.uid) return undefined;
-  const refusal = report.latest.report.blocked.find(({ reason }) => /^credentials/i.test(reason));
+  const refusal = report.latest.report.blocked.find(({ reason }) => reason === "CredentialsRefused");
   return refusal === undefined
     ? undefined
     : { reason: "CredentialsRefused", message: refusal.message };
