@@ -27,7 +27,7 @@ check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated 
 	$(MAKE) --no-print-directory verify
 
 test: $(INSTALLED) ## Unit and integration tests on real Postgres, Vault, etcd and kube-apiserver processes
-	node hack/tools/main.ts kubernetes-api-server etcd vault helm kubeconform
+	node hack/tools/main.ts etcd kube-apiserver kubectl vault helm kubeconform
 	vitest run
 
 test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build

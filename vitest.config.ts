@@ -14,7 +14,11 @@ export default defineConfig({
         test: {
           // Real Postgres, etcd, kube-apiserver and Vault processes on loopback.
           name: "integration",
-          include: ["*/test/**/*.test.ts", "operator/kube/test/**/*.test.ts", "hack/*/test/**/*.test.ts"],
+          include: [
+            "*/test/**/*.test.ts",
+            "operator/kube/test/**/*.test.ts",
+            "hack/*/test/**/*.test.ts",
+          ],
           exclude: ["**/node_modules/**"],
           testTimeout: 60_000,
           hookTimeout: 120_000,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import Fastify, { type FastifyRequest } from "fastify";
+import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import {
   serializerCompiler,
   validatorCompiler,
@@ -10,6 +10,8 @@ import { loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
 
 const REQUEST_LIMIT_MS = 30_000;
+/** Reading costs a connection and no memory; beyond this, closing it is the better answer. */
+const FORGOTTEN_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
 
 export interface ServerOptions {
@@ -73,6 +75,7 @@ function answerErrors(app: Server): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = toApiError(thrown);
     note(request, error);
+    if (error.code === "body_too_large") readToTheEnd(request, reply);
     if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
     return reply
       .code(error.status)
@@ -85,6 +88,16 @@ function answerErrors(app: Server): void {
     reply.header("cache-control", "no-store");
     reply.header("x-content-type-options", "nosniff");
   });
+}
+
+/**
+ * Fastify closes the connection on a body that is too large, while the client still writes: many clients then see a broken
+ * pipe instead of the answer. A body of a bearable size is read and forgotten.
+ */
+function readToTheEnd(request: FastifyRequest, reply: FastifyReply): void {
+  if (!(Number(request.headers["content-length"]) <= FORGOTTEN_BYTES_MAX)) return;
+  reply.removeHeader("connection");
+  request.raw.resume();
 }
 
 /** What is our fault is an error; a dependency that failed is a warning; being busy is normal. */

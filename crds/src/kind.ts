@@ -21,7 +21,7 @@ interface KindOptions<Kind extends string, Spec extends z.ZodType, Status extend
   readonly status: Status;
 }
 
-export const OwnerReference = z.looseObject({
+const OwnerReference = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
   name: z.string(),

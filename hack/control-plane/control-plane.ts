@@ -10,6 +10,7 @@ import { stringify } from "yaml";
 import { toolPath } from "../tools/tools.ts";
 import { issueCertificates, type Certificates } from "./certificates.ts";
 import { freePorts } from "./free-ports.ts";
+import { guardAgainstOurDeath } from "./guard.ts";
 
 const READY_LIMIT_MS = 90_000; // 5 s on an idle machine; a test run beside a build is not idle
 const READY_POLL_MS = 100;
@@ -77,9 +78,11 @@ async function launch({ binaries, directory, certificates }: Launch): Promise<Co
     apiserverFlags(certificates, etcdUrl, port),
     join(directory, "kube-apiserver.log"),
   );
+  const guard = guardAgainstOurDeath([apiserver.pid, etcd.pid], directory);
   const stopServers = async () => {
     await apiserver.stop(); // first, so that it does not complain about a lost store
     await etcd.stop();
+    guard.kill("SIGKILL");
   };
   try {
     const ca = await readFile(certificates.ca);
@@ -136,6 +139,7 @@ function apiserverFlags(pki: Certificates, etcdUrl: string, port: number): reado
 class AddressInUse extends Error {}
 
 interface Server {
+  readonly pid: number | undefined;
   /** Rejects when the process ends by itself. */
   readonly failed: Promise<never>;
   stop(): Promise<void>;
@@ -145,10 +149,8 @@ function startServer(binary: string, flags: readonly string[], logPath: string):
   const log = openSync(logPath, "a");
   const child = spawn(binary, flags, { stdio: ["ignore", log, log] });
   closeSync(log);
-  const killWithParent = () => child.kill("SIGKILL");
-  process.once("exit", killWithParent);
   let stopping = false;
-  const ended = once(child, "exit").finally(() => process.off("exit", killWithParent));
+  const ended = once(child, "exit");
   const failed = ended.then(async () => {
     if (stopping) return new Promise<never>(() => {});
     const text = await readFile(logPath, "utf8");
@@ -158,6 +160,7 @@ function startServer(binary: string, flags: readonly string[], logPath: string):
   });
   failed.catch(() => {}); // a server that dies during the tests shows in their requests
   return {
+    pid: child.pid,
     failed,
     stop: async () => {
       stopping = true;

@@ -58,13 +58,15 @@ await new Listr<Partial<{ -readonly [K in keyof Robot]: Robot[K] }>>(
       title: `Wait for its first ${TRADES_SHOWN} trades`,
       task: async (robot, task) => {
         const { client, facts } = complete(robot);
+        let seen = 0;
         robot.trades = await eventually({
           what: `${TRADES_SHOWN} closed trades of ${facts.botId}`,
           withinMs: 240_000,
           probe: async () => {
             const trades = await client.trades(facts.botId);
             const closed = trades.filter((trade) => trade.closedAt !== null);
-            task.output = `${closed.length} trades closed`;
+            if (closed.length !== seen) task.output = `${closed.length} trades closed`;
+            seen = closed.length;
             return closed.length >= TRADES_SHOWN ? closed : undefined;
           },
           otherwise: async () => JSON.stringify(await client.bot(facts.botId), undefined, 2),

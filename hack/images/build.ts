@@ -21,7 +21,7 @@ export async function buildImage(docker: Docker, name: ImageName, base: string):
 }
 
 /** The references of all images built so far: name → `tradingbots/<name>:<hash>`. */
-export async function readImages(): Promise<Readonly<Record<string, string>>> {
+async function readImages(): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(RECORD, "utf8").catch(() => "{}");
   return ImagesRecord.parse(JSON.parse(text));
 }

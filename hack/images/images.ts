@@ -85,7 +85,7 @@ const images = {
 export type ImageName = keyof typeof images;
 export const imageNames = Object.keys(images).filter(isImageName);
 
-export function isImageName(name: string): name is ImageName {
+function isImageName(name: string): name is ImageName {
   return Object.hasOwn(images, name);
 }
 

@@ -22,7 +22,7 @@ const AccountState = z.looseObject({
   ),
   wallet: z.looseObject({ balance: z.string() }),
 });
-export type AccountState = z.infer<typeof AccountState>;
+type AccountState = z.infer<typeof AccountState>;
 
 /** The control side of the exchange simulator: what a real exchange would never tell. */
 export function simulatorClient(url: string) {
@@ -48,4 +48,3 @@ export function simulatorClient(url: string) {
     setSpeed: (speed: number) => call("POST", "/speed", { speed }),
   };
 }
-export type SimulatorClient = ReturnType<typeof simulatorClient>;

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client, escapeIdentifier } from "pg";
 import { freePorts } from "../control-plane/free-ports.ts";
+import { guardAgainstOurDeath } from "../control-plane/guard.ts";
 
 const run = promisify(execFile);
 
@@ -19,7 +20,7 @@ const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 10_000;
 
 /** A login role and its password. */
-export interface DatabaseRole {
+interface DatabaseRole {
   readonly name: string;
   readonly password: string;
 }
@@ -188,18 +189,6 @@ async function untilReady(server: ChildProcess, directory: string): Promise<stri
   }
 }
 
-/**
- * A test runner may be killed, and no handler of ours runs then. A shell that waits for the end of its input notices, ends
- * the server and removes its data.
- */
-function guardAgainstOurDeath(pid: number, directory: string): ChildProcess {
-  const script = 'read -r _; kill -QUIT "$1"; sleep 1; rm -rf "$2"';
-  return spawn("sh", ["-c", script, "sh", String(pid), directory], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true, // a signal to our process group must not reach it first
-  });
-}
-
 interface Running {
   readonly directory: string;
   readonly port: number;
@@ -209,7 +198,7 @@ interface Running {
 function handleOf(server: ChildProcess, { directory, port, superuser }: Running): Postgres {
   if (server.pid === undefined) throw new Error("Postgres has no process id");
   const { pid } = server;
-  const guard = guardAgainstOurDeath(pid, directory);
+  const guard = guardAgainstOurDeath([pid], directory);
   let databases = 0;
 
   function url(database: string, role: DatabaseRole = superuser): string {

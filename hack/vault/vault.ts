@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePorts } from "../control-plane/free-ports.ts";
+import { guardAgainstOurDeath } from "../control-plane/guard.ts";
 import { toolPath } from "../tools/tools.ts";
 import { initialise, sealStatus, unseal } from "./vault-client.ts";
 
@@ -34,12 +35,11 @@ export async function startVault({ initialised = true } = {}): Promise<VaultServ
     stdio: ["ignore", log.fd, log.fd],
   });
   await log.close();
-  const killWithUs = () => server.kill("SIGKILL");
-  process.once("exit", killWithUs);
+  const guard = guardAgainstOurDeath([server.pid], directory);
 
   async function stop(): Promise<void> {
-    process.off("exit", killWithUs);
     await end(server);
+    guard.kill("SIGKILL");
     await rm(directory, { recursive: true, force: true });
   }
 

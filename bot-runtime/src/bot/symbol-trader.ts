@@ -300,6 +300,8 @@ export class SymbolTrader {
   }
 }
 
-function reasonOf(error: ExchangeFault): string {
-  return error.fault === "Unavailable" ? "ExchangeUnavailable" : error.fault;
+function reasonOf({ fault }: ExchangeFault): string {
+  if (fault === "Unavailable") return "ExchangeUnavailable";
+  // The operator makes it the bot's Ready condition: the user has to act.
+  return fault === "InvalidKey" || fault === "PermissionDenied" ? "CredentialsRefused" : fault;
 }

@@ -71,7 +71,9 @@ function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined
     return known?.reason === "CredentialsRefused" ? known : undefined;
   }
   if (report.kind !== "fresh" || report.latest.podUid !== pod.uid) return undefined;
-  const refusal = report.latest.report.blocked.find(({ reason }) => reason === "CredentialsRefused");
+  const refusal = report.latest.report.blocked.find(
+    ({ reason }) => reason === "CredentialsRefused",
+  );
   return refusal === undefined
     ? undefined
     : { reason: "CredentialsRefused", message: refusal.message };
