@@ -312,7 +312,9 @@ describe("ends", () => {
     expect((await platform.bot(name))?.status?.podName).toBeUndefined();
     await platform.patch(TRADING_BOTS, name, { state: "Running" });
     await eventually(() => platform.pod(name)).toBeDefined();
-    expect((await platform.conditionsOf(name))["Flat"]).toBe("Unknown Starting");
+    await eventually(async () => (await platform.conditionsOf(name))["Flat"]).toBe(
+      "Unknown Starting",
+    );
   });
 
   test("a Stopped bot whose pod vanished gets a pod that closes", async () => {
@@ -325,12 +327,28 @@ describe("ends", () => {
     expect(await platform.config(name)).toMatchObject({ state: "Stopped" });
   });
 
+  test("a Paused bot runs its position to the exit; then it costs no pod until it is started again", async () => {
+    const { name, uid } = await runningBot();
+    under.report(name, uid, { flat: false });
+    await platform.patch(TRADING_BOTS, name, { state: "Paused" });
+    await eventually(() => platform.ready(name)).toBe("False Pausing");
+    await under.settle();
+    expect((await platform.pod(name))?.metadata?.uid).toBe(uid);
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.pod(name)).toBeUndefined();
+    await eventually(() => platform.ready(name)).toBe("False Paused");
+    const before = await under.settle();
+    expect(await under.settle()).toBe(before);
+    await platform.patch(TRADING_BOTS, name, { state: "Running" });
+    await eventually(() => platform.pod(name)).toBeDefined();
+  });
+
   test("Retired: nothing open, so pod and object go; a bot that never ran goes at once", async () => {
     const { name } = await runningBot();
     const idle = await platform.createBot({ state: "Stopped" });
     for (const each of [name, idle]) await platform.patch(TRADING_BOTS, each, { state: "Retired" });
     await eventually(() => platform.bot(idle)).toBeUndefined();
-    expect(await platform.ready(name)).toBe("False Retiring");
+    await eventually(() => platform.ready(name)).toBe("False Retiring");
     await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
     await eventually(() => platform.bot(name)).toBeUndefined();
     expect(await platform.pod(name)).toBeUndefined();
@@ -492,7 +510,53 @@ describe("who may trade", () => {
     );
     await eventually(() => platform.ready(name)).toBe("False Starting");
   });
+  test("a pod that the cluster refuses costs nothing while it is refused, and is no reason to stay", async () => {
+    await setPodQuota("0");
+    const name = await platform.createBot();
+    await eventually(() => platform.ready(name)).toBe("False PodRefused");
+    await under.settle();
+    under.writes.length = 0;
+    await platform.client.patch(
+      TRADING_BOTS,
+      { namespace: NAMESPACE, name },
+      { type: "merge", body: { metadata: { annotations: { touched: "yes" } } } },
+    );
+    await under.settle();
+    expect(under.writes).toEqual(["POST pods"]); // a dry run
+    expect((await platform.conditionsOf(name))["Flat"]).toBe("True NeverStarted");
+    await platform.patch(TRADING_BOTS, name, { state: "Retired" });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+    await setPodQuota("100");
+  });
 });
+
+/** What the quota controller, which does not run here, would keep. */
+async function setPodQuota(pods: string): Promise<void> {
+  const key = { namespace: NAMESPACE, name: "pods" };
+  const { client } = platform;
+  const known = await client.get(QUOTAS, key);
+  const spec = { hard: { pods } };
+  if (known === undefined) {
+    await client.create(QUOTAS, { apiVersion: "v1", kind: "ResourceQuota", metadata: key, spec });
+  }
+  const body = { spec, status: { hard: { pods }, used: { pods: "0" } } };
+  await client.patch(QUOTAS, key, { type: "merge", body });
+  await client.patch(QUOTAS, key, { type: "merge", body, subresource: "status" });
+  const refuses = async () =>
+    client.create(PODS, foreignPod("probe"), { dryRun: true }).then(
+      () => false,
+      (error: unknown) => String(error).includes("quota"),
+    );
+  await eventually(refuses).toBe(pods === "0");
+}
+
+const QUOTAS: Resource<unknown> = {
+  apiVersion: "v1",
+  kind: "ResourceQuota",
+  plural: "resourcequotas",
+  scope: "Namespaced",
+  read: (value) => value,
+};
 
 function foreignPod(name: string) {
   return {
@@ -528,7 +592,9 @@ describe("a halt", () => {
       acknowledged: 0,
       laggards: [`${NAMESPACE}/${name}`],
     });
-    expect((await platform.conditionsOf(name))["Halted"]).toBe("True TradingHalt");
+    await eventually(async () => (await platform.conditionsOf(name))["Halted"]).toBe(
+      "True TradingHalt",
+    );
     under.report(name, uid, {
       halts: [halt],
       trading: false,
