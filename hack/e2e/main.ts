@@ -2,24 +2,41 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { takeDown } from "../cluster/lifecycle.ts";
-import { bringUpPlatform } from "../platform/platform.ts";
+import { bringUpPlatform, type Platform } from "../platform/platform.ts";
 import { simulatorClient } from "../platform/simulator-client.ts";
+import { useForeignCluster } from "./foreign-cluster.ts";
 
-// The end-to-end tests on a cluster of their own, which is removed afterwards; E2E_KEEP=1 leaves it for a look.
+// The end-to-end tests, on a kind cluster of their own that is removed afterwards.
+//   E2E_KEEP=1            leaves what was brought up, for a look
+//   E2E_KUBECONFIG=FILE   uses this cluster instead; E2E_IMAGES=FILE names images that it has or can pull
+// Arguments go to vitest: a part of a file's name, `-t` and a part of a test's name.
 
-const directory = join(import.meta.dirname, "..", "..", ".build", "e2e");
-const cluster = { name: "tradingbots-e2e", kubeconfig: join(directory, "kubeconfig") };
+const build = join(import.meta.dirname, "..", "..", ".build");
+const directory = join(build, "e2e");
 const platformFile = join(directory, "platform.json");
 /** The recorded market lasts 29 minutes at this speed. */
 const CANDLES_PER_SECOND = 8;
 
-let failed = true;
-try {
-  const platform = await bringUpPlatform(cluster);
-  await mkdir(directory, { recursive: true });
+interface Stage {
+  readonly platform: Platform;
+  remove(): Promise<void>;
+}
+
+async function ownCluster(): Promise<Stage> {
+  const cluster = { name: "tradingbots-e2e", kubeconfig: join(directory, "kubeconfig") };
+  const remove = () => takeDown(cluster);
+  try {
+    return { platform: await bringUpPlatform(cluster), remove };
+  } catch (error) {
+    if (process.env["E2E_KEEP"] === undefined) await remove();
+    throw error;
+  }
+}
+
+async function runTests(platform: Platform): Promise<boolean> {
   await writeFile(platformFile, JSON.stringify(platform), { mode: 0o600 });
   await simulatorClient(platform.simulatorUrl).setSpeed(CANDLES_PER_SECOND);
-  const tests = await execa(
+  const { failed } = await execa(
     "vitest",
     ["run", "--root", import.meta.dirname, ...process.argv.slice(2)],
     {
@@ -28,8 +45,20 @@ try {
       env: { E2E_PLATFORM_FILE: platformFile, E2E_CANDLES_PER_SECOND: String(CANDLES_PER_SECOND) },
     },
   );
-  failed = tests.failed;
-} finally {
-  if (process.env["E2E_KEEP"] === undefined) await takeDown(cluster);
+  return !failed;
 }
-process.exitCode = failed ? 1 : 0;
+
+await mkdir(directory, { recursive: true });
+const kubeconfig = process.env["E2E_KUBECONFIG"];
+const imagesFile = process.env["E2E_IMAGES"] ?? join(build, "images.json");
+const stage =
+  kubeconfig === undefined
+    ? await ownCluster()
+    : await useForeignCluster({ kubeconfig, imagesFile, keyFile: join(directory, "unseal-key") });
+let passed = false;
+try {
+  passed = await runTests(stage.platform);
+} finally {
+  if (process.env["E2E_KEEP"] === undefined) await stage.remove();
+}
+process.exitCode = passed ? 0 : 1;
