@@ -7,14 +7,14 @@ const CONNECTIONS_MAX = 8;
 /** Bybit's longest answer, every linear contract, has 1.5 MB. */
 const ANSWER_MAX_BYTES = 16 * 1_024 * 1_024;
 
-export interface HttpCall {
+interface HttpCall {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly signal: AbortSignal;
 }
 
-export interface HttpAnswer {
+interface HttpAnswer {
   readonly status: number;
   readonly statusText: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

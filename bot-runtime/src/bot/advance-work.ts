@@ -11,7 +11,7 @@ import type { Work } from "./work.ts";
  * An entry of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive
  * window ended long before; the rest is for an exchange that shows orders late.
  */
-export const SETTLE_WINDOW_MS = 20_000;
+const SETTLE_WINDOW_MS = 20_000;
 
 /**
  * Looks at the exchange and brings the work one step further: settles its entry, accounts for what was filled, protects what

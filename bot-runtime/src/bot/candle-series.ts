@@ -5,7 +5,7 @@ import { type RunningStrategy, startStrategy } from "../strategies/running-strat
 import type { Proposal } from "../strategies/strategy.ts";
 
 /** One page of candles: seeds a smoothed index of any allowed period far enough to forget its start. */
-export const WARM_UP_CANDLES = 1_000;
+const WARM_UP_CANDLES = 1_000;
 
 type FetchCandles = (query: CandleQuery) => Promise<readonly Candle[]>;
 

@@ -1,4 +1,4 @@
-export type LogFields = Readonly<Record<string, unknown>>;
+type LogFields = Readonly<Record<string, unknown>>;
 
 /** One JSON line per event. Fields are plain values chosen one by one: never an exchange client, a request or a key. */
 export interface Log {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { BotTermination } from "@tradingbots/crds";
 import { KlineStream } from "../exchange/kline-stream.ts";
-import { openExchange, streamUrl } from "../exchange/open-exchange.ts";
+import { openBotExchange, streamUrl } from "../exchange/open-exchange.ts";
 import { createHttpClient } from "../http-client.ts";
 import { JournalClient } from "../journal/journal-client.ts";
 import { Bot } from "./bot.ts";
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
 
 async function startBot(environment: Environment, log: Log, onEpoch: (epoch: number) => void) {
   const config = await readConfig(environment.configFile);
-  const exchange = await openExchange(config, environment.credentialsFile);
+  const { exchange, paper } = await openBotExchange(config, environment.credentialsFile);
   const metrics = new Metrics();
   const ending = new AbortController();
   const journal = new JournalClient({
@@ -63,12 +63,16 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     random: Math.random,
     onSession: (session) => {
       onEpoch(session.epoch);
+      paper?.restore(session);
       bot.sessionGranted(session);
     },
   });
   const stream = new KlineStream({
     url: streamUrl(config),
-    onCandle: (candle) => bot.candleArrived(candle),
+    onCandle: (candle) => {
+      paper?.observe(candle);
+      bot.candleArrived(candle);
+    },
     log,
     nowMs: () => performance.now(),
     random: Math.random,

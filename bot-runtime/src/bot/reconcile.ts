@@ -52,7 +52,7 @@ export async function findOrphan(
   });
 }
 
-export function ownEntryIds(
+function ownEntryIds(
   deps: Pick<TraderDeps, "config">,
   symbol: string,
   openTimes: readonly number[],

@@ -3,7 +3,7 @@ import type { HeldPosition, PositionSide } from "../exchange/exchange.ts";
 import { accountForTrade, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
-export type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected";
+type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected";
 
 /**
  * An entry and what grows out of it, until nothing of it is left at the exchange. Everything here can be found again from the

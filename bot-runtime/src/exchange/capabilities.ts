@@ -1,7 +1,7 @@
 import type { Exchange as ExchangeName } from "@tradingbots/crds";
 
 /** What the conformance suite has proven of an exchange through its adapter. Only what is proven may be relied on. */
-export interface Capabilities {
+interface Capabilities {
   /** Stop and target are part of the entry's own request, so there is no moment without them. */
   readonly atomicProtection: boolean;
   /** Orders can be found by the client's id, open or over. */

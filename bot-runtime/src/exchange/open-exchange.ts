@@ -1,13 +1,37 @@
 import type { BotConfig } from "@tradingbots/crds";
 import type { Exchange } from "./exchange.ts";
+import { createHttpClient } from "../http-client.ts";
+import { bybitPublic } from "./bybit-public.ts";
 import { capability } from "./capabilities.ts";
 import { readExchangeKey } from "./exchange-key.ts";
 import { loadExchange } from "./exchange-loader.ts";
+import { PaperExchange } from "./paper-exchange.ts";
 
 const PUBLIC_STREAM = "wss://stream.bybit.com/v5/public/linear";
 const TESTNET_STREAM = "wss://stream-testnet.bybit.com/v5/public/linear";
 
-/** The exchange of a testnet or live bot, with its key. */
+/** A paper bot needs its exchange to be shown the stream and the journal's memory. */
+export interface OpenedExchange {
+  readonly exchange: Exchange;
+  readonly paper: PaperExchange | undefined;
+}
+
+/** The exchange that a bot trades on: play money over public data, or the real one with the account's key. */
+export async function openBotExchange(
+  config: BotConfig,
+  credentialsFile: string,
+): Promise<OpenedExchange> {
+  if (config.mode !== "paper") {
+    return { exchange: await openExchange(config, credentialsFile), paper: undefined };
+  }
+  const paper = new PaperExchange(
+    bybitPublic(createHttpClient(), config.endpoint?.restUrl),
+    Date.now,
+  );
+  return { exchange: paper, paper };
+}
+
+/** The exchange with an account's key. */
 export async function openExchange(
   config: Pick<BotConfig, "exchange" | "mode" | "endpoint">,
   credentialsFile: string,

@@ -46,6 +46,7 @@ interface PaperOrder {
 }
 
 interface PaperPosition {
+  readonly entryId: string;
   readonly side: PositionSide;
   readonly quantity: Quantity;
   readonly entryPrice: Price;
@@ -79,7 +80,6 @@ export class PaperExchange implements Exchange {
   readonly #markets = new Map<string, Market>();
   readonly #books = new Map<string, Book>();
   #wallet = FIRST_BALANCE;
-  #executionsMade = 0;
 
   constructor(data: PublicMarketData, nowMs: () => number) {
     this.#data = data;
@@ -187,11 +187,10 @@ export class PaperExchange implements Exchange {
   readonly protect = async (symbol: string, levels: Levels): Promise<Outcome> => {
     const book = this.#book(symbol);
     const { position, last } = book;
-    if (position === undefined || last === undefined)
-      return refused("NoPosition", "nothing to protect");
+    if (position === undefined) return refused("NoPosition", "nothing to protect");
     const direction = position.side === "long" ? 1 : -1;
-    const passed = last.close.minus(levels.stopLoss).times(direction).lte(0);
-    if (passed) return refused("StopPassed", "the price has passed the stop already");
+    const passed = last?.close.minus(levels.stopLoss).times(direction).lte(0);
+    if (passed === true) return refused("StopPassed", "the price has passed the stop already");
     book.position = { ...position, levels };
     return accepted(undefined);
   };
@@ -246,6 +245,7 @@ export class PaperExchange implements Exchange {
     }
     placed.status = "filled";
     book.position = {
+      entryId: clientOrderId,
       side: side === "buy" ? "long" : "short",
       quantity: placed.order.quantity,
       entryPrice: fill.at,
@@ -253,7 +253,8 @@ export class PaperExchange implements Exchange {
       enteredInside: fill.enteredInside,
     };
     const executed = { side, at: fill.at, quantity: placed.order.quantity, clientOrderId };
-    this.#execute(symbol, { ...executed, cause: "order" });
+    const entryId = clientOrderId;
+    this.#execute(symbol, { ...executed, entryId, cause: "order" });
   }
 
   /** Fills the stop, else the target, if the range touches it. */
@@ -288,7 +289,8 @@ export class PaperExchange implements Exchange {
     const side: OrderSide = position.side === "long" ? "sell" : "buy";
     this.#book(symbol).position = undefined;
     this.#wallet = amount(this.#wallet.plus(grossResult(position, exit.at)));
-    this.#execute(symbol, { side, quantity: position.quantity, ...exit });
+    const { entryId, quantity: units } = position;
+    this.#execute(symbol, { side, quantity: units, entryId, ...exit });
   }
 
   #execute(
@@ -298,17 +300,15 @@ export class PaperExchange implements Exchange {
       readonly at: Price;
       readonly quantity: Quantity;
       readonly clientOrderId: string | undefined;
+      readonly entryId: string;
       readonly cause: Execution["cause"];
     },
   ): void {
     const fee = amount(value(fill.at, fill.quantity).times(FEE_RATE));
     this.#wallet = amount(this.#wallet.minus(fee));
-    this.#executionsMade += 1;
     const book = this.#book(symbol);
-    const atMs = this.#nowMs();
     book.executions.push({
-      // Unique beyond this process: the time is part of it.
-      executionId: `paper-${atMs}-${this.#executionsMade}`,
+      executionId: executionId(fill.entryId, fill.cause === "order" ? fill.side : fill.cause),
       clientOrderId: fill.clientOrderId,
       side: fill.side,
       price: fill.at,
@@ -316,7 +316,7 @@ export class PaperExchange implements Exchange {
       fee,
       feeCurrency: CURRENCY,
       cause: fill.cause,
-      atMs,
+      atMs: this.#nowMs(),
     });
     book.executions = book.executions.slice(-EXECUTIONS_MAX);
   }
@@ -331,6 +331,7 @@ export class PaperExchange implements Exchange {
     book.orders.push({ order, levels: undefined, createdMs, status: "filled" });
     // Its stop and target are given to it again with the bot's first look.
     book.position = {
+      entryId: trade.id,
       side: trade.side,
       quantity: units,
       entryPrice,
@@ -339,7 +340,7 @@ export class PaperExchange implements Exchange {
     };
     this.#wallet = amount(this.#wallet.minus(trade.fees));
     book.executions.push({
-      executionId: `paper-restored-${trade.id}`.slice(0, 64),
+      executionId: executionId(trade.id, side),
       clientOrderId: trade.id,
       side,
       price: entryPrice,
@@ -350,6 +351,11 @@ export class PaperExchange implements Exchange {
       atMs: createdMs,
     });
   }
+}
+
+/** The same for the same fill, whichever process makes or restores it: every order fills at once and as a whole. */
+function executionId(entryId: string, what: string): string {
+  return `paper-${entryId}-${what}`;
 }
 
 function accepted(exchangeOrderId: string | undefined): Outcome {

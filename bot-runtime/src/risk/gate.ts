@@ -47,12 +47,12 @@ interface Check<Facts> {
 }
 
 /** Candles arrive at least every minute while a market trades; three silent half-minutes are a dead stream. */
-export const STALE_AFTER_MS = 90_000;
+const STALE_AFTER_MS = 90_000;
 /** Margin that must remain between stop and liquidation: leverage × stop percent stays below this (as in the CRD). */
 const LIQUIDATION_PERCENT = 80;
 
 /** Checks that stand whatever is proposed. The first refusal is what the user sees first; the list reads as documentation. */
-export const standingChecks: readonly Check<Standing>[] = [
+const standingChecks: readonly Check<Standing>[] = [
   {
     name: "NotRunning",
     refuses: ({ config }) =>
@@ -129,7 +129,7 @@ export const standingChecks: readonly Check<Standing>[] = [
 ];
 
 /** Checks of one proposal. */
-export const entryChecks: readonly Check<EntryProposal>[] = [
+const entryChecks: readonly Check<EntryProposal>[] = [
   {
     name: "LowConfidence",
     refuses: ({ confidence, standing }) => {

@@ -25,7 +25,7 @@ export const NO_PROPOSAL: Proposal = {
   note: "",
 };
 
-export interface Decision<State> {
+interface Decision<State> {
   readonly state: State;
   readonly proposal: Proposal;
 }

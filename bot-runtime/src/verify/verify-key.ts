@@ -18,7 +18,7 @@ interface Check {
 }
 
 /** What a key must be and must not be, whatever the mode: a key that can take money out is refused on a testnet too. */
-export const keyChecks: readonly Check[] = [
+const keyChecks: readonly Check[] = [
   {
     reason: "KeyExpired",
     refuses: ({ expiresAt }, now) =>

@@ -1,0 +1,156 @@
+import { describe, expect, test } from "vitest";
+import { price, quantity, text } from "../money.ts";
+import { amount } from "../money.ts";
+import type { Market } from "./exchange.ts";
+import { PaperExchange } from "./paper-exchange.ts";
+
+const SYMBOL = "BTC/USDT:USDT";
+const market: Market = {
+  symbol: SYMBOL,
+  quoteCurrency: "USDT",
+  tick: price("0.1"),
+  quantityStep: quantity("0.001"),
+  minimumQuantity: quantity("0.001"),
+  maximumQuantity: quantity("119"),
+  minimumValue: amount("5"),
+  maximumLeverage: 100,
+};
+
+type Bar = readonly [open: string, high: string, low: string, close: string];
+
+/** A paper exchange that has seen one closed candle at 100. */
+function exchange() {
+  let now = 1_000;
+  const paper = new PaperExchange(
+    { market: async () => market, candles: async () => [] },
+    () => now,
+  );
+  let minute = 0;
+  const show = ([open, high, low, close]: Bar, closed: boolean) => {
+    now += 1_000;
+    const candle = {
+      openTimeMs: minute * 60_000,
+      open: price(open),
+      high: price(high),
+      low: price(low),
+      close: price(close),
+    };
+    paper.observe({ symbol: SYMBOL, candle, closed });
+    if (closed) minute += 1;
+  };
+  show(["100", "100", "100", "100"], true);
+  return { paper, show };
+}
+
+const entry = (side: "buy" | "sell") => ({
+  symbol: SYMBOL,
+  clientOrderId: "11111111-1111-8111-8111-111111111111",
+  side,
+  quantity: quantity("1"),
+  stopLoss: price(side === "buy" ? "99" : "101"),
+  takeProfit: price(side === "buy" ? "102" : "98"),
+});
+
+describe("a long from 100.5 with its stop at 99 and its target at 102", () => {
+  const open: Bar = ["100.5", "100.5", "100.5", "100.5"];
+  test.each<[string, readonly Bar[], string, string]>([
+    ["stop touched", [["100.5", "101", "99", "99.5"]], "stop", "99"],
+    ["target touched", [["100.5", "102", "100", "101"]], "target", "102"],
+    ["both touched: the stop", [["100.5", "103", "98", "100"]], "stop", "99"],
+    [
+      "opens below the stop",
+      [
+        ["100.5", "101", "100", "101"],
+        ["98", "98.5", "97", "98"],
+      ],
+      "stop",
+      "98",
+    ],
+    [
+      "opens above the target",
+      [
+        ["100.5", "101", "100", "101"],
+        ["103", "104", "103", "103"],
+      ],
+      "target",
+      "103",
+    ],
+  ])("%s", async (...[, bars, cause, at]) => {
+    const { paper, show } = exchange();
+    expect((await paper.submitEntry(entry("buy"))).kind).toBe("accepted");
+    show(open, false);
+    const position = await paper.position(SYMBOL);
+    expect(text(position.held?.entryPrice ?? price("0"))).toBe("100.5");
+    for (const bar of bars) show(bar, true);
+    expect((await paper.position(SYMBOL)).held).toBeUndefined();
+    const [, exit] = await paper.executions({ symbol: SYMBOL, sinceMs: 0 });
+    expect([exit?.cause, exit && text(exit.price)]).toEqual([cause, at]);
+    // 10,000 + (exit − 100.5) − 0.055 % of both values, exactly.
+    const fees = price("100.5").plus(at).times("0.00055");
+    const { equity } = await paper.balance();
+    expect(text(equity)).toBe(text(amount(price(at).minus("100.5").plus(10_000).minus(fees))));
+  });
+});
+
+test("an entry inside a candle is not measured by what the candle did before", async () => {
+  const { paper, show } = exchange();
+  show(["100", "103", "97", "100"], false);
+  await paper.submitEntry(entry("buy"));
+  show(["100", "103", "97", "100.2"], false);
+  expect((await paper.position(SYMBOL)).held?.entryPrice.toFixed()).toBe("100.2");
+  show(["100", "103", "97", "100.4"], true);
+  expect((await paper.position(SYMBOL)).held).toBeDefined();
+});
+
+test("a short is stopped above and earns below", async () => {
+  const { paper, show } = exchange();
+  await paper.submitEntry(entry("sell"));
+  show(["100", "100.5", "97", "98"], true);
+  const [, exit] = await paper.executions({ symbol: SYMBOL, sinceMs: 0 });
+  expect([exit?.cause, exit && text(exit.price)]).toEqual(["target", "98"]);
+});
+
+test("an id is used once; an exit reduces and is looked up by its id", async () => {
+  const { paper, show } = exchange();
+  await paper.submitEntry(entry("buy"));
+  expect((await paper.submitEntry(entry("buy"))).kind).toBe("unknown");
+  show(["100", "100", "100", "100"], true);
+  const exit = { ...entry("sell"), clientOrderId: "22222222-2222-8222-8222-222222222222" };
+  await paper.submitExit(exit);
+  expect((await paper.openOrders(SYMBOL)).length).toBe(1);
+  show(["100.1", "100.1", "100.1", "100.1"], false);
+  expect((await paper.findOrder(exit))?.status).toBe("filled");
+  expect((await paper.position(SYMBOL)).held).toBeUndefined();
+  expect((await paper.submitExit(exit)).kind).toBe("refused");
+});
+
+test("a restarted pod finds the open trade of the one before", async () => {
+  const { paper } = exchange();
+  paper.restore({
+    epoch: 2,
+    lastSequence: 0,
+    openIntents: [],
+    dayBaseline: { day: "2025-06-18", equity: "9000", realised: "-10" },
+    openTrades: [
+      {
+        id: entry("buy").clientOrderId,
+        symbol: SYMBOL,
+        side: "long",
+        quantity: "1",
+        entryPrice: "99",
+        exitPrice: null,
+        pnl: null,
+        fees: "0.05",
+        openedAt: "2025-06-18T00:00:00Z",
+        closedAt: null,
+        reason: null,
+      },
+    ],
+  });
+  expect((await paper.position(SYMBOL)).held).toMatchObject({ side: "long", stopLoss: undefined });
+  expect((await paper.findOrder(entry("buy")))?.status).toBe("filled");
+  expect(text((await paper.balance()).equity)).toBe("8990.95");
+  expect((await paper.protect(SYMBOL, { stopLoss: price("98"), takeProfit: undefined })).kind).toBe(
+    "accepted",
+  );
+});
