@@ -63,9 +63,9 @@ async function run(): Promise<number> {
   try {
     operator.follow();
     await Promise.race([operator.synced, aborted(stopping.signal)]);
+    await untilHeard(operator.isJournalHeard); // before the election: a standby that takes over acts at once
     log.info("following the cluster");
     leadership = await becomeLeader(electionOf(client), stopping.signal);
-    await untilHeard(operator.isJournalHeard);
     log.info("leading");
     operator.act();
     return await ended(leadership);
