@@ -70,7 +70,8 @@ test("the leader acts, and a standby takes over as soon as it leaves", async () 
   const leftAt = performance.now();
   expect(await once(first.child, "exit")).toEqual([0, null]);
   await expect.poll(second.leads, { timeout: 10_000 }).toBe(true);
-  expect(performance.now() - leftAt).toBeLessThan(4_000);
+  // Without the release it would be the lease's 15 s.
+  expect(performance.now() - leftAt).toBeLessThan(10_000);
   const lease = await platform.client.get(LEASES, {
     namespace: "default",
     name: "tradingbots-operator",
