@@ -104,7 +104,7 @@ test("bad input gets a 4xx with a code and creates nothing", async () => {
     ["unknown exchange", { ...good, accountId: undefined, exchange: "mtgox", mode: "paper" }, 422],
     ["leverage above the class", { ...good, risk: { leverage: 100 } }, 422],
     ["a body of 10 MB", { ...good, displayName: "x".repeat(10_000_000) }, 413],
-    ["SQL in a name", { ...good, accountId: "'; drop table users; --" }, 404],
+    ["SQL in an id", { ...good, accountId: "'; drop table users; --" }, 422],
     ["another user's id", { ...good, userId: "00000000-0000-4000-8000-000000000000" }, 422],
     ["an unknown field", { ...good, sudo: true }, 422],
   ] as const) {

@@ -62,11 +62,7 @@ describe("what stands", () => {
       "Halted",
     ],
     ["autoTrade off", { config: { ...standing.config, autoTrade: false } }, "AutoTradeOff"],
-    [
-      "an unusable exchange",
-      { unusable: { reason: "HedgeMode", message: "hedge" } },
-      "ExchangeUnusable",
-    ],
+    ["an unusable exchange", { unusable: { reason: "HedgeMode", message: "hedge" } }, "HedgeMode"],
     ["a removed symbol", { symbolTraded: false }, "SymbolRemoved"],
     ["a lost epoch", { journal: "stale" }, "StaleEpoch"],
     ["no journal", { journal: "unavailable" }, "JournalUnavailable"],

@@ -43,7 +43,8 @@ export interface EntryProposal {
 
 interface Check<Facts> {
   readonly name: string;
-  readonly refuses: (facts: Facts) => string | undefined;
+  /** A sentence, whose reason is then the check's name, or a refusal that brings its own reason. */
+  readonly refuses: (facts: Facts) => string | Refusal | undefined;
 }
 
 /** Candles arrive at least every minute while a market trades; three silent half-minutes are a dead stream. */
@@ -65,7 +66,7 @@ const standingChecks: readonly Check<Standing>[] = [
       return halt && `halt ${halt.name} (${halt.action}) is in force`;
     },
   },
-  { name: "ExchangeUnusable", refuses: ({ unusable }) => unusable?.message },
+  { name: "ExchangeUnusable", refuses: ({ unusable }) => unusable },
   {
     name: "SymbolRemoved",
     refuses: ({ symbolTraded, symbol }) =>
@@ -204,8 +205,9 @@ export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
 
 function refusals<Facts>(checks: readonly Check<Facts>[], facts: Facts): readonly Refusal[] {
   return checks.flatMap(({ name, refuses }) => {
-    const message = refuses(facts);
-    return message === undefined ? [] : [{ reason: name, message }];
+    const refusal = refuses(facts);
+    if (refusal === undefined) return [];
+    return [typeof refusal === "string" ? { reason: name, message: refusal } : refusal];
   });
 }
 
