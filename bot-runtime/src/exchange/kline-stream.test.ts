@@ -80,6 +80,7 @@ test("a connection that answers pings but sends no candles is given up", async (
   const it = await connect();
   it.pass(76_000);
   await until(() => it.clients.length === 2);
+  expect(it.clients[0]?.readyState).not.toBe(it.clients[1]?.readyState);
 });
 
 test("a changed choice is asked for, and only the change", async () => {
