@@ -52,7 +52,7 @@ tools: $(INSTALLED) ## Build the pinned Go tools into the cache outside the chec
 
 # `npm ci` refuses a lock file that lacks binaries of other platforms; `--no-save` leaves the lock file as it is.
 $(INSTALLED): $(MANIFESTS)
-	npm install --no-save --no-audit --no-fund
+	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 ##@ Help

@@ -213,7 +213,7 @@ test("everything is kept exactly, once, and a session tells what is not over", a
     lastSequence: batch.length,
     openTrades: [z.object({ trade: z.unknown() }).parse(trade(1)).trade],
     openIntents: [intent(3)],
-    dayBaseline: { day: "2026-01-02", equity: "1000" },
+    dayBaseline: { day: "2026-01-02", equity: "1000", realised: "11.674000000000000001" },
   });
 });
 

@@ -138,9 +138,13 @@ async function openIntents(database: Queryable, { userId, botId }: Speaker): Pro
   }));
 }
 
+/** The latest day's opening equity, and the sum of the results of the bot's trades that closed since. */
 async function dayBaseline(database: Queryable, { userId, botId }: Speaker) {
-  const { rows } = await database.query<{ day: string; equity: string }>(
-    `select to_char(day, 'YYYY-MM-DD') as day, equity from day_baselines
+  const { rows } = await database.query<{ day: string; equity: string; realised: string }>(
+    `select to_char(day, 'YYYY-MM-DD') as day, equity,
+            (select coalesce(sum(pnl), 0) from trades
+              where user_id = $1 and bot_id = $2 and closed_at >= day_baselines.at) as realised
+       from day_baselines
       where user_id = $1 and bot_id = $2 order by day desc limit 1`,
     [userId, botId],
   );
