@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { containerSpec, imageName } from "./node-image.ts";
 
 test.each([
-  ["registry.k8s.io/kube-proxy:v1.36.3", "kube-proxy"],
-  ["registry.k8s.io/coredns/coredns:v1.14.2", "coredns"],
-  ["registry.k8s.io/pause:3.10", "pause"],
+  ["images.example.org/kube-proxy:v1.36.3", "kube-proxy"],
+  ["images.example.org/coredns/coredns:v1.14.2", "coredns"],
+  ["images.example.org/pause:3.10", "pause"],
 ])("%s is an image of %s", (reference, name) => {
   expect(imageName(reference)).toBe(name);
 });

@@ -252,7 +252,7 @@ async function neededImages(root: string, recipe: Recipe): Promise<readonly stri
   return [...new Set([...stdout.trim().split("\n"), sandbox])];
 }
 
-/** `registry.k8s.io/coredns/coredns:v1.14.2` → `coredns` */
+/** `images.example.org/coredns/coredns:v1.14.2` → `coredns` */
 export function imageName(reference: string): string {
   return reference.slice(reference.lastIndexOf("/") + 1).replace(/:.*$/, "");
 }
