@@ -126,6 +126,9 @@ const codeOf = ({ status, body }: Answer) => ({
   code: z.object({ code: z.string() }).parse(body).code,
 });
 
+const ageOf = (line: object | undefined) =>
+  line !== undefined && "ageMs" in line ? line.ageMs : -1;
+
 const isFlat = (line: object) => "report" in line && JSON.stringify(line).includes('"flat":true');
 
 const outcome = async (token: string) => codeOf(await journalClient(journal.url, token).session());
@@ -335,6 +338,10 @@ test("the operator reads every bot's latest report, then changes, then heartbeat
   expect((await readReports(journal.url, token)).status).toBe(403);
   await openSession(client);
   await client.records(1, 1, [report({ flat: false })]);
+  await database.superuser.query(
+    "update reports set received_at = clock_timestamp() - interval '40 days' where bot_id = $1",
+    [botId],
+  );
   const operator = await operatorToken();
   const stream = await readReports(journal.url, operator);
   expect(stream.contentType).toBe("application/x-ndjson");
@@ -346,10 +353,13 @@ test("the operator reads every bot's latest report, then changes, then heartbeat
     epoch: 1,
     report: { flat: false },
   });
+  const days = Number(ageOf(stream.lines.find(isMine))) / 86_400_000;
+  expect(days).toBeCloseTo(40, 2); // by the database's clock, and longer than 32 bits of milliseconds
   const sentAt = performance.now();
   await client.records(1, 2, [report({ flat: true })]);
   await stream.until((lines) => lines.some((line) => isMine(line) && isFlat(line)));
   expect(performance.now() - sentAt).toBeLessThan(2_000);
+  expect(ageOf(stream.lines.findLast(isMine))).toBeLessThan(2_000);
   await stream.until((lines) => lines.some((line) => "heartbeat" in line));
   stream.stop();
 });

@@ -195,6 +195,10 @@ export const ReportLine = z.union([
     epoch: z.int().min(1),
     report: Report,
     receivedAt: Timestamp,
+    ageMs: z
+      .int()
+      .min(0)
+      .describe("Age of the report by the database's own clock when this line was sent."),
   }),
   z.object({ synced: z.literal(true) }),
   z.object({ heartbeat: z.literal(true) }),

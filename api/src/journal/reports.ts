@@ -41,9 +41,12 @@ interface ReportRow {
   readonly epoch: number;
   readonly report: unknown;
   readonly received_at: Date;
+  readonly age_ms: number;
 }
 
-const COLUMNS = "bot_id, namespace, pod_uid, epoch, report, received_at";
+// The age by the database's clock, which also said when the report came: the reader's clock may be another.
+const COLUMNS = `bot_id, namespace, pod_uid, epoch, report, received_at,
+  greatest(floor(extract(epoch from clock_timestamp() - received_at) * 1000), 0)::float8 as age_ms`;
 
 /** Latest reports in the order of bot ids, after one of them; `last` is undefined at the end. */
 export async function reportsAfter(
@@ -93,6 +96,7 @@ function botReport(row: ReportRow): readonly BotReport[] {
     epoch: row.epoch,
     report: report.data,
     receivedAt: row.received_at.toISOString(),
+    ageMs: row.age_ms,
   };
   return [line];
 }
