@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { z } from "zod";
+import { Decimal } from "decimal.js";
 import { eventually } from "../platform/eventually.ts";
+import { closeByHand, removeStop } from "./exchange-client.ts";
 import {
   BUSY,
   conditionOf,
   HOLDING,
   kubectl,
   newTrader,
+  OPENING_BALANCE,
   openPosition,
   podsOf,
   positionsOf,
@@ -20,6 +23,8 @@ import {
 const SYSTEM = "tradingbots";
 const COMPONENTS = ["operator", "api", "journal"] as const;
 const OUTAGE_MS = 8_000;
+/** Resyncs and periodic work of the operator would show within this time. */
+const REST_MS = 20_000;
 
 afterEach(async () => {
   for (const component of COMPONENTS) await scale(component, 1);
@@ -55,6 +60,43 @@ test("a pod deleted by hand is replaced by exactly one, and no order is doubled"
   await stopFlat(trader, bot.id);
 });
 
+test("pods that are deleted while they trade neither double an order nor lose one", async () => {
+  const trader = await newTrader("churn");
+  const bot = await runningBot(trader, BUSY);
+  for (let round = 0; round < 3; round += 1) {
+    await openPosition(trader);
+    const [before] = await podsOf(trader, bot.id);
+    await kubectl.run(["delete", "pod", bot.id, "-n", trader.namespace, "--wait=false"]);
+    await eventually({
+      what: "another pod trades",
+      withinMs: 60_000,
+      probe: async () => {
+        const [pod] = await podsOf(trader, bot.id);
+        if (pod === undefined || pod.metadata.uid === before?.metadata.uid) return undefined;
+        return (await trader.client.bot(bot.id)).status.ready || undefined;
+      },
+      otherwise: async () => JSON.stringify(await trader.client.bot(bot.id), undefined, 1),
+    });
+  }
+  await stopFlat(trader, bot.id);
+
+  const { executions, wallet } = await simulator.account(trader.apiKey);
+  // Long only: a second purchase before the sale would be a doubled order.
+  const sides = executions.map(({ side }) => side);
+  expect(sides).toEqual(sides.map((_, index) => (index % 2 === 0 ? "Buy" : "Sell")));
+  const earned = new Decimal(wallet.balance).minus(OPENING_BALANCE).toFixed();
+  await eventually({
+    what: `the results of all trades add up to ${earned}`,
+    withinMs: 20_000,
+    probe: async () => {
+      const trades = await trader.client.trades(bot.id);
+      const sum = trades.reduce((total, { pnl }) => total.plus(pnl ?? 0), new Decimal(0));
+      return sum.toFixed() === earned || undefined;
+    },
+    otherwise: async () => JSON.stringify(await trader.client.trades(bot.id)),
+  });
+});
+
 test("an operator that is killed and starts again changes nothing and writes nothing", async () => {
   const trader = await newTrader("restart");
   const bot = await runningBot(trader, HOLDING);
@@ -71,6 +113,7 @@ test("an operator that is killed and starts again changes nothing and writes not
       },
     });
     const before = await versions();
+    const leader = await leaderOf();
     await kubectl.run([
       "delete",
       "pod",
@@ -89,7 +132,12 @@ test("an operator that is killed and starts again changes nothing and writes not
       SYSTEM,
       "--timeout=60s",
     ]);
-    await sleep(20_000);
+    await eventually({
+      what: "the new operator leads",
+      withinMs: 60_000,
+      probe: async () => (await leaderOf()) !== leader || undefined,
+    });
+    await sleep(REST_MS);
     expect(await versions()).toBe(before);
     expect(await podsOf(trader, bot.id)).toHaveLength(1);
   } finally {
@@ -103,52 +151,75 @@ test.for(COMPONENTS)(
   "with the %s down a bot goes on protecting its position",
   async (component) => {
     const trader = await newTrader(`no-${component}`);
-    const bot = await runningBot(trader, BUSY);
-    await openPosition(trader);
+    const bot = await runningBot(trader, HOLDING);
+    const position = await openPosition(trader);
     await scale(component, 0);
 
-    const endsAt = performance.now() + OUTAGE_MS;
-    let seenOpen = 0;
-    while (performance.now() < endsAt) {
-      for (const position of await positionsOf(trader)) {
-        seenOpen += 1;
-        expect(Number(position.stopLoss), JSON.stringify(position)).toBeGreaterThan(0);
-      }
-      await sleep(50);
-    }
-    expect(seenOpen).toBeGreaterThan(0);
-    if (component === "journal") await expectNoEntries(trader);
+    await removeStop(trader, position.symbol);
+    const restored = await eventually({
+      what: "the bot puts the stop back that somebody removed",
+      withinMs: 10_000,
+      probe: async () => (await positionsOf(trader))[0]?.stopLoss ?? undefined,
+      otherwise: async () => JSON.stringify(await positionsOf(trader)),
+    });
+    expect(restored).toBe(position.stopLoss);
+
+    // Its owner closes the position; the strategy would enter again at once.
+    await closeByHand(trader, position.symbol, position.size);
+    if (component === "journal") await expectNoEntry(trader);
+    else await expectEntryWithStop(trader);
 
     await scale(component, 1);
     await eventually({
-      what: "the bot is ready and everything it did is told",
+      what: "the bot is ready and trades",
       withinMs: 60_000,
       probe: async () => {
         const current = await trader.client.bot(bot.id);
-        return (
-          (current.status.ready && conditionOf(current, "Trading")?.status === "True") || undefined
-        );
+        const trading = conditionOf(current, "Trading")?.status === "True";
+        return (current.status.ready && trading) || undefined;
       },
       otherwise: async () => JSON.stringify(await trader.client.bot(bot.id), undefined, 1),
     });
+    await expectEntryWithStop(trader);
     await stopFlat(trader, bot.id);
-    const exchange = await simulator.account(trader.apiKey);
-    const trades = await trader.client.trades(bot.id);
-    const closed = trades.filter((trade) => trade.closedAt !== null);
-    expect(closed).toHaveLength(exchange.executions.filter(({ side }) => side === "Buy").length);
+    await eventually({
+      what: "everything that happened is told",
+      withinMs: 20_000,
+      probe: async () => {
+        const { executions } = await simulator.account(trader.apiKey);
+        const trades = await trader.client.trades(bot.id);
+        const closed = trades.filter((trade) => trade.closedAt !== null);
+        return (
+          closed.length === executions.filter(({ side }) => side === "Buy").length || undefined
+        );
+      },
+      otherwise: async () => JSON.stringify(await trader.client.trades(bot.id)),
+    });
   },
 );
 
-/** Without the journal no position may be opened once the present one has ended. */
-async function expectNoEntries(trader: Trader): Promise<void> {
+async function expectEntryWithStop(trader: Trader): Promise<void> {
+  const position = await openPosition(trader);
+  expect(Number(position.stopLoss), JSON.stringify(position)).toBeGreaterThan(0);
+}
+
+/** Without the journal nothing is opened: many candles pass, each of which would be a signal. */
+async function expectNoEntry(trader: Trader): Promise<void> {
   await eventually({
-    what: "the position ends by its stop or target",
-    withinMs: 60_000,
+    what: "the position is closed",
+    withinMs: 10_000,
     probe: async () => (await positionsOf(trader)).length === 0 || undefined,
   });
   const { executions } = await simulator.account(trader.apiKey);
-  await sleep(4_000);
+  await sleep(OUTAGE_MS);
   expect((await simulator.account(trader.apiKey)).executions).toHaveLength(executions.length);
+}
+
+const Lease = z.object({ spec: z.object({ holderIdentity: z.string() }) });
+
+async function leaderOf(): Promise<string> {
+  const lease = await kubectl.json(["get", "lease", "tradingbots-operator", "-n", SYSTEM]);
+  return Lease.parse(lease).spec.holderIdentity;
 }
 
 async function scale(component: (typeof COMPONENTS)[number], replicas: number): Promise<void> {

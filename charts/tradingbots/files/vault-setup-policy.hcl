@@ -3,7 +3,8 @@
 #   vault policy write tradingbots-setup vault-setup-policy.hcl
 #   vault token create -orphan -ttl=15m -policy=tradingbots-setup -field=token
 
-# The KV version 2 mount that holds exchange keys: it can be made, and no key in it can be read.
+# The KV version 2 mount that holds exchange keys: it can be made. This token reads no key itself; but it writes the
+# policies that decide who does, so it is as precious as they are, and lives for minutes.
 path "sys/mounts/tradingbots" { capabilities = ["create", "read", "update"] }
 path "tradingbots/config"     { capabilities = ["create", "read", "update"] }
 

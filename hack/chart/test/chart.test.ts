@@ -71,6 +71,11 @@ describe("helm", () => {
     ["no database", ["database.host="], "database.host is needed"],
     ["no database secret", ["database.existingSecret="], "database.existingSecret is needed"],
     ["no Vault", ["vault.address="], "vault.address is needed"],
+    [
+      "no place of Vault",
+      ["networkPolicies.vault.peers=null"],
+      "networkPolicies.vault.peers is needed",
+    ],
     ["an address that is none", ["vault.address=vault:8200"], "at '/vault/address'"],
     ["a misspelt value", ["api.replica=2"], "additional properties 'replica' not allowed"],
     ["no replicas", ["operator.replicas=0"], "minimum: got 0, want 1"],
