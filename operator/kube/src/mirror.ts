@@ -30,6 +30,8 @@ export interface MirrorOptions<T, View> {
 /** Takes in the complete state, object by object. */
 export interface Fill {
   add(object: unknown): void;
+  /** The object went while the state was being told: it is no part of it, whatever was said before. */
+  remove(object: unknown): void;
   /** The state was complete as of this resource version: what it did not mention is deleted, unless it is newer. */
   finish(resourceVersion: string): void;
 }
@@ -78,6 +80,10 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
       add: (object) => {
         seen.add(positionOf(object).key);
         upsert(object, "fill");
+      },
+      remove: (object) => {
+        seen.delete(positionOf(object).key);
+        remove(object);
       },
       finish: (resourceVersion) => {
         const asOf = versionNumber(resourceVersion);

@@ -28,6 +28,10 @@ const added = (name: string, version: number): WatchEvent => ({
   type: "ADDED",
   object: namespace(name, version),
 });
+const deleted = (name: string, version: number): WatchEvent => ({
+  type: "DELETED",
+  object: namespace(name, version),
+});
 const failure = (status: number, retryAfterSeconds?: number) =>
   new KubernetesError({ status, reason: "Test", message: "test", retryAfterSeconds }, "test");
 
@@ -65,11 +69,15 @@ async function hangUp(signal: AbortSignal): Promise<never> {
 async function follow(scripts: readonly Script[], connections: number) {
   const server = serverOf(scripts);
   const restarts: string[] = [];
+  const told: string[] = [];
   const reflector = createReflector({
     client: server.client,
     resource: NAMESPACES,
     project: (object) => object.metadata?.name ?? "",
-    handlers: { onUpsert: () => {}, onDelete: () => {} },
+    handlers: {
+      onUpsert: (name) => void told.push(name),
+      onDelete: (name) => void told.push(`gone ${name}`),
+    },
     timing: FAST,
     onRestart: (reason) => void restarts.push(reason),
   });
@@ -78,7 +86,7 @@ async function follow(scripts: readonly Script[], connections: number) {
     .poll(() => server.asked.length, { timeout: 5_000 })
     .toBeGreaterThanOrEqual(connections);
   await reflector.stop();
-  return { ...server, reflector, restarts, names: [...reflector.store.views()].toSorted() };
+  return { ...server, reflector, restarts, told, names: [...reflector.store.views()].toSorted() };
 }
 
 const FILL: Script = [added("a", 3), bookmark(10, true)];
@@ -125,6 +133,41 @@ test.each<{ name: string; scripts: readonly Script[]; asked: string[]; restarts:
   expect(seen.asked.slice(0, asked.length)).toEqual(asked);
   expect(seen.restarts.slice(0, restarts.length)).toEqual(restarts);
   expect(seen.names).toContain("a");
+});
+
+test.each<{ name: string; scripts: readonly Script[]; told: string[] }>([
+  {
+    name: "that the first fill itself brought",
+    scripts: [[added("a", 3), added("b", 4), deleted("a", 5), bookmark(10, true)]],
+    told: ["a", "b", "gone a"],
+  },
+  {
+    name: "that was known before a repeated fill, and is mentioned by it",
+    scripts: [
+      [added("a", 3), added("b", 4), bookmark(10, true)],
+      [failure(410)],
+      [added("a", 3), added("b", 4), deleted("a", 15), bookmark(20, true)],
+    ],
+    told: ["a", "b", "gone a"],
+  },
+  {
+    name: "that was known before a repeated fill, and is told by its end only",
+    scripts: [
+      [added("a", 3), added("b", 4), bookmark(10, true)],
+      [failure(410)],
+      [added("b", 4), deleted("a", 15), bookmark(20, true)],
+    ],
+    told: ["a", "b", "gone a"],
+  },
+  {
+    name: "and is made anew before the fill ends, which stays",
+    scripts: [[added("b", 3), deleted("b", 5), added("b", 6), bookmark(10, true)]],
+    told: ["b", "gone b", "b"],
+  },
+])("no ghost is left of an object $name", async ({ scripts, told }) => {
+  const seen = await follow(scripts, scripts.length + 1);
+  expect(seen.names).toEqual(["b"]);
+  expect(seen.told).toEqual(told);
 });
 
 test("where the server refuses to stream the present state, it is read in pages", async () => {

@@ -150,6 +150,8 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
         if (type === "DELETED") mirror.remove(object);
         else if (type !== "BOOKMARK") mirror.upsert(object, "watch");
         mirror.advance(positionOf(object).resourceVersion);
+      } else if (type === "DELETED") {
+        fill.remove(object);
       } else if (type !== "BOOKMARK") {
         fill.add(object);
       } else if (endsInitialEvents(object)) {
