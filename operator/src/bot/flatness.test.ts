@@ -118,11 +118,36 @@ describe("with a pod", () => {
 
   test.each([
     { message: '{"flat":true,"epoch":3}', reason: "Closed" },
+    { message: '{"flat":true,"epoch":1}', reason: "Closed" },
+    { message: '{"flat":true,"epoch":0}', reason: "NotReported" },
+    { message: '{"flat":true}', reason: "NotReported" },
     { message: '{"flat":false,"epoch":3}', reason: "NotReported" },
     { message: "Error: out of luck", reason: "NotReported" },
     { message: undefined, reason: "NotReported" },
   ])("ended, saying $message: $reason", ({ message, reason }) => {
     expect(flatnessOf(runningFacts({}, ended(message))).reason).toBe(reason);
+  });
+});
+
+describe("without a session nothing counts as flat", () => {
+  const bot = stopped(recorded("PositionOpen", "False"));
+  const latest = { ...exampleReport({ state: "Stopped", generation: 2 }, 60_000), epoch: 0 };
+  const report = { kind: "fresh", latest } as const;
+  test.each<{ name: string; facts: BotFacts; reason: string }>([
+    {
+      name: "a report of the pod",
+      facts: runningFacts({ bot, report }),
+      reason: "Starting",
+    },
+    { name: "a report without a pod", facts: exampleFacts({ bot, report }), reason: "NotReported" },
+    {
+      name: "a pod's last message",
+      facts: runningFacts({ bot, report }, ended('{"flat":true,"epoch":0}')),
+      reason: "NotReported",
+    },
+  ])("$name: $reason", ({ facts, reason }) => {
+    expect(flatnessOf(facts)).toMatchObject({ status: "Unknown", reason });
+    expect(isFinal(flatnessOf(facts))).toBe(false);
   });
 });
 

@@ -88,7 +88,7 @@ function flatnessOfPod(pod: PodView, { bot, report, now }: Seen): Flatness {
   if (pod.end !== undefined) return endedFlat(pod.end.message) ? CLOSED : NOT_REPORTED;
   if (report.kind === "unheard") return lastKnown(bot);
   const latest = "latest" in report ? report.latest : undefined;
-  if (latest === undefined || latest.podUid !== pod.uid) return STARTING;
+  if (latest === undefined || latest.podUid !== pod.uid || !hasSession(latest)) return STARTING;
   if (!latest.report.flat) return POSITION_OPEN;
   if (report.kind !== "fresh") return NOT_REPORTED;
   const saidMsAgo = now.getTime() - latest.receivedAt.getTime();
@@ -106,14 +106,21 @@ function lastKnown({ status }: BotFacts["bot"]): Flatness {
 }
 
 /** Flat, and told by this very specification to open nothing. */
-export function isLastWord({ spec, generation }: BotFacts["bot"], { report }: BotReport): boolean {
+export function isLastWord({ spec, generation }: BotFacts["bot"], latest: BotReport): boolean {
+  const { report } = latest;
   const opensNothing = spec.state !== "Running" && report.state !== "Running";
-  return report.flat && opensNothing && report.generation >= generation;
+  return hasSession(latest) && report.flat && opensNothing && report.generation >= generation;
+}
+
+/** Without a session a bot does not know which orders are its own: what it calls flat is ignorance. */
+function hasSession({ epoch }: { readonly epoch: number }): boolean {
+  return epoch >= 1;
 }
 
 function endedFlat(message: string | undefined): boolean {
   try {
-    return BotTermination.parse(JSON.parse(message ?? "")).flat;
+    const termination = BotTermination.parse(JSON.parse(message ?? ""));
+    return termination.flat && hasSession(termination);
   } catch {
     return false;
   }

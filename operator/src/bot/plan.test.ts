@@ -205,6 +205,19 @@ describe("a bot with a pod", () => {
       write: "delete-pod",
     },
     {
+      name: "Stopped, and ended without having had a session: made anew after a pause",
+      facts: runningFacts(
+        { bot: exampleBot({ state: "Stopped" }) },
+        ended(true, 3, '{"flat":true,"epoch":0}'),
+      ),
+      requeueAfterMs: 7_000,
+    },
+    {
+      name: "Stopped, and its pod was evicted: made anew at once",
+      facts: runningFacts({ bot: exampleBot({ state: "Stopped" }) }, ended(false, 0)),
+      write: "delete-pod",
+    },
+    {
       name: "Stopped and flat, about to end by itself: given ten seconds",
       facts: runningFacts({
         bot: exampleBot({ state: "Stopped" }),

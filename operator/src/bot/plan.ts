@@ -103,8 +103,11 @@ function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
   return willEnd ? { requeueAfterMs: ENDS_ITSELF_MS } : {};
 }
 
-function afterEnd(pod: PodView, { now }: BotFacts, { told }: Decided): Step {
-  const endedUnasked = told === "Running" && pod.toldState === "Running";
+function afterEnd(pod: PodView, { now }: BotFacts, { told, flatness }: Decided): Step {
+  const endedUnasked =
+    told === "Running"
+      ? pod.toldState === "Running"
+      : pod.end?.succeeded === true && !isFinal(flatness);
   const finishedAt = Date.parse(pod.end?.finishedAt ?? "");
   const pauseMs = endedUnasked ? finishedAt + RESTART_PAUSE_MS - now.getTime() : 0;
   return pauseMs > 0 ? { requeueAfterMs: pauseMs } : { write: "delete-pod" };
