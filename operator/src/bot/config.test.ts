@@ -22,12 +22,21 @@ test("without the class a pod keeps its endpoint: a simulator's bot never reache
   expect(botConfig(facts, "Paused").endpoint).toEqual(endpoint);
 });
 
-test("of more halts than fit the strongest stay, in an order that does not change", () => {
+test.each(["BlockEntries", "CancelOrders", "Flatten"])(
+  "a halt with action %s blocks entries and nothing else",
+  (action) => {
+    const scope = { type: "symbol", value: "BTC/USDT:USDT" };
+    const halts = [exampleHalt("h", { action, scope })];
+    expect(botConfig(exampleFacts({ halts }), "Running").halts).toEqual([
+      { name: "h", action: "BlockEntries" },
+    ]);
+  },
+);
+
+test("more halts than fit are cut, in an order that does not change", () => {
   const halts = Array.from({ length: 70 }, (_, index) => exampleHalt(`block-${index}`));
-  halts.push(exampleHalt("flatten", { action: "Flatten" }));
   const config = botConfig(exampleFacts({ halts }), "Running");
-  expect(config.halts).toHaveLength(64);
-  expect(config.halts[0]).toEqual({ name: "flatten", action: "Flatten" });
+  expect(BotConfig.parse(config).halts).toHaveLength(64);
   const reversed = botConfig(exampleFacts({ halts: halts.toReversed() }), "Running");
   expect(reversed).toEqual(config);
 });

@@ -2,9 +2,8 @@ import type { BotConfig, BotState } from "@tradingbots/crds";
 import { endpointOf } from "../pod-parts.ts";
 import type { BotFacts } from "./facts.ts";
 
-/** The schema's limit. The strongest come first, so that none of those is left out. */
+/** The schema's limit. One halt is enough to block entries. */
 const HALTS_MAX = 64;
-const STRENGTH = { Flatten: 0, CancelOrders: 1, BlockEntries: 2 } as const;
 
 /** What the bot is told. `state` is what it shall do now, which may be less than its specification asks for. */
 export function botConfig(facts: BotFacts, state: BotState): BotConfig {
@@ -28,11 +27,10 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
     // A pod whose class is gone keeps its endpoint: null would send it from a testnet or simulator to the real exchange.
     endpoint:
       botClass === undefined ? (pod?.endpoint ?? null) : endpointOf(botClass, spec.exchange),
+    // Every halt blocks entries and does nothing else yet: a bot is told no scope, so it would close more than was asked.
     halts: halts
-      .toSorted(
-        (a, b) => STRENGTH[a.spec.action] - STRENGTH[b.spec.action] || (a.name < b.name ? -1 : 1),
-      )
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .slice(0, HALTS_MAX)
-      .map(({ name, spec: { action } }) => ({ name, action })),
+      .map(({ name }) => ({ name, action: "BlockEntries" })),
   };
 }
