@@ -133,7 +133,6 @@ describe("a bot starts", () => {
           name,
           uid: bot?.metadata.uid,
           controller: true,
-          blockOwnerDeletion: true,
         },
       ],
     });
@@ -631,7 +630,7 @@ describe("a halt", () => {
       action: "Flatten",
     });
     await eventually(() => platform.config(name)).toMatchObject({
-      halts: [{ name: halt, action: "Flatten" }],
+      halts: [{ name: halt, action: "BlockEntries" }],
     });
     await eventually(async () => (await platform.halt(halt))?.status?.matched).toBe(1);
     expect((await platform.conditionsOf(halt))["Executed"]).toBe("False EntriesBlockedOnly");

@@ -29,6 +29,5 @@ export function ownerOf({ name, uid }: Pick<AccountView, "name" | "uid">) {
     name,
     uid,
     controller: true,
-    blockOwnerDeletion: true,
   };
 }

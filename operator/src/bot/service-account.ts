@@ -34,6 +34,5 @@ export function ownerOf({ name, uid }: Pick<BotView, "name" | "uid">) {
     name,
     uid,
     controller: true,
-    blockOwnerDeletion: true,
   };
 }
