@@ -1,9 +1,9 @@
 import type { OrderView, PositionView } from "../exchange/exchange.ts";
-import { accountForTrade } from "../orders/trade-account.ts";
 import { ZERO_QUANTITY } from "../money.ts";
+import { accountForFills, isAccountedFor, recordTrade } from "./account-for-fills.ts";
 import { exitPosition } from "./exit-position.ts";
 import { protectPosition } from "./protect-position.ts";
-import { eventRecord, fillRecord, type OrderFacts, orderRecord, tradeRecord } from "./records.ts";
+import { eventRecord, type OrderFacts, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
@@ -41,8 +41,7 @@ async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
   }
   if (order.status !== "open") {
     await accountForFills(deps, work);
-    // The order may show its fills before the executions do.
-    if (work.account.entered.lt(order.filledQuantity)) return;
+    if (!isAccountedFor(work, order)) return;
     work.entry = "over";
     deps.record(orderRecord(entryFacts(work, order), deps.nowMs()));
     recordTrade(deps, work);
@@ -100,32 +99,6 @@ function isEntryUnwanted(deps: TraderDeps): boolean {
 function mayHaveFilled(work: Work, { held }: PositionView): boolean {
   const heldQuantity = held?.side === work.side ? held.quantity : ZERO_QUANTITY;
   return !heldQuantity.eq(work.account.open);
-}
-
-async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
-  const { symbol, sinceMs } = work;
-  const executions = await deps.exchange.executions({ symbol, sinceMs });
-  work.account = accountForTrade(work, executions);
-  for (const fill of work.account.fills) {
-    if (work.recordedExecutions.has(fill.execution.executionId)) continue;
-    work.recordedExecutions.add(fill.execution.executionId);
-    deps.record(fillRecord(work, fill));
-    deps.metrics.count("bot_fills_total", { purpose: fill.purpose });
-  }
-  recordTrade(deps, work);
-}
-
-function recordTrade(deps: TraderDeps, work: Work): void {
-  const record = tradeRecord(work);
-  // Closed before its entry is over would be closed too early: the rest of the entry may still fill.
-  if (record === undefined || (record.trade.closedAt !== null && work.entry !== "over")) return;
-  const text = JSON.stringify(record);
-  if (text === work.recordedTrade) return;
-  work.recordedTrade = text;
-  deps.record(record);
-  if (record.trade.closedAt === null) return;
-  deps.metrics.count("bot_trades_total", { reason: record.trade.reason ?? "unknown" });
-  deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });
 }
 
 /** What is held is protected, or closed when it shall be, or cannot be protected. */

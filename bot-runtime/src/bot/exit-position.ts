@@ -1,6 +1,7 @@
-import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type { HeldPosition } from "../exchange/exchange.ts";
 import { Decimal, quantity } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
+import { accountForFills, isAccountedFor } from "./account-for-fills.ts";
 import { orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { ExitAttempt, Work } from "./work.ts";
@@ -18,14 +19,7 @@ export async function exitPosition(
   held: HeldPosition,
 ): Promise<void> {
   work.exit ??= nextAttempt(deps, work, 0);
-  if (work.exit.state !== "fresh") {
-    const reference = { symbol: work.symbol, clientOrderId: work.exit.id };
-    work.exit = afterLookUp(
-      deps,
-      { work, exit: work.exit },
-      await deps.exchange.findOrder(reference),
-    );
-  }
+  if (work.exit.state !== "fresh") await lookUp(deps, work, work.exit);
   if (work.exit.state === "fresh") await sendExit(deps, work, { held, exit: work.exit });
 }
 
@@ -42,16 +36,25 @@ function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt
   };
 }
 
-function afterLookUp(
-  deps: TraderDeps,
-  { work, exit }: { readonly work: Work; readonly exit: ExitAttempt },
-  found: OrderView | undefined,
-): ExitAttempt {
-  if (found?.status === "open") return { ...exit, state: "sent" };
-  // It is over and something is still held: the next attempt closes the rest.
-  if (found !== undefined) return nextAttempt(deps, work, exit.attempt + 1);
-  const settled = deps.nowMs() - exit.sentMs >= EXIT_SETTLE_WINDOW_MS;
-  return settled ? { ...exit, state: "fresh" } : exit;
+/**
+ * Finds out what became of an attempt. The next one may only close what this one has left, and the position does not tell: it
+ * may hold as much of somebody else's. So all that the order filled has to be in the account first.
+ */
+async function lookUp(deps: TraderDeps, work: Work, exit: ExitAttempt): Promise<void> {
+  const reference = { symbol: work.symbol, clientOrderId: exit.id };
+  const found = await deps.exchange.findOrder(reference);
+  if (found === undefined) {
+    if (deps.nowMs() - exit.sentMs < EXIT_SETTLE_WINDOW_MS) return;
+    await accountForFills(deps, work);
+    work.exit = { ...exit, state: "fresh" };
+    return;
+  }
+  if (found.status === "open") {
+    work.exit = { ...exit, state: "sent" };
+    return;
+  }
+  if (!isAccountedFor(work, found)) await accountForFills(deps, work);
+  if (isAccountedFor(work, found)) work.exit = nextAttempt(deps, work, exit.attempt + 1);
 }
 
 async function sendExit(
@@ -60,6 +63,7 @@ async function sendExit(
   { held, exit }: { readonly held: HeldPosition; readonly exit: ExitAttempt },
 ): Promise<void> {
   const units = quantity(Decimal.min(work.account.open, held.quantity));
+  if (units.isZero()) return;
   const side = work.side === "long" ? "sell" : "buy";
   const order = { symbol: work.symbol, clientOrderId: exit.id, side, quantity: units } as const;
   const outcome = await deps.exchange.submitExit(order);

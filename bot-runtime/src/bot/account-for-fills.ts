@@ -1,0 +1,44 @@
+import type { OrderView } from "../exchange/exchange.ts";
+import { quantity, ZERO_QUANTITY } from "../money.ts";
+import { accountForTrade } from "../orders/trade-account.ts";
+import { fillRecord, tradeRecord } from "./records.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import type { Work } from "./work.ts";
+
+/** Accounts for the work from the exchange's executions and tells the journal what is new. */
+export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
+  const { symbol, sinceMs } = work;
+  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  work.account = accountForTrade(work, executions);
+  for (const fill of work.account.fills) {
+    if (work.recordedExecutions.has(fill.execution.executionId)) continue;
+    work.recordedExecutions.add(fill.execution.executionId);
+    deps.record(fillRecord(work, fill));
+    deps.metrics.count("bot_fills_total", { purpose: fill.purpose });
+  }
+  recordTrade(deps, work);
+}
+
+/**
+ * Whether every unit that an order of the work shows as filled is in its account: an order may show its fills before the
+ * executions do, and what is left of the work is only known from them.
+ */
+export function isAccountedFor({ account }: Work, order: OrderView): boolean {
+  const known = account.fills
+    .filter(({ execution }) => execution.clientOrderId === order.clientOrderId)
+    .reduce((sum, { execution }) => quantity(sum.plus(execution.quantity)), ZERO_QUANTITY);
+  return known.gte(order.filledQuantity);
+}
+
+export function recordTrade(deps: TraderDeps, work: Work): void {
+  const record = tradeRecord(work);
+  // Closed before its entry is over would be closed too early: the rest of the entry may still fill.
+  if (record === undefined || (record.trade.closedAt !== null && work.entry !== "over")) return;
+  const text = JSON.stringify(record);
+  if (text === work.recordedTrade) return;
+  work.recordedTrade = text;
+  deps.record(record);
+  if (record.trade.closedAt === null) return;
+  deps.metrics.count("bot_trades_total", { reason: record.trade.reason ?? "unknown" });
+  deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });
+}

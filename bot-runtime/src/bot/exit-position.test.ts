@@ -1,0 +1,201 @@
+import { BotConfig, type RecordBody, Risk } from "@tradingbots/crds";
+import { describe, expect, test } from "vitest";
+import type {
+  Exchange,
+  Execution,
+  ExitOrder,
+  HeldPosition,
+  OrderView,
+  Outcome,
+} from "../exchange/exchange.ts";
+import { amount, price, type Quantity, quantity } from "../money.ts";
+import { Account } from "./account.ts";
+import { advanceWork } from "./advance-work.ts";
+import { Metrics } from "./metrics.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import { type Work, workFromTrade } from "./work.ts";
+
+const SYMBOL = "BTC/USDT:USDT";
+const ENTRY = "11111111-1111-8111-8111-111111111111";
+const OPENED_MS = Date.parse("2025-06-18T00:00:00Z");
+
+const config = BotConfig.parse({
+  botName: "bot-aaaaaaaaaaaaaaaaaaaa",
+  botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
+  namespace: "tradingbots-00",
+  generation: 1,
+  userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
+  accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
+  exchange: "bybit",
+  mode: "live",
+  symbols: [SYMBOL],
+  timeframe: "1m",
+  strategy: { name: "rsi", params: {} },
+  risk: Risk.parse({ stopLossPercent: 1, takeProfitPercent: 1 }),
+  autoTrade: true,
+  state: "Stopped",
+  endpoint: { restUrl: "http://exchange", websocketUrl: "ws://exchange" },
+  halts: [],
+});
+
+const silent = (): void => {};
+const unused = (): never => {
+  throw new Error("not part of this test");
+};
+
+/** One symbol of an exchange at a price of 100 without fees: a net position, orders and executions. */
+class Market {
+  net = quantity("0");
+  /** What orders are answered; `undefined` fills them at once. */
+  answer: (() => Outcome) | undefined;
+  /** Executions are written but not shown yet. */
+  lags = false;
+  readonly sent: ExitOrder[] = [];
+  readonly #orders = new Map<string, OrderView>();
+  readonly #executions: Execution[] = [];
+
+  fill(side: "buy" | "sell", units: Quantity, clientOrderId: string | undefined): void {
+    this.net = quantity(side === "buy" ? this.net.plus(units) : this.net.minus(units));
+    const number = this.#executions.length;
+    this.#executions.push({
+      executionId: `x${number}`,
+      clientOrderId,
+      side,
+      price: price("100"),
+      quantity: units,
+      fee: amount("0"),
+      feeCurrency: "USDT",
+      cause: "order",
+      atMs: OPENED_MS + number,
+    });
+    if (clientOrderId === undefined) return;
+    this.#orders.set(clientOrderId, {
+      clientOrderId,
+      exchangeOrderId: `o${number}`,
+      side,
+      quantity: units,
+      filledQuantity: units,
+      status: "filled",
+      isProtection: false,
+      createdMs: OPENED_MS + number,
+    });
+  }
+
+  exchange(): Exchange {
+    return {
+      prepare: unused,
+      market: unused,
+      candles: unused,
+      balance: unused,
+      openOrders: unused,
+      setLeverage: unused,
+      submitEntry: unused,
+      cancel: unused,
+      protect: unused,
+      describeKey: unused,
+      position: async () => ({ leverage: 1, held: this.#held() }),
+      findOrder: async ({ clientOrderId }) => this.#orders.get(clientOrderId),
+      executions: async () => this.#executions.slice(0, this.lags ? 1 : undefined),
+      submitExit: async (order) => this.#submit(order),
+    };
+  }
+
+  #submit(order: ExitOrder): Outcome {
+    this.sent.push(order);
+    if (this.answer !== undefined) return this.answer();
+    this.fill(order.side, order.quantity, order.clientOrderId);
+    return { kind: "accepted", exchangeOrderId: "o" };
+  }
+
+  #held(): HeldPosition | undefined {
+    if (this.net.isZero()) return undefined;
+    return {
+      symbol: SYMBOL,
+      side: "long",
+      quantity: this.net,
+      entryPrice: price("100"),
+      unrealisedPnl: amount("0"),
+      stopLoss: price("99"),
+      takeProfit: price("101"),
+    };
+  }
+}
+
+/** A stopped bot that holds one unit, on a clock of its own. */
+function stoppedBot() {
+  const market = new Market();
+  const records: RecordBody[] = [];
+  const clock = { nowMs: OPENED_MS + 60_000 };
+  market.fill("buy", quantity("1"), ENTRY);
+  const exchange = market.exchange();
+  const record = (body: RecordBody) => void records.push(body);
+  const deps: TraderDeps = {
+    exchange,
+    journal: { appendIntent: unused, standing: "ready" },
+    record,
+    account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
+    config: () => config,
+    standing: unused,
+    openDay: unused,
+    metrics: new Metrics(),
+    log: { info: silent, warn: silent, error: silent },
+    nowMs: () => clock.nowMs,
+  };
+  const at = new Date(OPENED_MS).toISOString();
+  const trade = { entryPrice: "100", exitPrice: null, pnl: null, fees: "0", reason: null };
+  const work: Work = {
+    ...workFromTrade({
+      ...trade,
+      id: ENTRY,
+      symbol: SYMBOL,
+      side: "long",
+      quantity: "1",
+      openedAt: at,
+      closedAt: null,
+    }),
+    adopted: false,
+  };
+  /** Turns at the pace of a symbol's polls, until the work is over or the time has passed. */
+  const run = async (forMs: number): Promise<boolean> => {
+    for (const endMs = clock.nowMs + forMs; clock.nowMs < endMs; clock.nowMs += 250) {
+      if (await advanceWork(deps, work)) return true;
+    }
+    return false;
+  };
+  return { market, records, work, run };
+}
+
+describe("a close takes no more than the bot's own", () => {
+  test("the owner holds as much by hand: one exit of the bot's unit, the owner's stays", async () => {
+    const { market, run } = stoppedBot();
+    market.fill("buy", quantity("1"), undefined);
+    expect(await run(20_000)).toBe(true);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["1"]);
+    expect(market.net.toFixed()).toBe("1");
+  });
+
+  test("executions that come late: looked at again, nothing sent meanwhile", async () => {
+    const { market, run } = stoppedBot();
+    market.fill("buy", quantity("1"), undefined);
+    market.lags = true;
+    expect(await run(20_000)).toBe(false);
+    expect(market.sent.length).toBe(1);
+    market.lags = false;
+    expect(await run(20_000)).toBe(true);
+    expect(market.sent.length).toBe(1);
+    expect(market.net.toFixed()).toBe("1");
+  });
+
+  test("an exit that filled a part is followed by one for the rest", async () => {
+    const { market, run } = stoppedBot();
+    market.answer = () => {
+      market.answer = undefined;
+      market.fill("sell", quantity("0.4"), market.sent[0]?.clientOrderId);
+      return { kind: "accepted", exchangeOrderId: "o" };
+    };
+    expect(await run(20_000)).toBe(true);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["1", "0.6"]);
+    expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(2);
+    expect(market.net.isZero()).toBe(true);
+  });
+});
