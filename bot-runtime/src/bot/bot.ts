@@ -31,7 +31,7 @@ const FLUSH_ON_STOP_MS = 5_000;
 export interface BotDeps {
   readonly config: BotConfig;
   readonly exchange: Exchange;
-  readonly journal: JournalClient;
+  readonly journal: Pick<JournalClient, "standing" | "epoch" | "appendIntent" | "record" | "flush">;
   readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -219,8 +219,9 @@ export class Bot {
   #tick(): void {
     for (const [symbol, trader] of this.#traders) {
       trader.tick();
-      // It left the configuration and has been managed to its end.
-      if (trader.flat && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
+      // It left the configuration and has been managed to its end. One in a turn may be sending.
+      const ended = trader.flat && trader.idle;
+      if (ended && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
     }
     const now = Date.now();
     if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {

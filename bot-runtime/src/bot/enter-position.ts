@@ -18,23 +18,37 @@ export interface EntryWish extends ProposedCandle {
   readonly lookUpFirst: boolean;
 }
 
-/** What came of a wish: work to be followed, a refusal, or a foreign holding that was found. */
+/** What came of a wish: work that is followed from now on, a refusal, or a foreign holding that was found. */
 export type EntryResult =
-  | { readonly kind: "sent"; readonly work: Work }
+  | { readonly kind: "sent" }
   | { readonly kind: "refused"; readonly refusal: Refusal }
   | { readonly kind: "foreign"; readonly message: string };
 
-/**
- * Opens a position: gate → intent in the journal → order with stop and target → outcome. Whatever the answer, from the moment
- * of sending there is work to be followed until the exchange has told what became of it.
- */
-export async function enterPosition(deps: TraderDeps, wish: EntryWish): Promise<EntryResult> {
-  const [early] = blocked(deps.standing(wish.symbol));
-  if (early !== undefined) return { kind: "refused", refusal: early };
-  return deps.account.oneEntry(() => enterAlone(deps, wish));
+/** What the trader follows: an entry is added before its request leaves, and removed only when it is definitely refused. */
+export interface FollowedWorks {
+  readonly add: (work: Work) => void;
+  readonly remove: (work: Work) => void;
 }
 
-async function enterAlone(deps: TraderDeps, wish: EntryWish): Promise<EntryResult> {
+/**
+ * Opens a position: gate → intent in the journal → order with stop and target → outcome. From before the sending there is
+ * work to be followed until the exchange has told what became of it: a bot with an entry in flight is not flat.
+ */
+export async function enterPosition(
+  deps: TraderDeps,
+  wish: EntryWish,
+  works: FollowedWorks,
+): Promise<EntryResult> {
+  const [early] = blocked(deps.standing(wish.symbol));
+  if (early !== undefined) return { kind: "refused", refusal: early };
+  return deps.account.oneEntry(() => enterAlone(deps, wish, works));
+}
+
+async function enterAlone(
+  deps: TraderDeps,
+  wish: EntryWish,
+  works: FollowedWorks,
+): Promise<EntryResult> {
   const { symbol } = wish;
   const [view, orders, balance] = await Promise.all([
     deps.exchange.position(symbol),
@@ -55,7 +69,17 @@ async function enterAlone(deps: TraderDeps, wish: EntryWish): Promise<EntryResul
   if (refusal !== undefined) return { kind: "refused", refusal };
   const unset = await setLeverage(deps, symbol, view.leverage);
   if (unset !== undefined) return { kind: "refused", refusal: unset };
-  return writeAndSend(deps, wish, size);
+  const order = entryOrder(deps, wish, size);
+  const intent = intentOf(order, { wish, config: deps.config(), atMs: deps.nowMs() });
+  if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
+    deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
+    works.add(workFromIntent(intent, true));
+    return { kind: "sent" };
+  }
+  const unwritten = await writeIntent(deps, order, intent);
+  return unwritten === undefined
+    ? send(deps, works, { order, intent })
+    : { kind: "refused", refusal: unwritten };
 }
 
 function sizeOf(deps: TraderDeps, { symbol, candle }: EntryWish, balance: Balance): Size {
@@ -87,39 +111,38 @@ async function setLeverage(
   };
 }
 
-/** The write-ahead: an order that is not in the journal under the current epoch is not sent. */
-async function writeAndSend(deps: TraderDeps, wish: EntryWish, size: Size): Promise<EntryResult> {
-  const { symbol, side, candle } = wish;
-  const config = deps.config();
-  const order = entryOrder(deps, wish, size);
-  const intent = intentOf(order, { wish, config, atMs: deps.nowMs() });
-  if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
-    deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
-    return { kind: "sent", work: workFromIntent(intent, true) };
-  }
+/** The write-ahead: an order that is not in the journal under the current epoch is not sent. Gives the reason not to send. */
+async function writeIntent(
+  deps: TraderDeps,
+  order: EntryOrder,
+  intent: Intent,
+): Promise<Refusal | undefined> {
   const appended = await deps.journal.appendIntent(intent);
-  const atMs = deps.nowMs();
-  const notSent = (code: string, message: string): EntryResult => {
-    // Closes the intent, should the journal hold it.
-    deps.record(
-      orderRecord({ ...order, purpose: "entry", status: "cancelled", code, message }, atMs),
-    );
-    return { kind: "refused", refusal: { reason: code, message } };
-  };
   if (appended === "stale" || appended === "refused") {
-    const message = `${side} ${symbol} at ${text(candle.close)}: the journal did not take the intent (${appended})`;
-    return { kind: "refused", refusal: { reason: "IntentRefused", message } };
+    const message = `${order.side} ${order.symbol}: the journal did not take the intent (${appended})`;
+    return { reason: "IntentRefused", message };
   }
-  if (appended === "unconfirmed")
-    return notSent("IntentUnconfirmed", "the journal did not confirm the intent");
   // A halt or a changed state may have come while the journal wrote.
-  const [late] = blocked(deps.standing(symbol));
-  if (late !== undefined) return notSent(late.reason, late.message);
-  return send(deps, order, intent);
+  const [late] = blocked(deps.standing(order.symbol));
+  const refusal =
+    appended === "unconfirmed"
+      ? { reason: "IntentUnconfirmed", message: "the journal did not confirm the intent" }
+      : late;
+  if (refusal === undefined) return undefined;
+  // Closes the intent, should the journal hold it.
+  const { reason: code, message } = refusal;
+  const closed = { ...order, purpose: "entry", status: "cancelled", code, message } as const;
+  deps.record(orderRecord(closed, deps.nowMs()));
+  return refusal;
 }
 
-async function send(deps: TraderDeps, order: EntryOrder, intent: Intent): Promise<EntryResult> {
+async function send(
+  deps: TraderDeps,
+  works: FollowedWorks,
+  { order, intent }: { readonly order: EntryOrder; readonly intent: Intent },
+): Promise<EntryResult> {
   const work = workFromIntent(intent, false);
+  works.add(work);
   const outcome = await deps.exchange.submitEntry(order);
   deps.metrics.count("bot_orders_total", { purpose: "entry", outcome: outcome.kind });
   deps.log.info("entry-sent", { clientOrderId: order.clientOrderId, outcome: outcome.kind });
@@ -129,10 +152,12 @@ async function send(deps: TraderDeps, order: EntryOrder, intent: Intent): Promis
   );
   if (outcome.kind === "accepted") {
     deps.account.clearErrors();
-    return { kind: "sent", work: { ...work, entry: "open" } };
+    work.entry = "open";
+    return { kind: "sent" };
   }
   deps.account.noteError();
-  if (outcome.kind === "unknown") return { kind: "sent", work };
+  if (outcome.kind === "unknown") return { kind: "sent" };
+  works.remove(work);
   return {
     kind: "refused",
     refusal: { reason: "ExchangeRefused", message: `${outcome.message} (${outcome.code})` },

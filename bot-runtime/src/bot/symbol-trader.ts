@@ -5,7 +5,7 @@ import type { Amount } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
 import { CandleSeries, type ProposedCandle } from "./candle-series.ts";
-import { enterPosition, type EntryWish, refusalEvent } from "./enter-position.ts";
+import { enterPosition, type EntryResult, type EntryWish, refusalEvent } from "./enter-position.ts";
 import { messageOf } from "./log.ts";
 import { findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
@@ -36,6 +36,7 @@ export class SymbolTrader {
   #unusable: Refusal | undefined;
   #proposed: ProposedCandle | undefined;
   #firstEntry = true;
+  #entering = false;
   #due = false;
   #running: Promise<void> | undefined;
   #lookedMs = 0;
@@ -73,9 +74,15 @@ export class SymbolTrader {
     return this.positions.map((held) => held.unrealisedPnl);
   }
 
-  /** Nothing of the bot's own at the exchange, as just seen. */
+  /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    return this.#reconciled && this.#works.length === 0;
+    const known = this.#reconciled && this.#session === undefined;
+    return known && this.#works.length === 0 && !this.#entering;
+  }
+
+  /** No turn is under way. */
+  get idle(): boolean {
+    return this.#running === undefined;
   }
 
   /** Every open position has its stop at the exchange. */
@@ -108,8 +115,7 @@ export class SymbolTrader {
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
     const quietMs = this.#deps.nowMs() - this.#lookedMs;
-    if (quietMs >= (this.#works.length > 0 || !this.#reconciled ? POLL_MS : IDLE_LOOK_MS))
-      this.wake();
+    if (quietMs >= (this.flat ? IDLE_LOOK_MS : POLL_MS)) this.wake();
   }
 
   wake(): void {
@@ -256,10 +262,9 @@ export class SymbolTrader {
   }
 
   async #enter(wish: EntryWish): Promise<void> {
-    const result = await enterPosition(this.#deps, wish);
+    const result = await this.#sendEntry(wish);
     if (result.kind === "sent") {
       this.#firstEntry = false;
-      this.#works.push(result.work);
       await this.#advanceAll();
       return;
     }
@@ -270,6 +275,19 @@ export class SymbolTrader {
         : result.refusal;
     this.#deps.metrics.count("bot_entries_refused_total", { reason: refusal.reason });
     this.#deps.record(refusalEvent(wish, refusal, this.#deps.nowMs()));
+  }
+
+  /** From before the request leaves, its work counts; only a definite refusal takes it back. */
+  async #sendEntry(wish: EntryWish): Promise<EntryResult> {
+    this.#entering = true;
+    try {
+      return await enterPosition(this.#deps, wish, {
+        add: (work) => this.#works.push(work),
+        remove: (work) => (this.#works = this.#works.filter((each) => each !== work)),
+      });
+    } finally {
+      this.#entering = false;
+    }
   }
 
   #countUnprotected(): void {

@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Exchange, Outcome } from "../exchange/exchange.ts";
+import { OTHER_SYMBOL, startExampleBot } from "./example-bot.ts";
+
+// Vitest's clock replaces the global timers only.
+vi.mock("node:timers/promises", () => ({
+  setTimeout: (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms)),
+}));
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Lets `ms` pass and whatever waits for it happen. */
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+/** A trading bot whose entry is sent and not answered until `answer` is called. */
+async function withEntryInFlight() {
+  const { promise, resolve: answer } = Promise.withResolvers<Outcome>();
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(() => promise);
+  const it = startExampleBot({ exchange: { submitEntry } });
+  it.grantSession();
+  await pass(1_000);
+  expect(it.lastReport()).toMatchObject({ flat: true, blocked: [] });
+  it.closeCandle();
+  await pass(0);
+  expect(submitEntry).toHaveBeenCalledTimes(1);
+  return { ...it, answer, submitEntry };
+}
+
+describe("while an entry is in flight the bot is not flat", () => {
+  test("when its symbol leaves the configuration: the position is managed all the same", async () => {
+    const { bot, config, answer, shown, lastReport } = await withEntryInFlight();
+    bot.applyConfig({ ...config, symbols: [OTHER_SYMBOL], generation: 2 });
+    await pass(15_000);
+    expect(lastReport()).toMatchObject({ generation: 2, flat: false });
+    answer({ kind: "accepted", exchangeOrderId: "x1" });
+    await pass(30_000);
+    // The other symbol has been managed; nothing is known of the order yet.
+    expect(shown.held).toBeUndefined();
+    await pass(1_000);
+    expect(lastReport()?.flat).toBe(true);
+  });
+
+  test("when the bot is stopped: neither the report nor the end says so", async () => {
+    const { bot, config, answer, lastReport } = await withEntryInFlight();
+    const ended = vi.fn<() => void>();
+    void bot.finished.then(ended);
+    bot.applyConfig({ ...config, state: "Stopped", generation: 2 });
+    expect(lastReport()).toMatchObject({ state: "Stopped", flat: false });
+    await pass(60_000);
+    expect(lastReport()).toMatchObject({ state: "Stopped", flat: false });
+    expect(ended).not.toHaveBeenCalled();
+    answer({ kind: "refused", code: "1", message: "no", final: true });
+    await pass(1_000);
+    expect(await bot.finished).toMatchObject({ flat: true, epoch: 1 });
+  });
+
+  test("when the pod is stopped and the answer does not come in time", async () => {
+    const { bot } = await withEntryInFlight();
+    const [termination] = await Promise.all([bot.stop("SIGTERM"), pass(20_000)]);
+    expect(termination).toMatchObject({ flat: false, epoch: 1 });
+  });
+});

@@ -1,0 +1,142 @@
+import {
+  BotConfig,
+  Risk,
+  type RecordBody,
+  type Report,
+  type SessionAnswer,
+} from "@tradingbots/crds";
+import type { Candle, Exchange, Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type { JournalStanding } from "../journal/journal-client.ts";
+import { amount, price, quantity } from "../money.ts";
+import { Bot } from "./bot.ts";
+import { Metrics } from "./metrics.ts";
+
+/** A bot for unit tests: an exchange whose answers are set one by one, and a journal in memory. */
+
+export const SYMBOL = "BTC/USDT:USDT";
+export const OTHER_SYMBOL = "ETH/USDT:USDT";
+const MINUTE = 60_000;
+/** The newest candle of the exchange; it closes when a test lets it. */
+const NEWEST = 20;
+
+export const exampleConfig: BotConfig = BotConfig.parse({
+  botName: "bot-aaaaaaaaaaaaaaaaaaaa",
+  botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
+  namespace: "tradingbots-00",
+  generation: 1,
+  userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
+  accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
+  exchange: "bybit",
+  mode: "live",
+  symbols: [SYMBOL],
+  timeframe: "1m",
+  strategy: { name: "rsi", params: { period: 2 } },
+  risk: Risk.parse({}),
+  autoTrade: true,
+  state: "Running",
+  endpoint: null,
+  halts: [],
+});
+
+export const exampleSession: SessionAnswer = {
+  epoch: 1,
+  lastSequence: 0,
+  openTrades: [],
+  openIntents: [],
+  dayBaseline: null,
+};
+
+/** What the exchange shows, to be changed by a test as it goes on. */
+export interface ShownByExchange {
+  held: HeldPosition | undefined;
+  orders: readonly OrderView[];
+  executions: readonly Execution[];
+}
+
+/** Prices fall with every candle: the strategy buys at each of them. */
+function fallingCandle(minute: number): Candle {
+  const at = price(String(1_000 - minute));
+  return { openTimeMs: minute * MINUTE, open: at, high: at, low: at, close: at };
+}
+
+const accepted = async () => ({ kind: "accepted", exchangeOrderId: "x1" }) as const;
+const silent = () => undefined;
+
+function exampleExchange(shown: ShownByExchange): Exchange {
+  return {
+    prepare: async () => undefined,
+    market: (symbol) => ({
+      symbol,
+      quoteCurrency: "USDT",
+      tick: price("0.1"),
+      quantityStep: quantity("0.001"),
+      minimumQuantity: quantity("0.001"),
+      maximumQuantity: quantity("100"),
+      minimumValue: amount("5"),
+      maximumLeverage: 100,
+    }),
+    candles: async () => Array.from({ length: NEWEST + 1 }, (_, minute) => fallingCandle(minute)),
+    balance: async () => ({
+      equity: amount("10000"),
+      available: amount("10000"),
+      currency: "USDT",
+    }),
+    position: async () => ({ leverage: undefined, held: shown.held }),
+    openOrders: async () => shown.orders,
+    findOrder: async () => undefined,
+    executions: async () => shown.executions,
+    setLeverage: accepted,
+    submitEntry: accepted,
+    submitExit: accepted,
+    cancel: accepted,
+    protect: accepted,
+    describeKey: () => Promise.reject(new Error("not asked here")),
+  };
+}
+
+export interface ExampleOptions {
+  readonly exchange?: Partial<Exchange>;
+  readonly config?: Partial<BotConfig>;
+  /** Called with each intent; what it gives is the journal's answer. */
+  readonly appendIntent?: () => Promise<"appended" | "stale" | "refused" | "unconfirmed">;
+}
+
+/** Starts the bot. Time is the test's: it moves with `vi.advanceTimersByTimeAsync`. */
+export function startExampleBot(options: ExampleOptions = {}) {
+  const shown: ShownByExchange = { held: undefined, orders: [], executions: [] };
+  const records: RecordBody[] = [];
+  const journal = {
+    standing: "unavailable" as JournalStanding,
+    epoch: 0,
+    appendIntent: options.appendIntent ?? (async () => "appended" as const),
+    record: (body: RecordBody) => void records.push(body),
+    flush: async () => true,
+  };
+  const config = { ...exampleConfig, ...options.config };
+  const bot = new Bot({
+    config,
+    exchange: { ...exampleExchange(shown), ...options.exchange },
+    journal,
+    stream: { follow: silent, start: silent, close: silent, ageMs: () => 0 },
+    metrics: new Metrics(),
+    log: { info: silent, warn: silent, error: silent },
+  });
+  bot.start();
+  return {
+    bot,
+    config,
+    shown,
+    records,
+    grantSession: (session = exampleSession) => {
+      journal.standing = "ready";
+      journal.epoch = session.epoch;
+      bot.sessionGranted(session);
+    },
+    /** The candle that was in progress closes: the strategy wants to buy. */
+    closeCandle: (symbol = SYMBOL) =>
+      bot.candleArrived({ symbol, candle: fallingCandle(NEWEST), closed: true }),
+    lastReport: (): Report | undefined =>
+      records.findLast((body) => body.type === "report")?.report,
+    ordersRecorded: () => records.filter((body) => body.type === "order"),
+  };
+}
