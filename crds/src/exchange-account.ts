@@ -50,6 +50,13 @@ const status = z.object({
   observedGeneration: z.int().min(0).optional(),
   conditions: Conditions.optional(),
   verification: Verification.optional(),
+  exchangeAccountId: z
+    .string()
+    .max(64)
+    .optional()
+    .describe(
+      "The exchange's own id of the account, from the first verified key; a key of another account is refused.",
+    ),
 });
 
 const ready = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;

@@ -79,6 +79,14 @@ async function verifiedAccount(spec: Record<string, unknown> = {}, result = VERI
   return name;
 }
 
+async function changeKey(name: string, credentialsVersion: number, result: VerificationResult) {
+  await under.vault.store(NAMESPACE, name);
+  await platform.patch(EXCHANGE_ACCOUNTS, name, { credentialsVersion });
+  const verify = `verify-${name}-v${credentialsVersion}`;
+  await eventually(() => platform.pod(verify)).toBeDefined();
+  await platform.end(verify, "Succeeded", result);
+}
+
 describe("a bot starts", () => {
   test("with one POST and two status patches, and then nothing is written", async () => {
     const account = await verifiedAccount();
@@ -277,6 +285,29 @@ describe("changes", () => {
       async () =>
         (await platform.pod(name))?.metadata?.annotations?.["tradingbots.dev/credentials-version"],
     ).toBe("2");
+  });
+
+  test("of the key to another account of the exchange are refused, and the pod stays", async () => {
+    const account = await verifiedAccount();
+    const { name, uid } = await runningBot({ accountName: account });
+    const other = { ...VERIFIED, exchangeAccountId: "4712" };
+    await changeKey(account, 2, other);
+    await eventually(() => platform.ready(account)).toBe("False AccountChanged");
+    await eventually(() => platform.ready(name)).toBe("False AccountChanged");
+    await under.settle();
+    expect((await platform.account(account))?.status?.exchangeAccountId).toBe("4711");
+    const pod = await platform.pod(name);
+    expect(pod?.metadata?.uid).toBe(uid);
+    expect(pod?.metadata?.annotations?.["tradingbots.dev/credentials-version"]).toBe("1");
+    // Once the pod is gone none is made that would look for its positions on the other account.
+    await platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+    await platform.kill(name);
+    await under.settle();
+    expect(await platform.pod(name)).toBeUndefined();
+
+    await changeKey(account, 3, VERIFIED);
+    await eventually(() => platform.ready(account)).toBe("True Verified");
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Stopped" });
   });
 
   test("a pod deleted by hand is replaced by exactly one", async () => {

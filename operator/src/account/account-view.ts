@@ -48,9 +48,16 @@ export function currentVerification({ spec, status }: AccountView) {
   return verification?.credentialsVersion === spec.credentialsVersion ? verification : undefined;
 }
 
-/** The exchange's own account behind the key, the same for every connection of it; undefined until it is verified. */
+/** The exchange's own id of the account that was connected first: it never changes. Undefined until a key is verified. */
+export function connectedId({ status }: AccountView): string | undefined {
+  const { exchangeAccountId, verification } = status;
+  const verified = verification?.state === "verified" ? verification.exchangeAccountId : undefined;
+  return exchangeAccountId ?? verified;
+}
+
+/** The exchange's own account behind the key, the same for every connection of it; undefined until it is known. */
 export function exchangeIdentity(account: AccountView): string | undefined {
-  const id = account.status.verification?.exchangeAccountId;
+  const id = connectedId(account) ?? account.status.verification?.exchangeAccountId;
   if (id === undefined || account.isRetired) return undefined;
   return `${account.spec.exchange}/${account.spec.testnet ? "testnet" : "live"}/${id}`;
 }

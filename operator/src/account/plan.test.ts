@@ -9,10 +9,12 @@ import {
   NOW,
   VERIFICATION,
 } from "../bot/example-facts.ts";
+import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
-import type { AccountView } from "./account-view.ts";
+import { type AccountView, exchangeIdentity } from "./account-view.ts";
 import type { AccountFacts } from "./facts.ts";
 import { planAccount } from "./plan.ts";
+import { accountStatus } from "./status.ts";
 
 const unverified = exampleAccount({}, {});
 const retired: AccountView = exampleAccount({ state: "Retired" });
@@ -40,6 +42,22 @@ const ended = (message: string | undefined) => ({
   end: { succeeded: true, message, podReason: undefined, finishedAt: "2026-01-01T11:59:00Z" },
 });
 const saying = (result: object) => podOf(1, ended(JSON.stringify(result)));
+const REFUSED_OTHER = {
+  state: "refused",
+  reason: "AccountChanged",
+  message: expect.stringMatching(
+    /^The new key belongs to another account .* account of its own\.$/,
+  ),
+  permissions: [],
+  asOf: RESULT.asOf,
+};
+/** Verified once as 4711, now with another key. */
+const rekeyed = (status: object = {}) =>
+  exampleAccount(
+    { credentialsVersion: 2 },
+    { verification: VERIFICATION, exchangeAccountId: "4711", ...status },
+  );
+const saying2 = (result: object) => podOf(2, ended(JSON.stringify(result)));
 const unavailable = (asOf: string) =>
   exampleAccount(
     {},
@@ -92,6 +110,55 @@ test.each<Case>([
     name: "a result that is stored",
     facts: factsOf({ account: exampleAccount(), verifyPods: [saying(RESULT)] }),
     write: "delete-pod",
+  },
+  {
+    name: "another key of the same account",
+    facts: factsOf({ account: rekeyed(), verifyPods: [saying2(RESULT)] }),
+    result: RESULT,
+  },
+  {
+    name: "a key of another account",
+    facts: factsOf({
+      account: rekeyed(),
+      verifyPods: [saying2({ ...RESULT, exchangeAccountId: "4712" })],
+    }),
+    result: REFUSED_OTHER,
+  },
+  {
+    name: "a key of another account, where only the last verification remembers the first",
+    facts: factsOf({
+      account: rekeyed({ exchangeAccountId: undefined }),
+      verifyPods: [saying2({ ...RESULT, exchangeAccountId: "4712" })],
+    }),
+    result: REFUSED_OTHER,
+  },
+  {
+    name: "a key of another account after the exchange could not be asked",
+    facts: factsOf({
+      account: rekeyed({
+        verification: { ...VERIFICATION, credentialsVersion: 2, state: "unavailable" },
+      }),
+      verifyPods: [saying2({ ...RESULT, exchangeAccountId: "4712" })],
+    }),
+    result: REFUSED_OTHER,
+  },
+  {
+    name: "a refused key of another account",
+    facts: factsOf({
+      account: rekeyed(),
+      verifyPods: [
+        saying2({ ...RESULT, state: "refused", reason: "HedgeMode", exchangeAccountId: "4712" }),
+      ],
+    }),
+    result: REFUSED_OTHER,
+  },
+  {
+    name: "a key that says of no account that it is its own",
+    facts: factsOf({
+      account: rekeyed(),
+      verifyPods: [saying2({ ...RESULT, exchangeAccountId: undefined })],
+    }),
+    result: REFUSED_OTHER,
   },
   {
     name: "ended without a word",
@@ -155,4 +222,36 @@ test.each<Case>([
   expect(plan.write?.kind).toBe(write);
   expect(plan.result).toEqual(result);
   expect(plan.requeueAfterMs).toBe(requeueAfterMs);
+});
+
+/** The account as its status says it is after the verify pod of this version has ended. */
+function afterResult(account: AccountView, result: object): AccountView {
+  const { credentialsVersion } = account.spec;
+  const verifyPods = [podOf(credentialsVersion, ended(JSON.stringify(result)))];
+  const facts = factsOf({ account, verifyPods });
+  return { ...account, status: accountStatus(facts, planAccount(facts)) };
+}
+const withKey = (account: AccountView, credentialsVersion: number): AccountView => ({
+  ...account,
+  spec: { ...account.spec, credentialsVersion },
+});
+const readyOf = ({ status }: AccountView) => conditionOf(status.conditions, "Ready")?.reason;
+
+test("the account that was connected first is remembered through other keys, and comes back", () => {
+  const first = afterResult(unverified, RESULT);
+  expect([first.status.exchangeAccountId, readyOf(first)]).toEqual(["4711", "Verified"]);
+
+  const other = afterResult(withKey(first, 2), { ...RESULT, exchangeAccountId: "4712" });
+  expect(other.status).toMatchObject({ exchangeAccountId: "4711", verification: REFUSED_OTHER });
+  expect(other.status.conditions).toContainEqual(
+    expect.objectContaining({ type: "Ready", status: "False", reason: "AccountChanged" }),
+  );
+  expect(exchangeIdentity(other)).toBe("bybit/live/4711");
+  const stored = { ...saying2({ ...RESULT, exchangeAccountId: "4712" }) };
+  expect(planAccount(factsOf({ account: other, verifyPods: [stored] })).write?.kind).toBe(
+    "delete-pod",
+  );
+
+  const again = afterResult(withKey(other, 3), RESULT);
+  expect([again.status.exchangeAccountId, readyOf(again)]).toEqual(["4711", "Verified"]);
 });

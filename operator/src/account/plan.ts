@@ -4,7 +4,7 @@ import type { PodView } from "../pod-view.ts";
 import { currentVerification } from "./account-view.ts";
 import type { AccountFacts } from "./facts.ts";
 import { retirementStep } from "./finalize.ts";
-import { isSettled, isStored, resultOf } from "./verification.ts";
+import { isSettled, isStored, judged, resultOf } from "./verification.ts";
 
 export type AccountWrite =
   | { readonly kind: "add-finalizer" }
@@ -34,10 +34,8 @@ export function planAccount(facts: AccountFacts): AccountPlan {
   if (!account.hasFinalizer) return { write: { kind: "add-finalizer" } };
   if (!facts.hasServiceAccount) return { write: { kind: "create-service-account" } };
 
-  const ended = endedPod(facts);
-  if (ended?.result !== undefined && !isStored(ended.result, account)) {
-    return { result: ended.result };
-  }
+  const result = presentResult(facts);
+  if (result !== undefined && !isStored(result, account)) return { result };
   const leftover = leftoverPod(facts);
   if (leftover !== undefined) return { write: { kind: "delete-pod", pod: leftover } };
   return isSettled(account) ? {} : verify(facts);
@@ -75,9 +73,10 @@ function presentPod({ account, verifyPods }: Pick<AccountFacts, "account" | "ver
   return verifyPods.find((pod) => pod.name === name);
 }
 
-function endedPod(facts: AccountFacts) {
+function presentResult(facts: AccountFacts): VerificationResult | undefined {
   const pod = presentPod(facts);
-  return pod === undefined ? undefined : { pod, result: resultOf(pod) };
+  const result = pod === undefined ? undefined : resultOf(pod);
+  return result === undefined ? undefined : judged(result, facts.account);
 }
 
 /** A pod of an earlier version of the key, or one whose result is stored. */

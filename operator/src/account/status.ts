@@ -1,8 +1,14 @@
 import { verifyPodName } from "@tradingbots/crds";
 import { conditionOf, type Fact, fact, withTransitions } from "../conditions.ts";
-import { type AccountStatus, type AccountView, currentVerification } from "./account-view.ts";
+import {
+  type AccountStatus,
+  type AccountView,
+  connectedId,
+  currentVerification,
+} from "./account-view.ts";
 import type { AccountFacts } from "./facts.ts";
 import type { AccountPlan } from "./plan.ts";
+import { ACCOUNT_CHANGED } from "./verification.ts";
 
 interface Why {
   readonly reason: string;
@@ -13,6 +19,8 @@ interface Why {
 export function accountStatus(facts: AccountFacts, plan: AccountPlan): AccountStatus {
   const account = withResult(facts.account, plan);
   const { verification } = account.status;
+  // The account's own memory goes first: the result may be about another version of the key.
+  const exchangeAccountId = connectedId(facts.account) ?? connectedId(account);
   const now = { ...facts, account };
   const credentials = credentialsFact(now);
   const verified = verifiedFact(now);
@@ -24,6 +32,7 @@ export function accountStatus(facts: AccountFacts, plan: AccountPlan): AccountSt
       facts.now,
     ),
     ...(verification === undefined ? {} : { verification }),
+    ...(exchangeAccountId === undefined ? {} : { exchangeAccountId }),
   };
 }
 
@@ -108,7 +117,8 @@ function readyFact(facts: AccountFacts, credentials: Fact, verified: Fact): Fact
   if (credentials.status !== "True") return fact(type, "False", credentials);
   if (verified.status === "Unknown") return fact(type, "False", verified);
   if (verified.status === "False") {
-    return fact(type, "False", { reason: "CredentialsRefused", message: verified.message });
+    const reason = verified.reason === ACCOUNT_CHANGED ? ACCOUNT_CHANGED : "CredentialsRefused";
+    return fact(type, "False", { reason, message: verified.message });
   }
   return facts.twin === undefined ? fact(type, "True", ACCEPTED) : fact(type, "False", CONNECTED);
 }

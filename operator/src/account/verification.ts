@@ -1,7 +1,10 @@
 import { VerificationResult } from "@tradingbots/crds";
 import { isDeepStrictEqual } from "node:util";
 import type { PodView } from "../pod-view.ts";
-import { type AccountView, currentVerification } from "./account-view.ts";
+import { type AccountView, connectedId, currentVerification } from "./account-view.ts";
+
+/** Reason of a refusal: the key belongs to another account of the exchange than the one that was connected. */
+export const ACCOUNT_CHANGED = "AccountChanged";
 
 /**
  * What a verify pod that has ended found out; undefined while it runs. A pod that ended without a word (evicted, deadline,
@@ -10,6 +13,26 @@ import { type AccountView, currentVerification } from "./account-view.ts";
 export function resultOf(pod: PodView): VerificationResult | undefined {
   if (pod.end === undefined) return undefined;
   return parseResult(pod.end.message) ?? withoutWord(pod);
+}
+
+/**
+ * The result as it counts for this account. A key of another account of the exchange is refused, whatever it may do: the bots'
+ * positions are where they were opened, and a bot that looked for them elsewhere would find nothing open.
+ */
+export function judged(result: VerificationResult, account: AccountView): VerificationResult {
+  const connected = connectedId(account);
+  const { state, exchangeAccountId, asOf } = result;
+  const tells = state === "verified" || exchangeAccountId !== undefined;
+  if (connected === undefined || !tells || exchangeAccountId === connected) return result;
+  return {
+    state: "refused",
+    reason: ACCOUNT_CHANGED,
+    message:
+      "The new key belongs to another account of the exchange than the one that is connected here: " +
+      "store a key of the former account again, and connect the other account as an account of its own.",
+    permissions: [],
+    asOf,
+  };
 }
 
 function parseResult(message: string | undefined): VerificationResult | undefined {

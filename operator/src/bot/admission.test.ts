@@ -108,12 +108,14 @@ const CASES: readonly Case[] = [
     name: "key not checked yet",
     facts: { account: exampleAccount({}, {}) },
     reason: "CredentialsUnverified",
+    forbidsPod: true,
     pausesPod: false,
   },
   {
     name: "only an earlier version checked",
     facts: { account: exampleAccount({ credentialsVersion: 2 }) },
     reason: "CredentialsUnverified",
+    forbidsPod: true,
     pausesPod: false,
   },
   {
@@ -126,6 +128,26 @@ const CASES: readonly Case[] = [
     },
     reason: "CredentialsRefused",
     message: /it may withdraw/,
+    pausesPod: false,
+  },
+  {
+    name: "key of another account of the exchange",
+    facts: {
+      account: exampleAccount(
+        {},
+        {
+          verification: {
+            ...VERIFICATION,
+            state: "refused",
+            reason: "AccountChanged",
+            message: "the new key belongs to another account",
+          },
+        },
+      ),
+    },
+    reason: "AccountChanged",
+    message: /another account/,
+    forbidsPod: true,
     pausesPod: false,
   },
   {

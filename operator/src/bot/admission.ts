@@ -1,6 +1,7 @@
 import { isStrategyName, STRATEGIES } from "@tradingbots/crds";
 import { z } from "zod";
 import { currentVerification } from "../account/account-view.ts";
+import { ACCOUNT_CHANGED } from "../account/verification.ts";
 import { conditionOf } from "../conditions.ts";
 import type { BotFacts } from "./facts.ts";
 
@@ -118,17 +119,16 @@ const credentialsExist: Check = ({ account }) => {
   if (account === undefined || currentVerification(account) !== undefined) return undefined;
   const credentials = conditionOf(account.status.conditions, "CredentialsReady");
   if (credentials?.status !== "False") return undefined;
-  return {
-    reason: "CredentialsMissing",
-    message: credentials.message,
-    forbidsPod: true,
-    pausesPod: false,
-  };
+  return withoutNewPod("CredentialsMissing", credentials.message);
 };
 
 const credentialsAccepted: Check = ({ account }) => {
   const verification = account && currentVerification(account);
   if (verification?.state !== "refused") return undefined;
+  // A pod made now would look for the bot's positions on the other account.
+  if (verification.reason === ACCOUNT_CHANGED) {
+    return withoutNewPod(ACCOUNT_CHANGED, verification.message);
+  }
   return notYet("CredentialsRefused", `The exchange key is refused: ${verification.message}`);
 };
 
@@ -139,10 +139,14 @@ const accountConnectedOnce: Check = ({ account }) => {
     : undefined;
 };
 
+/** Until it is checked, nobody knows whose key it is: not even a pod that closes positions may take it. */
 const credentialsVerified: Check = ({ account }) =>
   account === undefined || currentVerification(account)?.state === "verified"
     ? undefined
-    : notYet("CredentialsUnverified", "The exchange key is being checked; the bot starts then.");
+    : withoutNewPod(
+        "CredentialsUnverified",
+        "The exchange key is being checked; the bot starts then.",
+      );
 
 const symbolIsFree: Check = ({ symbolHolder }) =>
   symbolHolder === undefined
@@ -195,6 +199,11 @@ function forbidden(reason: string, message: string): Denial {
 /** A bot that trades with an earlier, accepted key goes on: the exchange judges that key. */
 function notYet(reason: string, message: string): Denial {
   return { reason, message, forbidsPod: false, pausesPod: false };
+}
+
+/** The same, but no pod may be made with the present key, not even one that closes a position. */
+function withoutNewPod(reason: string, message: string): Denial {
+  return { reason, message, forbidsPod: true, pausesPod: false };
 }
 
 function aboveClass(reason: string, bot: AdmissionFacts["bot"], what: string): Denial {

@@ -16,6 +16,19 @@ import { type BotWrite, planBot } from "./plan.ts";
 
 const NOT_FLAT = { conditions: [condition("Flat", "False", "PositionOpen")] };
 const CLOSED = { conditions: [condition("Flat", "True", "Closed")] };
+const changed = exampleAccount(
+  { credentialsVersion: 2 },
+  {
+    exchangeAccountId: "4711",
+    verification: {
+      ...VERIFICATION,
+      credentialsVersion: 2,
+      state: "refused",
+      reason: "AccountChanged",
+      exchangeAccountId: undefined,
+    },
+  },
+);
 const holder = { name: "bot-0", symbol: "BTC/USDT:USDT" };
 const paper = { mode: "paper", accountName: undefined };
 const ended = (succeeded: boolean, secondsAgo: number, message = "") => ({
@@ -114,6 +127,20 @@ describe("a bot without a pod", () => {
       }),
       told: "Running",
     },
+    {
+      name: "key of another account: not even a pod that closes, for it would find nothing there",
+      facts: exampleFacts({
+        bot: exampleBot({ state: "Stopped" }, {}, NOT_FLAT),
+        account: changed,
+      }),
+    },
+    {
+      name: "new key not checked yet: not even a pod that closes",
+      facts: exampleFacts({
+        bot: exampleBot({ state: "Stopped" }, {}, NOT_FLAT),
+        account: exampleAccount({ credentialsVersion: 2 }),
+      }),
+    },
   ]);
 });
 
@@ -159,6 +186,22 @@ describe("a bot with a pod", () => {
         account: exampleAccount({ credentialsVersion: 2 }),
       },
       told: "Running",
+    },
+    {
+      name: "new key of another account: left as it is",
+      facts: { ...runningFacts(), account: changed },
+      told: "Running",
+    },
+    {
+      name: "new key of another account, Stopped, with a new image: not replaced",
+      facts: {
+        ...runningFacts(
+          { bot: exampleBot({ state: "Stopped" }), report: { kind: "none" } },
+          { inputsHash: "x" },
+        ),
+        account: changed,
+      },
+      told: "Stopped",
     },
     {
       name: "new key verified: replaced",
