@@ -32,6 +32,7 @@ const stopping = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => stopping.abort(new Error(signal)));
 }
+const clock = () => performance.now();
 process.exitCode = await run();
 
 async function run(): Promise<number> {
@@ -48,6 +49,7 @@ async function run(): Promise<number> {
     log,
     mayWrite: leads,
     now: () => new Date(),
+    clock,
     ...backends(),
   });
   metrics.observe({
@@ -92,6 +94,7 @@ function backends(): Pick<OperatorDeps, "vault" | "reports"> {
       createReports({
         url: journal.url,
         token: fileToken(journal.tokenFile),
+        clock,
         ...handlers,
         onHeard: (isHeard) => log.info({ isHeard }, "journal's reports"),
         onError: onceWhileSame((message) =>

@@ -14,7 +14,7 @@ import type { PodSettings } from "./config.ts";
 import { createEvents } from "./events.ts";
 import { reconcileHalt } from "./halt/reconcile.ts";
 import type { Metrics } from "./metrics.ts";
-import { type BotReport, type Reports, isStale } from "./reports.ts";
+import { type BotReport, type Clock, type Reports, isStale } from "./reports.ts";
 import { createRoutes, routeReport } from "./routing.ts";
 import type { VaultMetadata } from "./vault.ts";
 
@@ -28,6 +28,7 @@ export interface OperatorDeps {
   /** Asked directly before each write. */
   readonly mayWrite: () => boolean;
   readonly now: () => Date;
+  readonly clock: Clock;
 }
 
 export interface ReportHandlers {
@@ -58,7 +59,7 @@ const SWEEP_MS = 10_000;
 
 /** Everything between the stores and the writes: knows nothing of environment, leases or ports. */
 export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
-  const { log, metrics, now, vault } = deps;
+  const { log, metrics, now, clock, vault } = deps;
   const guarded = deps.client.guarded(deps.mayWrite);
   const reports = deps.reports({
     onReport: (key, latest, previous) => routeReport({ queues }, key, { latest, previous }),
@@ -115,14 +116,14 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
       now,
     }),
   };
-  const botDeps = { ...common, reports, refusals: new Map<string, Refusal>() };
+  const botDeps = { ...common, reports, clock, refusals: new Map<string, Refusal>() };
   const accountDeps = {
     ...common,
     vault,
     verifyClass: settings.verifyClass,
     onError: (error: unknown) => log.warn({ error: explain(error) }, "Vault does not answer"),
   };
-  const sweep = sweepStaleReports({ reports, now }, (key) => queues.bots.add(key, "resync"));
+  const sweep = sweepStaleReports({ reports, clock }, (key) => queues.bots.add(key, "resync"));
 
   return lifecycle({ queues, cluster, reports, sweep });
 }
@@ -165,7 +166,7 @@ function lifecycle({ queues, cluster, reports, sweep }: Parts) {
 
 /** Looks for bots that have fallen silent or speak again; each is woken once. */
 function sweepStaleReports(
-  { reports, now }: { readonly reports: ReportSource; readonly now: () => Date },
+  { reports, clock }: { readonly reports: ReportSource; readonly clock: Clock },
   wake: (key: string) => void,
 ) {
   let silent: ReadonlySet<string> = new Set();
@@ -174,7 +175,7 @@ function sweepStaleReports(
   function sweep(): void {
     if (!reports.isHeard()) return;
     const before = silent;
-    const stale = [...reports.entries()].filter(([, report]) => isStale(report, now()));
+    const stale = [...reports.entries()].filter(([, report]) => isStale(report, clock()));
     silent = new Set(stale.map(([key]) => key));
     for (const key of silent.symmetricDifference(before)) wake(key);
   }

@@ -2,15 +2,16 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import { exampleReport } from "./bot/example-facts.ts";
-import { createReports } from "./reports.ts";
+import { createReports, isStale } from "./reports.ts";
 
-const line = (botName: string, epoch: number, generation = 1) => ({
+const line = (botName: string, epoch: number, { generation = 1, ageMs = 0 } = {}) => ({
   botName,
   namespace: "tradingbots-00",
   podUid: `pod-${epoch}`,
   epoch,
   report: exampleReport({ generation }).report,
-  receivedAt: "2026-01-01T00:00:00Z",
+  receivedAt: "2026-01-01T00:00:00Z", // another machine's clock: it counts for nothing here
+  ageMs,
 });
 
 const ends: (() => Promise<void>)[] = [];
@@ -32,6 +33,7 @@ async function follow() {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   const told: string[] = [];
+  const clock = { ms: 1_000_000 };
   const reports = createReports({
     url: `http://127.0.0.1:${address.port}`,
     token: () => "projected",
@@ -39,6 +41,7 @@ async function follow() {
       void told.push(`${key} ${previous?.epoch ?? "-"} ${latest.epoch}`),
     onHeard: (isHeard) => void told.push(isHeard ? "heard" : "lost"),
     onError: () => {},
+    clock: () => clock.ms,
   });
   reports.start();
   await expect.poll(() => streams.length).toBe(1);
@@ -49,7 +52,7 @@ async function follow() {
   });
   const send = (...lines: object[]) =>
     streams.at(-1)?.write(lines.map((each) => `${JSON.stringify(each)}\n`).join(""));
-  return { reports, told, streams, authorizations, send };
+  return { reports, told, streams, authorizations, send, clock };
 }
 
 test("keeps the latest report of each bot, and is heard once the journal has told all it has", async () => {
@@ -74,6 +77,22 @@ test("a word of an earlier epoch does not replace a later one's", async () => {
   send(line("a", 5), line("a", 4), line("b", 1));
   await expect.poll(() => reports.latest("tradingbots-00/b")).toBeDefined();
   expect(reports.latest("tradingbots-00/a")?.epoch).toBe(5);
+});
+
+test("a report's age is what the journal says, and from then on what passes here", async () => {
+  const { reports, send, clock } = await follow();
+  send(line("old", 1, { ageMs: 60_000 }), line("new", 1, { ageMs: 0 }));
+  await expect.poll(() => reports.latest("tradingbots-00/new")).toBeDefined();
+  const stale = () =>
+    ["old", "new"].filter((name) => {
+      const latest = reports.latest(`tradingbots-00/${name}`);
+      return latest === undefined || isStale(latest, clock.ms);
+    });
+  expect(stale()).toEqual([]);
+  clock.ms += 1;
+  expect(stale()).toEqual(["old"]);
+  clock.ms += 60_000;
+  expect(stale()).toEqual(["old", "new"]);
 });
 
 test("lines may be cut anywhere", async () => {

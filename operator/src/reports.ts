@@ -3,12 +3,16 @@ import { backOffMs, keyOf } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 
-/** What a bot said last, and when the journal heard it. */
+/** What a bot said last, and when it said so. */
 export interface BotReport {
   readonly podUid: string;
   readonly epoch: number;
   readonly report: Report;
-  readonly receivedAt: Date;
+  /**
+   * When the journal heard it, on this process's monotonic clock: its age by the database's clock, counted back from its
+   * arrival. No clock of one machine is compared with that of another.
+   */
+  readonly saidAtMs: number;
 }
 
 export interface Reports {
@@ -24,7 +28,11 @@ export interface ReportsOptions {
   /** The stream came up or went down: `false` at most once for each `true`. */
   readonly onHeard: (isHeard: boolean) => void;
   readonly onError: (error: unknown) => void;
+  readonly clock: Clock;
 }
+
+/** Milliseconds on a clock that never jumps. */
+export type Clock = () => number;
 
 /** Nothing is known any more about a bot whose last report is older: bots report at least every 10 s. */
 const STALE_AFTER_MS = 60_000;
@@ -35,8 +43,8 @@ const BACK_OFF = { initialMs: 250, maxMs: 10_000 };
 /** A report of 8 positions and 64 halts is 30 kB. */
 const LINE_MAX = 1024 * 1024;
 
-export function isStale({ receivedAt }: BotReport, now: Date): boolean {
-  return now.getTime() - receivedAt.getTime() > STALE_AFTER_MS;
+export function isStale({ saidAtMs }: BotReport, clockMs: number): boolean {
+  return clockMs - saidAtMs > STALE_AFTER_MS;
 }
 
 /** Follows the journal's stream of reports and keeps the latest of each bot. */
@@ -90,7 +98,7 @@ export function createReports(options: ReportsOptions) {
     const previous = latest.get(key);
     if (previous !== undefined && previous.epoch > line.epoch) return;
     const { podUid, epoch, report } = line;
-    const next = { podUid, epoch, report, receivedAt: new Date(line.receivedAt) };
+    const next = { podUid, epoch, report, saidAtMs: options.clock() - line.ageMs };
     latest.set(key, next);
     options.onReport(key, next, previous);
   }

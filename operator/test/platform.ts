@@ -291,6 +291,7 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
       log: pino({ level: process.env["LOG_LEVEL"] ?? "silent" }), // oxlint-disable-line node/no-process-env
       mayWrite: () => true,
       now: () => new Date(),
+      clock: () => performance.now(),
     },
   );
   operator.follow();
@@ -352,7 +353,7 @@ function createFakeReports(isHeard: boolean) {
         podUid,
         epoch: (previous?.epoch ?? 0) + (previous?.podUid === podUid ? 0 : 1),
         report: Report.parse({ ...QUIET_REPORT, ...report }),
-        receivedAt: new Date(),
+        saidAtMs: performance.now(),
       };
       latest.set(key, next);
       told?.onReport(key, next, previous);

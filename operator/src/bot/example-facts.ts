@@ -12,6 +12,8 @@ import { podInputsHash } from "./pod.ts";
 /** Facts for tests: a bot on an account, in order, until a test changes something. */
 
 export const NOW = new Date("2026-01-01T12:00:00Z");
+/** Far from any wall clock: a decision that mixed the two up would show. */
+const CLOCK_MS = 86_400_000;
 const USER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 
 const metadata = (name: string, more: object = {}) => ({
@@ -95,7 +97,7 @@ export function exampleReport(report: Partial<Report> = {}, ageMs = 0): BotRepor
   return {
     podUid: "uid-of-pod",
     epoch: 1,
-    receivedAt: new Date(NOW.getTime() - ageMs),
+    saidAtMs: CLOCK_MS - ageMs,
     report: Report.parse({
       generation: 1,
       state: "Running",
@@ -127,6 +129,7 @@ export function exampleFacts(changes: Partial<BotFacts> = {}): BotFacts {
     report: { kind: "none" },
     refusal: undefined,
     now: NOW,
+    clockMs: CLOCK_MS,
     ...changes,
   };
 }

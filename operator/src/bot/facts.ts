@@ -23,7 +23,10 @@ export interface BotFacts {
   readonly report: ReportFact;
   /** The API server's last refusal to create the pod. */
   readonly refusal: Refusal | undefined;
+  /** For what is written down and for what others have written. */
   readonly now: Date;
+  /** The operator's monotonic clock at the same moment: for the age of reports. */
+  readonly clockMs: number;
 }
 
 /** What is known through the journal. `unheard`: the stream is down, so nothing is known either way. */

@@ -66,11 +66,13 @@ export function isFinalReason(reason: string): boolean {
  * why `Starting` is recorded *before* a pod is created: without that, a pod that came, traded and was deleted unseen would
  * leave the old answer standing.
  */
-export function flatnessOf(facts: Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "now">) {
+export function flatnessOf(
+  facts: Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">,
+) {
   return facts.pod === undefined ? flatnessWithoutPod(facts) : flatnessOfPod(facts.pod, facts);
 }
 
-type Seen = Pick<BotFacts, "bot" | "report" | "refusal" | "now">;
+type Seen = Pick<BotFacts, "bot" | "report" | "refusal" | "clockMs">;
 
 function flatnessWithoutPod({ bot, report, refusal }: Seen): Flatness {
   if (refusal !== undefined && isFinal(refusal.flatBefore)) return refusal.flatBefore;
@@ -84,14 +86,14 @@ function flatnessWithoutPod({ bot, report, refusal }: Seen): Flatness {
   return NOT_REPORTED;
 }
 
-function flatnessOfPod(pod: PodView, { bot, report, now }: Seen): Flatness {
+function flatnessOfPod(pod: PodView, { bot, report, clockMs }: Seen): Flatness {
   if (pod.end !== undefined) return endedFlat(pod.end.message) ? CLOSED : NOT_REPORTED;
   if (report.kind === "unheard") return lastKnown(bot);
   const latest = "latest" in report ? report.latest : undefined;
   if (latest === undefined || latest.podUid !== pod.uid || !hasSession(latest)) return STARTING;
   if (!latest.report.flat) return POSITION_OPEN;
   if (report.kind !== "fresh") return NOT_REPORTED;
-  const saidMsAgo = now.getTime() - latest.receivedAt.getTime();
+  const saidMsAgo = clockMs - latest.saidAtMs;
   if (isLastWord(bot, latest) && saidMsAgo >= ENDS_ITSELF_MS) return CLOSED;
   return NOTHING_OPEN;
 }

@@ -2,7 +2,7 @@ import { keyOf } from "@tradingbots/kube";
 import type { ClusterView } from "../cluster-view.ts";
 import { conditionOf } from "../conditions.ts";
 import { concerns, isInForce } from "../halt/scope.ts";
-import { isStale, type Reports } from "../reports.ts";
+import { type Clock, isStale, type Reports } from "../reports.ts";
 import { type BotView, byAge } from "./bot-view.ts";
 import type { BotFacts, Refusal, ReportFact } from "./facts.ts";
 import { isFinalReason } from "./flatness.ts";
@@ -17,12 +17,14 @@ export interface ObserveDeps {
   /** The API server's refusals, by key of the bot. */
   readonly refusals: ReadonlyMap<string, Refusal>;
   readonly now: () => Date;
+  readonly clock: Clock;
 }
 
 /** Gathers what a decision about the bot needs. Reads memory only. */
 export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
   const { cluster } = deps;
   const now = deps.now();
+  const clockMs = deps.clock();
   const { namespace } = bot;
   return {
     bot,
@@ -37,9 +39,10 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     symbolHolder: symbolHolderOf(bot, deps),
     olderBotsOfUser: countOlderBots(bot, deps),
-    report: reportOf(bot, deps),
+    report: reportOf(bot, deps.reports, clockMs),
     refusal: deps.refusals.get(bot.key),
     now,
+    clockMs,
   };
 }
 
@@ -77,9 +80,9 @@ function countOlderBots(bot: BotView, { cluster }: ObserveDeps): number {
   return count;
 }
 
-function reportOf(bot: BotView, { reports, now }: ObserveDeps): ReportFact {
+function reportOf(bot: BotView, reports: Reports, clockMs: number): ReportFact {
   if (!reports.isHeard()) return { kind: "unheard" };
   const latest = reports.latest(bot.key);
   if (latest === undefined) return { kind: "none" };
-  return { kind: isStale(latest, now()) ? "stale" : "fresh", latest };
+  return { kind: isStale(latest, clockMs) ? "stale" : "fresh", latest };
 }
