@@ -165,6 +165,23 @@ function stoppedBot() {
   return { market, records, work, run };
 }
 
+describe("an exit that is refused", () => {
+  test.each([
+    ["for good is sent again under a new id", true, 12],
+    ["before it was read as an order keeps its id", false, 1],
+  ])("%s, ever more rarely", async (...[, final, ids]) => {
+    const { market, run } = stoppedBot();
+    market.answer = () => ({ kind: "refused", code: "no", message: "not now", final });
+    expect(await run(120_000)).toBe(false);
+    // 0.5, 1, 2, 4, 8 and then every 15 s.
+    expect(market.sent.length).toBe(12);
+    expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(ids);
+    market.answer = undefined;
+    expect(await run(20_000)).toBe(true);
+    expect(market.net.isZero()).toBe(true);
+  });
+});
+
 describe("a close takes no more than the bot's own", () => {
   test("the owner holds as much by hand: one exit of the bot's unit, the owner's stays", async () => {
     const { market, run } = stoppedBot();

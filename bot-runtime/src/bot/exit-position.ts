@@ -9,6 +9,10 @@ import type { ExitAttempt, Work } from "./work.ts";
 /** An exit of which the exchange shows nothing for this long was not received. It reduces only, so sending the same id again is safe. */
 const EXIT_SETTLE_WINDOW_MS = 10_000;
 
+const RETRY_MIN_MS = 500;
+/** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
+const RETRY_MAX_MS = 15_000;
+
 /**
  * Closes what is held of the work, with an id that derives from the entry's: every process that closes this trade sends the
  * same order. Never more than the work's own fills, never more than the position; needs no journal.
@@ -18,6 +22,7 @@ export async function exitPosition(
   work: Work,
   held: HeldPosition,
 ): Promise<void> {
+  if (deps.nowMs() < work.exitRetry.notBeforeMs) return;
   work.exit ??= nextAttempt(deps, work, 0);
   if (work.exit.state !== "fresh") await lookUp(deps, work, work.exit);
   if (work.exit.state === "fresh") await sendExit(deps, work, { held, exit: work.exit });
@@ -79,10 +84,18 @@ async function sendExit(
   });
   if (outcome.kind === "refused") {
     deps.account.noteError();
-    // Refused is over: the next look either finds the position gone or tries the next attempt.
-    work.exit = nextAttempt(deps, work, exit.attempt + 1);
+    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.nowMs());
+    work.exit = outcome.final
+      ? nextAttempt(deps, work, exit.attempt + 1)
+      : { ...exit, state: "doubtful", sentMs: 0 };
     return;
   }
+  work.exitRetry = { refusals: 0, notBeforeMs: 0 };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
   work.exit = { ...exit, state, sentMs: deps.nowMs() };
+}
+
+function laterRetry(refusals: number, nowMs: number): Work["exitRetry"] {
+  const pauseMs = Math.min(RETRY_MIN_MS * 2 ** Math.min(refusals, 10), RETRY_MAX_MS);
+  return { refusals: refusals + 1, notBeforeMs: nowMs + pauseMs };
 }

@@ -80,6 +80,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log });
   metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
   metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
+  metrics.gauge("bot_journal_dropped_records", () => journal.dropped);
   metrics.gauge("bot_ready", () => Number(bot.ready));
   await startHealthServer(environment.healthPort, {
     ready: () => bot.ready,

@@ -26,6 +26,8 @@ export interface Work {
   /** The position as the exchange showed it last. */
   held: HeldPosition | undefined;
   exit: ExitAttempt | undefined;
+  /** After refused exits nothing is sent before `notBeforeMs`. */
+  exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
   readonly protection: { refusedFor: string | undefined; failures: number };
   readonly recordedExecutions: Set<string>;
@@ -75,6 +77,7 @@ function newWork(trade: { readonly entryId: string; readonly side: PositionSide 
     account: accountForTrade(trade, []),
     held: undefined,
     exit: undefined,
+    exitRetry: { refusals: 0, notBeforeMs: 0 },
     exitWanted: undefined,
     protection: { refusedFor: undefined, failures: 0 },
     recordedExecutions: new Set<string>(),

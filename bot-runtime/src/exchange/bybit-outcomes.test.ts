@@ -42,6 +42,16 @@ describe("what became of an order", () => {
   });
 });
 
+test.each<[string, number, boolean]>([
+  ["rate limit", 10006, false],
+  ["outside the receive window", 10002, false],
+  ["key expired", 33004, false],
+  ["balance too low", 110007, true],
+  ["reduce-only rule", 110017, true],
+])("%s refuses the order itself: %s %s", (...[, code, final]) => {
+  expect(outcomeOfError(answer(code))).toMatchObject({ kind: "refused", final });
+});
+
 test.each<[number, string]>([
   [10003, "InvalidKey"],
   [33004, "InvalidKey"],

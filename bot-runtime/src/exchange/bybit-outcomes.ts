@@ -183,7 +183,9 @@ export function outcomeOfError(error: unknown): Outcome {
   const { code, message } = readError(error);
   const row = rows.get(code);
   if (row?.outcome === "accepted") return { kind: "accepted", exchangeOrderId: undefined };
-  return { kind: row?.outcome ?? "unknown", code, message };
+  if (row?.outcome !== "refused") return { kind: "unknown", code, message };
+  // A row with a fault speaks of the key, the clock or the traffic, not of the order.
+  return { kind: "refused", code, message, final: row.fault === undefined };
 }
 
 /** The same error of a request that only reads, or that must not be confused with an order's outcome. */

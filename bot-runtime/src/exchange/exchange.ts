@@ -164,7 +164,13 @@ export interface ExitOrder extends OrderReference {
  */
 export type Outcome =
   | { readonly kind: "accepted"; readonly exchangeOrderId: string | undefined }
-  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | {
+      readonly kind: "refused";
+      readonly code: string;
+      readonly message: string;
+      /** False: the request was turned away before it was read as an order; the same id may be sent again. */
+      readonly final: boolean;
+    }
   | { readonly kind: "unknown"; readonly code: string; readonly message: string };
 
 export interface KeyDescription {

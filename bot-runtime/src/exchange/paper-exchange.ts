@@ -363,7 +363,7 @@ function accepted(exchangeOrderId: string | undefined): Outcome {
 }
 
 function refused(code: string, message: string): Outcome {
-  return { kind: "refused", code, message };
+  return { kind: "refused", code, message, final: true };
 }
 
 function grossResult({ side, quantity: units, entryPrice }: PaperPosition, at: Price): Amount {

@@ -15,6 +15,8 @@ const GATHER_MS = 20;
 const RETRY_MIN_MS = 250;
 /** Longest pause between attempts: the journal is back for everybody within this time. */
 const RETRY_MAX_MS = 5_000;
+/** Drops between two lines of the log about them. */
+const DROPS_PER_LINE = 100;
 
 export type JournalStanding = "ready" | "unavailable" | "stale";
 
@@ -77,7 +79,12 @@ export class JournalClient {
   }
 
   record(body: RecordBody): void {
+    const { dropped, full } = this.#buffer;
     this.#buffer.add(body);
+    if (this.#buffer.dropped > dropped && dropped % DROPS_PER_LINE === 0)
+      this.#options.log.warn("records-dropped", { dropped: this.#buffer.dropped });
+    if (this.#buffer.full && !full)
+      this.#options.log.error("record-buffer-full", { waiting: this.#buffer.size });
     this.#wake?.();
   }
 

@@ -49,6 +49,53 @@ test("events are dropped above the limit, the oldest first; facts about money ne
   expect(second?.body).toEqual(event("100"));
 });
 
+const order = (index: number, change: Partial<Extract<RecordBody, { type: "order" }>> = {}) => ({
+  type: "order" as const,
+  clientOrderId: `11111111-1111-8111-8111-${String(index).padStart(12, "0")}`,
+  exchangeOrderId: null,
+  symbol: "BTC/USDT:USDT",
+  purpose: "exit" as const,
+  side: "sell" as const,
+  quantity: "1",
+  status: "refused" as const,
+  code: null,
+  message: null,
+  at,
+  ...change,
+});
+
+test("the same word about the same order waits once", () => {
+  const buffer = new RecordBuffer();
+  for (const status of ["accepted", "refused", "refused", "filled"] as const) {
+    buffer.add(order(1, { status }));
+  }
+  buffer.add(order(2));
+  expect(buffer.batch(1).map(({ body }) => body)).toEqual([
+    order(1, { status: "accepted" }),
+    order(1),
+    order(1, { status: "filled" }),
+    order(2),
+  ]);
+  expect(buffer.dropped).toBe(0);
+});
+
+test("facts about money are kept beyond the size at which the buffer is called full", () => {
+  const buffer = new RecordBuffer();
+  for (let index = 0; index < 4_999; index += 1) buffer.add(baseline("2025-06-18"));
+  expect(buffer.full).toBe(false);
+  buffer.add(baseline("2025-06-18"));
+  buffer.add(baseline("2025-06-18"));
+  expect([buffer.full, buffer.size, buffer.dropped]).toEqual([true, 5_001, 0]);
+});
+
+test("exits are dropped above the limit, the oldest first; entries never", () => {
+  const buffer = new RecordBuffer();
+  for (let index = 0; index < 2_100; index += 1) buffer.add(order(index, { purpose: "entry" }));
+  for (let index = 3_000; index < 5_100; index += 1) buffer.add(order(index));
+  expect(buffer.dropped).toBe(100);
+  expect(buffer.size).toBe(2_100 + 2_000);
+});
+
 test("of reports that wait only the newest is kept", () => {
   const buffer = new RecordBuffer();
   buffer.add(report(1));

@@ -3,9 +3,30 @@ import { JOURNAL_BATCH_MAX, type JournalRecord, type RecordBody } from "@trading
 /** Droppable records kept while the journal is away; with one equity and a few events a minute, some hours. */
 const DROPPABLE_MAX = 2_000;
 
-/** Orders, fills, trades and baselines are never dropped. There are few: without a journal nothing is opened. */
+/** Words about exits kept while the journal is away: eight hours of an exit that is refused every 15 s. */
+const EXIT_ORDERS_MAX = 2_000;
+/**
+ * At this size the buffer is said to be full. Nothing of the rest is dropped nevertheless: fills, trades, baselines and entries
+ * are facts about money, and few, because without a journal nothing is opened.
+ */
+const FULL_AT = 5_000;
+
 function isDroppable(body: RecordBody): boolean {
   return body.type === "equity" || body.type === "event";
+}
+
+/** What became of an exit follows from its fills; an entry's last word closes its intent. */
+function isExitOrder(body: RecordBody): boolean {
+  return body.type === "order" && body.purpose === "exit";
+}
+
+/** What a newer record says again, word for word or better. */
+function isRepeatedBy(newer: RecordBody): (body: RecordBody) => boolean {
+  return (body) => {
+    if (newer.type === "report") return body.type === "report";
+    if (newer.type !== "order" || body.type !== "order") return false;
+    return body.clientOrderId === newer.clientOrderId && body.status === newer.status;
+  };
 }
 
 /**
@@ -18,12 +39,10 @@ export class RecordBuffer {
   #dropped = 0;
 
   add(body: RecordBody): void {
-    if (body.type === "report") this.#remove((waiting) => waiting.type === "report");
+    this.#remove(isRepeatedBy(body));
     this.#waiting.push(body);
-    if (isDroppable(body) && this.#waiting.filter(isDroppable).length > DROPPABLE_MAX) {
-      this.#remove(isDroppable);
-      this.#dropped += 1;
-    }
+    if (isDroppable(body)) this.#limit(isDroppable, DROPPABLE_MAX);
+    if (isExitOrder(body)) this.#limit(isExitOrder, EXIT_ORDERS_MAX);
   }
 
   /** The batch under way, or the next one numbered from `sequence`. Empty when all is confirmed. */
@@ -44,8 +63,20 @@ export class RecordBuffer {
     return this.#waiting.length + this.#sending.length;
   }
 
+  /** Records that gave way to newer ones at their kind's limit. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  get full(): boolean {
+    return this.size >= FULL_AT;
+  }
+
+  /** Drops the oldest match when more than `most` wait. */
+  #limit(matches: (body: RecordBody) => boolean, most: number): void {
+    if (this.#waiting.filter(matches).length <= most) return;
+    this.#remove(matches);
+    this.#dropped += 1;
   }
 
   /** Removes the oldest match. */
