@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, Outcome } from "../exchange/exchange.ts";
-import { OTHER_SYMBOL, startExampleBot } from "./example-bot.ts";
+import { exampleIntent, exampleSession, OTHER_SYMBOL, startExampleBot } from "./example-bot.ts";
 
 // Vitest's clock replaces the global timers only.
 vi.mock("node:timers/promises", () => ({
@@ -59,5 +59,46 @@ describe("while an entry is in flight the bot is not flat", () => {
     const { bot } = await withEntryInFlight();
     const [termination] = await Promise.all([bot.stop("SIGTERM"), pass(20_000)]);
     expect(termination).toMatchObject({ flat: false, epoch: 1 });
+  });
+});
+
+describe("without the journal's memory", () => {
+  test("a stopped bot stays, is not flat and says why, until the journal answers", async () => {
+    const { bot, grantSession, lastReport } = startExampleBot({ config: { state: "Stopped" } });
+    const ended = vi.fn<() => void>();
+    void bot.finished.then(ended);
+    await pass(10 * 60_000);
+    expect(ended).not.toHaveBeenCalled();
+    expect(lastReport()?.flat).toBe(false);
+    expect(lastReport()?.blocked[0]?.message).toContain("is it known that nothing is open");
+    grantSession();
+    await pass(1_000);
+    expect(await bot.finished).toMatchObject({ flat: true, epoch: 1 });
+  });
+
+  test("the end of the pod does not say flat", async () => {
+    const { bot } = startExampleBot();
+    await pass(1_000);
+    const [termination] = await Promise.all([bot.stop("SIGTERM"), pass(20_000)]);
+    expect(termination).toMatchObject({ flat: false, epoch: 0 });
+    expect(termination.reason).toMatch(/^SIGTERM; the journal has not answered yet/);
+  });
+
+  test("a remembered symbol is looked at before the bot is flat", async () => {
+    const position = vi.fn<Exchange["position"]>(async () => ({
+      leverage: undefined,
+      held: undefined,
+    }));
+    const { bot, config, grantSession, lastReport } = startExampleBot({
+      exchange: { position },
+      config: { state: "Stopped" },
+    });
+    await pass(1_000);
+    grantSession({ ...exampleSession, openIntents: [exampleIntent(OTHER_SYMBOL)] });
+    bot.applyConfig({ ...config, generation: 2 });
+    expect(lastReport()).toMatchObject({ generation: 2, flat: false });
+    await pass(60_000);
+    expect(position).toHaveBeenCalledWith(OTHER_SYMBOL);
+    expect(await bot.finished).toMatchObject({ flat: true });
   });
 });

@@ -20,13 +20,18 @@ const TICK_MS = 100;
 const REPORT_EVERY_MS = 10_000;
 const BALANCE_EVERY_MS = 30_000;
 const EQUITY_EVERY_MS = 60_000;
-/** A bot that may end waits this long for the journal's memory of what could still be open. */
-const SESSION_PATIENCE_MS = 15_000;
 /** A bot that ends for good gives the journal this long to take its last records. */
 const LAST_FLUSH_MS = 60_000;
 /** Within the pod's grace period of 30 s: one request to the exchange (8 s), then the journal. */
 const SETTLE_ON_STOP_MS = 12_000;
 const FLUSH_ON_STOP_MS = 5_000;
+
+/** Stands as long as the journal has granted no session: a symbol that only it remembers has not been looked at. */
+const NO_MEMORY: Refusal = {
+  reason: "JournalUnavailable",
+  message:
+    "the journal has not answered yet: only with its memory is it known that nothing is open",
+};
 
 export interface BotDeps {
   readonly config: BotConfig;
@@ -42,7 +47,6 @@ export class Bot {
   readonly #deps: BotDeps;
   readonly #account: Account;
   readonly #traders = new Map<string, SymbolTrader>();
-  readonly #startedMs = Date.now();
   readonly #finished = Promise.withResolvers<BotTermination>();
   #config: BotConfig;
   #unsupported: Refusal | undefined;
@@ -130,7 +134,9 @@ export class Bot {
   }
 
   #termination(reason: string): BotTermination {
-    return { flat: this.#flat, epoch: this.#deps.journal.epoch, reason };
+    const { epoch } = this.#deps.journal;
+    const said = this.#session === undefined ? `${reason}; ${NO_MEMORY.message}` : reason;
+    return { flat: this.#flat, epoch, reason: said };
   }
 
   #useConfig(config: BotConfig, newSeries: boolean): void {
@@ -243,20 +249,14 @@ export class Bot {
     }
   }
 
+  /** Never without the journal's memory: what only it knows of would not have been looked at. */
   get #flat(): boolean {
+    if (this.#session === undefined) return false;
     return [...this.#traders.values()].every((trader) => trader.flat);
   }
 
-  /** Without the journal a position that only it can explain might be the bot's own. */
-  get #mayEnd(): boolean {
-    if (!this.#flat) return false;
-    if (this.#session !== undefined) return true;
-    const foreign = [...this.#traders.values()].some((trader) => trader.foreign !== undefined);
-    return !foreign && Date.now() - this.#startedMs >= SESSION_PATIENCE_MS;
-  }
-
   async #finishWhenFlat(): Promise<void> {
-    if (!this.#mayEnd) return;
+    if (!this.#flat) return;
     this.#finishing = true;
     const looks = await Promise.all(
       [...this.#traders.values()].map((trader) => trader.confirmFlat()),
@@ -282,7 +282,8 @@ export class Bot {
   #report(always: boolean): void {
     const traders = [...this.#traders.values()];
     const { day, balance } = this.#account;
-    const refusals = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
+    const standing = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
+    const refusals = this.#session === undefined ? [NO_MEMORY, ...standing] : standing;
     const report = buildReport({
       config: this.#config,
       flat: this.#flat,

@@ -1,6 +1,7 @@
 import {
   BotConfig,
   Risk,
+  type Intent,
   type RecordBody,
   type Report,
   type SessionAnswer,
@@ -45,6 +46,22 @@ export const exampleSession: SessionAnswer = {
   openIntents: [],
   dayBaseline: null,
 };
+
+export function exampleIntent(symbol: string): Intent {
+  return {
+    clientOrderId: "11111111-1111-8111-8111-111111111111",
+    attempt: 0,
+    symbol,
+    side: "buy",
+    quantity: "1",
+    leverage: 10,
+    stopLoss: "99",
+    takeProfit: "102",
+    candleOpenTime: "2025-06-18T00:00:00Z",
+    confidence: 80,
+    at: "2025-06-18T00:01:00Z",
+  };
+}
 
 /** What the exchange shows, to be changed by a test as it goes on. */
 export interface ShownByExchange {
