@@ -19,37 +19,41 @@ export interface IdempotentRequest<T> {
   readonly key: string | undefined;
   readonly path: string;
   readonly body: unknown;
+  /** Of the object to create, unless an earlier request under the key has chosen one. */
+  readonly newId: string;
   /** Shape of the answer that is kept. */
   readonly answer: z.ZodType<T>;
 }
 
-/** After this a first request that left no answer is taken for dead. It is longer than any request may take. */
+/** After this a request that left no answer is taken for dead. It is longer than any request may take. */
 const ABANDONED_AFTER = "2 minutes";
 const KEPT_FOR = "24 hours";
 
 /**
- * Runs `create` at most once per key and answers what it answered then. A failure is not kept: it may be tried again.
- * @throws ApiError `idempotency_in_progress` while the first request is under way, `idempotency_key_reused` for another
+ * Answers what the first request under the key was answered. A failure is not kept: the same request may be tried again,
+ * and `create` gets the same id again. It must take an object of this id that exists already for its own, because nobody
+ * knows how far a request came that left no answer.
+ * @throws ApiError `idempotency_in_progress` while another request is under way, `idempotency_key_reused` for another
  * request under the same key
  */
 export async function once<T>(
   pool: Database,
-  { userId, key, path, body, answer: schema }: IdempotentRequest<T>,
-  create: () => Promise<T>,
+  { userId, key, path, body, newId, answer: schema }: IdempotentRequest<T>,
+  create: (id: string) => Promise<T>,
 ): Promise<T> {
-  if (key === undefined) return create();
+  if (key === undefined) return create(newId);
   const tenant = { userId };
   const request = `${path} ${createHash("sha256").update(JSON.stringify(body)).digest("hex")}`;
-  const earlier = await asTenant(pool, tenant, (database) =>
-    claim(database, { userId, key, request }),
+  const claimed = await asTenant(pool, tenant, (database) =>
+    claim(database, { userId, key, request, newId }),
   );
-  if (earlier !== undefined) return schema.parse(replay(earlier, request));
+  if (!("id" in claimed)) return schema.parse(replay(claimed, request));
   try {
-    const answer = await create();
+    const answer = await create(claimed.id);
     await asTenant(pool, tenant, (database) => keepAnswer(database, { userId, key, answer }));
     return answer;
   } catch (error) {
-    // Should this fail too, the key is free when its first request counts as abandoned.
+    // Should this fail too, the key is free when this request counts as abandoned.
     await asTenant(pool, tenant, (database) => release(database, { userId, key })).catch(() => {});
     throw error;
   }
@@ -72,29 +76,41 @@ function replay(earlier: KeyRow, request: string): unknown {
   return earlier.response;
 }
 
-/** Undefined when the key is ours now; else what an earlier request left under it. */
+interface Claim {
+  readonly userId: string;
+  readonly key: string;
+  readonly request: string;
+  readonly newId: string;
+}
+
+/** The object's id when the key is ours now; else what another request left under it. */
 async function claim(
   database: Queryable,
-  row: { readonly userId: string; readonly key: string; readonly request: string },
-): Promise<KeyRow | undefined> {
-  const { userId, key, request } = row;
+  { userId, key, request, newId }: Claim,
+): Promise<{ readonly id: string } | KeyRow> {
   await database.query(
-    `delete from idempotency_keys where user_id = $1
-        and (created_at < now() - interval '${KEPT_FOR}'
-             or (response is null and created_at < now() - interval '${ABANDONED_AFTER}'))`,
+    `delete from idempotency_keys
+      where user_id = $1 and created_at < now() - interval '${KEPT_FOR}'`,
     [userId],
   );
-  const { rowCount } = await database.query(
-    `insert into idempotency_keys (user_id, key, request) values ($1, $2, $3)
-     on conflict do nothing`,
-    [userId, key, request],
+  const { rows: claimed } = await database.query<{ id: string }>(
+    `insert into idempotency_keys as known (user_id, key, request, object_id)
+     values ($1, $2, $3, $4)
+     on conflict (user_id, key) do update set claimed_at = now()
+      where known.request = excluded.request and known.response is null
+        and (known.claimed_at is null or known.claimed_at < now() - interval '${ABANDONED_AFTER}')
+     returning object_id as id`,
+    [userId, key, request, newId],
   );
-  if (rowCount === 1) return undefined;
+  const ours = atMostOne(claimed);
+  if (ours !== undefined) return ours;
   const { rows } = await database.query<KeyRow>(
     "select request, response from idempotency_keys where user_id = $1 and key = $2",
     [userId, key],
   );
-  return atMostOne(rows);
+  const earlier = atMostOne(rows);
+  if (earlier === undefined) throw new Error("a key was taken and then not there");
+  return earlier;
 }
 
 async function keepAnswer(
@@ -112,7 +128,7 @@ async function release(
   row: { readonly userId: string; readonly key: string },
 ): Promise<void> {
   await database.query(
-    "delete from idempotency_keys where user_id = $1 and key = $2 and response is null",
+    "update idempotency_keys set claimed_at = null where user_id = $1 and key = $2 and response is null",
     [row.userId, row.key],
   );
 }

@@ -1,11 +1,11 @@
 import { asTenant, atMostOne, type Queryable, type Database } from "./database.ts";
+import { ApiError } from "./errors.ts";
 import type { CustomObjects } from "./kube.ts";
 
 /** The row beside a custom resource: whose it is and where. */
 export interface OwnedRow {
   readonly id: string;
   readonly namespace: string;
-  readonly created_at: Date;
   readonly retired_at: Date | null;
 }
 
@@ -16,7 +16,7 @@ interface Owned {
   readonly id: string;
 }
 
-const COLUMNS = "id, namespace, created_at, retired_at";
+const COLUMNS = "id, namespace, retired_at";
 
 /** A row of the user that is not gone; undefined when there is none. */
 export async function findOwned(
@@ -68,7 +68,7 @@ export async function markRetired(database: Queryable, table: Table, { userId, i
 }
 
 /** There is no custom resource, and none will come. */
-export async function markGone(database: Queryable, table: Table, { userId, id }: Owned) {
+async function markGone(database: Queryable, table: Table, { userId, id }: Owned) {
   await database.query(
     `update ${table} set gone_at = now() where user_id = $1 and id = $2 and gone_at is null`,
     [userId, id],
@@ -76,28 +76,81 @@ export async function markGone(database: Queryable, table: Table, { userId, id }
 }
 
 /** A creation that never came to its custom resource is over after this time: no request lasts so long. */
-const HALF_MADE_FOR_MS = 10 * 60_000;
+const HALF_MADE_FOR = "10 minutes";
 
-interface LoadDeps<T> {
+/** The same, judged by the row as it is now: a repeated request may just have begun to create it anew. */
+async function markGoneUnlessHalfMade(database: Queryable, table: Table, { userId, id }: Owned) {
+  await database.query(
+    `update ${table} set gone_at = now()
+      where user_id = $1 and id = $2 and gone_at is null
+        and (retired_at is not null or created_at < now() - interval '${HALF_MADE_FOR}')`,
+    [userId, id],
+  );
+}
+
+/**
+ * What an earlier request with the same Idempotency-Key left: `counted` counts against the limits already.
+ * @throws ApiError `not_found` when the user has given up what it made
+ */
+export async function earlierAttempt(
+  database: Queryable,
+  table: Table,
+  { userId, id }: Owned,
+): Promise<"none" | "counted" | "gone"> {
+  const { rows } = await database.query<{ retired: boolean; gone: boolean }>(
+    `select retired_at is not null as retired, gone_at is not null as gone
+       from ${table} where user_id = $1 and id = $2`,
+    [userId, id],
+  );
+  const row = atMostOne(rows);
+  if (row === undefined) return "none";
+  if (row.retired) {
+    throw new ApiError("not_found", `${id} was created and given up since: use a new key`);
+  }
+  return row.gone ? "gone" : "counted";
+}
+
+interface Source<T> {
   readonly pool: Database;
   readonly table: Table;
   readonly objects: Pick<CustomObjects<T>, "get">;
 }
 
+interface OwnedObject {
+  readonly spec: { readonly userId: string };
+}
+
+/**
+ * Makes the custom resource of a row, or answers the one that an earlier attempt made. When it is refused, and there is
+ * none, the row counts no more.
+ */
+export async function createOwned<T extends OwnedObject>(
+  { pool, table, objects }: Source<T>,
+  { userId, id, namespace }: Owned & { readonly namespace: string },
+  create: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await create();
+  } catch (error) {
+    // Without an answer it may exist: then the row stays, and its next reading decides.
+    if (error instanceof ApiError && error.code === "cluster_unavailable") throw error;
+    const existing = await objects.get({ namespace, name: id });
+    if (existing?.spec.userId === userId) return existing;
+    await asTenant(pool, { userId }, (database) => markGone(database, table, { userId, id }));
+    throw error;
+  }
+}
+
 /** Reads the custom resource of a row. When it is gone for good, the row is told so, and undefined is the answer. */
-export async function loadOwned<T extends { readonly spec: { readonly userId: string } }>(
-  { pool, table, objects }: LoadDeps<T>,
+export async function loadOwned<T extends OwnedObject>(
+  { pool, table, objects }: Source<T>,
   userId: string,
   row: OwnedRow,
 ): Promise<T | undefined> {
   const object = await objects.get({ namespace: row.namespace, name: row.id });
   if (object !== undefined) return object.spec.userId === userId ? object : undefined;
-  const isOver =
-    row.retired_at !== null || row.created_at.getTime() < Date.now() - HALF_MADE_FOR_MS;
-  if (isOver) {
-    await asTenant(pool, { userId }, (database) =>
-      markGone(database, table, { userId, id: row.id }),
-    );
-  }
+  await asTenant(pool, { userId }, (database) =>
+    markGoneUnlessHalfMade(database, table, { userId, id: row.id }),
+  );
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { ExchangeAccount, TradingBot } from "@tradingbots/crds";
+import { credentialsPath, ExchangeAccount, TradingBot } from "@tradingbots/crds";
 import { customResource } from "@tradingbots/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -52,6 +52,12 @@ async function accountResource(user: TestUser, id: string) {
 
 async function setTier(user: TestUser, tier: string): Promise<void> {
   await api.database.superuser.query("update users set tier = $2 where id = $1", [user.id, tier]);
+}
+
+/** Makes a request while creations in the cluster, or the answers to them, are lost. */
+async function during<T>(fault: "request lost" | "answer lost", request: () => Promise<T>) {
+  api.connection.fault = fault;
+  return request().finally(() => (api.connection.fault = "none"));
 }
 
 const auth = (path: "register" | "login", email: string, password: string) =>
@@ -478,6 +484,134 @@ describe("bots", () => {
       "validation_failed",
     );
     expect(codeOf(await frank.call("GET /api/bots?limit=201")).code).toBe("validation_failed");
+  });
+});
+
+describe("a repeated creation", () => {
+  const KINDS = [
+    ["bots", PAPER],
+    ["accounts", ACCOUNT],
+  ] as const;
+
+  let users = 0;
+  async function newcomer(path: "bots" | "accounts", body: object) {
+    const user = await signUp(api, `repeater-${++users}`);
+    const namespace = await bucketOf(user);
+    const selection = { namespace, labelSelector: `tradingbots.dev/user=${user.id}` };
+    return {
+      call: user.call,
+      post: (change: object = {}) =>
+        user.call(`POST /api/${path}`, {
+          body: { ...body, ...change },
+          headers: { "idempotency-key": "again" },
+        }),
+      /** Names of what the cluster has. */
+      objects: async () =>
+        path === "bots"
+          ? (await api.cluster.admin.list(BOTS, selection)).map(({ metadata }) => metadata.name)
+          : (await api.cluster.admin.list(ACCOUNTS, selection)).map(
+              ({ metadata }) => metadata.name,
+            ),
+      /** Ids of the rows that are not gone, and of all. */
+      rows: async () => {
+        const { rows } = await api.database.superuser.query<{ id: string; gone: boolean }>(
+          `select id, gone_at is not null as gone from ${path} where user_id = $1`,
+          [user.id],
+        );
+        return { live: rows.filter(({ gone }) => !gone).map(({ id }) => id), all: rows.length };
+      },
+      update: (set: string) =>
+        api.database.superuser.query(`update ${set} where user_id = $1`, [user.id]),
+      path: (id: string) => credentialsPath(namespace, id),
+    };
+  }
+
+  const FAULTS = ["request lost", "answer lost"] as const;
+  const CASES = KINDS.flatMap(([path, body]) =>
+    FAULTS.map((fault) => [path, fault, body] as const),
+  );
+
+  test.for(CASES)("creates nothing twice: %s, %s", async ([path, fault, body]) => {
+    const { post, objects, rows } = await newcomer(path, body);
+    expect(codeOf(await during(fault, post)).code).toBe("cluster_unavailable");
+    const created = await post();
+    expect(created.status).toBe(201);
+    expect(await objects()).toEqual([idOf(created)]);
+    expect(await rows()).toEqual({ live: [idOf(created)], all: 1 });
+    expect((await post()).body).toEqual(created.body);
+    const other = await post({ [path === "bots" ? "displayName" : "name"]: "Other" });
+    expect(codeOf(other)).toEqual({ status: 422, code: "idempotency_key_reused" });
+  });
+
+  test.for(KINDS)("finds %s whose answer was not kept", async ([path, body]) => {
+    const { post, objects, update } = await newcomer(path, body);
+    const created = await post();
+    await update("idempotency_keys set response = null");
+    expect(codeOf(await post())).toEqual({ status: 409, code: "idempotency_in_progress" });
+    await update("idempotency_keys set claimed_at = now() - interval '3 minutes'"); // its process died
+    expect(await post()).toMatchObject({ status: 201, body: created.body });
+    expect(await objects()).toEqual([idOf(created)]);
+  });
+
+  test.for(KINDS)("begins %s anew that never came and were given up", async ([path, body]) => {
+    const { call, post, objects, rows, update } = await newcomer(path, body);
+    await during("request lost", post);
+    const [id = ""] = (await rows()).live;
+    expect((await call(`GET /api/${path}/${id}`)).status).toBe(404);
+    expect(await rows()).toEqual({ live: [id], all: 1 }); // it may be on its way
+    await update(`${path} set created_at = now() - interval '11 minutes'`);
+    expect((await call(`GET /api/${path}/${id}`)).status).toBe(404);
+    expect(await rows()).toEqual({ live: [], all: 1 });
+    await update("idempotency_keys set claimed_at = null");
+    expect(idOf(await post())).toBe(id);
+    expect(await objects()).toEqual([id]);
+    expect((await call(`GET /api/${path}/${id}`)).status).toBe(200);
+    expect(await rows()).toEqual({ live: [id], all: 1 });
+  });
+
+  test.for(KINDS)("does not bring %s back that were retired", async ([path, body]) => {
+    const { call, post, objects, update } = await newcomer(path, body);
+    const id = idOf(await post());
+    expect((await call(`DELETE /api/${path}/${id}`)).status).toBe(202);
+    await update("idempotency_keys set response = null, claimed_at = null");
+    expect(codeOf(await post())).toEqual({ status: 404, code: "not_found" });
+    expect(await objects()).toEqual([id]);
+  });
+
+  test("counts once against the class", async () => {
+    const { call, post } = await newcomer("bots", PAPER);
+    await during("answer lost", post);
+    for (let count = 0; count < 2; count++) await call("POST /api/bots", { body: PAPER });
+    expect((await call("POST /api/bots", { body: PAPER })).status).toBe(422); // three exist
+    expect((await post()).status).toBe(201);
+  });
+
+  test("leaves a newer key of the account alone", async () => {
+    const { call, post, objects, path } = await newcomer("accounts", ACCOUNT);
+    await during("answer lost", post);
+    const [id = ""] = await objects();
+    const newer = { apiKey: "newer-key-000", apiSecret: "newer-secret-000" };
+    await call(`PUT /api/accounts/${id}/credentials`, { body: newer });
+    expect(await post()).toMatchObject({ status: 201, body: { id, credentialsVersion: 2 } });
+    expect(api.credentials.peek(path(id))).toEqual(newer);
+  });
+
+  test("puts the key of an account where it was put before the cluster failed", async () => {
+    const { post, rows, path } = await newcomer("accounts", ACCOUNT);
+    await during("request lost", post);
+    const [id = ""] = (await rows()).live;
+    expect(api.credentials.peek(path(id))).toEqual(KEY);
+    expect(await post()).toMatchObject({ status: 201, body: { id, credentialsVersion: 2 } });
+    expect(api.credentials.peek(path(id))).toEqual(KEY);
+  });
+
+  test("after Vault's failure uses the same account", async () => {
+    const { post, rows } = await newcomer("accounts", ACCOUNT);
+    api.credentials.setDown(true);
+    expect(codeOf(await post()).code).toBe("vault_unavailable");
+    api.credentials.setDown(false);
+    const id = idOf(await post());
+    expect(await rows()).toEqual({ live: [id], all: 1 });
   });
 });
 

@@ -3,7 +3,8 @@ import { createPasswords } from "../src/auth/passwords.ts";
 import { createTokens } from "../src/auth/tokens.ts";
 import { buildApp } from "../src/app.ts";
 import { createPool } from "../src/database.ts";
-import { createKube } from "../src/kube.ts";
+import { ApiError } from "../src/errors.ts";
+import { createKube, type CustomObjects, type Kube } from "../src/kube.ts";
 import { createMetrics } from "../src/metrics.ts";
 import { z } from "zod";
 import { BUCKETS, startCluster, type TestCluster } from "./cluster.ts";
@@ -45,13 +46,14 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
   const passwords = createPasswords({ cost: BCRYPT_COST });
   const credentials = createFakeCredentialStore();
+  const connection = { fault: "none" as Fault };
   const logs: string[] = [];
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const tokens = await createTokens(privateKey, Date.now);
   const app = await buildApp({
     pool,
     authPool,
-    kube: createKube(cluster.client),
+    kube: overConnection(createKube(cluster.client), connection),
     credentials,
     passwords,
     decoyHash: await passwords.hash("nobody has this password"),
@@ -65,6 +67,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   return {
     app,
     credentials,
+    connection,
     logs,
     tokens,
     pool,
@@ -74,6 +77,22 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
       await Promise.all([pool.end(), authPool.end()]);
     },
   };
+}
+
+/** What happens to creations on their way to the API server or back. */
+type Fault = "none" | "request lost" | "answer lost";
+
+function overConnection(kube: Kube, connection: { readonly fault: Fault }): Kube {
+  const lossy = <T>(objects: CustomObjects<T>): CustomObjects<T> => ({
+    ...objects,
+    create: async (object) => {
+      if (connection.fault === "request lost") throw new ApiError("cluster_unavailable", "lost");
+      const created = await objects.create(object);
+      if (connection.fault === "answer lost") throw new ApiError("cluster_unavailable", "lost");
+      return created;
+    },
+  });
+  return { ...kube, bots: lossy(kube.bots), accounts: lossy(kube.accounts) };
 }
 
 const SignedUp = z.object({

@@ -8,15 +8,15 @@ import {
 } from "@tradingbots/crds";
 import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser } from "../auth/user-store.ts";
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import { newId } from "../id.ts";
 import type { Kube } from "../kube.ts";
 import {
   countLive,
+  createOwned,
+  earlierAttempt,
   findOwned,
   loadOwned,
-  markGone,
   markRetired,
   type OwnedRow,
 } from "../owned-objects.ts";
@@ -32,6 +32,8 @@ export interface AccountDeps {
 }
 
 export interface NewAccount {
+  /** New, or of an earlier attempt of the same request: then what that one made is taken up. */
+  readonly id: string;
   readonly exchange: Exchange;
   readonly name: string;
   readonly testnet: boolean;
@@ -47,45 +49,50 @@ export async function createAccount(
   { userId }: Caller,
   account: NewAccount,
 ): Promise<ExchangeAccount> {
-  const id = newId("acct");
-  const namespace = await asTenant(deps.pool, { userId }, async (database) => {
-    await lockUser(database, userId);
-    const user = await findUser(database, userId);
-    if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
-    if ((await countLive(database, "accounts", userId)) >= ACCOUNTS_PER_USER_MAX) {
-      throw new ApiError("too_many_accounts", `at most ${ACCOUNTS_PER_USER_MAX}: delete one first`);
+  const { id } = account;
+  const { namespace, isRepeated } = await asTenant(deps.pool, { userId }, (database) =>
+    reserve(database, { userId, id }),
+  );
+  const source = { pool: deps.pool, table: "accounts", objects: deps.kube.accounts } as const;
+  return createOwned(source, { userId, id, namespace }, async () => {
+    if (isRepeated) {
+      // Before Vault: the account may have had a newer key since, and keeps it.
+      const existing = await deps.kube.accounts.get({ namespace, name: id });
+      if (existing?.spec.userId === userId) return existing;
     }
-    await database.query("insert into accounts (user_id, id, namespace) values ($1, $2, $3)", [
-      userId,
-      id,
-      user.namespace,
-    ]);
-    return user.namespace;
-  });
-  try {
     const path = credentialsPath(namespace, id);
-    const credentialsVersion = await deps.credentials.create(path, account.credentials);
+    const credentialsVersion = isRepeated
+      ? await deps.credentials.replace(path, account.credentials)
+      : await deps.credentials.create(path, account.credentials);
     const { exchange, name, testnet } = account;
-    return await deps.kube.accounts.create({
+    return deps.kube.accounts.create({
       apiVersion: API_VERSION,
       kind: "ExchangeAccount",
       metadata: { name: id, namespace, labels: { [LABELS.user]: userId, [LABELS.account]: id } },
       spec: { userId, exchange, name, testnet, credentialsVersion, state: "Active" },
     });
-  } catch (error) {
-    await forgetUnlessUnknown(deps, { userId, id }, error);
-    throw error;
-  }
+  });
 }
 
-/** Without an answer the custom resource may exist: then the row stays, and its next reading decides. */
-async function forgetUnlessUnknown(
-  { pool }: AccountDeps,
-  owned: { readonly userId: string; readonly id: string },
-  error: unknown,
-): Promise<void> {
-  if (error instanceof ApiError && error.code === "cluster_unavailable") return;
-  await asTenant(pool, owned, (database) => markGone(database, "accounts", owned));
+/** Counts and adds in one step per user. */
+async function reserve(
+  database: Queryable,
+  { userId, id }: { readonly userId: string; readonly id: string },
+): Promise<{ readonly namespace: string; readonly isRepeated: boolean }> {
+  await lockUser(database, userId);
+  const user = await findUser(database, userId);
+  if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
+  const earlier = await earlierAttempt(database, "accounts", { userId, id });
+  const max = ACCOUNTS_PER_USER_MAX;
+  if (earlier !== "counted" && (await countLive(database, "accounts", userId)) >= max) {
+    throw new ApiError("too_many_accounts", `at most ${max}: delete one first`);
+  }
+  await database.query(
+    `insert into accounts (user_id, id, namespace) values ($1, $2, $3)
+     on conflict (user_id, id) do update set created_at = now(), gone_at = null`,
+    [userId, id, user.namespace],
+  );
+  return { namespace: user.namespace, isRepeated: earlier !== "none" };
 }
 
 /** The account and its row. @throws ApiError `not_found`, also when it is another user's */

@@ -5,6 +5,7 @@ import { callerOf } from "../auth/authenticate.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant } from "../database.ts";
 import { DisplayName, IdParams } from "../fields.ts";
+import { newId } from "../id.ts";
 import { IdempotencyHeaders, once } from "../idempotency.ts";
 import { loadOwned, pageOfOwned } from "../owned-objects.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
@@ -76,10 +77,11 @@ export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
         key: headers["idempotency-key"],
         path: "POST /api/accounts",
         body,
+        newId: newId("acct"),
         answer: AccountView,
       };
-      const view = await once(deps.pool, intended, async () =>
-        accountView(await createAccount(deps, caller, body)),
+      const view = await once(deps.pool, intended, async (id) =>
+        accountView(await createAccount(deps, caller, { ...body, id })),
       );
       return reply.code(201).send(view);
     });

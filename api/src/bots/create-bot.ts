@@ -11,9 +11,8 @@ import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
 import { asTenant, atMostOne, type Queryable, type Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
-import { newId } from "../id.ts";
 import type { Kube } from "../kube.ts";
-import { countLive, findOwned, markGone } from "../owned-objects.ts";
+import { countLive, createOwned, earlierAttempt, findOwned } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
 import type { NewBot } from "./settings.ts";
 
@@ -23,6 +22,8 @@ export interface BotDeps {
 }
 
 export interface WantedBot extends NewBot {
+  /** New, or of an earlier attempt of the same request: then what that one made is taken up. */
+  readonly id: string;
   /** The bot behind /api/robot. */
   readonly isDefault?: boolean;
 }
@@ -44,22 +45,14 @@ export async function createBot(
   });
   if (crossed !== undefined) throw crossed;
 
-  const id = newId("bot");
   await asTenant(deps.pool, { userId }, (database) =>
-    reserve(database, { id, user, wanted, botsMax: botClass.spec.ceilings.botsPerUser }),
+    reserve(database, { user, wanted, botsMax: botClass.spec.ceilings.botsPerUser }),
   );
-  try {
-    return await deps.kube.bots.create(botObject({ id, user, exchange, wanted }));
-  } catch (error) {
-    // Without an answer it may exist: then the row stays, and its next reading decides.
-    const isUnknown = error instanceof ApiError && error.code === "cluster_unavailable";
-    if (!isUnknown) {
-      await asTenant(deps.pool, { userId }, (database) =>
-        markGone(database, "bots", { userId, id }),
-      );
-    }
-    throw error;
-  }
+  const source = { pool: deps.pool, table: "bots", objects: deps.kube.bots } as const;
+  const owned = { userId, id: wanted.id, namespace: user.namespace };
+  return createOwned(source, owned, () =>
+    deps.kube.bots.create(botObject({ user, exchange, wanted })),
+  );
 }
 
 async function requireUser({ pool }: BotDeps, userId: string): Promise<UserRow> {
@@ -117,35 +110,34 @@ export function assertModeFits({ spec }: ExchangeAccount, mode: TradingBot["spec
 }
 
 interface Reservation {
-  readonly id: string;
   readonly user: UserRow;
   readonly wanted: WantedBot;
   readonly botsMax: number;
 }
 
 /** Counts and adds in one step per user. */
-async function reserve(database: Queryable, { id, user, wanted, botsMax }: Reservation) {
+async function reserve(database: Queryable, { user, wanted, botsMax }: Reservation) {
+  const { id, accountId, isDefault = false } = wanted;
   await lockUser(database, user.id);
-  if ((await countLive(database, "bots", user.id)) >= botsMax) {
+  const earlier = await earlierAttempt(database, "bots", { userId: user.id, id });
+  if (earlier !== "counted" && (await countLive(database, "bots", user.id)) >= botsMax) {
     throw new ApiError("bots_above_class", `class ${user.tier} allows ${botsMax} bots`);
   }
-  if (wanted.isDefault === true && (await findDefaultBot(database, user.id)) !== undefined) {
+  if (isDefault && (await findDefaultBot(database, user.id)) !== undefined) {
     throw new ApiError("config_in_progress", "another request has just made it: repeat", {
       retryAfterSeconds: 1,
     });
   }
-  if (wanted.accountId !== undefined) {
-    const account = await findOwned(database, "accounts", {
-      userId: user.id,
-      id: wanted.accountId,
-    });
+  if (accountId !== undefined) {
+    const account = await findOwned(database, "accounts", { userId: user.id, id: accountId });
     if (account === undefined || account.retired_at !== null) {
-      throw new ApiError("account_not_found", `there is no account ${wanted.accountId}`);
+      throw new ApiError("account_not_found", `there is no account ${accountId}`);
     }
   }
   await database.query(
-    `insert into bots (user_id, id, namespace, account_id, is_default) values ($1, $2, $3, $4, $5)`,
-    [user.id, id, user.namespace, wanted.accountId ?? null, wanted.isDefault === true],
+    `insert into bots (user_id, id, namespace, account_id, is_default) values ($1, $2, $3, $4, $5)
+     on conflict (user_id, id) do update set created_at = now(), gone_at = null`,
+    [user.id, id, user.namespace, accountId ?? null, isDefault],
   );
 }
 
@@ -163,14 +155,13 @@ export async function findDefaultBot(
 }
 
 interface BotObject {
-  readonly id: string;
   readonly user: UserRow;
   readonly exchange: Exchange;
   readonly wanted: WantedBot;
 }
 
-function botObject({ id, user, exchange, wanted }: BotObject) {
-  const { accountId, isDefault: _, ...settings } = wanted;
+function botObject({ user, exchange, wanted }: BotObject) {
+  const { id, accountId, isDefault: _, ...settings } = wanted;
   const account = accountId === undefined ? {} : { [LABELS.account]: accountId };
   return {
     apiVersion: API_VERSION,

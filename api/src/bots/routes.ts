@@ -7,6 +7,7 @@ import { callerOf } from "../auth/authenticate.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant } from "../database.ts";
 import { IdParams } from "../fields.ts";
+import { newId } from "../id.ts";
 import { IdempotencyHeaders, once } from "../idempotency.ts";
 import { loadOwned, pageOfOwned } from "../owned-objects.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
@@ -71,10 +72,11 @@ export function botRoutes(deps: BotDeps): FastifyPluginAsyncZod {
         key,
         path: "POST /api/bots",
         body,
+        newId: newId("bot"),
         answer: CreatedBot,
       };
-      const { view, etag } = await once(deps.pool, intended, async () => {
-        const bot = await createBot(deps, caller, body);
+      const { view, etag } = await once(deps.pool, intended, async (id) => {
+        const bot = await createBot(deps, caller, { ...body, id });
         return { view: botView(bot), etag: etagOf(bot) };
       });
       return reply.code(201).header("etag", etag).send(view);

@@ -4,6 +4,7 @@ import type { Caller } from "../auth/user.ts";
 import { findBot, patchBot } from "../bots/change-bot.ts";
 import { type BotDeps, createBot } from "../bots/create-bot.ts";
 import { ApiError } from "../errors.ts";
+import { newId } from "../id.ts";
 import { findDefaultBotId, onlyAccount } from "./default-bot.ts";
 
 const { leverage, balancePercent, takeProfitPercent, stopLossPercent, minConfidence } = Risk.shape;
@@ -50,6 +51,7 @@ async function createDefaultBot(
   const { risk, ...settings } = patchOf(config);
   return createBot(deps, caller, {
     ...settings,
+    id: newId("bot"),
     displayName: "Robot",
     accountId: account.metadata.name,
     mode: account.spec.testnet ? "testnet" : "live",
