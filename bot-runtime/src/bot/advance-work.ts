@@ -39,6 +39,9 @@ async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
     await settleMissingEntry(deps, work);
     return;
   }
+  work.contradiction = undefined;
+  // By the exchange's clock, however wrong this machine's was.
+  work.sinceMs = Math.min(work.sinceMs, order.createdMs);
   if (order.status !== "open") {
     await accountForFills(deps, work);
     if (!isAccountedFor(work, order)) return;
@@ -58,8 +61,15 @@ async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
 async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
   if (deps.nowMs() - work.sentMs < SETTLE_WINDOW_MS) return;
   await accountForFills(deps, work);
+  const found = work.account.entered.gt(0);
+  if (!found && work.filled) {
+    // Looked at again and again: the key may come back.
+    work.contradiction = `${work.symbol}: the journal knows the ${work.side} position of order ${work.entryId}, but this exchange account never had that order; give the bot the key of the account that it traded on`;
+    return;
+  }
+  work.contradiction = undefined;
   work.entry = "over";
-  if (work.account.entered.gt(0)) return;
+  if (found) return;
   deps.record(
     orderRecord(
       {

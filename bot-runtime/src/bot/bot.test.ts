@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, Outcome } from "../exchange/exchange.ts";
-import { exampleIntent, exampleSession, OTHER_SYMBOL, startExampleBot } from "./example-bot.ts";
+import {
+  exampleExecution,
+  exampleIntent,
+  exampleSession,
+  exampleTrade,
+  OTHER_SYMBOL,
+  startExampleBot,
+  SYMBOL,
+} from "./example-bot.ts";
 
 // Vitest's clock replaces the global timers only.
 vi.mock("node:timers/promises", () => ({
@@ -100,5 +108,39 @@ describe("without the journal's memory", () => {
     await pass(60_000);
     expect(position).toHaveBeenCalledWith(OTHER_SYMBOL);
     expect(await bot.finished).toMatchObject({ flat: true });
+  });
+});
+
+describe("a trade of the journal of which the exchange account knows nothing", () => {
+  test("is a contradiction: not flat, nothing is opened, the bot says so and stays", async () => {
+    const submitEntry = vi.fn<Exchange["submitEntry"]>();
+    const it = startExampleBot({ exchange: { submitEntry } });
+    it.grantSession({ ...exampleSession, openTrades: [exampleTrade(SYMBOL)] });
+    await pass(30_000);
+    expect(it.lastReport()).toMatchObject({ flat: false, trading: false });
+    const [first] = it.lastReport()?.blocked ?? [];
+    expect(first?.reason).toBe("PositionUnknown");
+    expect(first?.message).toContain("this exchange account never had that order");
+    it.closeCandle();
+    it.bot.applyConfig({ ...it.config, symbols: [OTHER_SYMBOL], state: "Stopped", generation: 2 });
+    await pass(60_000);
+    expect(submitEntry).not.toHaveBeenCalled();
+    expect(it.ordersRecorded()).toEqual([]);
+    expect(it.lastReport()).toMatchObject({ state: "Stopped", flat: false });
+    expect(it.lastReport()?.blocked[0]?.reason).toBe("PositionUnknown");
+  });
+
+  test("is over once the exchange shows that it was closed", async () => {
+    const it = startExampleBot();
+    it.grantSession({ ...exampleSession, openTrades: [exampleTrade(SYMBOL)] });
+    await pass(30_000);
+    expect(it.lastReport()?.blocked[0]?.reason).toBe("PositionUnknown");
+    const opened = Date.parse(exampleTrade(SYMBOL).openedAt);
+    it.shown.executions = [
+      exampleExecution("buy", { clientOrderId: exampleTrade(SYMBOL).id, atMs: opened }),
+      exampleExecution("sell", { cause: "stop", atMs: opened + 1 }),
+    ];
+    await pass(10_000);
+    expect(it.lastReport()).toMatchObject({ flat: true, blocked: [] });
   });
 });

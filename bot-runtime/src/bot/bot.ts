@@ -274,6 +274,16 @@ export class Bot {
     this.#finishing = false;
   }
 
+  /** Why nothing is opened; what is open but unknown comes first, also of a symbol that left the configuration. */
+  get #blocked(): readonly Refusal[] {
+    const unknown = [...this.#traders.values()].flatMap(
+      ({ positionUnknown }) => positionUnknown ?? [],
+    );
+    const standing = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
+    const memory = this.#session === undefined ? [NO_MEMORY] : [];
+    return [...unknown, ...memory, ...standing];
+  }
+
   #record(body: RecordBody): void {
     if (body.type === "trade") this.#lastTradeAt = body.trade.closedAt ?? body.trade.openedAt;
     this.#deps.journal.record(body);
@@ -282,13 +292,11 @@ export class Bot {
   #report(always: boolean): void {
     const traders = [...this.#traders.values()];
     const { day, balance } = this.#account;
-    const standing = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
-    const refusals = this.#session === undefined ? [NO_MEMORY, ...standing] : standing;
     const report = buildReport({
       config: this.#config,
       flat: this.#flat,
       protected: traders.every((trader) => trader.protected),
-      blocked: refusals,
+      blocked: this.#blocked,
       positions: traders.flatMap((trader) => trader.positions),
       balance,
       dayResult: day.baseline === undefined ? undefined : day.result(this.#unrealised),

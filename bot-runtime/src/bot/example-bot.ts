@@ -5,8 +5,16 @@ import {
   type RecordBody,
   type Report,
   type SessionAnswer,
+  type Trade,
 } from "@tradingbots/crds";
-import type { Candle, Exchange, Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type {
+  Candle,
+  Exchange,
+  Execution,
+  HeldPosition,
+  OrderSide,
+  OrderView,
+} from "../exchange/exchange.ts";
 import type { JournalStanding } from "../journal/journal-client.ts";
 import { amount, price, quantity } from "../money.ts";
 import { Bot } from "./bot.ts";
@@ -60,6 +68,37 @@ export function exampleIntent(symbol: string): Intent {
     candleOpenTime: "2025-06-18T00:00:00Z",
     confidence: 80,
     at: "2025-06-18T00:01:00Z",
+  };
+}
+
+export function exampleTrade(symbol: string): Trade {
+  return {
+    id: "22222222-2222-8222-8222-222222222222",
+    symbol,
+    side: "long",
+    quantity: "1",
+    entryPrice: "100",
+    exitPrice: null,
+    pnl: null,
+    fees: "0",
+    openedAt: "2025-06-18T00:01:00Z",
+    closedAt: null,
+    reason: null,
+  };
+}
+
+export function exampleExecution(side: OrderSide, change: Partial<Execution> = {}): Execution {
+  return {
+    executionId: `${side}-1`,
+    clientOrderId: undefined,
+    side,
+    price: price("100"),
+    quantity: quantity("1"),
+    fee: amount("0"),
+    feeCurrency: "USDT",
+    cause: "order",
+    atMs: 0,
+    ...change,
   };
 }
 

@@ -126,9 +126,10 @@ test("what the journal remembers becomes work, each entry once and only of the s
       dayBaseline: null,
     },
     SYMBOL,
+    1_000,
   );
-  expect(works.map(({ entryId, side, adopted }) => [entryId, side, adopted])).toEqual([
-    [OWN, "long", true],
-    [other, "short", true],
+  expect(works).toMatchObject([
+    { entryId: OWN, side: "long", adopted: true, filled: true, sentMs: 1_000 },
+    { entryId: other, side: "short", adopted: true, filled: false, sentMs: 1_000 },
   ]);
 });

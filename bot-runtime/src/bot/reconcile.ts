@@ -10,14 +10,21 @@ const ORPHAN_SEARCH_MS = 7 * 86_400_000;
 /** Entries of one candle have one attempt today; one more is looked for, should a later version have sent it. */
 const ATTEMPTS_SEARCHED = 2;
 
-/** What the journal remembers of one symbol as work to be taken up. */
-export function rememberedWork(session: SessionAnswer, symbol: string): Work[] {
+/**
+ * What the journal remembers of one symbol as work to be taken up. Its settle window runs from now: the times in the journal
+ * may be of another node's clock.
+ */
+export function rememberedWork(session: SessionAnswer, symbol: string, nowMs: number): Work[] {
   const trades = session.openTrades.filter((trade) => trade.symbol === symbol);
   const intents = session.openIntents.filter(
     (intent) =>
       intent.symbol === symbol && !trades.some((trade) => trade.id === intent.clientOrderId),
   );
-  return [...trades.map(workFromTrade), ...intents.map((intent) => workFromIntent(intent, true))];
+  const works = [
+    ...trades.map(workFromTrade),
+    ...intents.map((intent) => workFromIntent(intent, true)),
+  ];
+  return works.map((work) => ({ ...work, sentMs: nowMs }));
 }
 
 /**

@@ -16,6 +16,8 @@ import type { Work } from "./work.ts";
 const POLL_MS = 250;
 /** A flat symbol is looked at this often, so that somebody else's position shows before an entry meets it. */
 const IDLE_LOOK_MS = 30_000;
+/** Work of which the exchange knows nothing is looked for this often: it comes back with another key at best. */
+const CONTRADICTION_LOOK_MS = 5_000;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 15_000;
 
@@ -63,7 +65,13 @@ export class SymbolTrader {
   }
 
   get unusable(): Refusal | undefined {
-    return this.#unusable;
+    return this.positionUnknown ?? this.#unusable;
+  }
+
+  /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */
+  get positionUnknown(): Refusal | undefined {
+    const message = this.#works.find((work) => work.contradiction !== undefined)?.contradiction;
+    return message === undefined ? undefined : { reason: "PositionUnknown", message };
   }
 
   get positions(): readonly HeldPosition[] {
@@ -115,7 +123,15 @@ export class SymbolTrader {
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
     const quietMs = this.#deps.nowMs() - this.#lookedMs;
-    if (quietMs >= (this.flat ? IDLE_LOOK_MS : POLL_MS)) this.wake();
+    if (quietMs >= this.#lookEveryMs) this.wake();
+  }
+
+  get #lookEveryMs(): number {
+    if (this.flat) return IDLE_LOOK_MS;
+    const contradicted = this.#works.every((work) => work.contradiction !== undefined);
+    return this.#reconciled && this.#works.length > 0 && contradicted
+      ? CONTRADICTION_LOOK_MS
+      : POLL_MS;
   }
 
   wake(): void {
@@ -170,10 +186,8 @@ export class SymbolTrader {
     const session = this.#session;
     if (session !== undefined && !this.#adoptedSession) {
       const known = new Set(this.#works.map((work) => work.entryId));
-      const remembered = rememberedWork(session, this.symbol).filter(
-        (work) => !known.has(work.entryId),
-      );
-      this.#works.push(...remembered);
+      const remembered = rememberedWork(session, this.symbol, this.#deps.nowMs());
+      this.#works.push(...remembered.filter((work) => !known.has(work.entryId)));
       this.#adoptedSession = true;
     }
     await this.#advanceAll();
@@ -198,15 +212,16 @@ export class SymbolTrader {
   async #advance(): Promise<void> {
     const quietMs = this.#deps.nowMs() - this.#lookedMs;
     if (this.#works.length > 0) {
-      if (quietMs >= POLL_MS || this.#wantsExit()) await this.#advanceAll();
+      if (quietMs >= this.#lookEveryMs || this.#wantsExit()) await this.#advanceAll();
     } else if (quietMs >= IDLE_LOOK_MS) {
       await this.#lookForForeign();
     }
   }
 
   #wantsExit(): boolean {
-    for (const work of this.#works) wantExitByState(this.#deps, work);
-    return this.#works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
+    const works = this.#works.filter((work) => work.contradiction === undefined);
+    for (const work of works) wantExitByState(this.#deps, work);
+    return works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
   }
 
   async #advanceAll(): Promise<void> {

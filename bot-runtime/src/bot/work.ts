@@ -14,14 +14,18 @@ export interface Work {
   readonly entryId: string;
   readonly symbol: string;
   readonly side: PositionSide;
-  /** No execution of it can be older, ms. */
-  readonly sinceMs: number;
+  /** No execution of it can be older by the exchange's clock, ms. */
+  sinceMs: number;
   /** When the entry was sent at the latest: the settle window runs from here. */
   readonly sentMs: number;
   /** Whether another process may have sent exits already. */
   readonly adopted: boolean;
+  /** The journal knows fills of it, so the account that it was traded on knows its order. */
+  readonly filled: boolean;
   /** The entry order: not known to the exchange yet, may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
+  /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
+  contradiction: string | undefined;
   account: TradeAccount;
   /** The position as the exchange showed it last. */
   held: HeldPosition | undefined;
@@ -43,8 +47,8 @@ export interface ExitAttempt {
   readonly sentMs: number;
 }
 
-/** Server clocks may differ from ours, and the intent is written before the order. */
-const CLOCK_MARGIN_MS = 60_000;
+/** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
+const CLOCK_MARGIN_MS = 600_000;
 
 export function workFromIntent(intent: Intent, adopted: boolean): Work {
   const side = intent.side === "buy" ? "long" : "short";
@@ -55,6 +59,7 @@ export function workFromIntent(intent: Intent, adopted: boolean): Work {
     sentMs,
     sinceMs: sentMs - CLOCK_MARGIN_MS,
     adopted,
+    filled: false,
   };
 }
 
@@ -66,6 +71,7 @@ export function workFromTrade(trade: Trade): Work {
     sentMs: openedMs,
     sinceMs: openedMs - CLOCK_MARGIN_MS,
     adopted: true,
+    filled: true,
   };
 }
 
@@ -74,6 +80,7 @@ function newWork(trade: { readonly entryId: string; readonly side: PositionSide 
     entryId: trade.entryId,
     side: trade.side,
     entry: "unknown" as const,
+    contradiction: undefined,
     account: accountForTrade(trade, []),
     held: undefined,
     exit: undefined,
