@@ -37,17 +37,19 @@ process.exitCode = await run();
 
 async function run(): Promise<number> {
   const metrics = createMetrics();
-  const client = createKubeClient(await clusterAccess(config), {
-    onRequest: metrics.onRequest,
-    userAgent: "tradingbots-operator",
-  });
+  const access = await clusterAccess(config);
+  const options = { onRequest: metrics.onRequest, userAgent: "tradingbots-operator" };
+  const client = createKubeClient(access, options);
+  // Connections of its own: a renewal never waits behind the writes that it is to allow.
+  const leaseClient = createKubeClient(access, options);
+  const lost = new AbortController();
   let leadership: Leadership | undefined;
   const leads = () => leadership?.holds() ?? false;
   const operator = createOperator(config, {
     client,
     metrics,
     log,
-    mayWrite: leads,
+    guard: { mayWrite: leads, lost: lost.signal },
     now: () => new Date(),
     clock,
     ...backends(),
@@ -67,7 +69,8 @@ async function run(): Promise<number> {
     await Promise.race([operator.synced, aborted(stopping.signal)]);
     await untilHeard(operator.isJournalHeard); // before the election: a standby that takes over acts at once
     log.info("following the cluster");
-    leadership = await becomeLeader(electionOf(client), stopping.signal);
+    leadership = await becomeLeader(electionOf(leaseClient), stopping.signal);
+    leadership.signal.addEventListener("abort", () => lost.abort(), { once: true });
     log.info("leading");
     operator.act();
     return await ended(leadership);
@@ -80,7 +83,7 @@ async function run(): Promise<number> {
     await operator.stop();
     await leadership?.release();
     health.close();
-    await client.close();
+    await Promise.all([client.close(), leaseClient.close()]);
     log.info("stopped");
   }
 }

@@ -3,6 +3,7 @@ import {
   type KubeClient,
   type QueueOptions,
   retryAfterMs,
+  type WriteGuard,
 } from "@tradingbots/kube";
 import type { Logger } from "pino";
 import { reconcileAccount } from "./account/reconcile.ts";
@@ -25,8 +26,8 @@ export interface OperatorDeps {
   readonly reports: (handlers: ReportHandlers) => ReportSource;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** Asked directly before each write. */
-  readonly mayWrite: () => boolean;
+  /** Leadership: without it nothing is written. */
+  readonly guard: WriteGuard;
   readonly now: () => Date;
   readonly clock: Clock;
 }
@@ -60,7 +61,7 @@ const SWEEP_MS = 10_000;
 /** Everything between the stores and the writes: knows nothing of environment, leases or ports. */
 export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const { log, metrics, now, clock, vault } = deps;
-  const guarded = deps.client.guarded(deps.mayWrite);
+  const guarded = deps.client.guarded(deps.guard);
   const reports = deps.reports({
     onReport: (key, latest, previous) => routeReport({ queues }, key, { latest, previous }),
   });

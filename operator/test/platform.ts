@@ -289,7 +289,7 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
       reports: reports.source,
       metrics: createMetrics(),
       log: pino({ level: process.env["LOG_LEVEL"] ?? "silent" }), // oxlint-disable-line node/no-process-env
-      mayWrite: () => true,
+      guard: { mayWrite: () => true },
       now: () => new Date(),
       clock: () => performance.now(),
     },

@@ -70,6 +70,14 @@ const PATCH_CONTENT_TYPES = {
   apply: "application/apply-patch+yaml", // JSON is YAML
 } as const;
 
+/** Who says whether this process may write. */
+export interface WriteGuard {
+  /** Asked when a connection is free, directly before a write is sent. */
+  readonly mayWrite: () => boolean;
+  /** Aborted when it may not any more: ends the writes that wait or have no answer yet. */
+  readonly lost?: AbortSignal;
+}
+
 /** Thrown instead of sending a write that the guard forbids: this process no longer leads. */
 export class WriteForbiddenError extends Error {
   override readonly name = "WriteForbiddenError";
@@ -79,24 +87,24 @@ export function createKubeClient(
   access: ClusterAccess,
   options: TransportOptions = {},
 ): KubeClient {
-  return clientOver(createTransport(access, options), () => true);
+  return clientOver(createTransport(access, options), { mayWrite: () => true });
 }
 export interface KubeClient
   extends
     ReturnType<typeof readsOver>,
     ReturnType<typeof watchesOver>,
     ReturnType<typeof writesOver> {
-  guarded(guard: () => boolean): KubeClient;
+  guarded(guard: WriteGuard): KubeClient;
   close(): Promise<void>;
 }
 
-function clientOver(transport: Transport, mayWrite: () => boolean): KubeClient {
+function clientOver(transport: Transport, guard: WriteGuard): KubeClient {
   return {
     ...readsOver(transport),
     ...watchesOver(transport),
-    ...writesOver(transport, mayWrite),
-    /** The same connections; a write is refused with `WriteForbiddenError` unless `guard` allows it just before it is sent. */
-    guarded: (guard: () => boolean): KubeClient => clientOver(transport, guard),
+    ...writesOver(transport, guard),
+    /** The same connections; a write is refused with `WriteForbiddenError` unless the guard allows it just before it is sent. */
+    guarded: (stricter: WriteGuard): KubeClient => clientOver(transport, stricter),
     close: transport.close,
   };
 }
@@ -185,11 +193,14 @@ function watchesOver(transport: Transport) {
   return { watch };
 }
 
-function writesOver(transport: Transport, mayWrite: () => boolean) {
-  /** Every write passes here, directly before it is sent. */
+function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
+  /** Every write passes here. */
   async function write(request: KubeRequest): Promise<unknown> {
-    if (!mayWrite()) throw new WriteForbiddenError(`not leading: ${request.method} is not sent`);
-    return transport.json(request);
+    const admit = () => {
+      if (!mayWrite()) throw new WriteForbiddenError(`not leading: ${request.method} is not sent`);
+    };
+    admit();
+    return transport.json({ ...request, admit, ...(lost === undefined ? {} : { signal: lost }) });
   }
 
   async function create<T>(

@@ -11,6 +11,7 @@ export {
   type WatchEvent,
   type WatchOptions,
   WriteForbiddenError,
+  type WriteGuard,
 } from "./client.ts";
 export {
   type ClusterAccess,

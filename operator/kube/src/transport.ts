@@ -1,6 +1,7 @@
 import { Pool } from "undici";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { createSlots } from "./slots.ts";
 
 /**
  * Connections for requests. HTTP/1.1 with 32 kept-alive connections does three times what one HTTP/2 connection does
@@ -25,7 +26,10 @@ export interface KubeRequest {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Ends the request, whether it waits for a connection or for its answer. */
   readonly signal?: AbortSignal;
+  /** Asked when a connection is free, directly before the request is sent: a throw keeps it back. */
+  readonly admit?: () => void;
 }
 
 /** What a finished request looked like; `status` 0 when no answer came. */
@@ -45,6 +49,8 @@ export interface TransportOptions {
 export function createTransport(access: ClusterAccess, options: TransportOptions = {}) {
   const requests = openPool(access, REQUEST_CONNECTIONS);
   const watches = openPool(access, WATCH_CONNECTIONS);
+  // Requests wait here and not in the pool, which would send them whatever has happened meanwhile.
+  const slots = createSlots(REQUEST_CONNECTIONS);
 
   async function send(pool: Pool, request: KubeRequest, bodyTimeout: number) {
     const answer = await answerOf(pool, request, bodyTimeout);
@@ -84,10 +90,16 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     }
   }
 
-  /** @throws KubernetesError for an answer above 299; Error when none came. */
+  /** @throws KubernetesError for an answer above 299; Error when none came; what `admit` throws. */
   async function json(request: KubeRequest): Promise<unknown> {
-    const answer = await send(requests, request, ANSWER_TIMEOUT_MS);
-    return parsed(await readBounded(answer.body));
+    await slots.acquire(request.signal);
+    try {
+      request.admit?.();
+      const answer = await send(requests, request, ANSWER_TIMEOUT_MS);
+      return parsed(await readBounded(answer.body));
+    } finally {
+      slots.release();
+    }
   }
 
   /** The parsed lines of an answer that never ends by itself; ends or throws with its connection. */

@@ -117,7 +117,7 @@ test("verbs: absent is undefined, doubled and stale writes are told apart, delet
 
 test("a guarded client reads, and writes only as long as it may", async () => {
   let mayWrite = true;
-  const guarded = client.guarded(() => mayWrite);
+  const guarded = client.guarded({ mayWrite: () => mayWrite });
   const at = { namespace: await namespace("guarded"), name: "a" };
   await guarded.create(SERVICE_ACCOUNTS, serviceAccount("guarded", "a"));
   mayWrite = false;

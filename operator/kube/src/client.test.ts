@@ -1,0 +1,130 @@
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { createKubeClient, WriteForbiddenError, type WriteGuard } from "./client.ts";
+import { becomeLeader } from "./leader-election.ts";
+import { LEASES, SERVICE_ACCOUNTS } from "./resource.ts";
+
+/** As many as a client sends at once. */
+const CONNECTIONS = 32;
+const WAITING = 8;
+
+const ends: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+/** An API server that answers about service accounts only when told to, and about leases at once. */
+async function stallingServer() {
+  const stalled: ServerResponse[] = [];
+  const leases: string[] = [];
+  const server = createServer((request, response) => {
+    request.resume();
+    if (request.url?.includes("/leases") !== true) {
+      stalled.push(response);
+      return;
+    }
+    leases.push(request.method ?? "");
+    const found = request.method !== "GET";
+    response.writeHead(found ? 200 : 404, { "content-type": "application/json" });
+    response.end(
+      JSON.stringify(found ? { kind: "Lease", metadata: { resourceVersion: "1" } } : {}),
+    );
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const access = {
+    server: `http://127.0.0.1:${address.port}`,
+    ca: undefined,
+    clientCertificate: undefined,
+    token: () => undefined,
+  };
+  ends.push(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const answerAll = () => {
+    for (const response of stalled) response.end(JSON.stringify({ kind: "ServiceAccount" }));
+  };
+  return { access, stalled, leases, answerAll };
+}
+
+type Server = Awaited<ReturnType<typeof stallingServer>>;
+
+function clientOf({ access }: Server) {
+  const client = createKubeClient(access);
+  ends.push(() => client.close());
+  return client;
+}
+
+/** Fills all connections and has some writes wait; what became of each is noted by name. */
+async function crowd(server: Server, guard: WriteGuard) {
+  const client = clientOf(server).guarded(guard);
+  const outcomes: string[] = [];
+  const all = Array.from({ length: CONNECTIONS + WAITING }, async (_, index) => {
+    const metadata = { namespace: "n", name: `a${index}` };
+    await client.create(SERVICE_ACCOUNTS, { kind: "ServiceAccount", metadata }).then(
+      () => void outcomes.push("written"),
+      (error: unknown) =>
+        void outcomes.push(error instanceof WriteForbiddenError ? "kept back" : "given up"),
+    );
+  });
+  await expect.poll(() => server.stalled.length).toBe(CONNECTIONS);
+  return { outcomes, ended: Promise.all(all) };
+}
+
+function countOf(outcomes: readonly string[]) {
+  const count = (outcome: string) => outcomes.filter((each) => each === outcome).length;
+  return { written: count("written"), keptBack: count("kept back"), givenUp: count("given up") };
+}
+
+test("the guard is asked when a write's turn has come, not when it began to wait", async () => {
+  const server = await stallingServer();
+  let leads = true;
+  const { outcomes, ended } = await crowd(server, { mayWrite: () => leads });
+  leads = false;
+  server.answerAll();
+  await ended;
+  expect(countOf(outcomes)).toEqual({ written: CONNECTIONS, keptBack: WAITING, givenUp: 0 });
+  expect(server.stalled).toHaveLength(CONNECTIONS);
+});
+
+test("lost leadership ends at once what waits for an answer or for its turn", async () => {
+  const server = await stallingServer();
+  const lost = new AbortController();
+  const guard = { mayWrite: () => !lost.signal.aborted, lost: lost.signal };
+  const { outcomes, ended } = await crowd(server, guard);
+  const lostAt = performance.now();
+  lost.abort();
+  await ended;
+  expect(performance.now() - lostAt).toBeLessThan(1_000);
+  expect(countOf(outcomes)).toEqual({ written: 0, keptBack: 0, givenUp: CONNECTIONS + WAITING });
+  await sleep(100);
+  expect(server.stalled).toHaveLength(CONNECTIONS);
+});
+
+test("a lease is renewed on connections of its own while every write stalls", async () => {
+  const server = await stallingServer();
+  const lost = new AbortController();
+  const { ended } = await crowd(server, { mayWrite: () => true, lost: lost.signal });
+  const leadership = await becomeLeader(
+    {
+      client: clientOf(server),
+      namespace: "n",
+      name: LEASES.plural,
+      identity: "first",
+      timing: { leaseDurationMs: 2_000, renewDeadlineMs: 500, retryMs: 50 },
+      onError: () => {},
+    },
+    AbortSignal.timeout(5_000),
+  );
+  await sleep(1_000);
+  expect(leadership.holds()).toBe(true);
+  expect(server.leases.filter((method) => method === "PATCH").length).toBeGreaterThan(5);
+  await leadership.release();
+  lost.abort();
+  await ended;
+});
