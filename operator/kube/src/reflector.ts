@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { type BackOff, backOffMs } from "./back-off.ts";
-import type { KubeClient, Selection } from "./client.ts";
+import type { KubeClient, Selection, WatchEvent } from "./client.ts";
 import { jsonField } from "./json.ts";
 import { isExpired, KubernetesError, retryAfterMs } from "./kubernetes-error.ts";
 import { createMirror, type Fill, type Mirror, type MirrorOptions, positionOf } from "./mirror.ts";
@@ -143,26 +143,33 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
       timeoutSeconds: Math.round(timing.watchSeconds * (1 + random())),
       signal,
     });
-    for await (const { type, object } of events) {
+    for await (const event of events) {
       watchdog.refresh();
       lastEventAt = Date.now();
-      if (fill === undefined) {
-        if (type === "DELETED") mirror.remove(object);
-        else if (type !== "BOOKMARK") mirror.upsert(object, "watch");
-        mirror.advance(positionOf(object).resourceVersion);
-      } else if (type === "DELETED") {
-        fill.remove(object);
-      } else if (type !== "BOOKMARK") {
-        fill.add(object);
-      } else if (endsInitialEvents(object)) {
-        fill.finish(positionOf(object).resourceVersion);
-        fill = undefined;
-      }
+      if (fill === undefined) takeOver(mirror, event);
+      else if (endsFill(fill, event)) fill = undefined;
       if (++handled % YIELD_EVERY === 0) await setImmediate();
     }
   }
 
   return { follow, lastEventAt: () => lastEventAt };
+}
+
+function takeOver<T, View>(mirror: Mirror<T, View>, { type, object }: WatchEvent): void {
+  if (type === "DELETED") mirror.remove(object);
+  else if (type !== "BOOKMARK") mirror.upsert(object, "watch");
+  mirror.advance(positionOf(object).resourceVersion);
+}
+
+/** Takes the event into the fill; true when it was the fill's last one. */
+function endsFill(fill: Fill, { type, object }: WatchEvent): boolean {
+  if (type === "DELETED") fill.remove(object);
+  else if (type !== "BOOKMARK") fill.add(object);
+  else if (endsInitialEvents(object)) {
+    fill.finish(positionOf(object).resourceVersion);
+    return true;
+  }
+  return false;
 }
 
 function endsInitialEvents(bookmark: unknown): boolean {

@@ -45,9 +45,9 @@ const saying = (result: object) => podOf(1, ended(JSON.stringify(result)));
 const REFUSED_OTHER = {
   state: "refused",
   reason: "AccountChanged",
-  message: expect.stringMatching(
-    /^The new key belongs to another account .* account of its own\.$/,
-  ),
+  message:
+    "The new key belongs to another account of the exchange than the one that is connected here: " +
+    "store a key of the former account again, and connect the other account as an account of its own.",
   permissions: [],
   asOf: RESULT.asOf,
 };

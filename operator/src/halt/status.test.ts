@@ -18,11 +18,9 @@ test.each([
 ])("$action stays not executed, even when every bot obeys", ({ action, undone }) => {
   const { conditions } = statusOf(action, ["ns/bot-1", "ns/bot-2"]);
   expect(conditionOf(conditions, "Acknowledged")?.status).toBe("True");
-  expect(conditionOf(conditions, "Executed")).toMatchObject({
-    status: "False",
-    reason: "EntriesBlockedOnly",
-    message: expect.stringMatching(undone),
-  });
+  const executed = conditionOf(conditions, "Executed");
+  expect(executed).toMatchObject({ status: "False", reason: "EntriesBlockedOnly" });
+  expect(executed?.message).toMatch(undone);
 });
 
 test("BlockEntries has nothing to execute; who has not obeyed yet is named", () => {
