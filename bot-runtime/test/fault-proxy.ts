@@ -29,10 +29,11 @@ export class FaultProxy {
   fault: (request: ProxiedRequest) => Fault = () => ({ kind: "pass" });
   readonly seen: ProxiedRequest[] = [];
   readonly #server = createServer((incoming, response) => void this.#serve(incoming, response));
-  #target = "";
+  /** Address of the exchange; tests may put another one behind it. */
+  target = "";
 
   async start(target: string): Promise<string> {
-    this.#target = target;
+    this.target = target;
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new Error("not a TCP server");
@@ -66,7 +67,7 @@ export class FaultProxy {
     return new Promise((resolve, reject) => {
       const { method, headers, url } = incoming;
       const outgoing = request(
-        new URL(url ?? "/", this.#target),
+        new URL(url ?? "/", this.target),
         { ...(method === undefined ? {} : { method }), headers },
         (answer) => {
           buffer(answer).then(

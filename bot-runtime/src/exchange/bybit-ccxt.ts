@@ -17,7 +17,8 @@ import {
   PositionPage,
   WalletAnswer,
 } from "./bybit-answers.ts";
-import { exchangeFault, faultOfError, outcomeOfError } from "./bybit-outcomes.ts";
+import { createServerClock, type ServerClock } from "./bybit-clock.ts";
+import { exchangeFault, faultOfError, outcomeOfError, readError } from "./bybit-outcomes.ts";
 import type {
   Balance,
   Candle,
@@ -39,8 +40,12 @@ import type {
 
 /** One answer may take this long; an order without one is `unknown` from then on. */
 const REQUEST_TIMEOUT_MS = 8_000;
-/** Bybit refuses a request older than this: a frozen process cannot send an order late. */
+/**
+ * Bybit refuses a request whose time is older than this. An entry carries the time of its decision, so a frozen process cannot
+ * open a position late; everything else carries the time of its sending.
+ */
 const RECEIVE_WINDOW_MS = 5_000;
+const OUTSIDE_RECEIVE_WINDOW = "10002";
 /**
  * Weight units of ccxt per 5 s: 20 look-ups or 40 orders a second, below Bybit's 50 and 20 per key, and 600 requests in 5 s
  * per address. ccxt's default queue makes each order wait 50 ms; a rolling window only says no when it is full.
@@ -74,11 +79,30 @@ function isExactOrder(method: unknown): method is ExactOrder {
   return typeof method === "function";
 }
 
+/** Signs a request that says when it was decided (`madeMs`, this machine's time) with that time. */
+class TimedBybit extends Bybit {
+  #madeMs: number | undefined;
+
+  override sign(...[path, api, method, params, headers, body]: Parameters<Bybit["sign"]>) {
+    const { madeMs, ...rest } = { madeMs: undefined, ...params };
+    this.#madeMs = typeof madeMs === "number" ? madeMs : undefined;
+    const signed = super.sign(path, api, method, rest, headers, body);
+    this.#madeMs = undefined;
+    return signed;
+  }
+
+  override nonce(): number {
+    return (this.#madeMs ?? this.milliseconds()) - Number(this.options["timeDifference"]);
+  }
+}
+
 interface Clients {
   /** Market data, look-ups and entries. */
   readonly trading: Bybit;
   /** Exits, cancellations and stops: its own rate budget. */
   readonly kill: Bybit;
+  /** Of both. */
+  readonly clock: ServerClock;
   readonly scrub: (text: string) => string;
 }
 
@@ -87,11 +111,10 @@ interface Clients {
  * its implicit ones, because their answers are exact strings, take the exchange's own filters, and hide no further call.
  */
 export function createExchange(options: ExchangeOptions): Exchange {
-  const clients: Clients = {
-    trading: createClient(options),
-    kill: createClient(options),
-    scrub: options.key.scrub,
-  };
+  const trading = createClient(options);
+  const kill = createClient(options);
+  const clock = createServerClock([trading, kill], () => performance.now());
+  const clients: Clients = { trading, kill, clock, scrub: options.key.scrub };
   const markets = new Map<string, Market>();
   return {
     prepare: (symbols) => reading(clients, () => prepare(clients, markets, symbols)),
@@ -111,13 +134,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
     submitExit: (order) => changing(clients, () => submitExit(clients.kill, order)),
     cancel: (reference) => changing(clients, () => cancel(clients.kill, reference)),
     protect: (symbol, levels) => changing(clients, () => protect(clients.kill, symbol, levels)),
-    describeKey: () => reading(clients, () => describeKey(clients.trading)),
+    describeKey: () => reading(clients, () => describeKey(clients)),
   };
 }
 
 function createClient(options: ExchangeOptions): Bybit {
   const { apiKey, apiSecret } = options.key.reveal();
-  const client = new Bybit({
+  const client = new TimedBybit({
     apiKey,
     secret: apiSecret,
     timeout: REQUEST_TIMEOUT_MS,
@@ -156,6 +179,7 @@ async function prepare(
   markets: Map<string, Market>,
   symbols: readonly string[],
 ): Promise<void> {
+  await clients.clock.keep();
   const missing = symbols.filter((symbol) => !markets.has(symbol));
   if (missing.length === 0) return;
   const wanted = new Set([...markets.keys(), ...symbols]);
@@ -173,7 +197,6 @@ async function prepare(
       message: `no linear contract ${unknown}`,
     });
   }
-  await clients.kill.loadTimeDifference();
   for (const client of [clients.trading, clients.kill]) client.setMarkets(chosen);
 }
 
@@ -396,6 +419,7 @@ function executionCause(row: BybitExecution): Execution["cause"] {
 
 async function submitEntry(client: Bybit, order: EntryOrder): Promise<Outcome> {
   return submit(client, order, {
+    ...(order.madeMs === undefined ? {} : { madeMs: order.madeMs }),
     stopLoss: { triggerPrice: order.stopLoss.toFixed() },
     takeProfit: { triggerPrice: order.takeProfit.toFixed() },
     // The whole position carries them, and moving them later moves them for all of it.
@@ -461,9 +485,9 @@ const TRADING_RIGHTS: readonly (readonly string[])[] = [
   ["Derivatives:DerivativesTrade"],
 ];
 
-async function describeKey(client: Bybit): Promise<KeyDescription> {
+async function describeKey({ trading: client, clock }: Clients): Promise<KeyDescription> {
   // Also without `prepare`: a key is checked before any symbol is chosen.
-  await client.loadTimeDifference();
+  await clock.keep();
   const answer: unknown = await client.privateGetV5UserQueryApi();
   const { readOnly, permissions, userID, expiredAt } = KeyAnswer.parse(answer).result;
   const rights = Object.entries(permissions).flatMap(([group, names]) =>
@@ -502,7 +526,7 @@ async function reading<Answer>(clients: Clients, ask: () => Promise<Answer>): Pr
     return await ask();
   } catch (error) {
     if (error instanceof Error && error.name === "ExchangeFault") throw error;
-    throw faultOfError(scrubbed(clients, error));
+    throw faultOfError(seen(clients, error));
   }
 }
 
@@ -511,11 +535,13 @@ async function changing(clients: Clients, ask: () => Promise<Outcome>): Promise<
   try {
     return await ask();
   } catch (error) {
-    return outcomeOfError(scrubbed(clients, error));
+    return outcomeOfError(seen(clients, error));
   }
 }
 
-function scrubbed(clients: Clients, error: unknown): unknown {
-  if (error instanceof Error) error.message = clients.scrub(error.message);
+/** The error without the key's values; one about time makes the clock doubted. */
+function seen({ clock, scrub }: Clients, error: unknown): unknown {
+  if (error instanceof Error) error.message = scrub(error.message);
+  if (readError(error).code === OUTSIDE_RECEIVE_WINDOW) clock.doubt();
   return error;
 }

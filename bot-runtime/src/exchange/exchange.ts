@@ -151,6 +151,8 @@ export interface EntryOrder extends OrderReference {
   readonly quantity: Quantity;
   readonly stopLoss: Price;
   readonly takeProfit: Price;
+  /** Wall clock of this machine at the decision, ms: the request is signed with this time. */
+  readonly madeMs?: number;
 }
 
 export interface ExitOrder extends OrderReference {
