@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BotConfig, BotTermination } from "@tradingbots/crds";
+import { freePorts } from "../../hack/control-plane/free-ports.ts";
 
 const MAIN = fileURLToPath(new URL("../src/bot/main.ts", import.meta.url));
 
@@ -21,6 +22,7 @@ export class BotProcess {
   readonly #options: BotProcessOptions;
   #child: ChildProcess | undefined;
   #exited: Promise<number | null> = Promise.resolve(null);
+  #healthPort = 0;
   output = "";
 
   private constructor(directory: string, options: BotProcessOptions) {
@@ -43,13 +45,14 @@ export class BotProcess {
   /** Starts it as a container of the pod `podUid`; the journal server takes the uid as its token. */
   async start(podUid: string): Promise<void> {
     await writeFile(join(this.#directory, "token"), podUid);
+    [this.#healthPort = 0] = await freePorts(1);
     const child = spawn(process.execPath, [...(this.#options.program ?? [MAIN])], {
       env: {
         JOURNAL_URL: this.#options.journalUrl,
         POD_UID: podUid,
         POD_NAME: this.#options.config.botName,
         POD_NAMESPACE: this.#options.config.namespace,
-        HEALTH_PORT: "0",
+        HEALTH_PORT: String(this.#healthPort),
         CONFIG_FILE: join(this.#directory, "config.json"),
         CREDENTIALS_FILE: join(this.#directory, "credentials.json"),
         JOURNAL_TOKEN_FILE: join(this.#directory, "token"),
@@ -86,6 +89,16 @@ export class BotProcess {
   async termination(): Promise<BotTermination> {
     const text = await readFile(join(this.#directory, "termination.json"), "utf8");
     return BotTermination.parse(JSON.parse(text));
+  }
+
+  /** Candles that the bot has dealt with to the end, orders included; undefined when it does not answer. */
+  async candlesDealtWith(): Promise<number | undefined> {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/metrics`);
+      return Number(/^bot_candles_total (\d+)/m.exec(await answer.text())?.[1] ?? 0);
+    } catch {
+      return undefined;
+    }
   }
 
   async residentBytes(): Promise<number> {

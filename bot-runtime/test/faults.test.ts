@@ -123,6 +123,8 @@ test("an exit whose answer is lost is looked up and the position closed once", a
   await playUntil(it, "a position is open", () => positionIsOpen(it));
   faulty.fault = once(isExit, { kind: "break-after" });
   await it.bot.configure({ ...it.config, generation: 2, state: "Stopped" });
+  // Before the market goes on: else the position may end, and another begin, by itself.
+  await until("the bot knows", () => it.journal.report?.generation === 2);
   await until("the bot has ended", () => {
     it.exchange.control.step(1);
     return !it.bot.running;

@@ -96,11 +96,23 @@ export async function untilTrading({ exchange, journal }: World): Promise<void> 
 export async function playUntil(world: World, what: string, holds: () => boolean): Promise<void> {
   const MOST = 2_000;
   for (let played = 0; played < MOST && !holds(); played += 1) {
-    world.exchange.control.step(1);
-    await sleep(STEP_PAUSE_MS);
+    await stepWith(world);
   }
   if (!holds()) throw new Error(`${MOST} candles did not bring that ${what}`);
 }
 
-/** Time for a bot to decide and send at one candle. */
-const STEP_PAUSE_MS = 40;
+/** A bot that catches up, or is blocked, deals with no candle: then the market goes on without it. */
+const STEP_PATIENCE_MS = 1_500;
+
+/** Plays one candle and waits until the bot has dealt with it, however slow the machine is. */
+async function stepWith({ exchange, bot }: World): Promise<void> {
+  const before = await bot.candlesDealtWith();
+  exchange.control.step(1);
+  if (before === undefined) return sleep(LOOK_EVERY_MS);
+  const deadline = Date.now() + STEP_PATIENCE_MS;
+  while (Date.now() < deadline) {
+    const now = await bot.candlesDealtWith();
+    if (now === undefined || now > before) return;
+    await sleep(LOOK_EVERY_MS);
+  }
+}

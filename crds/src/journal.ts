@@ -165,13 +165,17 @@ export const RecordBatch = z.object({
 });
 export const RecordAnswer = z.object({ lastSequence: z.int().min(0) });
 
-/** What the journal remembers when a pod starts: its epoch and everything of the bot that is not over. */
+/**
+ * What a process of a bot is told when it starts: its epoch and everything of the bot that is not over. Every answer grants
+ * a new epoch, so that a process shares sequences with no other, not even with the one before it in the same pod. Facts of
+ * an older epoch are still taken from the pod it was granted to; intents are not.
+ */
 export const SessionAnswer = z.object({
   epoch: z.int().min(1),
   lastSequence: z
     .int()
     .min(0)
-    .describe("Highest sequence of this epoch; greater than 0 after a container restart."),
+    .describe("Highest sequence of this epoch: 0, because the epoch is new."),
   openTrades: z.array(Trade).max(64),
   openIntents: z.array(Intent).max(64).describe("Intents without a final order record."),
   dayBaseline: z

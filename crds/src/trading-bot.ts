@@ -63,7 +63,7 @@ export const Strategy = z.object({
   name: z.string().min(1).max(32),
   params: z
     .record(z.string(), z.unknown())
-    .meta({ "x-kubernetes-preserve-unknown-fields": true })
+    .meta({ "x-kubernetes-preserve-unknown-fields": true, maxProperties: 16 })
     .prefault({})
     .describe("Parameters of the strategy; absent ones take the strategy's defaults."),
 });

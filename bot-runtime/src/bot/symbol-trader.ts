@@ -178,7 +178,10 @@ export class SymbolTrader {
     const closeMs = this.#series?.lastCloseMs;
     if (closeMs !== undefined) this.#deps.account.day.see(closeMs);
     await this.#deps.openDay();
+    const isProposed = this.#proposed !== undefined;
     await this.#act();
+    // Counted when it has been dealt with to the end, orders included.
+    if (isProposed) this.#deps.metrics.count("bot_candles_total");
   }
 
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
@@ -254,7 +257,6 @@ export class SymbolTrader {
     const proposed = this.#proposed;
     this.#proposed = undefined;
     if (proposed === undefined) return;
-    this.#deps.metrics.count("bot_candles_total");
     const { enter, exit, note } = proposed.proposal;
     // Stop or target may have ended the work within this very candle.
     const old = this.#deps.nowMs() > this.#lookedMs;
