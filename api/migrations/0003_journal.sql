@@ -10,9 +10,9 @@ create table journal_sessions (
   last_sequence bigint not null default 0,
   started_at    timestamptz(3) not null default now(),
   primary key (user_id, bot_id, epoch),
-  unique (user_id, bot_id, pod_uid),
   foreign key (user_id, bot_id) references bots (user_id, id)
 );
+comment on column journal_sessions.epoch is 'One per process of the bot: a pod whose container starts again gets another.';
 
 alter table journal_sessions enable row level security;
 alter table journal_sessions force row level security;

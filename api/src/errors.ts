@@ -41,7 +41,7 @@ export const ERRORS = {
   database_unavailable: { status: 503, title: "The database does not answer" },
   // Journal
   unknown_bot: { status: 403, title: "The token is not a bot's" },
-  stale_epoch: { status: 409, title: "A newer pod of the bot has taken over" },
+  stale_epoch: { status: 409, title: "A newer process of the bot has taken over" },
   unknown_session: { status: 409, title: "The epoch is not this pod's" },
   journal_saturated: { status: 503, title: "The journal is busy" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;

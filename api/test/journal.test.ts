@@ -137,7 +137,7 @@ async function rows(sql: string): Promise<readonly unknown[]> {
   return (await database.superuser.query<Record<string, unknown>>(sql, [botId])).rows;
 }
 
-test("epochs grow with pods, and a restarted container keeps its own", async () => {
+test("every session has a new epoch, also of the same pod and of requests at once", async () => {
   const first = await startPod(botId);
   expect(await openSession(first.client)).toEqual({
     epoch: 1,
@@ -146,11 +146,32 @@ test("epochs grow with pods, and a restarted container keeps its own", async () 
     openIntents: [],
     dayBaseline: null,
   });
-  expect((await openSession(first.client)).epoch).toBe(1);
+  expect((await openSession(first.client)).epoch).toBe(2);
   const second = await startPod(botId);
-  expect((await openSession(second.client)).epoch).toBe(2);
+  expect((await openSession(second.client)).epoch).toBe(3);
   const together = await Promise.all([second.client.session(), second.client.session()]);
-  expect(together.map(({ body }) => SessionAnswer.parse(body).epoch)).toEqual([2, 2]);
+  const epochs = together.map(({ body }) => SessionAnswer.parse(body).epoch);
+  expect(new Set(epochs)).toEqual(new Set([4, 5]));
+});
+
+test("a restarted container loses no record to its predecessor's late batch, nor the other way round", async () => {
+  const { client } = await startPod(botId);
+  await openSession(client);
+  await client.records(1, 1, [event("old 1")]);
+  const { epoch, lastSequence } = await openSession(client); // the next process in the same pod
+  expect({ epoch, lastSequence }).toEqual({ epoch: 2, lastSequence: 0 });
+  await client.records(2, 1, [event("young 1"), event("young 2"), report({ generation: 2 })]);
+  const late = [event("old 2"), event("old 3"), trade(1), report({ generation: 1 })];
+  expect(await client.records(1, 2, late)).toEqual({ status: 200, body: { lastSequence: 5 } });
+  await client.records(2, 4, [event("young 3")]);
+  expect(
+    await rows("select message from events where bot_id = $1 order by epoch, sequence"),
+  ).toEqual(
+    ["old 1", "old 2", "old 3", "young 1", "young 2", "young 3"].map((message) => ({ message })),
+  );
+  expect(await rows("select epoch from reports where bot_id = $1")).toEqual([{ epoch: 2 }]);
+  expect(codeOf(await client.intent(1, 1))).toEqual({ status: 409, code: "stale_epoch" });
+  expect((await client.intent(2, 1)).status).toBe(200);
 });
 
 test("a stale epoch sends no orders, may add facts, and its report does not count", async () => {
@@ -212,8 +233,8 @@ test("everything is kept exactly, once, and a session tells what is not over", a
     { fee: "0.3300000000000001" },
   ]);
   expect(await openSession(client)).toEqual({
-    epoch: 1,
-    lastSequence: batch.length,
+    epoch: 2,
+    lastSequence: 0,
     openTrades: [z.object({ trade: z.unknown() }).parse(trade(1)).trade],
     openIntents: [intent(3)],
     dayBaseline: { day: "2026-01-02", equity: "1000", realised: "11.674000000000000001" },
@@ -420,5 +441,6 @@ test("kill -9 between and in the middle of batches loses and doubles nothing", a
     await rows(`select count(*)::int as count, count(distinct message)::int as different,
                             max(sequence)::int as last from events where bot_id = $1`),
   ).toEqual([{ count: acknowledged, different: acknowledged, last: acknowledged }]);
-  expect((await openSession(client)).lastSequence).toBe(acknowledged);
+  const again = await client.records(1, 1, [event("1")]);
+  expect(again).toEqual({ status: 200, body: { lastSequence: acknowledged } });
 });

@@ -5,7 +5,7 @@ import type { Speaker } from "./speaker.ts";
 
 /**
  * Writes down an order that is about to be sent: write-ahead log and fencing check in one. Repeating it changes nothing.
- * @throws ApiError `stale_epoch` when a newer pod has taken over
+ * @throws ApiError `stale_epoch` when a newer process has taken over
  */
 export async function appendIntent(
   database: Queryable,

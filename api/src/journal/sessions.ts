@@ -7,16 +7,18 @@ import type { Speaker } from "./speaker.ts";
 /** Bounds of the answer in crds. */
 const OPEN_MAX = 64;
 
-/** Grants a pod its epoch and tells what is not over. A pod that asks again gets the same epoch. */
+/**
+ * Grants a new epoch and tells what is not over. Asking again grants another: a process that starts in the same pod must
+ * not share sequences with the one before, whose last batch may still be on its way.
+ */
 export async function openSession(
   database: Queryable,
   speaker: Speaker,
 ): Promise<z.input<typeof SessionAnswer>> {
   await lockBot(database, speaker, "exclusive");
-  const session = (await sessionOf(database, speaker)) ?? (await nextSession(database, speaker));
   return {
-    epoch: session.epoch,
-    lastSequence: Number(session.last_sequence),
+    epoch: await grantEpoch(database, speaker),
+    lastSequence: 0,
     openTrades: await openTrades(database, speaker),
     openIntents: await openIntents(database, speaker),
     dayBaseline: await dayBaseline(database, speaker),
@@ -24,8 +26,8 @@ export async function openSession(
 }
 
 /**
- * A new epoch waits for intents under way, and intents wait for a new epoch: once a pod has its epoch, no older pod's
- * intent is accepted.
+ * A new epoch waits for intents under way, and intents wait for a new epoch: once a process has its epoch, no older
+ * one's intent is accepted.
  */
 export async function lockBot(
   database: Queryable,
@@ -36,51 +38,38 @@ export async function lockBot(
   await database.query(`select ${lock}(hashtextextended($1, 1))`, [botId]);
 }
 
-interface SessionRow {
-  readonly epoch: number;
-  readonly last_sequence: string;
-}
-
-async function sessionOf(
+async function grantEpoch(
   database: Queryable,
   { userId, botId, podUid }: Speaker,
-): Promise<SessionRow | undefined> {
-  const { rows } = await database.query<SessionRow>(
-    `select epoch, last_sequence from journal_sessions
-      where user_id = $1 and bot_id = $2 and pod_uid = $3`,
-    [userId, botId, podUid],
-  );
-  return atMostOne(rows);
-}
-
-async function nextSession(
-  database: Queryable,
-  { userId, botId, podUid }: Speaker,
-): Promise<SessionRow> {
-  const { rows } = await database.query<SessionRow>(
+): Promise<number> {
+  const { rows } = await database.query<{ epoch: number }>(
     `insert into journal_sessions (user_id, bot_id, pod_uid, epoch)
      select $1, $2, $3, coalesce(max(epoch), 0) + 1 from journal_sessions
       where user_id = $1 and bot_id = $2
-     returning epoch, last_sequence`,
+     returning epoch`,
     [userId, botId, podUid],
   );
   const row = atMostOne(rows);
   if (row === undefined) throw new Error("an insert returned no row");
-  return row;
+  return row.epoch;
 }
 
 /** @throws ApiError `unknown_session` when the epoch was granted to another pod, or to none */
 export async function requireSession(
   database: Queryable,
-  speaker: Speaker,
+  { userId, botId, podUid }: Speaker,
   epoch: number,
 ): Promise<void> {
-  const session = await sessionOf(database, speaker);
-  if (session?.epoch === epoch) return;
+  const { rows } = await database.query(
+    `select 1 from journal_sessions
+      where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4`,
+    [userId, botId, epoch, podUid],
+  );
+  if (rows.length === 1) return;
   throw new ApiError("unknown_session", `epoch ${epoch} is not this pod's: POST /v1/session first`);
 }
 
-/** @throws ApiError `stale_epoch` when a newer pod has taken over */
+/** @throws ApiError `stale_epoch` when a newer process has taken over */
 export async function requireNewestEpoch(
   database: Queryable,
   { userId, botId }: Speaker,
