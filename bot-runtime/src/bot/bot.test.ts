@@ -144,3 +144,52 @@ describe("a trade of the journal of which the exchange account knows nothing", (
     expect(it.lastReport()).toMatchObject({ flat: true, blocked: [] });
   });
 });
+
+describe("an entry whose intent the journal is writing", () => {
+  const limit = 2_000;
+  test.each<[string, number, (it: ReturnType<typeof startExampleBot>) => void, string | undefined]>(
+    [
+      ["is sent when nothing else happens", limit - 100, () => undefined, undefined],
+      ["is not sent when too much time has passed", limit + 100, () => undefined, "TooLate"],
+      [
+        "is not sent either when the wall clock was set back meanwhile",
+        limit + 100,
+        () => vi.setSystemTime(Date.now() - limit),
+        "TooLate",
+      ],
+      [
+        "is not sent under a changed configuration",
+        100,
+        ({ bot, config }) => bot.applyConfig({ ...config, generation: 2 }),
+        "ConfigChanged",
+      ],
+      [
+        "is not sent under a halt",
+        100,
+        ({ bot, config }) =>
+          bot.applyConfig({ ...config, halts: [{ name: "all", action: "BlockEntries" }] }),
+        "Halted",
+      ],
+    ],
+  )("%s", async (...[, takesMs, meanwhile, code]) => {
+    const { promise, resolve: answer } = Promise.withResolvers<"appended">();
+    const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: "x1",
+    }));
+    const it = startExampleBot({ exchange: { submitEntry }, appendIntent: () => promise });
+    it.grantSession();
+    await pass(1_000);
+    it.closeCandle();
+    await pass(0);
+    const decidedMs = Date.now();
+    meanwhile(it);
+    await pass(takesMs);
+    answer("appended");
+    await pass(0);
+    const [order] = it.ordersRecorded();
+    const sent = code === undefined;
+    expect(submitEntry.mock.calls.map(([{ madeMs }]) => madeMs)).toEqual(sent ? [decidedMs] : []);
+    expect(order).toMatchObject(sent ? { status: "accepted" } : { status: "cancelled", code });
+  });
+});

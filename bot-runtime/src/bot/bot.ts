@@ -189,6 +189,7 @@ export class Bot {
       standing: (symbol) => this.#standing(symbol),
       openDay: () => this.#openDay(),
       nowMs: Date.now,
+      monotonicMs: () => performance.now(),
     };
   }
 

@@ -11,9 +11,14 @@ import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent } from "./work.ts";
 
+/** An entry leaves at most this long after its decision; the exchange's receive window bounds what a frozen process holds up. */
+const DECISION_MAX_AGE_MS = 2_000;
+
 export interface EntryWish extends ProposedCandle {
   readonly symbol: string;
   readonly side: PositionSide;
+  /** In force when the signal was acted on: the entry follows all of it or is not sent. */
+  readonly config: BotConfig;
   /** The first entry of this process: one before may have sent the same order. */
   readonly lookUpFirst: boolean;
 }
@@ -67,23 +72,53 @@ async function enterAlone(
     market: deps.exchange.market(symbol),
   });
   if (refusal !== undefined) return { kind: "refused", refusal };
-  const unset = await setLeverage(deps, symbol, view.leverage);
-  if (unset !== undefined) return { kind: "refused", refusal: unset };
+  const unset = await setLeverage(deps, wish, view.leverage);
+  const old = unset ?? outdated(deps, wish);
+  if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(deps, wish, size);
-  const intent = intentOf(order, { wish, config: deps.config(), atMs: deps.nowMs() });
   if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
     deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
-    works.add(workFromIntent(intent, true));
+    works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), true));
     return { kind: "sent" };
   }
-  const unwritten = await writeIntent(deps, order, intent);
+  const decision = decide(deps, wish, order);
+  const unwritten = await writeIntent(deps, wish, decision);
+  // Nothing is awaited between the last check and the sending.
   return unwritten === undefined
-    ? send(deps, works, { order, intent })
+    ? send(deps, works, decision)
     : { kind: "refused", refusal: unwritten };
 }
 
-function sizeOf(deps: TraderDeps, { symbol, candle }: EntryWish, balance: Balance): Size {
-  const { positionPercent, leverage } = deps.config().risk;
+interface Decision {
+  readonly order: EntryOrder;
+  readonly intent: Intent;
+  /** Monotonic clock, ms. */
+  readonly madeAtMs: number;
+}
+
+function decide(deps: TraderDeps, wish: EntryWish, order: EntryOrder): Decision {
+  const madeMs = deps.nowMs();
+  const intent = intentOf(order, wish, madeMs);
+  return { order: { ...order, madeMs }, intent, madeAtMs: deps.monotonicMs() };
+}
+
+/** Whether the wish still follows the configuration in force. */
+function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
+  if (deps.config() === wish.config) return undefined;
+  return {
+    reason: "ConfigChanged",
+    message: "the configuration changed while the entry was prepared",
+  };
+}
+
+function tooLate(deps: TraderDeps, { madeAtMs }: Decision): Refusal | undefined {
+  const ageMs = Math.round(deps.monotonicMs() - madeAtMs);
+  if (ageMs <= DECISION_MAX_AGE_MS) return undefined;
+  return { reason: "TooLate", message: `${ageMs} ms passed between the decision and the order` };
+}
+
+function sizeOf(deps: TraderDeps, { symbol, candle, config }: EntryWish, balance: Balance): Size {
+  const { positionPercent, leverage } = config.risk;
   const market = deps.exchange.market(symbol);
   return positionSize({
     equity: balance.equity,
@@ -97,10 +132,10 @@ function sizeOf(deps: TraderDeps, { symbol, candle }: EntryWish, balance: Balanc
 /** The symbol is flat here: the only time at which leverage may change. */
 async function setLeverage(
   deps: TraderDeps,
-  symbol: string,
+  { symbol, config }: EntryWish,
   current: number | undefined,
 ): Promise<Refusal | undefined> {
-  const { leverage } = deps.config().risk;
+  const { leverage } = config.risk;
   if (current === leverage) return undefined;
   const outcome = await deps.exchange.setLeverage(symbol, leverage);
   if (outcome.kind === "accepted") return undefined;
@@ -114,16 +149,18 @@ async function setLeverage(
 /** The write-ahead: an order that is not in the journal under the current epoch is not sent. Gives the reason not to send. */
 async function writeIntent(
   deps: TraderDeps,
-  order: EntryOrder,
-  intent: Intent,
+  wish: EntryWish,
+  decision: Decision,
 ): Promise<Refusal | undefined> {
-  const appended = await deps.journal.appendIntent(intent);
+  const { order } = decision;
+  const appended = await deps.journal.appendIntent(decision.intent);
   if (appended === "stale" || appended === "refused") {
     const message = `${order.side} ${order.symbol}: the journal did not take the intent (${appended})`;
     return { reason: "IntentRefused", message };
   }
-  // A halt or a changed state may have come while the journal wrote.
-  const [late] = blocked(deps.standing(order.symbol));
+  // A halt or a changed configuration may have come while the journal wrote, and time has passed.
+  const [halted] = blocked(deps.standing(order.symbol));
+  const late = halted ?? outdated(deps, wish) ?? tooLate(deps, decision);
   const refusal =
     appended === "unconfirmed"
       ? { reason: "IntentUnconfirmed", message: "the journal did not confirm the intent" }
@@ -139,7 +176,7 @@ async function writeIntent(
 async function send(
   deps: TraderDeps,
   works: FollowedWorks,
-  { order, intent }: { readonly order: EntryOrder; readonly intent: Intent },
+  { order, intent }: Decision,
 ): Promise<EntryResult> {
   const work = workFromIntent(intent, false);
   works.add(work);
@@ -166,7 +203,7 @@ async function send(
 
 function entryOrder(deps: TraderDeps, wish: EntryWish, size: Size): EntryOrder {
   const { symbol, side, candle } = wish;
-  const { botUid, timeframe, risk } = deps.config();
+  const { botUid, timeframe, risk } = wish.config;
   const reference = candleReference(candle.openTimeMs);
   const market = deps.exchange.market(symbol);
   return {
@@ -179,22 +216,19 @@ function entryOrder(deps: TraderDeps, wish: EntryWish, size: Size): EntryOrder {
   };
 }
 
-function intentOf(
-  order: EntryOrder,
-  from: { readonly wish: EntryWish; readonly config: BotConfig; readonly atMs: number },
-): Intent {
+function intentOf(order: EntryOrder, wish: EntryWish, atMs: number): Intent {
   return {
     clientOrderId: order.clientOrderId,
     attempt: 0,
     symbol: order.symbol,
     side: order.side,
     quantity: text(order.quantity),
-    leverage: from.config.risk.leverage,
+    leverage: wish.config.risk.leverage,
     stopLoss: text(order.stopLoss),
     takeProfit: text(order.takeProfit),
-    candleOpenTime: candleReference(from.wish.candle.openTimeMs),
-    confidence: from.wish.proposal.confidence,
-    at: new Date(from.atMs).toISOString(),
+    candleOpenTime: candleReference(wish.candle.openTimeMs),
+    confidence: wish.proposal.confidence,
+    at: new Date(atMs).toISOString(),
   };
 }
 

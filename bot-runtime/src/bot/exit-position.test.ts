@@ -140,6 +140,7 @@ function stoppedBot() {
     metrics: new Metrics(),
     log: { info: silent, warn: silent, error: silent },
     nowMs: () => clock.nowMs,
+    monotonicMs: () => clock.nowMs,
   };
   const at = new Date(OPENED_MS).toISOString();
   const trade = { entryPrice: "100", exitPrice: null, pnl: null, fees: "0", reason: null };

@@ -255,6 +255,7 @@ export class SymbolTrader {
   /** Acts on the newest candle only: a proposal that waited behind another is too old. */
   async #act(): Promise<void> {
     const proposed = this.#proposed;
+    const config = this.#deps.config();
     this.#proposed = undefined;
     if (proposed === undefined) return;
     const { enter, exit, note } = proposed.proposal;
@@ -273,6 +274,7 @@ export class SymbolTrader {
     await this.#enter({
       ...proposed,
       symbol: this.symbol,
+      config,
       side: enter,
       lookUpFirst: this.#firstEntry,
     });

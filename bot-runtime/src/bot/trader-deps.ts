@@ -21,4 +21,6 @@ export interface TraderDeps {
   readonly log: Log;
   /** Wall clock, ms. */
   readonly nowMs: () => number;
+  /** Monotonic clock, ms: ages and durations, whatever happens to the wall clock. */
+  readonly monotonicMs: () => number;
 }
