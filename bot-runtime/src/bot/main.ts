@@ -61,8 +61,9 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     readToken: async () => (await readFile(environment.journalTokenFile, "utf8")).trim(),
     log,
     random: Math.random,
-    onSession: (session) => {
+    onSession: (session, isFirst) => {
       onEpoch(session.epoch);
+      if (!isFirst) return;
       paper?.restore(session);
       bot.sessionGranted(session);
     },
@@ -81,6 +82,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
   metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
   metrics.gauge("bot_journal_dropped_records", () => journal.dropped);
+  metrics.gauge("bot_journal_refused_records", () => journal.refused);
   metrics.gauge("bot_ready", () => Number(bot.ready));
   await startHealthServer(environment.healthPort, {
     ready: () => bot.ready,

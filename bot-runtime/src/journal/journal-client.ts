@@ -7,7 +7,7 @@ import {
   SessionAnswer,
 } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
-import { type JournalHttp, postJournal } from "./journal-http.ts";
+import { type JournalAnswer, type JournalHttp, postJournal } from "./journal-http.ts";
 import { RecordBuffer } from "./record-buffer.ts";
 
 /** Records of one turn travel together. */
@@ -15,6 +15,13 @@ const GATHER_MS = 20;
 const RETRY_MIN_MS = 250;
 /** Longest pause between attempts: the journal is back for everybody within this time. */
 const RETRY_MAX_MS = 5_000;
+/** Answers that speak of what was sent: the same batch will be refused at the tenth attempt too. */
+const BAD_BATCH: ReadonlySet<string> = new Set([
+  "validation_failed",
+  "malformed_json",
+  "bad_request",
+  "body_too_large",
+]);
 /** Drops between two lines of the log about them. */
 const DROPS_PER_LINE = 100;
 
@@ -24,7 +31,8 @@ export interface JournalOptions extends JournalHttp {
   readonly log: Log;
   /** 0–1: spreads the retries of many bots. */
   readonly random: () => number;
-  readonly onSession: (session: SessionAnswer) => void;
+  /** `isFirst` is false for a session that the journal lost: the bot knows more than its answer. */
+  readonly onSession: (session: SessionAnswer, isFirst: boolean) => void;
 }
 
 /**
@@ -39,6 +47,8 @@ export class JournalClient {
   #nextSequence = 1;
   #reachable = false;
   #stale = false;
+  #sessionLost = false;
+  #refused = 0;
   #wake: (() => void) | undefined;
   #idle: (() => void)[] = [];
 
@@ -66,6 +76,11 @@ export class JournalClient {
 
   get dropped(): number {
     return this.#buffer.dropped;
+  }
+
+  /** Records that the journal will never take. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Opens the session and delivers records until `end`. */
@@ -104,6 +119,7 @@ export class JournalClient {
     if (answer.kind === "answered") return "appended";
     this.#options.log.warn("intent-not-appended", { message: answer.message });
     if (answer.kind === "unavailable") return "unconfirmed";
+    this.#noteLostSession(answer.code);
     if (answer.code !== "stale_epoch") return "refused";
     // For good: an epoch never becomes current again.
     this.#stale = true;
@@ -132,11 +148,7 @@ export class JournalClient {
         answer: SessionAnswer,
       });
       if (answer.kind === "answered") {
-        this.#session = answer.body;
-        this.#nextSequence = answer.body.lastSequence + 1;
-        this.#reachable = true;
-        this.#options.log.info("session", { epoch: answer.body.epoch });
-        this.#options.onSession(answer.body);
+        this.#useSession(answer.body);
         return;
       }
       this.#options.log.warn("no-session", { message: answer.message });
@@ -144,32 +156,69 @@ export class JournalClient {
     }
   }
 
+  #useSession(session: SessionAnswer): void {
+    const before = this.#session;
+    this.#session = session;
+    // In the same epoch a batch keeps its numbers: it may have arrived without our knowing.
+    if (before?.epoch !== session.epoch) {
+      this.#buffer.renumber();
+      this.#nextSequence = session.lastSequence + 1;
+    }
+    this.#sessionLost = false;
+    this.#reachable = true;
+    this.#options.log.info("session", { epoch: session.epoch });
+    this.#options.onSession(session, before === undefined);
+  }
+
+  /** The journal does not know the session (any more): another one is opened before anything else. */
+  #noteLostSession(code: string): void {
+    // A pod that was replaced must not take over again.
+    if (code !== "unknown_session" || this.#stale) return;
+    this.#sessionLost = true;
+    this.#reachable = false;
+    this.#wake?.();
+  }
+
   /** Sends batches until none is left or the process ends. */
   async #deliver(): Promise<void> {
     let failures = 0;
-    while (!this.#ended.signal.aborted && this.#session !== undefined) {
-      const records = [...this.#buffer.batch(this.#nextSequence)];
+    while (!this.#ended.signal.aborted) {
+      if (this.#sessionLost) await this.#openSession();
+      const records = this.#buffer.batch(this.#nextSequence);
       if (records.length === 0) return;
-      const body = { epoch: this.#session.epoch, records };
       const answer = await postJournal(this.#options, {
         path: "/v1/records",
-        body,
+        body: { epoch: this.epoch, records },
         answer: RecordAnswer,
       });
-      this.#reachable = answer.kind === "answered";
       if (answer.kind === "answered") {
+        this.#reachable = true;
         this.#nextSequence += records.length;
         this.#buffer.confirm();
         failures = 0;
-      } else {
-        this.#options.log.warn("records-not-delivered", {
-          message: answer.message,
-          waiting: this.#buffer.size,
-        });
-        await this.#pause(failures);
-        failures += 1;
+        continue;
       }
+      // Records that are dropped one after the other without one being taken wait for each other: the fault may be the journal's.
+      if (this.#findsBadRecord(answer)) continue;
+      await this.#pause(failures);
+      failures += 1;
     }
+  }
+
+  /** Deals with a batch that was not taken. True when the search for its bad record goes on. */
+  #findsBadRecord(answer: Exclude<JournalAnswer<unknown>, { kind: "answered" }>): boolean {
+    const { log } = this.#options;
+    if (answer.kind === "unavailable" || !BAD_BATCH.has(answer.code)) {
+      this.#reachable = false;
+      log.warn("records-not-delivered", { message: answer.message, waiting: this.#buffer.size });
+      if (answer.kind === "refused") this.#noteLostSession(answer.code);
+      return false;
+    }
+    const record = this.#buffer.refuse();
+    if (record === undefined) return true;
+    this.#refused += 1;
+    log.error("record-refused", { record: record.body, message: answer.message });
+    return false;
   }
 
   async #nextRecord(): Promise<void> {

@@ -37,6 +37,28 @@ test("a batch keeps its numbers until it is confirmed", () => {
   ]);
 });
 
+test("a refused batch is halved until one record is left, which is given up", () => {
+  const buffer = new RecordBuffer();
+  for (const name of ["a", "b", "bad", "d", "e"]) buffer.add(event(name));
+  const stored: unknown[] = [];
+  const refused: unknown[] = [];
+  for (let next = 1; buffer.size > 0;) {
+    const batch = buffer.batch(next);
+    if (batch.some(({ body }) => body.type === "event" && body.message === "bad")) {
+      const record = buffer.refuse();
+      if (record !== undefined) refused.push(record.body);
+      continue;
+    }
+    stored.push(...batch);
+    next += batch.length;
+    buffer.confirm();
+  }
+  expect(refused).toEqual([event("bad")]);
+  expect(stored).toEqual(
+    ["a", "b", "d", "e"].map((name, index) => ({ sequence: index + 1, body: event(name) })),
+  );
+});
+
 test("events are dropped above the limit, the oldest first; facts about money never", () => {
   const buffer = new RecordBuffer();
   buffer.add(baseline("2025-06-18"));

@@ -36,6 +36,7 @@ function isRepeatedBy(newer: RecordBody): (body: RecordBody) => boolean {
 export class RecordBuffer {
   readonly #waiting: RecordBody[] = [];
   #sending: readonly JournalRecord[] = [];
+  #batchMax = JOURNAL_BATCH_MAX;
   #dropped = 0;
 
   add(body: RecordBody): void {
@@ -48,7 +49,7 @@ export class RecordBuffer {
   /** The batch under way, or the next one numbered from `sequence`. Empty when all is confirmed. */
   batch(sequence: number): readonly JournalRecord[] {
     if (this.#sending.length === 0) {
-      const bodies = this.#waiting.splice(0, JOURNAL_BATCH_MAX);
+      const bodies = this.#waiting.splice(0, this.#batchMax);
       this.#sending = bodies.map((body, index) => ({ sequence: sequence + index, body }));
     }
     return this.#sending;
@@ -57,6 +58,28 @@ export class RecordBuffer {
   /** The batch under way has arrived. */
   confirm(): void {
     this.#sending = [];
+    this.#batchMax = Math.min(this.#batchMax * 2, JOURNAL_BATCH_MAX);
+  }
+
+  /** The batch under way waits again, in its place, for other numbers. */
+  renumber(): void {
+    this.#waiting.unshift(...this.#sending.map(({ body }) => body));
+    this.#sending = [];
+  }
+
+  /**
+   * The journal stores nothing of a batch in which one record is wrong: the next batch is half as long. A record that is
+   * refused alone is left out and given back.
+   */
+  refuse(): JournalRecord | undefined {
+    const [first, ...more] = this.#sending;
+    if (more.length === 0) {
+      this.#sending = [];
+      return first;
+    }
+    this.#batchMax = Math.ceil(this.#sending.length / 2);
+    this.renumber();
+    return undefined;
   }
 
   get size(): number {
