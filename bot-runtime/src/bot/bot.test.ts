@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, Outcome } from "../exchange/exchange.ts";
 import {
+  exampleCandles,
   exampleExecution,
   exampleIntent,
   exampleSession,
@@ -191,5 +192,47 @@ describe("an entry whose intent the journal is writing", () => {
     const sent = code === undefined;
     expect(submitEntry.mock.calls.map(([{ madeMs }]) => madeMs)).toEqual(sent ? [decidedMs] : []);
     expect(order).toMatchObject(sent ? { status: "accepted" } : { status: "cancelled", code });
+  });
+});
+
+describe("a proposal", () => {
+  test("of a strategy that was replaced while candles were fetched is dropped", async () => {
+    const { promise: fetched, resolve } = Promise.withResolvers<void>();
+    const submitEntry = vi.fn<Exchange["submitEntry"]>();
+    const candles = vi.fn<Exchange["candles"]>(exampleCandles);
+    candles.mockImplementationOnce(() => fetched.then(exampleCandles));
+    const it = startExampleBot({ exchange: { candles, submitEntry } });
+    it.grantSession();
+    await pass(1_000);
+    it.closeCandle(); // waits for the candles before it
+    const strategy = { name: "rsi", params: { period: 2, direction: "short" } };
+    it.bot.applyConfig({ ...it.config, strategy, generation: 2 });
+    resolve();
+    await pass(1_000);
+    expect(candles).toHaveBeenCalledTimes(2);
+    expect(it.lastReport()).toMatchObject({ generation: 2, trading: true });
+    expect(submitEntry).not.toHaveBeenCalled();
+  });
+
+  test.each([
+    [9_000, 1],
+    [11_000, 0],
+  ])("that has waited for %i ms makes %i entries", async (...[waitsMs, entries]) => {
+    const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: "x1",
+    }));
+    const prepare = vi.fn<Exchange["prepare"]>(async () => undefined);
+    const it = startExampleBot({ exchange: { prepare, submitEntry } });
+    it.grantSession();
+    await pass(1_000);
+    prepare.mockImplementation(() => new Promise((go) => void setTimeout(go, waitsMs)));
+    it.closeCandle();
+    await pass(waitsMs + 1_000);
+    expect(submitEntry).toHaveBeenCalledTimes(entries);
+    const refused = it.records.filter(
+      (body) => body.type === "event" && body.kind === "entry-refused",
+    );
+    expect(refused.length).toBe(1 - entries);
   });
 });

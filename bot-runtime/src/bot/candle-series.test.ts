@@ -45,9 +45,9 @@ describe("CandleSeries", () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, fetchCandles);
     await series.catchUp();
-    expect(series.push(candle(10))?.candle.openTimeMs).toBe(10 * MINUTE);
-    expect(series.push(candle(10))).toBeUndefined();
-    expect(series.push(candle(9))).toBeUndefined();
+    expect(series.push(candle(10), 0)?.candle.openTimeMs).toBe(10 * MINUTE);
+    expect(series.push(candle(10), 0)).toBeUndefined();
+    expect(series.push(candle(9), 0)).toBeUndefined();
     expect(series.last?.openTimeMs).toBe(10 * MINUTE);
   });
 
@@ -57,9 +57,12 @@ describe("CandleSeries", () => {
     const series = new CandleSeries(options, fetchCandles);
     await series.catchUp();
     newest = 14;
-    expect(series.push(candle(13))).toBeUndefined();
+    expect(series.push(candle(13), 7)).toBeUndefined();
     expect(series.needsCatchUp).toBe(true);
-    expect((await series.catchUp())?.candle.openTimeMs).toBe(13 * MINUTE);
+    expect(await series.catchUp()).toMatchObject({
+      candle: { openTimeMs: 13 * MINUTE },
+      arrivedMs: 7,
+    });
     expect(series.openTimes.slice(-5)).toEqual(
       [9, 10, 11, 12, 13].map((minute) => minute * MINUTE),
     );
@@ -69,7 +72,7 @@ describe("CandleSeries", () => {
   test("a streamed candle that the first page holds already is not shown twice", async () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, fetchCandles);
-    expect(series.push(candle(9))).toBeUndefined();
+    expect(series.push(candle(9), 0)).toBeUndefined();
     expect((await series.catchUp())?.candle.openTimeMs).toBe(9 * MINUTE);
     expect(series.openTimes.filter((time) => time === 9 * MINUTE).length).toBe(1);
   });
@@ -77,21 +80,21 @@ describe("CandleSeries", () => {
   test("a candle that is streamed while the first page is fetched does not block the series", async () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, async (query) => {
-      series.push(candle(8)); // the page that is under way holds it too
+      series.push(candle(8), 0); // the page that is under way holds it too
       return fetchCandles(query);
     });
     await series.catchUp();
     expect(series.last?.openTimeMs).toBe(9 * MINUTE);
     expect(await series.catchUp()).toBeUndefined();
     expect(series.needsCatchUp).toBe(false);
-    expect(series.push(candle(10))?.candle.openTimeMs).toBe(10 * MINUTE);
+    expect(series.push(candle(10), 0)?.candle.openTimeMs).toBe(10 * MINUTE);
   });
 
   test("a gap that the exchange cannot fill is an error, not a silence", async () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, fetchCandles);
     await series.catchUp();
-    series.push(candle(20));
+    series.push(candle(20), 0);
     await expect(series.catchUp()).rejects.toThrow("the exchange has no candle");
     expect(series.needsCatchUp).toBe(true);
   });
@@ -105,7 +108,7 @@ describe("CandleSeries", () => {
     });
     await series.catchUp();
     newest = 15;
-    series.push(candle(14));
+    series.push(candle(14), 0);
     expect((await series.catchUp())?.candle.openTimeMs).toBe(14 * MINUTE);
     expect(series.openTimes.slice(-3)).toEqual([11, 13, 14].map((minute) => minute * MINUTE));
   });
@@ -116,7 +119,7 @@ describe("CandleSeries", () => {
     const series = new CandleSeries(options, fetchCandles);
     await series.catchUp();
     newest = 5_000;
-    series.push(candle(4_999));
+    series.push(candle(4_999), 0);
     expect((await series.catchUp())?.candle.openTimeMs).toBe(4_999 * MINUTE);
     expect(series.openTimes.length).toBeLessThanOrEqual(1_000);
   });

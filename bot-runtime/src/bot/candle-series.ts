@@ -19,6 +19,13 @@ export interface SeriesOptions {
 export interface ProposedCandle {
   readonly candle: Candle;
   readonly proposal: Proposal;
+  /** When the stream brought the candle, by the monotonic clock, ms. */
+  readonly arrivedMs: number;
+}
+
+interface StreamedCandle {
+  readonly candle: Candle;
+  readonly arrivedMs: number;
 }
 
 /**
@@ -32,7 +39,7 @@ export class CandleSeries {
   #strategy: RunningStrategy;
   #candles: Candle[] = [];
   /** The first streamed candle that does not continue the series. */
-  #awaiting: Candle | undefined;
+  #awaiting: StreamedCandle | undefined;
 
   constructor(options: SeriesOptions, fetchCandles: FetchCandles) {
     this.#options = options;
@@ -60,19 +67,20 @@ export class CandleSeries {
   }
 
   /** Takes a closed candle of the stream. Undefined when it is old, or when candles before it are missing. */
-  push(candle: Candle): ProposedCandle | undefined {
+  push(candle: Candle, arrivedMs: number): ProposedCandle | undefined {
     const last = this.last;
     if (last !== undefined && candle.openTimeMs <= last.openTimeMs) return undefined;
     if (last === undefined || candle.openTimeMs !== last.openTimeMs + this.#stepMs) {
-      this.#awaiting = candle;
+      this.#awaiting = { candle, arrivedMs };
       return undefined;
     }
-    return { candle, proposal: this.#append(candle) };
+    return { candle, proposal: this.#append(candle), arrivedMs };
   }
 
   /** Fetches what is missing. Gives the proposal of the streamed candle that waited for it, if one did. */
   async catchUp(): Promise<ProposedCandle | undefined> {
-    const awaited = this.#awaiting;
+    const awaiting = this.#awaiting;
+    const awaited = awaiting?.candle;
     const last = this.last;
     if (last !== undefined && awaited !== undefined && awaited.openTimeMs <= last.openTimeMs) {
       this.#awaiting = undefined; // it came while it was being fetched
@@ -82,11 +90,11 @@ export class CandleSeries {
     if (last === undefined || gap > WARM_UP_CANDLES) await this.#warmUp(awaited);
     else await this.#fill(last, awaited);
     // A newer candle may have come meanwhile: then the next catch-up continues from here.
-    if (this.#awaiting !== awaited) return undefined;
+    if (this.#awaiting !== awaiting) return undefined;
     this.#awaiting = undefined;
-    if (awaited === undefined || awaited.openTimeMs <= (this.last?.openTimeMs ?? 0))
+    if (awaiting === undefined || awaiting.candle.openTimeMs <= (this.last?.openTimeMs ?? 0))
       return undefined;
-    return { candle: awaited, proposal: this.#append(awaited) };
+    return { ...awaiting, proposal: this.#append(awaiting.candle) };
   }
 
   async #warmUp(awaited: Candle | undefined): Promise<void> {

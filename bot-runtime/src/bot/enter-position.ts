@@ -11,6 +11,8 @@ import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent } from "./work.ts";
 
+/** A signal that waited longer behind the exchange or other symbols' entries speaks of a price that is gone. */
+const SIGNAL_MAX_AGE_MS = 10_000;
 /** An entry leaves at most this long after its decision; the exchange's receive window bounds what a frozen process holds up. */
 const DECISION_MAX_AGE_MS = 2_000;
 
@@ -44,7 +46,7 @@ export async function enterPosition(
   wish: EntryWish,
   works: FollowedWorks,
 ): Promise<EntryResult> {
-  const [early] = blocked(deps.standing(wish.symbol));
+  const early = blocked(deps.standing(wish.symbol))[0] ?? outdated(deps, wish);
   if (early !== undefined) return { kind: "refused", refusal: early };
   return deps.account.oneEntry(() => enterAlone(deps, wish, works));
 }
@@ -102,8 +104,11 @@ function decide(deps: TraderDeps, wish: EntryWish, order: EntryOrder): Decision 
   return { order: { ...order, madeMs }, intent, madeAtMs: deps.monotonicMs() };
 }
 
-/** Whether the wish still follows the configuration in force. */
+/** Why the wish is of the past: too old, or made under another configuration. */
 function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
+  const ageMs = Math.round(deps.monotonicMs() - wish.arrivedMs);
+  if (ageMs > SIGNAL_MAX_AGE_MS)
+    return { reason: "StaleSignal", message: `the candle arrived ${ageMs} ms ago` };
   if (deps.config() === wish.config) return undefined;
   return {
     reason: "ConfigChanged",

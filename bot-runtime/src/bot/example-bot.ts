@@ -115,6 +115,10 @@ function fallingCandle(minute: number): Candle {
   return { openTimeMs: minute * MINUTE, open: at, high: at, low: at, close: at };
 }
 
+export async function exampleCandles(): Promise<readonly Candle[]> {
+  return Array.from({ length: NEWEST + 1 }, (_, minute) => fallingCandle(minute));
+}
+
 const accepted = async () => ({ kind: "accepted", exchangeOrderId: "x1" }) as const;
 const silent = () => undefined;
 
@@ -131,7 +135,7 @@ function exampleExchange(shown: ShownByExchange): Exchange {
       minimumValue: amount("5"),
       maximumLeverage: 100,
     }),
-    candles: async () => Array.from({ length: NEWEST + 1 }, (_, minute) => fallingCandle(minute)),
+    candles: exampleCandles,
     balance: async () => ({
       equity: amount("10000"),
       available: amount("10000"),

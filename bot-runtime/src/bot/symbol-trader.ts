@@ -115,7 +115,7 @@ export class SymbolTrader {
 
   /** A closed candle of the stream. */
   candleClosed(candle: Candle): void {
-    const proposed = this.#series?.push(candle);
+    const proposed = this.#series?.push(candle, this.#deps.monotonicMs());
     if (proposed !== undefined) this.#proposed = proposed;
     this.wake();
   }
@@ -247,9 +247,11 @@ export class SymbolTrader {
   }
 
   async #catchUp(): Promise<void> {
-    if (this.#series?.needsCatchUp !== true) return;
-    const proposed = await this.#series.catchUp();
-    if (proposed !== undefined) this.#proposed = proposed;
+    const series = this.#series;
+    if (series?.needsCatchUp !== true) return;
+    const proposed = await series.catchUp();
+    // Another strategy may have begun meanwhile: the old one proposes nothing more.
+    if (proposed !== undefined && series === this.#series) this.#proposed = proposed;
   }
 
   /** Acts on the newest candle only: a proposal that waited behind another is too old. */
