@@ -7,12 +7,14 @@ create table journal_sessions (
   bot_id        text not null,
   epoch         int not null check (epoch >= 1),
   pod_uid       text not null,
+  token_issued  timestamptz(3) not null,
   last_sequence bigint not null default 0,
   started_at    timestamptz(3) not null default now(),
   primary key (user_id, bot_id, epoch),
   foreign key (user_id, bot_id) references bots (user_id, id)
 );
 comment on column journal_sessions.epoch is 'One per process of the bot: a pod whose container starts again gets another.';
+comment on column journal_sessions.token_issued is 'By the API server, and only while the pod exists: it orders the pods of one name.';
 
 alter table journal_sessions enable row level security;
 alter table journal_sessions force row level security;

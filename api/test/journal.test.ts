@@ -174,6 +174,21 @@ test("a restarted container loses no record to its predecessor's late batch, nor
   expect((await client.intent(2, 1)).status).toBe(200);
 });
 
+test("a pod that was replaced takes over no more, whether it was heard before or not", async () => {
+  const heard = await startPod(botId);
+  await openSession(heard.client);
+  const unheard = await startPod(botId);
+  await sleep(1_100); // tokens say whole seconds
+  const young = await startPod(botId);
+  expect((await openSession(young.client)).epoch).toBe(2);
+  for (const { client } of [heard, unheard]) {
+    expect(codeOf(await client.session())).toEqual({ status: 409, code: "stale_epoch" });
+  }
+  expect((await heard.client.records(1, 1, [event("fact")])).status).toBe(200);
+  expect((await young.client.intent(2, 1)).status).toBe(200);
+  expect((await openSession(young.client)).epoch).toBe(3);
+});
+
 test("a stale epoch sends no orders, may add facts, and its report does not count", async () => {
   const old = await startPod(botId);
   await openSession(old.client);

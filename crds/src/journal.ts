@@ -168,7 +168,8 @@ export const RecordAnswer = z.object({ lastSequence: z.int().min(0) });
 /**
  * What a process of a bot is told when it starts: its epoch and everything of the bot that is not over. Every answer grants
  * a new epoch, so that a process shares sequences with no other, not even with the one before it in the same pod. Facts of
- * an older epoch are still taken from the pod it was granted to; intents are not.
+ * an older epoch are still taken from the pod it was granted to; intents are not. A pod that was replaced by another gets
+ * no session any more (409 `stale_epoch`).
  */
 export const SessionAnswer = z.object({
   epoch: z.int().min(1),

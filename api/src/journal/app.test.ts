@@ -7,6 +7,7 @@ const HOLDER = {
   namespace: "tradingbots-00",
   serviceAccount: "acct-a",
   pod: { name: "bot-a", uid: "1" },
+  issuedAt: new Date(0),
 };
 
 function unused(): never {

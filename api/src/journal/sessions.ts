@@ -10,12 +10,14 @@ const OPEN_MAX = 64;
 /**
  * Grants a new epoch and tells what is not over. Asking again grants another: a process that starts in the same pod must
  * not share sequences with the one before, whose last batch may still be on its way.
+ * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again
  */
 export async function openSession(
   database: Queryable,
   speaker: Speaker,
 ): Promise<z.input<typeof SessionAnswer>> {
   await lockBot(database, speaker, "exclusive");
+  await refuseReplacedPod(database, speaker);
   return {
     epoch: await grantEpoch(database, speaker),
     lastSequence: 0,
@@ -38,16 +40,32 @@ export async function lockBot(
   await database.query(`select ${lock}(hashtextextended($1, 1))`, [botId]);
 }
 
+/** A pod gets no token after its deletion, and the next of its name is made after that: tokens tell which is newer. */
+async function refuseReplacedPod(
+  database: Queryable,
+  { userId, botId, podUid, tokenIssuedAt }: Speaker,
+): Promise<void> {
+  const { rows } = await database.query<{ epoch: number }>(
+    `select epoch from journal_sessions
+      where user_id = $1 and bot_id = $2 and pod_uid <> $3 and token_issued > $4
+      order by epoch desc limit 1`,
+    [userId, botId, podUid, tokenIssuedAt],
+  );
+  const newer = atMostOne(rows);
+  if (newer === undefined) return;
+  throw new ApiError("stale_epoch", `this pod was replaced: epoch ${newer.epoch} is a newer pod's`);
+}
+
 async function grantEpoch(
   database: Queryable,
-  { userId, botId, podUid }: Speaker,
+  { userId, botId, podUid, tokenIssuedAt }: Speaker,
 ): Promise<number> {
   const { rows } = await database.query<{ epoch: number }>(
-    `insert into journal_sessions (user_id, bot_id, pod_uid, epoch)
-     select $1, $2, $3, coalesce(max(epoch), 0) + 1 from journal_sessions
+    `insert into journal_sessions (user_id, bot_id, pod_uid, token_issued, epoch)
+     select $1, $2, $3, $4, coalesce(max(epoch), 0) + 1 from journal_sessions
       where user_id = $1 and bot_id = $2
      returning epoch`,
-    [userId, botId, podUid],
+    [userId, botId, podUid, tokenIssuedAt],
   );
   const row = atMostOne(rows);
   if (row === undefined) throw new Error("an insert returned no row");

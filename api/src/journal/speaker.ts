@@ -9,6 +9,7 @@ export interface Speaker {
   readonly botId: string;
   readonly namespace: string;
   readonly podUid: string;
+  readonly tokenIssuedAt: Date;
 }
 
 /**
@@ -17,7 +18,7 @@ export interface Speaker {
  */
 export async function asSpeaker<T>(
   pool: Pick<Database, "connect">,
-  { pod, namespace, serviceAccount }: TokenHolder,
+  { pod, namespace, serviceAccount, issuedAt }: TokenHolder,
   work: (database: Queryable, speaker: Speaker) => Promise<T>,
 ): Promise<T> {
   if (pod === undefined) throw new ApiError("unknown_bot", "the token is not bound to a pod");
@@ -32,7 +33,8 @@ export async function asSpeaker<T>(
     if (bot === undefined || bot.namespace !== namespace || !accounts.includes(serviceAccount)) {
       throw new ApiError("unknown_bot", `no bot has the pod ${namespace}/${botId}`);
     }
-    return work(database, { userId: bot.user_id, botId, namespace, podUid: pod.uid });
+    const speaker = { userId: bot.user_id, botId, namespace, podUid: pod.uid };
+    return work(database, { ...speaker, tokenIssuedAt: issuedAt });
   });
 }
 

@@ -24,6 +24,7 @@ function tokenBy(
     iss: ISSUER,
     aud: ["journal"],
     sub: "system:serviceaccount:tradingbots-00:acct-a",
+    iat: START / 1_000,
     exp: START / 1_000 + 600,
     "kubernetes.io": {
       namespace: "tradingbots-00",
@@ -60,6 +61,7 @@ test("a token says which pod speaks", async () => {
     namespace: "tradingbots-00",
     serviceAccount: "acct-a",
     pod: { name: "bot-a", uid: "2" },
+    issuedAt: new Date(START),
   });
 });
 

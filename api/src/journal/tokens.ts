@@ -13,6 +13,7 @@ const VERIFIED_MAX = 50_000;
 
 const Claims = z.object({
   sub: z.string(),
+  iat: z.int(),
   exp: z.int(),
   "kubernetes.io": z.object({
     namespace: z.string(),
@@ -28,6 +29,7 @@ export interface TokenHolder {
   readonly serviceAccount: string;
   /** The pod that the token is bound to; a token without one is no bot's. */
   readonly pod: { readonly name: string; readonly uid: string } | undefined;
+  readonly issuedAt: Date;
 }
 
 const JsonWebKeys = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(100) });
@@ -84,7 +86,13 @@ export function createTokenVerifier({ raw, now }: TokenVerifierDeps) {
     if (known !== undefined) return known;
     const claims = await check(token);
     const { namespace, serviceaccount, pod } = claims["kubernetes.io"];
-    const holder = { subject: claims.sub, namespace, serviceAccount: serviceaccount.name, pod };
+    const holder = {
+      subject: claims.sub,
+      namespace,
+      serviceAccount: serviceaccount.name,
+      pod,
+      issuedAt: new Date(claims.iat * 1_000),
+    };
     verified.set(token, holder, claims.exp * 1_000);
     return holder;
   }
