@@ -68,6 +68,29 @@ test("two migrators at once apply everything once; passwords follow their files"
   await expect(login("api-password")).rejects.toThrow(/password authentication failed/);
 });
 
+test.for<[power: string, give: string, take: string]>([
+  ["bypassrls", "alter role ROLE bypassrls", "alter role ROLE nobypassrls"],
+  ["createdb", "alter role ROLE createdb", "alter role ROLE nocreatedb"],
+  [
+    "membership in pg_read_all_data",
+    "grant pg_read_all_data to ROLE",
+    "revoke pg_read_all_data from ROLE",
+  ],
+])("a role that exists with %s is refused", async ([power, give, take]) => {
+  const name = await postgres.createDatabase();
+  await setPasswords("");
+  expect((await runMain(name)).code).toBe(0);
+  const connection = new Client(postgres.url(name));
+  await connection.connect();
+  const change = (sql: string) => connection.query(sql.replace("ROLE", "tradingbots_auth"));
+  await change(give);
+  const refused = await runMain(name);
+  await change(take);
+  await connection.end();
+  expect(refused.code).not.toBe(0);
+  expect(refused.output).toContain(`take this from it: ${power}`);
+});
+
 test("a changed, missing or late file is refused and a failing one leaves nothing", async () => {
   const connection = new Client(postgres.url(await postgres.createDatabase()));
   await connection.connect();

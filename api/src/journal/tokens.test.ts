@@ -38,11 +38,12 @@ function tokenBy(
 
 /** A cluster whose keys change and which may be away. */
 function fakeCluster(signers: readonly Signer[]) {
-  const cluster = { now: START, signers, isAway: false, asked: 0 };
+  const cluster = { now: START, signers, isAway: false, frozen: Promise.resolve(), asked: 0 };
   const raw = async (path: string): Promise<unknown> => {
+    if (path === "/openid/v1/jwks") cluster.asked++;
+    await cluster.frozen;
     if (cluster.isAway) throw new Error("no answer");
     if (path === "/.well-known/openid-configuration") return { issuer: ISSUER };
-    cluster.asked++;
     const keys = cluster.signers.map(async ({ id, publicKey }) => ({
       ...(await exportJWK(publicKey)),
       kid: id,
@@ -89,6 +90,37 @@ test("a new signing key is asked for when a token names it, though not for every
     const invented = await tokenBy(newSigner(`invented-${index}`));
     await expect(verifier.verify(invented)).rejects.toMatchObject({ code: "unauthenticated" });
   }
+  expect(cluster.asked).toBe(2);
+});
+
+test("while no keys are known, requests at once share one question, and a failure is not for ever", async () => {
+  const signer = newSigner("one");
+  const { cluster, verifier } = fakeCluster([signer]);
+  const tokens = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => tokenBy(signer, { sub: `subject-${index}` })),
+  );
+  const verifyAll = () => Promise.allSettled(tokens.map((token) => verifier.verify(token)));
+  cluster.isAway = true;
+  expect((await verifyAll()).every(({ status }) => status === "rejected")).toBe(true);
+  expect(cluster.asked).toBe(1);
+  cluster.isAway = false;
+  expect((await verifyAll()).every(({ status }) => status === "fulfilled")).toBe(true);
+  expect(cluster.asked).toBe(2);
+});
+
+test("a refresh is waited for by nobody whose key is known", async () => {
+  const [old, young] = [newSigner("old"), newSigner("young")];
+  const { cluster, verifier } = fakeCluster([old]);
+  await verifier.verify(await tokenBy(old));
+  const frozen = Promise.withResolvers<void>();
+  cluster.frozen = frozen.promise;
+  cluster.signers = [old, young];
+  cluster.now += 301_000;
+  await verifier.verify(await tokenBy(old, { sub: "another" }));
+  expect(cluster.asked).toBe(2);
+  const waiting = verifier.verify(await tokenBy(young));
+  frozen.resolve();
+  await waiting;
   expect(cluster.asked).toBe(2);
 });
 

@@ -50,7 +50,8 @@ export interface TokenVerifierDeps {
 /** Checks projected service account tokens for the audience `journal` without asking the API server about each. */
 export function createTokenVerifier({ raw, now }: TokenVerifierDeps) {
   const verified = createVerifiedCache<TokenHolder>(VERIFIED_MAX, now);
-  let trust: Promise<Trust> | undefined;
+  let known: Trust | undefined;
+  let asking: Promise<Trust> | undefined;
   let askedAtMs = -Infinity;
 
   async function ask(): Promise<Trust> {
@@ -59,31 +60,40 @@ export function createTokenVerifier({ raw, now }: TokenVerifierDeps) {
       raw("/.well-known/openid-configuration"),
       raw("/openid/v1/jwks"),
     ]);
-    return {
+    known = {
       issuer: Discovery.parse(discovery).issuer,
       keys: createLocalJWKSet(JsonWebKeys.parse(keys)),
       readAtMs: now(),
     };
+    return known;
   }
 
-  /** The newest trust; an older one serves on while the API server does not answer. */
+  /** Whoever asks while somebody does already gets the same answer. */
+  function askOnce(): Promise<Trust> {
+    asking ??= ask().finally(() => (asking = undefined));
+    asking.catch(() => {}); // nobody waits for a refresh; whoever needs the answer hears of the failure
+    return asking;
+  }
+
+  /** The newest trust; an older one serves on meanwhile, and while the API server does not answer. */
   async function currentTrust(isKeyUnknown = false): Promise<Trust> {
-    const known = await trust?.catch(() => undefined);
-    const isDue = known === undefined || isKeyUnknown || now() - known.readAtMs > KEYS_KEPT_MS;
-    if (known !== undefined && (!isDue || now() - askedAtMs < KEYS_ASKED_EVERY_MS)) return known;
-    const asked = ask();
-    trust = known === undefined ? asked : asked.catch(() => known);
-    return trust.catch((cause: unknown) => {
-      throw new ApiError("cluster_unavailable", "the cluster's keys cannot be read: try again", {
-        cause,
-        retryAfterSeconds: 2,
+    if (known === undefined) {
+      return askOnce().catch((cause: unknown) => {
+        throw new ApiError("cluster_unavailable", "the cluster's keys cannot be read: try again", {
+          cause,
+          retryAfterSeconds: 2,
+        });
       });
-    });
+    }
+    const older = known;
+    const isDue = isKeyUnknown || now() - older.readAtMs > KEYS_KEPT_MS;
+    if (isDue && now() - askedAtMs >= KEYS_ASKED_EVERY_MS) void askOnce();
+    return isKeyUnknown && asking !== undefined ? asking.catch(() => older) : older;
   }
 
   async function verify(token: string): Promise<TokenHolder> {
-    const known = verified.get(token);
-    if (known !== undefined) return known;
+    const seen = verified.get(token);
+    if (seen !== undefined) return seen;
     const claims = await check(token);
     const { namespace, serviceaccount, pod } = claims["kubernetes.io"];
     const holder = {

@@ -12,7 +12,10 @@ export const ROLES = {
 const ROLE_KEYS = ["api", "auth", "journal"] as const satisfies (keyof typeof ROLES)[];
 type RoleKey = (typeof ROLE_KEYS)[number];
 
-/** Makes the login roles, or gives existing ones their password and narrows their rights to what they should be. */
+/**
+ * Makes the login roles, or gives existing ones their password.
+ * @throws Error when an existing one is mightier than a new one would be. Only a superuser could take that from it.
+ */
 export async function ensureRoles(
   connection: Queryable,
   passwords: Readonly<Record<RoleKey, string>>,
@@ -27,16 +30,22 @@ async function ensureRole(connection: Queryable, role: string, password: string)
   if (rows.length === 0) await connection.query(`create role ${name} login password ${verifier}`);
   else await connection.query(`alter role ${name} login password ${verifier}`);
 
-  const { rows: privileged } = await connection.query(
-    "select 1 from pg_roles where rolname = $1 and (rolsuper or rolbypassrls)",
-    [role],
-  );
-  if (privileged.length > 0) {
-    throw new Error(
-      `role ${role} is a superuser or bypasses row-level security: take that from it`,
-    );
+  const { rows: excess } = await connection.query<{ power: string }>(EXCESS, [role]);
+  if (excess.length > 0) {
+    const powers = excess.map(({ power }) => power).join(", ");
+    throw new Error(`role ${role} may do more than it should: take this from it: ${powers}`);
   }
 }
+
+const EXCESS = `
+  select power
+    from pg_roles r, lateral (values
+         (rolsuper, 'superuser'), (rolbypassrls, 'bypassrls'), (rolcreaterole, 'createrole'),
+         (rolcreatedb, 'createdb'), (rolreplication, 'replication')) as held (is_held, power)
+   where rolname = $1 and is_held
+   union all
+  select 'membership in ' || roleid::regrole
+    from pg_auth_members where member = (select oid from pg_roles where rolname = $1)`;
 
 /** RFC 5803's form of a password, so that the password itself never appears in a statement or the server's log. */
 export function scramVerifier(password: string, salt: Buffer): string {
