@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, Outcome } from "../exchange/exchange.ts";
+import { amount, price, quantity } from "../money.ts";
 import {
   exampleCandles,
   exampleExecution,
   exampleIntent,
   exampleSession,
   exampleTrade,
+  NEWEST,
   OTHER_SYMBOL,
   startExampleBot,
   SYMBOL,
@@ -200,16 +202,17 @@ describe("a proposal", () => {
     const { promise: fetched, resolve } = Promise.withResolvers<void>();
     const submitEntry = vi.fn<Exchange["submitEntry"]>();
     const candles = vi.fn<Exchange["candles"]>(exampleCandles);
-    candles.mockImplementationOnce(() => fetched.then(exampleCandles));
     const it = startExampleBot({ exchange: { candles, submitEntry } });
     it.grantSession();
     await pass(1_000);
-    it.closeCandle(); // waits for the candles before it
+    candles.mockImplementationOnce(() => fetched.then(exampleCandles));
+    it.closeCandle(NEWEST + 1); // waits for the one before it
+    await pass(0);
     const strategy = { name: "rsi", params: { period: 2, direction: "short" } };
     it.bot.applyConfig({ ...it.config, strategy, generation: 2 });
     resolve();
     await pass(1_000);
-    expect(candles).toHaveBeenCalledTimes(2);
+    expect(candles).toHaveBeenCalledTimes(3);
     expect(it.lastReport()).toMatchObject({ generation: 2, trading: true });
     expect(submitEntry).not.toHaveBeenCalled();
   });
@@ -234,5 +237,41 @@ describe("a proposal", () => {
       (body) => body.type === "event" && body.kind === "entry-refused",
     );
     expect(refused.length).toBe(1 - entries);
+  });
+});
+
+describe("a stopped bot that finds a position which it does not know", () => {
+  const held = {
+    symbol: SYMBOL,
+    side: "long",
+    quantity: quantity("1"),
+    entryPrice: price("100"),
+    unrealisedPnl: amount("0"),
+    stopLoss: undefined,
+    takeProfit: undefined,
+  } as const;
+
+  test("stays while its id is in the form of the bot's own, and ends once it is gone", async () => {
+    const it = startExampleBot({ config: { state: "Stopped" } });
+    it.shown.held = held;
+    const { id: clientOrderId } = exampleTrade(SYMBOL);
+    it.shown.executions = [exampleExecution("buy", { clientOrderId })];
+    it.grantSession();
+    await pass(60_000);
+    expect(it.lastReport()).toMatchObject({ flat: false, trading: false });
+    expect(it.lastReport()?.blocked[0]?.reason).toBe("PositionUnknown");
+    it.shown.held = undefined;
+    await pass(10_000);
+    expect(await it.bot.finished).toMatchObject({ flat: true });
+  });
+
+  test("ends while it is clearly somebody else's", async () => {
+    const it = startExampleBot({ config: { state: "Stopped" } });
+    it.shown.held = held;
+    it.shown.executions = [exampleExecution("buy", { clientOrderId: "by-hand" })];
+    it.grantSession();
+    await pass(1_000);
+    expect(await it.bot.finished).toMatchObject({ flat: true });
+    expect(it.lastReport()?.blocked.map(({ reason }) => reason)).toContain("ForeignPosition");
   });
 });

@@ -26,7 +26,7 @@ export const SYMBOL = "BTC/USDT:USDT";
 export const OTHER_SYMBOL = "ETH/USDT:USDT";
 const MINUTE = 60_000;
 /** The newest candle of the exchange; it closes when a test lets it. */
-const NEWEST = 20;
+export const NEWEST = 20;
 
 export const exampleConfig: BotConfig = BotConfig.parse({
   botName: "bot-aaaaaaaaaaaaaaaaaaaa",
@@ -122,7 +122,7 @@ export async function exampleCandles(): Promise<readonly Candle[]> {
 const accepted = async () => ({ kind: "accepted", exchangeOrderId: "x1" }) as const;
 const silent = () => undefined;
 
-function exampleExchange(shown: ShownByExchange): Exchange {
+export function exampleExchange(shown: ShownByExchange): Exchange {
   return {
     prepare: async () => undefined,
     market: (symbol) => ({
@@ -193,8 +193,8 @@ export function startExampleBot(options: ExampleOptions = {}) {
       bot.sessionGranted(session);
     },
     /** The candle that was in progress closes: the strategy wants to buy. */
-    closeCandle: (symbol = SYMBOL) =>
-      bot.candleArrived({ symbol, candle: fallingCandle(NEWEST), closed: true }),
+    closeCandle: (minute = NEWEST) =>
+      bot.candleArrived({ symbol: SYMBOL, candle: fallingCandle(minute), closed: true }),
     lastReport: (): Report | undefined =>
       records.findLast((body) => body.type === "report")?.report,
     ordersRecorded: () => records.filter((body) => body.type === "order"),

@@ -1,12 +1,14 @@
 import type { Intent, Trade } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
-import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
-import { foreignHolding, rememberedWork } from "./reconcile.ts";
+import { exampleExchange, exampleExecution } from "./example-bot.ts";
+import { couldBeOwn, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { type Work, workFromTrade } from "./work.ts";
 
 const SYMBOL = "BTC/USDT:USDT";
 const OWN = "11111111-1111-8111-8111-111111111111";
+const UNEXPLAINED = "33333333-3333-8333-9333-333333333333";
 
 const trade: Trade = {
   id: OWN,
@@ -95,6 +97,47 @@ describe("what holds a symbol that is not the bot's own", () => {
     const found = foreignHolding(works, { symbol: SYMBOL, held: position, orders });
     expect(found === undefined).toBe(sentence === undefined);
     expect(found ?? "").toContain(sentence ?? "");
+  });
+});
+
+describe("what holds a symbol could be the bot's own", () => {
+  const byHand = exampleExecution("buy", { clientOrderId: "by-hand" });
+  const inOurForm = exampleExecution("buy", { clientOrderId: UNEXPLAINED });
+  const stop = exampleExecution("sell", { cause: "stop" });
+  test.each<[string, boolean, Work[], HeldPosition | undefined, OrderView[], Execution[]]>([
+    ["not when it was opened by hand", false, [], held("long", "1"), [], [byHand]],
+    ["not when nobody named it", false, [], held("long", "1"), [], [exampleExecution("buy")]],
+    ["when its order has an id in our form", true, [], held("long", "1"), [], [inOurForm]],
+    ["when a part of it has", true, [], held("long", "2"), [], [inOurForm, byHand]],
+    [
+      "not when that was closed before",
+      false,
+      [],
+      held("long", "1"),
+      [],
+      [inOurForm, stop, byHand],
+    ],
+    [
+      "not when a work explains it",
+      false,
+      [settled("1")],
+      held("long", "2"),
+      [],
+      [exampleExecution("buy", { clientOrderId: OWN }), byHand],
+    ],
+    [
+      "when an open order has an id in our form",
+      true,
+      [],
+      undefined,
+      [order({ clientOrderId: UNEXPLAINED })],
+      [],
+    ],
+    ["not for an open order by hand", false, [], undefined, [order({ clientOrderId: "x" })], []],
+  ])("%s", async (...[, expected, works, position, orders, executions]) => {
+    const exchange = exampleExchange({ held: position, orders, executions });
+    const seen = { symbol: SYMBOL, held: position, orders };
+    expect(await couldBeOwn({ exchange, nowMs: Date.now }, works, seen)).toBe(expected);
   });
 });
 

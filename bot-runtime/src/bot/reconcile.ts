@@ -1,7 +1,7 @@
 import type { SessionAnswer } from "@tradingbots/crds";
-import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
-import { candleReference, orderId } from "../orders/order-id.ts";
+import { candleReference, isOrderId, orderId } from "../orders/order-id.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromTrade } from "./work.ts";
 
@@ -75,15 +75,51 @@ function ownEntryIds(
   return ids;
 }
 
-/** The sentence about what holds a symbol besides the bot's own works; undefined when nothing does. */
-export function foreignHolding(
+export interface SymbolView {
+  readonly symbol: string;
+  readonly held: HeldPosition | undefined;
+  readonly orders: readonly OrderView[];
+}
+
+/**
+ * Whether what holds a symbol besides the bot's works could be its own all the same: an order that opened the position, or
+ * still may, carries an id of the bot's form which nothing explains. So it is after the journal was restored from an older
+ * copy. The position of another bot on the same symbol looks alike, one opened by hand does not.
+ */
+export async function couldBeOwn(
+  deps: Pick<TraderDeps, "exchange" | "nowMs">,
   works: readonly Work[],
-  seen: {
-    readonly symbol: string;
-    readonly held: HeldPosition | undefined;
-    readonly orders: readonly OrderView[];
-  },
-): string | undefined {
+  { symbol, held, orders }: SymbolView,
+): Promise<boolean> {
+  const known = new Set(works.flatMap((work) => [work.entryId, work.exit?.id]));
+  const isUnexplained = ({ clientOrderId: id }: Pick<OrderView, "clientOrderId">) =>
+    id !== undefined && isOrderId(id) && !known.has(id);
+  if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
+  if (held === undefined) return false;
+  const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
+  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  return openingExecutions(held, executions).some(isUnexplained);
+}
+
+/** What opened a position, of a symbol's executions, oldest first: back from now to when nothing was held. */
+function openingExecutions(
+  held: HeldPosition,
+  executions: readonly Execution[],
+): readonly Execution[] {
+  const openingSide = held.side === "long" ? "buy" : "sell";
+  const opening: Execution[] = [];
+  let before = held.quantity;
+  for (const execution of executions.toReversed()) {
+    if (before.lte(0)) break;
+    const opens = execution.side === openingSide;
+    if (opens) opening.push(execution);
+    before = quantity(opens ? before.minus(execution.quantity) : before.plus(execution.quantity));
+  }
+  return opening;
+}
+
+/** The sentence about what holds a symbol besides the bot's own works; undefined when nothing does. */
+export function foreignHolding(works: readonly Work[], seen: SymbolView): string | undefined {
   const { symbol, held, orders } = seen;
   // While an entry may be filling, the position may run ahead of what is known of it.
   const settled = works.every((work) => work.entry === "over");

@@ -7,7 +7,7 @@ import { advanceWork, wantExitByState } from "./advance-work.ts";
 import { CandleSeries, type ProposedCandle } from "./candle-series.ts";
 import { enterPosition, type EntryResult, type EntryWish, refusalEvent } from "./enter-position.ts";
 import { messageOf } from "./log.ts";
-import { findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
+import { couldBeOwn, findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
@@ -16,8 +16,8 @@ import type { Work } from "./work.ts";
 const POLL_MS = 250;
 /** A flat symbol is looked at this often, so that somebody else's position shows before an entry meets it. */
 const IDLE_LOOK_MS = 30_000;
-/** Work of which the exchange knows nothing is looked for this often: it comes back with another key at best. */
-const CONTRADICTION_LOOK_MS = 5_000;
+/** What is not known to be the bot's own is looked at this often: only somebody else can change it. */
+const UNKNOWN_LOOK_MS = 5_000;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 15_000;
 
@@ -35,6 +35,7 @@ export class SymbolTrader {
   #adoptedSession = false;
   #reconciled = false;
   #foreign: string | undefined;
+  #foreignMayBeOwn = false;
   #unusable: Refusal | undefined;
   #proposed: ProposedCandle | undefined;
   #firstEntry = true;
@@ -71,7 +72,12 @@ export class SymbolTrader {
   /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */
   get positionUnknown(): Refusal | undefined {
     const message = this.#works.find((work) => work.contradiction !== undefined)?.contradiction;
-    return message === undefined ? undefined : { reason: "PositionUnknown", message };
+    if (message !== undefined) return { reason: "PositionUnknown", message };
+    if (!this.#foreignMayBeOwn) return undefined;
+    return {
+      reason: "PositionUnknown",
+      message: `${this.symbol}: what is open there carries an order id as this bot gives them, but neither the journal nor the candles explain it; close it at the exchange, unless another bot of the account does`,
+    };
   }
 
   get positions(): readonly HeldPosition[] {
@@ -84,8 +90,12 @@ export class SymbolTrader {
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    const known = this.#reconciled && this.#session === undefined;
-    return known && this.#works.length === 0 && !this.#entering;
+    return this.#upToDate && this.#works.length === 0 && !this.#foreignMayBeOwn;
+  }
+
+  /** What the trader knows is all that there is to know. */
+  get #upToDate(): boolean {
+    return this.#reconciled && this.#session === undefined && !this.#entering;
   }
 
   /** No turn is under way. */
@@ -128,10 +138,8 @@ export class SymbolTrader {
 
   get #lookEveryMs(): number {
     if (this.flat) return IDLE_LOOK_MS;
-    const contradicted = this.#works.every((work) => work.contradiction !== undefined);
-    return this.#reconciled && this.#works.length > 0 && contradicted
-      ? CONTRADICTION_LOOK_MS
-      : POLL_MS;
+    const isUnknown = this.#works.every((work) => work.contradiction !== undefined);
+    return this.#upToDate && isUnknown ? UNKNOWN_LOOK_MS : POLL_MS;
   }
 
   wake(): void {
@@ -213,10 +221,10 @@ export class SymbolTrader {
   }
 
   async #advance(): Promise<void> {
-    const quietMs = this.#deps.nowMs() - this.#lookedMs;
+    const due = this.#deps.nowMs() - this.#lookedMs >= this.#lookEveryMs;
     if (this.#works.length > 0) {
-      if (quietMs >= this.#lookEveryMs || this.#wantsExit()) await this.#advanceAll();
-    } else if (quietMs >= IDLE_LOOK_MS) {
+      if (due || this.#wantsExit()) await this.#advanceAll();
+    } else if (due) {
       await this.#lookForForeign();
     }
   }
@@ -243,7 +251,11 @@ export class SymbolTrader {
       this.#deps.exchange.position(symbol),
       this.#deps.exchange.openOrders(symbol),
     ]);
-    this.#foreign = foreignHolding(this.#works, { symbol, held: view.held, orders });
+    const seen = { symbol, held: view.held, orders };
+    const foreign = foreignHolding(this.#works, seen);
+    const mayBeOwn = foreign !== undefined && (await couldBeOwn(this.#deps, this.#works, seen));
+    this.#foreign = foreign;
+    this.#foreignMayBeOwn = mayBeOwn;
   }
 
   async #catchUp(): Promise<void> {
@@ -289,13 +301,13 @@ export class SymbolTrader {
       await this.#advanceAll();
       return;
     }
-    if (result.kind === "foreign") this.#foreign = result.message;
     const refusal =
       result.kind === "foreign"
         ? { reason: "ForeignPosition", message: result.message }
         : result.refusal;
     this.#deps.metrics.count("bot_entries_refused_total", { reason: refusal.reason });
     this.#deps.record(refusalEvent(wish, refusal, this.#deps.nowMs()));
+    if (result.kind === "foreign") await this.#lookForForeign();
   }
 
   /** From before the request leaves, its work counts; only a definite refusal takes it back. */

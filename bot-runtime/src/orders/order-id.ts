@@ -38,6 +38,11 @@ export function orderId(identity: OrderIdentity): string {
   ].join("-");
 }
 
+/** Whether a client order id has the form of ours: whoever else's it is, it may be an order of this bot. */
+export function isOrderId(id: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id);
+}
+
 /** RFC 3339 text of a candle's open time: the reference of its entry order. */
 export function candleReference(openTimeMs: number): string {
   return new Date(openTimeMs).toISOString();
