@@ -150,7 +150,7 @@ test("kill -9 after the exchange accepted and before the bot knows: the next pro
   const [intended] = [...it.journal.intents.keys()];
   expect(it.journal.ofType("order")).toEqual([]);
   await sleep(50);
-  // The same pod: the container restarts and the epoch goes on.
+  // The same pod: only the container restarts.
   await it.bot.start("pod-1");
   await until("the order is known again", () =>
     it.journal.ofType("order").some((order) => order.clientOrderId === intended),

@@ -13,6 +13,8 @@ import {
 /** How the journal behaves at the moment. */
 export type JournalMode = "up" | "down" | "silent-after-intent";
 
+const UNKNOWN_SESSION = { status: 409, body: { code: "unknown_session" } };
+
 /**
  * The journal protocol of crds over memory, for one bot. Bearer tokens are pod uids. The real one is Postgres-backed and has
  * its own tests; e2e runs bots against it.
@@ -20,7 +22,9 @@ export type JournalMode = "up" | "down" | "silent-after-intent";
 export class JournalServer {
   mode: JournalMode = "up";
   readonly intents = new Map<string, Intent>();
-  readonly #epochs = new Map<string, number>();
+  #newestEpoch = 0;
+  /** Pod that each epoch was granted to. */
+  readonly #pods = new Map<number, string>();
   readonly #records = new Map<string, RecordBody>();
   readonly #lastSequences = new Map<number, number>();
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -37,9 +41,14 @@ export class JournalServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Another pod of the bot asks for its session: every epoch before is stale from now on. */
+  /** Another process of the bot asks for its session: every epoch before is stale from now on. */
   takeOver(): void {
-    this.#epochs.set(`pod-${this.#epochs.size + 1}`, this.#epochs.size + 1);
+    this.#newestEpoch += 1;
+  }
+
+  /** As after a restored backup: no session of before is known. */
+  forgetSessions(): void {
+    this.#pods.clear();
   }
 
   get records(): readonly RecordBody[] {
@@ -84,14 +93,15 @@ export class JournalServer {
     body: unknown,
   ): { status: number; body: unknown } | undefined {
     if (path === "/v1/session") return { status: 200, body: this.#session(podUid) };
-    if (path === "/v1/intents") return this.#intent(body);
-    if (path === "/v1/records") return { status: 200, body: this.#append(body) };
+    if (path === "/v1/intents") return this.#intent(podUid, body);
+    if (path === "/v1/records") return this.#append(podUid, body);
     return { status: 404, body: { code: "not_found" } };
   }
 
   #session(podUid: string): SessionAnswer {
-    const epoch = this.#epochs.get(podUid) ?? this.#epochs.size + 1;
-    this.#epochs.set(podUid, epoch);
+    this.#newestEpoch += 1;
+    const epoch = this.#newestEpoch;
+    this.#pods.set(epoch, podUid);
     const final = new Set(
       this.ofType("order")
         .filter(({ status }) => ["filled", "cancelled", "refused"].includes(status))
@@ -101,7 +111,7 @@ export class JournalServer {
     const closed = this.trades.filter(({ closedAt }) => closedAt !== null);
     return {
       epoch,
-      lastSequence: this.#lastSequences.get(epoch) ?? 0,
+      lastSequence: 0,
       openTrades: this.trades.filter(({ closedAt }) => closedAt === null),
       openIntents: [...this.intents.values()].filter(
         ({ clientOrderId }) => !final.has(clientOrderId),
@@ -116,22 +126,24 @@ export class JournalServer {
     };
   }
 
-  #intent(body: unknown): { status: number; body: unknown } | undefined {
+  #intent(podUid: string, body: unknown): { status: number; body: unknown } | undefined {
     const { epoch, intent } = IntentRequest.parse(body);
-    if (epoch < this.#epochs.size)
+    if (this.#pods.get(epoch) !== podUid) return UNKNOWN_SESSION;
+    if (epoch < this.#newestEpoch)
       return { status: 409, body: { code: "stale_epoch", detail: "another pod" } };
     this.intents.set(intent.clientOrderId, intent);
     if (this.mode === "silent-after-intent") return undefined;
     return { status: 200, body: { accepted: true } };
   }
 
-  #append(body: unknown): { lastSequence: number } {
+  #append(podUid: string, body: unknown): { status: number; body: unknown } {
     const { epoch, records } = RecordBatch.parse(body);
+    if (this.#pods.get(epoch) !== podUid) return UNKNOWN_SESSION;
     for (const { sequence, body: record } of records) {
       const key = `${epoch}/${sequence}`;
       if (!this.#records.has(key)) this.#records.set(key, record);
       this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
     }
-    return { lastSequence: this.#lastSequences.get(epoch) ?? 0 };
+    return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
   }
 }

@@ -217,6 +217,21 @@ describe("without a journal", () => {
     expect(exits.length).toBeLessThanOrEqual(1);
   });
 
+  test("a journal that forgot its sessions is told the rest of the trade by the same process", async () => {
+    const it = await start();
+    await untilTrading(it);
+    await playUntil(it, "a position is open", () => openTrade(it) !== undefined);
+    const id = openTrade(it)?.id;
+    it.journal.forgetSessions();
+    await playUntil(it, "the trade has closed", () =>
+      closedTrades(it).some((trade) => trade.id === id),
+    );
+    const closed = closedTrades(it).length;
+    await playUntil(it, "another trade has closed", () => closedTrades(it).length > closed);
+    expect(await it.bot.end("SIGTERM")).toBe(0);
+    expect(await it.bot.termination()).toMatchObject({ epoch: 2 });
+  });
+
   test("a pod whose epoch is stale never opens again and says so", async () => {
     const it = await start();
     await untilTrading(it);

@@ -33,6 +33,7 @@ class Journal {
   epoch = 0;
   granted = 0;
   newestIsAnothers = false;
+  replaced = false;
   readonly stored: string[] = [];
   calls = 0;
 
@@ -48,6 +49,8 @@ class Journal {
 
   #answer(path: string, call: Call): { status: number; answer: unknown } {
     this.calls += 1;
+    const isStale = path === "/v1/session" ? this.replaced : this.newestIsAnothers;
+    if (isStale && path !== "/v1/records") return { status: 409, answer: { code: "stale_epoch" } };
     if (path === "/v1/session") {
       this.granted += 1;
       this.epoch = this.granted;
@@ -55,11 +58,7 @@ class Journal {
       return { status: 200, answer: { epoch: this.epoch, lastSequence: 0, ...nothing } };
     }
     if (call.epoch !== this.epoch) return { status: 409, answer: { code: "unknown_session" } };
-    if (path === "/v1/intents") {
-      return this.newestIsAnothers
-        ? { status: 409, answer: { code: "stale_epoch" } }
-        : { status: 200, answer: { accepted: true } };
-    }
+    if (path === "/v1/intents") return { status: 200, answer: { accepted: true } };
     const { records } = call;
     if (records.some((record) => messageOf(record).startsWith("bad")))
       return { status: 422, answer: { code: "validation_failed", detail: "records.0" } };
@@ -131,6 +130,14 @@ test("a pod that was replaced does not take over by a new session", async () => 
   bot.record(event("two"));
   await sleep(500);
   expect([journal.granted, bot.standing]).toEqual([1, "stale"]);
+});
+
+test("a pod that was replaced before it was heard says that it is stale", async () => {
+  const journal = new Journal();
+  journal.replaced = true;
+  const { client: bot, sessions } = connect(journal);
+  await expect.poll(() => bot.standing).toBe("stale");
+  expect([await bot.appendIntent(intent), sessions]).toEqual(["refused", []]);
 });
 
 test("of a batch that is refused only the bad records are dropped, with an error each", async () => {

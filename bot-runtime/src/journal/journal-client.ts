@@ -151,23 +151,22 @@ export class JournalClient {
         this.#useSession(answer.body);
         return;
       }
+      // For good: the pod was replaced before it was heard.
+      if (answer.kind === "refused" && answer.code === "stale_epoch") this.#stale = true;
       this.#options.log.warn("no-session", { message: answer.message });
       await this.#pause(failures);
     }
   }
 
   #useSession(session: SessionAnswer): void {
-    const before = this.#session;
+    const isFirst = this.#session === undefined;
     this.#session = session;
-    // In the same epoch a batch keeps its numbers: it may have arrived without our knowing.
-    if (before?.epoch !== session.epoch) {
-      this.#buffer.renumber();
-      this.#nextSequence = session.lastSequence + 1;
-    }
+    this.#buffer.renumber();
+    this.#nextSequence = session.lastSequence + 1;
     this.#sessionLost = false;
     this.#reachable = true;
     this.#options.log.info("session", { epoch: session.epoch });
-    this.#options.onSession(session, before === undefined);
+    this.#options.onSession(session, isFirst);
   }
 
   /** The journal does not know the session (any more): another one is opened before anything else. */
