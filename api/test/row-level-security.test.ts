@@ -102,6 +102,22 @@ test("the API's role sees no password hash and adds nothing for another user", a
   await pool.end();
 });
 
+test("the role that signs people up gives nobody a tier and changes nobody", async () => {
+  const pool = createPool({ url: database.authUrl, connectionsMax: 1 });
+  const user = (columns: string, values: string) =>
+    pool.query(
+      `insert into users (id, email, password_hash, namespace${columns})
+       values ('00000000-0000-4000-8000-00000000000c', 'carol@example.com', 'x', 'tradingbots-00'${values})`,
+    );
+  await expect(user(", tier", ", 'pro'")).rejects.toThrow(/permission denied/);
+  await expect(pool.query("update users set tier = 'pro'")).rejects.toThrow(/permission denied/);
+  await expect(pool.query("delete from users")).rejects.toThrow(/permission denied/);
+  await user("", "");
+  const { rows } = await pool.query("select tier from users where email = 'carol@example.com'");
+  expect(rows).toEqual([{ tier: "free" }]);
+  await pool.end();
+});
+
 test("the journal's role speaks for one bot and cannot write for another user", async () => {
   const pool = createPool({ url: database.journalUrl, connectionsMax: 1 });
   const insert = (userId: string, botId: string) =>
