@@ -21,20 +21,27 @@ function parseConfig(text: string, path: string): BotConfig {
 
 export interface ConfigWatch {
   readonly path: string;
+  /** The configuration in force when the watch begins. */
+  readonly config: BotConfig;
   readonly onChange: (config: BotConfig) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Calls `onChange` with every new content of the file. Content that is not a configuration is said and otherwise ignored. */
-export function watchConfig({ path, onChange, log, signal }: ConfigWatch): void {
+/** Calls `onChange` with every configuration that differs from the one before. Content that is not a configuration is said and otherwise ignored. */
+export function watchConfig({ path, config, onChange, log, signal }: ConfigWatch): void {
   let last: string | undefined;
+  let applied = JSON.stringify(config);
   const look = async (): Promise<void> => {
     try {
       const text = await readFile(path, "utf8");
       if (text === last) return;
       last = text;
-      onChange(parseConfig(text, path));
+      const read = parseConfig(text, path);
+      const content = JSON.stringify(read);
+      if (content === applied) return;
+      applied = content;
+      onChange(read);
     } catch (error) {
       log.error("config-not-read", { message: messageOf(error) });
     }

@@ -1,4 +1,4 @@
-import { BotConfig, type RecordBody, Risk } from "@tradingbots/crds";
+import type { RecordBody } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type {
   Exchange,
@@ -11,32 +11,15 @@ import type {
 import { amount, price, type Quantity, quantity } from "../money.ts";
 import { Account } from "./account.ts";
 import { advanceWork } from "./advance-work.ts";
+import { exampleConfig, SYMBOL } from "./example-bot.ts";
 import { Metrics } from "./metrics.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromTrade } from "./work.ts";
 
-const SYMBOL = "BTC/USDT:USDT";
 const ENTRY = "11111111-1111-8111-8111-111111111111";
 const OPENED_MS = Date.parse("2025-06-18T00:00:00Z");
 
-const config = BotConfig.parse({
-  botName: "bot-aaaaaaaaaaaaaaaaaaaa",
-  botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
-  namespace: "tradingbots-00",
-  generation: 1,
-  userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
-  accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
-  exchange: "bybit",
-  mode: "live",
-  symbols: [SYMBOL],
-  timeframe: "1m",
-  strategy: { name: "rsi", params: {} },
-  risk: Risk.parse({ stopLossPercent: 1, takeProfitPercent: 1 }),
-  autoTrade: true,
-  state: "Stopped",
-  endpoint: { restUrl: "http://exchange", websocketUrl: "ws://exchange" },
-  halts: [],
-});
+const config = { ...exampleConfig, state: "Stopped" } as const;
 
 const silent = (): void => {};
 const unused = (): never => {

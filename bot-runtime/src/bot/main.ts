@@ -92,6 +92,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   void journal.run();
   watchConfig({
     path: environment.configFile,
+    config,
     onChange: (changed) => bot.applyConfig(changed),
     log,
     signal: ending.signal,
