@@ -123,7 +123,7 @@ function stoppedBot() {
     metrics: new Metrics(),
     log: { info: silent, warn: silent, error: silent },
     nowMs: () => clock.nowMs,
-    monotonicMs: () => clock.nowMs,
+    monotonicMs: () => clock.nowMs - OPENED_MS,
   };
   const at = new Date(OPENED_MS).toISOString();
   const trade = { entryPrice: "100", exitPrice: null, pnl: null, fees: "0", reason: null };

@@ -22,7 +22,7 @@ export async function exitPosition(
   work: Work,
   held: HeldPosition,
 ): Promise<void> {
-  if (deps.nowMs() < work.exitRetry.notBeforeMs) return;
+  if (deps.monotonicMs() < work.exitRetry.notBeforeMs) return;
   work.exit ??= nextAttempt(deps, work, 0);
   if (work.exit.state !== "fresh") await lookUp(deps, work, work.exit);
   if (work.exit.state === "fresh") await sendExit(deps, work, { held, exit: work.exit });
@@ -37,7 +37,7 @@ function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt
     id: orderId({ ...identity, leg: "exit", attempt }),
     state: work.adopted ? "doubtful" : "fresh",
     // An adopted work's attempt was sent at an unknown time before now, or never: nothing to wait for.
-    sentMs: 0,
+    sentMs: -Infinity,
   };
 }
 
@@ -49,7 +49,7 @@ async function lookUp(deps: TraderDeps, work: Work, exit: ExitAttempt): Promise<
   const reference = { symbol: work.symbol, clientOrderId: exit.id };
   const found = await deps.exchange.findOrder(reference);
   if (found === undefined) {
-    if (deps.nowMs() - exit.sentMs < EXIT_SETTLE_WINDOW_MS) return;
+    if (deps.monotonicMs() - exit.sentMs < EXIT_SETTLE_WINDOW_MS) return;
     await accountForFills(deps, work);
     work.exit = { ...exit, state: "fresh" };
     return;
@@ -84,15 +84,15 @@ async function sendExit(
   });
   if (outcome.kind === "refused") {
     deps.account.noteError();
-    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.nowMs());
+    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
     work.exit = outcome.final
       ? nextAttempt(deps, work, exit.attempt + 1)
-      : { ...exit, state: "doubtful", sentMs: 0 };
+      : { ...exit, state: "doubtful", sentMs: -Infinity };
     return;
   }
   work.exitRetry = { refusals: 0, notBeforeMs: 0 };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
-  work.exit = { ...exit, state, sentMs: deps.nowMs() };
+  work.exit = { ...exit, state, sentMs: deps.monotonicMs() };
 }
 
 function laterRetry(refusals: number, nowMs: number): Work["exitRetry"] {

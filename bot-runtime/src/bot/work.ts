@@ -30,7 +30,7 @@ export interface Work {
   /** The position as the exchange showed it last. */
   held: HeldPosition | undefined;
   exit: ExitAttempt | undefined;
-  /** After refused exits nothing is sent before `notBeforeMs`. */
+  /** After refused exits nothing is sent before `notBeforeMs` of the monotonic clock. */
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
   readonly protection: { refusedFor: string | undefined; failures: number };
@@ -44,6 +44,7 @@ export interface ExitAttempt {
   readonly id: string;
   /** `fresh` was never sent; `doubtful` may have been; `sent` was accepted. */
   readonly state: "fresh" | "doubtful" | "sent";
+  /** By the monotonic clock, as is all waiting for an exit: a step of the wall clock must not delay it. */
   readonly sentMs: number;
 }
 
