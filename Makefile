@@ -6,6 +6,7 @@ SHELL := bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 MANIFESTS := package.json package-lock.json $(wildcard */package.json) operator/kube/package.json
+VITEST := vitest run --config hack/vitest.config.ts
 INSTALLED := node_modules/.package-lock.json
 
 ##@ Use
@@ -28,10 +29,10 @@ check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated 
 
 test: $(INSTALLED) ## Unit and integration tests on real Postgres, Vault, etcd and kube-apiserver processes
 	node hack/tools/main.ts etcd kube-apiserver kubectl vault helm kubeconform
-	vitest run
+	$(VITEST)
 
 test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build
-	vitest run --project unit
+	$(VITEST) --project unit
 
 e2e: $(INSTALLED) ## The end-to-end tests on kind, or on the cluster of E2E_KUBECONFIG
 	node hack/e2e/main.ts
