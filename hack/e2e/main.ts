@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { z } from "zod";
 import { takeDown } from "../cluster/lifecycle.ts";
 import { bringUpPlatform, type Platform } from "../platform/platform.ts";
 import { simulatorClient } from "../platform/simulator-client.ts";
@@ -14,6 +15,7 @@ import { useForeignCluster } from "./foreign-cluster.ts";
 const build = join(import.meta.dirname, "..", "..", ".build");
 const directory = join(build, "e2e");
 const platformFile = join(directory, "platform.json");
+const resultsFile = join(directory, "results.json");
 /** The recorded market lasts 29 minutes at this speed. */
 const CANDLES_PER_SECOND = 8;
 
@@ -33,19 +35,35 @@ async function ownCluster(): Promise<Stage> {
   }
 }
 
-async function runTests(platform: Platform): Promise<boolean> {
+const Results = z.object({ numPassedTests: z.int(), numFailedTests: z.int() });
+
+/** Runs the tests and answers how many passed and failed, as one line. */
+async function runTests(
+  platform: Platform,
+): Promise<{ readonly passed: boolean; readonly line: string }> {
   await writeFile(platformFile, JSON.stringify(platform), { mode: 0o600 });
   await simulatorClient(platform.simulatorUrl).setSpeed(CANDLES_PER_SECOND);
   const { failed } = await execa(
     "vitest",
-    ["run", "--root", import.meta.dirname, ...process.argv.slice(2)],
+    [
+      "run",
+      `--root=${import.meta.dirname}`,
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile=${resultsFile}`,
+      ...process.argv.slice(2),
+    ],
     {
       stdio: "inherit",
       reject: false,
       env: { E2E_PLATFORM_FILE: platformFile, E2E_CANDLES_PER_SECOND: String(CANDLES_PER_SECOND) },
     },
   );
-  return !failed;
+  const results = Results.parse(JSON.parse(await readFile(resultsFile, "utf8")));
+  return {
+    passed: !failed,
+    line: `${results.numPassedTests} passed, ${results.numFailedTests} failed`,
+  };
 }
 
 await mkdir(directory, { recursive: true });
@@ -55,10 +73,11 @@ const stage =
   kubeconfig === undefined
     ? await ownCluster()
     : await useForeignCluster({ kubeconfig, imagesFile, keyFile: join(directory, "unseal-key") });
-let passed = false;
 try {
-  passed = await runTests(stage.platform);
+  const outcome = await runTests(stage.platform);
+  process.exitCode = outcome.passed ? 0 : 1;
+  // Last of all, after what the removal says.
+  process.once("exit", () => console.log(outcome.line));
 } finally {
   if (process.env["E2E_KEEP"] === undefined) await stage.remove();
 }
-process.exitCode = passed ? 0 : 1;
