@@ -8,6 +8,7 @@ import { price, quantity } from "../src/money.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import {
   accountOf,
+  changeState,
   createWorld,
   CREDENTIALS,
   endWorld,
@@ -40,7 +41,7 @@ describe("the exchange's clock differs from the node's", () => {
     await it.bot.start("pod-1");
     await untilTrading(it);
     await playUntil(it, "a trade is open", () => it.journal.trades.length > 0);
-    await it.bot.configure({ ...it.config, generation: 2, state: "Stopped" });
+    await changeState(it, "Stopped");
     await until("the bot has ended", () => {
       it.exchange.control.step(1);
       return !it.bot.running;

@@ -6,6 +6,7 @@ import { price, quantity } from "../src/money.ts";
 import { type Fault, FaultProxy, type ProxiedRequest } from "./fault-proxy.ts";
 import {
   accountOf,
+  changeState,
   createWorld,
   CREDENTIALS,
   endWorld,
@@ -122,9 +123,7 @@ test("an exit whose answer is lost is looked up and the position closed once", a
   const { it, faulty } = await start();
   await playUntil(it, "a position is open", () => positionIsOpen(it));
   faulty.fault = once(isExit, { kind: "break-after" });
-  await it.bot.configure({ ...it.config, generation: 2, state: "Stopped" });
-  // Before the market goes on: else the position may end, and another begin, by itself.
-  await until("the bot knows", () => it.journal.report?.generation === 2);
+  await changeState(it, "Stopped");
   await until("the bot has ended", () => {
     it.exchange.control.step(1);
     return !it.bot.running;
@@ -259,7 +258,7 @@ test("a foreign position blocks entries, is named, and is left alone", async () 
     "the foreign position is reported",
     () => it.journal.report?.blocked.some(({ reason }) => reason === "ForeignPosition") === true,
   );
-  await it.bot.configure({ ...it.config, generation: 2, state: "Stopped" });
+  await changeState(it, "Stopped");
   await until("the bot has ended", () => !it.bot.running);
   expect(await it.bot.termination()).toMatchObject({ flat: true });
   expect(accountOf(it).positions[0]?.size).toBe("0.002");

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Decimal } from "../src/money.ts";
 import {
   accountOf,
+  changeState,
   createWorld,
   endWorld,
   playUntil,
@@ -40,7 +41,7 @@ describe("a bot on the simulator", () => {
     const it = await start();
     await untilTrading(it);
     await playUntil(it, "five trades have closed", () => closedTrades(it).length >= 5);
-    await it.bot.configure({ ...it.config, generation: 2, state: "Stopped" });
+    await changeState(it, "Stopped");
     await until("the bot reports its end", () => {
       it.exchange.control.step(1);
       return !it.bot.running;
@@ -149,7 +150,7 @@ describe("a bot on the simulator", () => {
     const it = await start();
     await untilTrading(it);
     await playUntil(it, "a position is open", () => openTrade(it) !== undefined);
-    await it.bot.configure({ ...it.config, generation: 2, state });
+    await changeState(it, state);
     await until("the bot has ended", () => {
       it.exchange.control.step(1);
       return !it.bot.running;
@@ -166,8 +167,7 @@ describe("a bot on the simulator", () => {
     await untilTrading(it);
     await playUntil(it, "a position is open", () => openTrade(it) !== undefined);
     const entries = entriesOf(it).length;
-    await it.bot.configure({ ...it.config, generation: 2, state: "Paused" });
-    await until("the state is reported", () => it.journal.report?.state === "Paused");
+    await changeState(it, "Paused");
     await playUntil(it, "the bot has ended", () => !it.bot.running);
     expect(entriesOf(it).length).toBe(entries);
     expect(await it.bot.termination()).toMatchObject({ flat: true, reason: "Paused" });

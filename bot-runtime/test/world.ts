@@ -92,6 +92,15 @@ export async function untilTrading({ exchange, journal }: World): Promise<void> 
   await until("the bot reports that it trades", () => journal.report?.trading === true);
 }
 
+/** Changes the bot's state and waits until it knows: no candle passes meanwhile, so nothing else ends its position. */
+export async function changeState(
+  { bot, journal, config }: World,
+  state: BotConfig["state"],
+): Promise<void> {
+  await bot.configure({ ...config, generation: 2, state });
+  await until(`the bot is ${state}`, () => journal.report?.generation === 2);
+}
+
 /** Plays candles one by one, each after the bot has dealt with the one before, until `holds`. */
 export async function playUntil(world: World, what: string, holds: () => boolean): Promise<void> {
   const MOST = 2_000;
