@@ -17,6 +17,7 @@ demo: $(INSTALLED) ## Run the main job on real parts: cluster, Vault, Postgres, 
 down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `e2e` started
 	node hack/cluster/main.ts down
 	node hack/cluster/main.ts down --name tradingbots-e2e --kubeconfig .build/e2e/kubeconfig
+	rm -f .demo.json .build/*-unseal-key .build/e2e/platform.json
 
 ##@ Develop
 .PHONY: check test test-unit e2e generate verify images tools

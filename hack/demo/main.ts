@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Listr } from "listr2";
 import { z } from "zod";
 import { defaultKubeconfig } from "../cluster/cluster.ts";
@@ -17,6 +18,8 @@ const TRADES_SHOWN = 5;
 const CANDLES_PER_SECOND_AT_FIRST = 10;
 const CANDLES_PER_SECOND_AFTERWARDS = 1;
 const OPENING_BALANCE = "10000";
+/** The status of a bot is written a moment after what it tells of. */
+const STATUS_LAG_MS = 3_000;
 
 /** What the demo leaves for scripts; a repeated run goes on with the same user and bot. */
 const Facts = z.object({
@@ -72,6 +75,7 @@ await new Listr<Partial<{ -readonly [K in keyof Robot]: Robot[K] }>>(
           otherwise: async () => JSON.stringify(await client.bot(facts.botId), undefined, 2),
         });
         await simulator.setSpeed(CANDLES_PER_SECOND_AFTERWARDS);
+        await sleep(STATUS_LAG_MS);
       },
     },
   ],
@@ -87,6 +91,7 @@ console.log(
     bots: await kubectl.run(["get", "tradingbots", "-A"]),
     pod: await kubectl.run(["get", "pod", facts.botId, "-n", facts.namespace, "-o", "wide"]),
     trades: (context.trades ?? []).slice(0, TRADES_SHOWN),
+    kubectlDirectory: dirname(kubectl.binary),
     seconds: Math.round((performance.now() - startedAt) / 1_000),
   }),
 );

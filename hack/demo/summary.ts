@@ -8,6 +8,7 @@ interface Outcome {
     readonly kubeconfig: string;
     readonly user: { readonly email: string; readonly password: string };
     readonly botId: string;
+    readonly namespace: string;
   };
   /** Output of `kubectl get tradingbots -A`. */
   readonly bots: string;
@@ -15,20 +16,23 @@ interface Outcome {
   readonly pod: string;
   readonly trades: readonly Trade[];
   readonly seconds: number;
+  /** Where the pinned kubectl lies. */
+  readonly kubectlDirectory: string;
 }
 
 /** What the demo says at its end: who, which bot, its pod, its trades, and how to go on. */
-export function summary({ userId, facts, bots, pod, trades, seconds }: Outcome): string {
+export function summary(outcome: Outcome): string {
+  const { userId, facts, bots, pod, trades, seconds, kubectlDirectory } = outcome;
   const login = JSON.stringify(facts.user);
   const token = `$(curl -s ${facts.apiUrl}/api/auth/login -H 'content-type: application/json' -d '${login}' | grep -o '"accessToken":"[^"]*' | cut -d'"' -f4)`;
   return `
 User     ${userId} (${facts.user.email})
-Robot    ${facts.botId}
+Robot    ${facts.botId} in namespace ${facts.namespace}
 
 $ kubectl get tradingbots -A
 ${bots}
 
-$ kubectl get pod ${facts.botId} -o wide
+$ kubectl get pod ${facts.botId} -n ${facts.namespace} -o wide
 ${pod}
 
 Its first ${trades.length} trades
@@ -36,7 +40,7 @@ ${tradeTable(trades)}
 
 The API is at ${facts.apiUrl}. Go on with
   curl -s "${facts.apiUrl}/api/bots" -H "Authorization: Bearer ${token}"
-  export KUBECONFIG=${facts.kubeconfig}
+  export KUBECONFIG=${facts.kubeconfig} PATH=${kubectlDirectory}:$PATH   # kubectl as pinned
 The same facts are in .demo.json. \`make down\` removes everything.
 Done in ${seconds} s.`;
 }
