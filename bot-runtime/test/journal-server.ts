@@ -116,6 +116,7 @@ export class JournalServer {
       openIntents: [...this.intents.values()].filter(
         ({ clientOrderId }) => !final.has(clientOrderId),
       ),
+      errors: null,
       dayBaseline: baseline
         ? {
             day: baseline.day,

@@ -123,7 +123,7 @@ describe("a bot on the simulator", () => {
       config: { strategy: { name: "rsi", params: { buyBelow: 49.9, sellAbove: 50.1 } } },
     });
     await untilTrading(it);
-    const halts = [{ name: "everything", action: "BlockEntries" as const }];
+    const halts = [{ name: "everything", action: "BlockEntries" as const, symbols: null }];
     await it.bot.configure({ ...it.config, halts });
     const from = Date.now();
     await until(

@@ -26,7 +26,28 @@ export const BotConfig = z.object({
   autoTrade: z.boolean(),
   state: BotState,
   endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
-  halts: z.array(z.object({ name: z.string(), action: HaltAction })).max(64),
+  exchangeAccountId: z
+    .string()
+    .max(64)
+    .nullable()
+    .default(null)
+    .describe(
+      "The exchange's own id of the connected account; a key of another one opens nothing.",
+    ),
+  halts: z
+    .array(
+      z.object({
+        name: z.string(),
+        action: HaltAction,
+        symbols: z
+          .array(MarketSymbol)
+          .max(8)
+          .nullable()
+          .default(null)
+          .describe("The symbols that the halt is about; null for all that the bot has."),
+      }),
+    )
+    .max(64),
 });
 export type BotConfig = z.infer<typeof BotConfig>;
 

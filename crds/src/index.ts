@@ -25,6 +25,8 @@ export {
   IntentRequest,
   JOURNAL_BATCH_MAX,
   JournalRecord,
+  LeaseAnswer,
+  LeaseRequest,
   Position,
   RecordAnswer,
   RecordBatch,

@@ -41,8 +41,11 @@ export const Trade = z.object({
   quantity: DecimalString,
   entryPrice: DecimalString,
   exitPrice: DecimalString.nullable(),
-  pnl: DecimalString.nullable().describe("Realised result after fees, in the quote currency."),
+  pnl: DecimalString.nullable().describe(
+    "Realised result in the quote currency: gross result − fees + funding.",
+  ),
   fees: DecimalString,
+  funding: DecimalString.default("0").describe("Sum of funding; positive when received."),
   openedAt: Timestamp,
   closedAt: Timestamp.nullable(),
   reason: z.string().max(64).nullable().describe("stop, target, signal, stopped, retired…"),
@@ -80,6 +83,11 @@ export const Report = z.object({
   dayResult: DecimalString.nullable(),
   lastTradeAt: Timestamp.nullable(),
   halts: z.array(z.string().max(253)).max(64).describe("Names of the halts that are obeyed."),
+  leased: z
+    .boolean()
+    .default(false)
+    .describe("The bot holds its lease: without one it opens nothing."),
+  consecutiveErrors: z.int().min(0).default(0),
   asOf: Timestamp,
 });
 export type Report = z.infer<typeof Report>;
@@ -115,6 +123,17 @@ const FillRecord = z.object({
   at: Timestamp,
 });
 
+/** Funding of a position: paid or received while it was held, never an order. */
+const FundingRecord = z.object({
+  type: z.literal("funding"),
+  executionId: z.string().max(64).describe("The exchange's own id: unique on the account."),
+  tradeId: ClientOrderId,
+  symbol: MarketSymbol,
+  amount: DecimalString.describe("Positive when received."),
+  currency: z.string().max(16),
+  at: Timestamp,
+});
+
 const TradeRecord = z.object({ type: z.literal("trade"), trade: Trade });
 
 const EquityRecord = z.object({
@@ -145,6 +164,7 @@ const ReportRecord = z.object({ type: z.literal("report"), report: Report });
 const RecordBody = z.discriminatedUnion("type", [
   OrderRecord,
   FillRecord,
+  FundingRecord,
   TradeRecord,
   EquityRecord,
   EventRecord,
@@ -188,8 +208,21 @@ export const SessionAnswer = z.object({
       ),
     })
     .nullable(),
+  errors: z
+    .object({ generation: z.int().min(1), count: z.int().min(0) })
+    .nullable()
+    .default(null)
+    .describe("Errors in a row that the last report told of, and under which configuration."),
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
+
+/**
+ * Grants or renews the lease of a bot: the right to open positions. It ends `ttlMs` after the journal took the request, so the
+ * bot counts from when it sent it. Refused with `lease_held` while another pod's lease has not run out, and with `stale_epoch`
+ * when a newer process has a session.
+ */
+export const LeaseRequest = z.object({ epoch: z.int().min(1) });
+export const LeaseAnswer = z.object({ ttlMs: z.int().min(1) });
 
 /** One line of `GET /v1/reports` (newline-delimited JSON). */
 export const ReportLine = z.union([

@@ -373,6 +373,8 @@ const QUIET_REPORT: Report = {
   dayResult: "0",
   lastTradeAt: null,
   halts: [],
+  leased: true,
+  consecutiveErrors: 0,
   asOf: "2026-01-01T00:00:00Z",
 };
 

@@ -1,5 +1,4 @@
 import type { Intent, SessionAnswer, Trade } from "@tradingbots/crds";
-import type { z } from "zod";
 import { atMostOne, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Speaker } from "./speaker.ts";
@@ -12,10 +11,7 @@ const OPEN_MAX = 64;
  * not share sequences with the one before, whose last batch may still be on its way.
  * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again
  */
-export async function openSession(
-  database: Queryable,
-  speaker: Speaker,
-): Promise<z.input<typeof SessionAnswer>> {
+export async function openSession(database: Queryable, speaker: Speaker): Promise<SessionAnswer> {
   await lockBot(database, speaker, "exclusive");
   await refuseReplacedPod(database, speaker);
   return {
@@ -24,6 +20,7 @@ export async function openSession(
     openTrades: await openTrades(database, speaker),
     openIntents: await openIntents(database, speaker),
     dayBaseline: await dayBaseline(database, speaker),
+    errors: null,
   };
 }
 
@@ -102,7 +99,7 @@ export async function requireNewestEpoch(
   throw new ApiError("stale_epoch", `epoch ${newest} has taken over from epoch ${epoch}`);
 }
 
-interface TradeRow extends Omit<Trade, "openedAt" | "closedAt"> {
+interface TradeRow extends Omit<Trade, "openedAt" | "closedAt" | "funding"> {
   readonly openedAt: Date;
   readonly closedAt: Date | null;
 }
@@ -119,6 +116,7 @@ async function openTrades(database: Queryable, { userId, botId }: Speaker): Prom
     ...row,
     openedAt: row.openedAt.toISOString(),
     closedAt: row.closedAt?.toISOString() ?? null,
+    funding: "0",
   }));
 }
 

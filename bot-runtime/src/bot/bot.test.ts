@@ -170,7 +170,10 @@ describe("an entry whose intent the journal is writing", () => {
         "is not sent under a halt",
         100,
         ({ bot, config }) =>
-          bot.applyConfig({ ...config, halts: [{ name: "all", action: "BlockEntries" }] }),
+          bot.applyConfig({
+            ...config,
+            halts: [{ name: "all", action: "BlockEntries", symbols: null }],
+          }),
         "Halted",
       ],
     ],

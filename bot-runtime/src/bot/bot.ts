@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { BotConfig, BotTermination, RecordBody, SessionAnswer } from "@tradingbots/crds";
+import type { Clock } from "../clock.ts";
 import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
@@ -40,6 +40,7 @@ export interface BotDeps {
   readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /** One bot: its symbols' traders, the account that they share, and what it reports of itself. */
@@ -52,7 +53,7 @@ export class Bot {
   #unsupported: Refusal | undefined;
   #invalidStrategy: Refusal | undefined;
   #session: SessionAnswer | undefined;
-  #ticker: NodeJS.Timeout | undefined;
+  #stopTicking: () => void = () => undefined;
   #lastTradeAt: string | undefined;
   #reported = { material: "", atMs: 0 };
   #balanceMs = 0;
@@ -67,7 +68,7 @@ export class Bot {
     this.#account = new Account({
       exchange: deps.exchange,
       record: (body) => this.#record(body),
-      now: () => new Date(),
+      now: () => new Date(deps.clock.nowMs()),
     });
   }
 
@@ -85,10 +86,10 @@ export class Bot {
   start(): void {
     const { mode, exchange, symbols, timeframe } = this.#config;
     const what = `${mode} on ${exchange}: ${symbols.join(", ")} at ${timeframe}`;
-    this.#record(eventRecord("started", what, Date.now()));
+    this.#record(eventRecord("started", what, this.#deps.clock.nowMs()));
     this.#useConfig(this.#config, true);
     this.#deps.stream.start();
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#stopTicking = this.#deps.clock.every(TICK_MS, () => this.#tick());
   }
 
   /** A changed configuration takes effect at once, within this call, for every entry not yet sent. */
@@ -122,12 +123,12 @@ export class Bot {
   /** Ends the process's part in bounded time; positions stay as they are, with their stops at the exchange. */
   async stop(reason: string): Promise<BotTermination> {
     this.#stopping = { reason: "Stopping", message: "the pod is being stopped" };
-    clearInterval(this.#ticker);
+    this.#stopTicking();
     this.#deps.stream.close();
     const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
-    await Promise.race([settled, sleep(SETTLE_ON_STOP_MS, undefined, { ref: false })]);
+    await Promise.race([settled, this.#deps.clock.sleep(SETTLE_ON_STOP_MS)]);
     const termination = this.#termination(reason);
-    this.#record(eventRecord("ended", reason, Date.now()));
+    this.#record(eventRecord("ended", reason, this.#deps.clock.nowMs()));
     this.#report(true);
     await this.#deps.journal.flush(FLUSH_ON_STOP_MS);
     return termination;
@@ -177,7 +178,7 @@ export class Bot {
   }
 
   #traderDeps(): TraderDeps {
-    const { exchange, journal, metrics, log } = this.#deps;
+    const { exchange, journal, metrics, log, clock } = this.#deps;
     return {
       exchange,
       journal,
@@ -188,8 +189,8 @@ export class Bot {
       config: () => this.#config,
       standing: (symbol) => this.#standing(symbol),
       openDay: () => this.#openDay(),
-      nowMs: Date.now,
-      monotonicMs: () => performance.now(),
+      nowMs: clock.nowMs,
+      monotonicMs: clock.monotonicMs,
     };
   }
 
@@ -230,7 +231,7 @@ export class Bot {
       const ended = trader.flat && trader.idle;
       if (ended && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
     }
-    const now = Date.now();
+    const now = this.#deps.clock.nowMs();
     if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {
       this.#balanceMs = now;
       void this.#lookAtBalance();
@@ -242,8 +243,8 @@ export class Bot {
   async #lookAtBalance(): Promise<void> {
     try {
       await this.#account.refreshBalance();
-      if (Date.now() - this.#equityMs < EQUITY_EVERY_MS) return;
-      this.#equityMs = Date.now();
+      if (this.#deps.clock.nowMs() - this.#equityMs < EQUITY_EVERY_MS) return;
+      this.#equityMs = this.#deps.clock.nowMs();
       this.#account.recordEquity();
     } catch (error) {
       this.#deps.log.warn("no-balance", { message: messageOf(error) });
@@ -263,7 +264,7 @@ export class Bot {
       [...this.#traders.values()].map((trader) => trader.confirmFlat()),
     );
     if (looks.every(Boolean)) {
-      this.#record(eventRecord("ended", `${this.#config.state}: flat`, Date.now()));
+      this.#record(eventRecord("ended", `${this.#config.state}: flat`, this.#deps.clock.nowMs()));
       this.#report(true);
       await this.#deps.journal.flush(LAST_FLUSH_MS);
       // Started again meanwhile: then this process goes on.
@@ -302,11 +303,13 @@ export class Bot {
       balance,
       dayResult: day.baseline === undefined ? undefined : day.result(this.#unrealised),
       lastTradeAt: this.#lastTradeAt,
-      at: new Date(),
+      leased: this.#deps.journal.standing === "ready",
+      consecutiveErrors: this.#account.consecutiveErrors,
+      at: new Date(this.#deps.clock.nowMs()),
     });
     const material = materialPart(report);
     if (!always && material === this.#reported.material) return;
-    this.#reported = { material, atMs: Date.now() };
+    this.#reported = { material, atMs: this.#deps.clock.nowMs() };
     this.#record({ type: "report", report });
   }
 }

@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import {
   BotConfig,
   Risk,
@@ -53,6 +54,7 @@ export const exampleSession: SessionAnswer = {
   openTrades: [],
   openIntents: [],
   dayBaseline: null,
+  errors: null,
 };
 
 export function exampleIntent(symbol: string): Intent {
@@ -81,6 +83,7 @@ export function exampleTrade(symbol: string): Trade {
     exitPrice: null,
     pnl: null,
     fees: "0",
+    funding: "0",
     openedAt: "2025-06-18T00:01:00Z",
     closedAt: null,
     reason: null,
@@ -180,6 +183,7 @@ export function startExampleBot(options: ExampleOptions = {}) {
     stream: { follow: silent, start: silent, close: silent, ageMs: () => 0 },
     metrics: new Metrics(),
     log: { info: silent, warn: silent, error: silent },
+    clock: systemClock,
   });
   bot.start();
   return {

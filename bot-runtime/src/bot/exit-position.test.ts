@@ -126,7 +126,14 @@ function stoppedBot() {
     monotonicMs: () => clock.nowMs - OPENED_MS,
   };
   const at = new Date(OPENED_MS).toISOString();
-  const trade = { entryPrice: "100", exitPrice: null, pnl: null, fees: "0", reason: null };
+  const trade = {
+    entryPrice: "100",
+    exitPrice: null,
+    pnl: null,
+    fees: "0",
+    funding: "0",
+    reason: null,
+  };
   const work: Work = {
     ...workFromTrade({
       ...trade,

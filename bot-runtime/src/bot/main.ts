@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { BotTermination } from "@tradingbots/crds";
+import { systemClock } from "../clock.ts";
 import { KlineStream } from "../exchange/kline-stream.ts";
 import { openBotExchange, streamUrl } from "../exchange/open-exchange.ts";
 import { createHttpClient } from "../http-client.ts";
@@ -60,6 +61,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     send: createHttpClient(),
     readToken: async () => (await readFile(environment.journalTokenFile, "utf8")).trim(),
     log,
+    clock: systemClock,
     random: Math.random,
     onSession: (session, isFirst) => {
       onEpoch(session.epoch);
@@ -75,10 +77,10 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
       bot.candleArrived(candle);
     },
     log,
-    nowMs: () => performance.now(),
+    nowMs: systemClock.monotonicMs,
     random: Math.random,
   });
-  const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log });
+  const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log, clock: systemClock });
   metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
   metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
   metrics.gauge("bot_journal_dropped_records", () => journal.dropped);

@@ -53,6 +53,7 @@ export async function findOrphan(
     exitPrice: null,
     pnl: null,
     fees: text(entry.fee),
+    funding: "0",
     openedAt: at,
     closedAt: null,
     reason: null,

@@ -73,6 +73,7 @@ export function tradeRecord(work: Work): Extract<RecordBody, { type: "trade" }> 
     exitPrice: closed && account.exitPrice !== undefined ? text(account.exitPrice) : null,
     pnl: closed ? text(account.result) : null,
     fees: text(account.fees),
+    funding: "0",
     openedAt: timestamp(account.openedMs),
     closedAt: closed && account.closedMs !== undefined ? timestamp(account.closedMs) : null,
     reason: closed ? closingReason(work) : null,

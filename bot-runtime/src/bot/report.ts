@@ -12,6 +12,8 @@ export interface ReportFacts {
   readonly balance: Balance | undefined;
   readonly dayResult: Amount | undefined;
   readonly lastTradeAt: string | undefined;
+  readonly leased: boolean;
+  readonly consecutiveErrors: number;
   readonly at: Date;
 }
 
@@ -39,6 +41,8 @@ export function buildReport(facts: ReportFacts): Report {
     dayResult: dayResult === undefined ? null : text(dayResult),
     lastTradeAt: facts.lastTradeAt ?? null,
     halts: config.halts.map((halt) => halt.name),
+    leased: facts.leased,
+    consecutiveErrors: facts.consecutiveErrors,
     asOf: facts.at.toISOString(),
   };
 }

@@ -130,6 +130,7 @@ test("a restarted pod finds the open trade of the one before", async () => {
     epoch: 2,
     lastSequence: 0,
     openIntents: [],
+    errors: null,
     dayBaseline: { day: "2025-06-18", equity: "9000", realised: "-10" },
     openTrades: [
       {
@@ -141,6 +142,7 @@ test("a restarted pod finds the open trade of the one before", async () => {
         exitPrice: null,
         pnl: null,
         fees: "0.05",
+        funding: "0",
         openedAt: "2025-06-18T00:00:00Z",
         closedAt: null,
         reason: null,

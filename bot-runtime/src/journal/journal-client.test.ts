@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JournalRecord, type RecordBody } from "@tradingbots/crds";
 import { afterEach, expect, test } from "vitest";
@@ -79,6 +80,7 @@ function connect(journal: Journal) {
     send: journal.send,
     readToken: async () => "token",
     log: { info: () => {}, warn: () => {}, error: (name) => errors.push(name) },
+    clock: systemClock,
     random: () => 0,
     onSession: ({ epoch }, isFirst) => sessions.push([epoch, isFirst]),
   });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Intent,
   IntentAnswer,
@@ -7,6 +6,7 @@ import {
   SessionAnswer,
 } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
+import type { Clock } from "../clock.ts";
 import { type JournalAnswer, type JournalHttp, postJournal } from "./journal-http.ts";
 import { RecordBuffer } from "./record-buffer.ts";
 
@@ -29,6 +29,7 @@ export type JournalStanding = "ready" | "unavailable" | "stale";
 
 export interface JournalOptions extends JournalHttp {
   readonly log: Log;
+  readonly clock: Pick<Clock, "sleep">;
   /** 0–1: spreads the retries of many bots. */
   readonly random: () => number;
   /** `isFirst` is false for a session that the journal lost: the bot knows more than its answer. */
@@ -131,7 +132,7 @@ export class JournalClient {
     if (this.#buffer.size === 0) return true;
     const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#wake?.();
-    await Promise.race([idle, sleep(limitMs, undefined, { ref: false })]);
+    await Promise.race([idle, this.#options.clock.sleep(limitMs)]);
     return this.#buffer.size === 0;
   }
 
@@ -237,8 +238,7 @@ export class JournalClient {
   }
 
   async #sleep(ms: number): Promise<void> {
-    // Ends early, without an error, when the process ends.
-    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    await this.#options.clock.sleep(ms, this.#ended.signal);
   }
 
   #announceIdle(): void {

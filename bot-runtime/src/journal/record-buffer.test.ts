@@ -20,6 +20,8 @@ const report = (generation: number): RecordBody => ({
     dayResult: null,
     lastTradeAt: null,
     halts: [],
+    leased: true,
+    consecutiveErrors: 0,
     asOf: at,
   },
 });

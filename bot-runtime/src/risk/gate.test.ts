@@ -53,12 +53,17 @@ describe("what stands", () => {
     ["stopped", { config: { ...standing.config, state: "Stopped" } }, "NotRunning"],
     [
       "a halt",
-      { config: { ...standing.config, halts: [{ name: "h", action: "BlockEntries" }] } },
+      {
+        config: {
+          ...standing.config,
+          halts: [{ name: "h", action: "BlockEntries", symbols: null }],
+        },
+      },
       "Halted",
     ],
     [
       "a flattening halt",
-      { config: { ...standing.config, halts: [{ name: "h", action: "Flatten" }] } },
+      { config: { ...standing.config, halts: [{ name: "h", action: "Flatten", symbols: null }] } },
       "Halted",
     ],
     ["autoTrade off", { config: { ...standing.config, autoTrade: false } }, "AutoTradeOff"],

@@ -28,7 +28,7 @@ test.each(["BlockEntries", "CancelOrders", "Flatten"])(
     const scope = { type: "symbol", value: "BTC/USDT:USDT" };
     const halts = [exampleHalt("h", { action, scope })];
     expect(botConfig(exampleFacts({ halts }), "Running").halts).toEqual([
-      { name: "h", action: "BlockEntries" },
+      { name: "h", action: "BlockEntries", symbols: null },
     ]);
   },
 );

@@ -27,10 +27,11 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
     // A pod whose class is gone keeps its endpoint: null would send it from a testnet or simulator to the real exchange.
     endpoint:
       botClass === undefined ? (pod?.endpoint ?? null) : endpointOf(botClass, spec.exchange),
+    exchangeAccountId: null,
     // Every halt blocks entries and does nothing else yet: a bot is told no scope, so it would close more than was asked.
     halts: halts
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .slice(0, HALTS_MAX)
-      .map(({ name }) => ({ name, action: "BlockEntries" })),
+      .map(({ name }) => ({ name, action: "BlockEntries", symbols: null })),
   };
 }

@@ -1,0 +1,29 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+/**
+ * All time that a bot knows. Everything below `main.ts` takes it from here, so that the very same code also runs on a virtual
+ * clock, where a second takes no time and a run can be repeated to the last event.
+ */
+export interface Clock {
+  /** Wall clock, ms since 1970; it may step. */
+  readonly nowMs: () => number;
+  /** Never steps, ms since an arbitrary start: ages and durations. */
+  readonly monotonicMs: () => number;
+  /** Resolves after `ms`, or at once when `signal` aborts; never rejects. Does not keep the process alive. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Calls `run` every `ms` until the returned function is called. */
+  readonly every: (ms: number, run: () => void) => () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: async (ms, signal) => {
+    const options = signal === undefined ? { ref: false } : { ref: false, signal };
+    await pause(ms, undefined, options).catch(() => undefined);
+  },
+  every: (ms, run) => {
+    const timer = setInterval(run, ms);
+    return () => clearInterval(timer);
+  },
+};
