@@ -50,7 +50,7 @@ const ObjectList = z.object({
   ),
 });
 
-async function namespaceOf(resource: string, name: string): Promise<string> {
+export async function namespaceOf(resource: string, name: string): Promise<string> {
   const list = ObjectList.parse(await kubectl.json(["get", resource, "-A"]));
   const found = list.items.find((item) => item.metadata.name === name);
   if (found === undefined) throw new Error(`no ${resource} ${name}`);
@@ -78,23 +78,26 @@ export const BUSY = {
   },
 };
 
-const started: { readonly trader: Trader; readonly botId: string }[] = [];
+/** Whoever runs a bot: for a paper bot, a user without an account. */
+type BotOwner = Pick<Trader, "client"> & Partial<Pick<Trader, "accountId">>;
+
+const started: { readonly owner: BotOwner; readonly botId: string }[] = [];
 
 // Two cores: no test leaves a bot behind that trades beside the next one.
 afterEach(async () => {
-  for (const { trader, botId } of started.splice(0)) {
-    await trader.client.call({ method: "DELETE", path: `/api/bots/${botId}` });
+  for (const { owner, botId } of started.splice(0)) {
+    await owner.client.call({ method: "DELETE", path: `/api/bots/${botId}` });
   }
 });
 
-/** Creates a bot of the trader that trades, and waits until it is ready. */
+/** Creates a bot that trades, and waits until it is ready. */
 export async function runningBot(
-  trader: Trader,
+  owner: BotOwner,
   overrides: Readonly<Record<string, unknown>>,
 ): Promise<Bot> {
-  const bot = await trader.client.createBot({
+  const bot = await owner.client.createBot({
     displayName: "end to end",
-    accountId: trader.accountId,
+    accountId: owner.accountId,
     mode: "testnet",
     symbols: ["ETH/USDT:USDT"],
     timeframe: "1m",
@@ -102,15 +105,15 @@ export async function runningBot(
     state: "Running",
     ...overrides,
   });
-  started.push({ trader, botId: bot.id });
+  started.push({ owner, botId: bot.id });
   return eventually({
     what: `bot ${bot.id} is ready`,
     withinMs: READY_WITHIN_MS,
     probe: async () => {
-      const current = await trader.client.bot(bot.id);
+      const current = await owner.client.bot(bot.id);
       return current.status.ready ? current : undefined;
     },
-    otherwise: async () => JSON.stringify(await trader.client.bot(bot.id), undefined, 1),
+    otherwise: async () => JSON.stringify(await owner.client.bot(bot.id), undefined, 1),
   });
 }
 
@@ -151,6 +154,10 @@ const PodList = z.object({
         uid: z.string(),
         deletionTimestamp: z.string().optional(),
       }),
+      spec: z.looseObject({
+        serviceAccountName: z.string().optional(),
+        initContainers: z.array(z.looseObject({ name: z.string() })).optional(),
+      }),
       status: z.looseObject({
         phase: z.string().optional(),
         containerStatuses: z.array(z.looseObject({ restartCount: z.number() })).optional(),
@@ -159,7 +166,7 @@ const PodList = z.object({
   ),
 });
 
-export async function podsOf(trader: Trader, botId: string) {
+export async function podsOf(trader: Pick<Trader, "namespace">, botId: string) {
   const selector = `tradingbots.dev/bot=${botId}`;
   const list = await kubectl.json(["get", "pods", "-n", trader.namespace, "-l", selector]);
   return PodList.parse(list).items;
