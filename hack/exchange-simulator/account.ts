@@ -31,6 +31,8 @@ export interface Account {
   readonly closedOrders: Order[];
   readonly executions: Execution[];
   readonly linkIds: Set<string>;
+  /** Orders that look-ups do not show yet, with the server time at which they do, ms: a fault that was asked for. */
+  readonly hiddenOrders: Map<string, number>;
 }
 
 type PriceOf = (symbol: string) => Decimal;
@@ -45,6 +47,7 @@ export function createAccount(userId: number, balance: Decimal): Account {
     closedOrders: [],
     executions: [],
     linkIds: new Set(),
+    hiddenOrders: new Map(),
   };
 }
 
@@ -67,6 +70,11 @@ export function positionOf(account: Account, symbol: string): Position {
 
 export function ordersOf(account: Account, symbol: string): Order[] {
   return [...account.openOrders.values()].filter((order) => order.symbol === symbol);
+}
+
+/** Whether look-ups show the order to its owner at `nowMs`, server time. */
+export function isShown(account: Account, orderId: string, nowMs: number): boolean {
+  return nowMs >= (account.hiddenOrders.get(orderId) ?? 0);
 }
 
 export function remember<Entry>(history: Entry[], entry: Entry): void {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { accountView } from "./account-view.ts";
 import type { Exchange, KeyRegistration } from "./exchange.ts";
+import { type FaultRule, FaultRules, type Faults } from "./faults.ts";
 import { MAX_SPEED, type Replay, type ReplayClock, type ReplaySpeed } from "./replay.ts";
 
 /** Candles that one step may play, so that a request stays below some seconds. */
@@ -22,14 +23,22 @@ const Speed = z.object({
   speed: z.union([z.literal("lockstep"), z.number().min(0).max(MAX_SPEED)]),
 });
 
+const Skew = z.object({ skewMs: z.int().min(-3_600_000).max(3_600_000) });
+
 /** Control of a running simulator: the same from tests (directly) and over HTTP (`/control`). */
 export function createControl({
   exchange,
   replay,
+  faults,
 }: {
   readonly exchange: Exchange;
   readonly replay: Replay;
+  readonly faults: Faults;
 }) {
+  function requireLockstep(): void {
+    const { mode } = replay.clock();
+    if (mode !== "lockstep" && mode !== "ended") throw new Error("step needs the speed lockstep");
+  }
   return {
     /** Registers a key, or changes what a known key may do; gives back the account's number. */
     addKey(registration: KeyRegistration): { readonly userId: number } {
@@ -45,14 +54,26 @@ export function createControl({
     clock: (): ReplayClock => replay.clock(),
     /** Plays candles in lockstep and gives back the clock after them. */
     step(candles = 1): ReplayClock {
-      if (replay.clock().mode === "lockstep") replay.step(candles);
-      else if (replay.clock().mode !== "ended") throw new Error("step needs the speed lockstep");
+      requireLockstep();
+      replay.step(candles);
+      return replay.clock();
+    },
+    /** Plays half a candle in lockstep: its open, or its inside and its close. */
+    halfStep(): ReplayClock {
+      requireLockstep();
+      replay.halfStep();
       return replay.clock();
     },
     setSpeed(speed: ReplaySpeed): ReplayClock {
       replay.setSpeed(speed);
       return replay.clock();
     },
+    /** Replaces all fault rules; none ends all faults (faults.ts says what there is). */
+    setFaults: (rules: readonly FaultRule[]): void => faults.set(rules),
+    /** The rules with how often each matched (`seen`) and struck (`hits`). */
+    faults: () => faults.list(),
+    /** Server clock minus the clock that it goes by, from now on; ms. */
+    setSkew: (skewMs: number): void => exchange.clock.setSkew(Skew.parse({ skewMs }).skewMs),
   };
 }
 export type Control = ReturnType<typeof createControl>;
@@ -78,6 +99,29 @@ export function registerControlApi(app: FastifyInstance, control: Control): void
   app.post(
     "/control/speed",
     handled(Speed, ({ speed }) => control.setSpeed(speed)),
+  );
+  app.post(
+    "/control/half-step",
+    handled(z.object({}), () => control.halfStep()),
+  );
+  app.get("/control/faults", () => ({ rules: control.faults() }));
+  app.post(
+    "/control/faults",
+    handled(FaultRules, ({ rules }) => {
+      control.setFaults(rules);
+      return { rules: control.faults() };
+    }),
+  );
+  app.delete("/control/faults", (_request, reply) => {
+    control.setFaults([]);
+    return reply.code(204).send();
+  });
+  app.post(
+    "/control/skew",
+    handled(Skew, ({ skewMs }) => {
+      control.setSkew(skewMs);
+      return { skewMs };
+    }),
   );
 }
 

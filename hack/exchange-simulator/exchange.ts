@@ -1,10 +1,10 @@
-import { randomUUID } from "node:crypto";
-import { type Account, createAccount, ordersOf } from "./account.ts";
+import { type Account, createAccount, isShown, ordersOf } from "./account.ts";
 import { BybitError, RetCode } from "./bybit-error.ts";
 import type { ServerClock } from "./clock.ts";
 import { type MarketEvent, processTick } from "./fill.ts";
 import type { Market } from "./market.ts";
 import { Decimal } from "./money.ts";
+import type { Order } from "./order.ts";
 import type { Trading } from "./trading.ts";
 
 const MAX_ACCOUNTS = 10_000;
@@ -71,6 +71,8 @@ export class Exchange {
   constructor(parts: {
     readonly market: Market;
     readonly clock: ServerClock;
+    /** A new order's or execution's id. */
+    readonly newId: () => string;
     readonly isStanding: () => boolean;
   }) {
     this.market = parts.market;
@@ -80,7 +82,7 @@ export class Exchange {
       lastPrice: (symbol) => this.market.lastPrice(symbol),
       now: () => this.clock.now(),
       replayTime: () => this.market.replayTime(),
-      newId: () => randomUUID(),
+      newId: parts.newId,
       nextSequence: () => (this.#sequence += 1),
     };
   }
@@ -145,23 +147,22 @@ export class Exchange {
   }
 }
 
-/** The open order that Bybit's parameters name, by orderId or orderLinkId; refuses what is unknown or over. */
-export function openOrderNamed(
-  account: Account,
-  name: {
-    readonly symbol: string;
-    readonly orderId?: string | undefined;
-    readonly orderLinkId?: string | undefined;
-  },
-  action: "cancel" | "replace",
-) {
+interface OrderName {
+  readonly symbol: string;
+  readonly orderId?: string | undefined;
+  readonly orderLinkId?: string | undefined;
+  readonly action: "cancel" | "replace";
+}
+
+/** The open order that Bybit's parameters name, by orderId or orderLinkId; refuses what is unknown, over or hidden. */
+export function openOrderNamed(account: Account, name: OrderName, nowMs: number): Order {
   const order = ordersOf(account, name.symbol).find((candidate) =>
     name.orderId === undefined
       ? candidate.linkId !== "" && candidate.linkId === name.orderLinkId
       : candidate.id === name.orderId,
   );
   // A market order is over as soon as it is taken: that the simulator fills it at the next price makes no difference.
-  if (order !== undefined && (order.type === "Limit" || order.status === "Untriggered"))
-    return order;
-  throw new BybitError(RetCode.orderNotFound, `order not exists or too late to ${action}`);
+  const reachable = order?.type === "Limit" || order?.status === "Untriggered";
+  if (order !== undefined && reachable && isShown(account, order.id, nowMs)) return order;
+  throw new BybitError(RetCode.orderNotFound, `order not exists or too late to ${name.action}`);
 }

@@ -73,6 +73,13 @@ export class Replay {
     return count;
   }
 
+  /** Plays the next half of a candle in lockstep: its open, or its inside and close. */
+  halfStep(): void {
+    if (this.#mode() !== "lockstep") return;
+    if (this.#options.market.isOpened()) this.#closeCandle();
+    else this.#openCandle();
+  }
+
   /** No further price comes, neither by itself nor by a step: orders are filled at the last one, at once. */
   isStanding(): boolean {
     return this.#mode() === "paused" || this.#mode() === "ended";

@@ -1,18 +1,18 @@
+import { randomInt } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import Fastify, { type FastifyInstance } from "fastify";
-import { type CandleSeries, checkedSeries, loadCandles } from "./candles.ts";
-import { createServerClock } from "./clock.ts";
-import { type Control, createControl, registerControlApi } from "./control.ts";
-import { Exchange } from "./exchange.ts";
-import { instrumentOf } from "./instruments.ts";
-import { KlineStream, STREAM_PATH } from "./kline-stream.ts";
-import { Market } from "./market.ts";
-import { Replay, type ReplaySpeed } from "./replay.ts";
+import { type CandleSeries, loadCandles } from "./candles.ts";
+import { type Control, registerControlApi } from "./control.ts";
+import { createExchangeCore } from "./exchange-core.ts";
+import type { ReplaySpeed } from "./replay.ts";
 import { registerRestApi } from "./rest/rest-api.ts";
+import { StreamServer } from "./stream-server.ts";
 
+const MAX_SEED = 2 ** 32;
 const MAX_BODY_BYTES = 64 * 1_024;
 /** Two days of minutes: enough for indicators on hourly candles. */
 const DEFAULT_HISTORY_CANDLES = 2_880;
+const PUBLIC_STREAM_PATH = "/v5/public/linear";
 const DEFAULT_SYMBOLS = ["BTCUSDT", "ETHUSDT"];
 
 export interface SimulatorOptions {
@@ -32,6 +32,8 @@ export interface SimulatorOptions {
   readonly speed: ReplaySpeed;
   /** Server clock minus wall clock, ms. */
   readonly skewMs?: number;
+  /** Repeats order and execution ids and random faults; another one at every start without it. */
+  readonly seed?: number;
   readonly log?: boolean;
 }
 
@@ -61,34 +63,30 @@ export interface ExchangeSimulator {
 export async function startExchangeSimulator(
   options: SimulatorOptions,
 ): Promise<ExchangeSimulator> {
-  const allSeries = await candlesFor(options);
-  const clock = createServerClock(options.skewMs ?? 0);
-  const market = new Market(allSeries, options.historyCandles ?? DEFAULT_HISTORY_CANDLES);
-  const stream = new KlineStream({ market, clock });
-  const replay: Replay = new Replay({
-    market,
+  const core = createExchangeCore({
+    candles: await candlesFor(options),
+    historyCandles: options.historyCandles ?? DEFAULT_HISTORY_CANDLES,
     speed: options.speed,
-    onTick: (event) => exchange.onTick(event),
-    onCandle: () => stream.publish(),
-    onStanding: () => exchange.settleAll(),
+    nowMs: () => Date.now(),
+    skewMs: options.skewMs ?? 0,
+    seed: options.seed ?? randomInt(MAX_SEED),
   });
-  const exchange = new Exchange({ market, clock, isStanding: () => replay.isStanding() });
-  const control = createControl({ exchange, replay });
+  const streams = new StreamServer({ [PUBLIC_STREAM_PATH]: core.publicStream });
 
   const app = createApp(options.log ?? false);
-  registerRestApi(app, exchange);
-  registerControlApi(app, control);
-  app.server.on("upgrade", (request, socket, head) => stream.accept(request, socket, head));
+  registerRestApi(app, core);
+  registerControlApi(app, core.control);
+  app.server.on("upgrade", (request, socket, head) => streams.accept(request, socket, head));
   const address = await listen(app, options);
-  replay.start();
+  core.replay.start();
 
   return {
     url: `http://${address}`,
-    websocketUrl: `ws://${address}${STREAM_PATH}`,
-    control,
+    websocketUrl: `ws://${address}${PUBLIC_STREAM_PATH}`,
+    control: core.control,
     close: async () => {
-      replay.stop();
-      stream.close();
+      core.replay.stop();
+      streams.close();
       await app.close();
     },
   };
@@ -96,17 +94,11 @@ export async function startExchangeSimulator(
 
 async function candlesFor(options: SimulatorOptions): Promise<readonly CandleSeries[]> {
   const { candles, interval = "1m" } = options;
+  if (candles !== undefined) return candles;
   const directory =
     options.candlesDirectory ?? fileURLToPath(new URL("./candles", import.meta.url));
-  const allSeries =
-    candles?.map((series) => checkedSeries(series, series.symbol)) ??
-    (await Promise.all(
-      (options.symbols ?? DEFAULT_SYMBOLS).map((symbol) =>
-        loadCandles(directory, symbol, interval),
-      ),
-    ));
-  for (const { symbol } of allSeries) instrumentOf(symbol);
-  return allSeries;
+  const symbols = options.symbols ?? DEFAULT_SYMBOLS;
+  return Promise.all(symbols.map((symbol) => loadCandles(directory, symbol, interval)));
 }
 
 function createApp(log: boolean): FastifyInstance {

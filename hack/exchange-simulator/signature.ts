@@ -31,10 +31,7 @@ export function authenticate(request: SignedRequest, keys: KeyRing, nowMs: numbe
   }
   const window = header(request, "x-bapi-recv-window");
   checkReceiveWindow({ timestamp, window }, nowMs);
-  const key = keys.findKey(apiKey);
-  if (key === undefined || key.revoked) {
-    throw new BybitError(RetCode.invalidKey, "API key is invalid.");
-  }
+  const key = validKey(apiKey, keys);
   const signed = `${timestamp}${apiKey}${window}${request.payload}`;
   if (!isSignature(signature, signed, key.apiSecret)) {
     throw new BybitError(
@@ -42,7 +39,7 @@ export function authenticate(request: SignedRequest, keys: KeyRing, nowMs: numbe
       `error sign! origin_string[${signed}], please check your signature generation algorithm.`,
     );
   }
-  if (key.expiresMs <= nowMs) throw new BybitError(RetCode.keyExpired, "Your api key has expired.");
+  checkExpiry(key, nowMs);
   if (!key.ips.includes("*") && !key.ips.includes(request.address)) {
     throw new BybitError(
       RetCode.addressNotAllowed,
@@ -52,7 +49,20 @@ export function authenticate(request: SignedRequest, keys: KeyRing, nowMs: numbe
   return key;
 }
 
-function checkReceiveWindow(
+/** The key of that name; Bybit's refusal when there is none, or none any more. */
+export function validKey(apiKey: string, keys: KeyRing): ApiKey {
+  const key = keys.findKey(apiKey);
+  if (key !== undefined && !key.revoked) return key;
+  throw new BybitError(RetCode.invalidKey, "API key is invalid.");
+}
+
+export function checkExpiry(key: ApiKey, nowMs: number): void {
+  if (key.expiresMs > nowMs) return;
+  throw new BybitError(RetCode.keyExpired, "Your api key has expired.");
+}
+
+/** `timestamp` is the caller's clock in ms as it sent it, `window` its receive window or "" for Bybit's. */
+export function checkReceiveWindow(
   { timestamp, window }: { readonly timestamp: string; readonly window: string },
   nowMs: number,
 ): void {

@@ -24,7 +24,7 @@ const AmendOrder = z.object({
 export function amendOrder(account: Account, parameters: unknown, exchange: Exchange): Order {
   const asked = parse(AmendOrder, parameters);
   const instrument = replayedInstrument(exchange, asked.symbol);
-  const order = openOrderNamed(account, asked, "replace");
+  const order = openOrderNamed(account, { ...asked, action: "replace" }, exchange.clock.now());
   const changed = amended(order, asked);
   if (sameTerms(order, changed)) {
     throw new BybitError(

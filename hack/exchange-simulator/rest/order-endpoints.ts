@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Account } from "../account.ts";
+import { type Account, isShown } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import { openOrderNamed } from "../exchange.ts";
 import { isProtection, type Order } from "../order.ts";
@@ -81,7 +81,12 @@ export const orderEndpoints: Endpoints = {
   "POST /v5/order/cancel": {
     access: "trade",
     answer: ({ key, parameters, exchange }) => {
-      const order = openOrderNamed(key.account, parse(CancelOrder, parameters), "cancel");
+      const asked = parse(CancelOrder, parameters);
+      const order = openOrderNamed(
+        key.account,
+        { ...asked, action: "cancel" },
+        exchange.clock.now(),
+      );
       cancelOrder(key.account, order, {
         cancelType: "CancelByUser",
         nowMs: exchange.trading.now(),
@@ -104,24 +109,26 @@ export const orderEndpoints: Endpoints = {
   },
   "GET /v5/order/realtime": {
     access: "private",
-    answer: ({ key, parameters }) => {
+    answer: ({ key, parameters, exchange }) => {
       const query = parse(OrdersQuery, parameters);
       requireScope(query, ["symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId"]);
-      return orderPage(realtimeOrders(key.account, query), query);
+      const orders = realtimeOrders(key.account, query);
+      return orderPage(shown(key.account, orders, exchange.clock.now()), query);
     },
   },
   "GET /v5/order/history": {
     access: "private",
-    answer: ({ key, parameters }) => {
+    answer: ({ key, parameters, exchange }) => {
       const query = parse(OrdersQuery, parameters);
       const orders = key.account.closedOrders.filter((order) => isSelected(order, query));
-      return orderPage(orders, query);
+      return orderPage(shown(key.account, orders, exchange.clock.now()), query);
     },
   },
   "GET /v5/execution/list": {
     access: "private",
-    answer: ({ key, parameters }) => {
+    answer: ({ key, parameters, exchange }) => {
       const query = parse(ExecutionsQuery, parameters);
+      const nowMs = exchange.clock.now();
       const tradesOnly = query.execType === undefined || query.execType === "Trade";
       const executions = key.account.executions.filter(
         (execution) =>
@@ -130,7 +137,8 @@ export const orderEndpoints: Endpoints = {
             { id: execution.orderId, linkId: execution.linkId, symbol: execution.symbol },
             query,
           ) &&
-          isWithin(execution.timeMs, query),
+          isWithin(execution.timeMs, query) &&
+          isShown(key.account, execution.orderId, nowMs),
       );
       const { entries, nextPageCursor } = pageOf(executions, query);
       return { category: "linear", list: entries.map(executionView), nextPageCursor };
@@ -163,6 +171,10 @@ function realtimeOrders(account: Account, query: OrdersQuery): readonly Order[] 
   const closed =
     query.openOnly > 0 || byId ? account.closedOrders.slice(-REALTIME_CLOSED_ORDERS) : [];
   return [...open, ...closed].filter((order) => isSelected(order, query));
+}
+
+function shown(account: Account, orders: readonly Order[], nowMs: number): readonly Order[] {
+  return orders.filter(({ id }) => isShown(account, id, nowMs));
 }
 
 function orderPage(orders: readonly Order[], query: OrdersQuery): object {

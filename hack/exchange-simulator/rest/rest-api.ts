@@ -1,75 +1,79 @@
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { setTimeout } from "node:timers/promises";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { BybitError, RetCode } from "../bybit-error.ts";
-import type { ApiKey, Exchange } from "../exchange.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Faults } from "../faults.ts";
 import { authenticate } from "../signature.ts";
-import { accountEndpoints } from "./account-endpoints.ts";
-import type { Access, Endpoint, Endpoints } from "./endpoint.ts";
-import { marketEndpoints } from "./market-endpoints.ts";
-import { orderEndpoints } from "./order-endpoints.ts";
-import { positionEndpoints } from "./position-endpoints.ts";
+import { type ApiRequest, endpoints } from "./answer.ts";
+import { answerOf, deliver, type Delivery } from "./delivery.ts";
 
-const endpoints: Endpoints = {
-  ...marketEndpoints,
-  ...accountEndpoints,
-  ...orderEndpoints,
-  ...positionEndpoints,
-};
-
-/** What every answer of Bybit looks like. Refusals too come with HTTP 200. */
-interface Envelope {
-  readonly retCode: RetCode;
-  readonly retMsg: string;
-  readonly result: object;
-  readonly retExtInfo: object;
-  /** Server time, ms. */
-  readonly time: number;
+interface RestParts {
+  readonly exchange: Exchange;
+  readonly faults: Faults;
 }
 
-/** Registers Bybit's REST API. Request → envelope → reply: what may go wrong on the way belongs between the last two. */
-export function registerRestApi(app: FastifyInstance, exchange: Exchange): void {
-  for (const [name, endpoint] of Object.entries(endpoints)) {
-    const [method, url = ""] = name.split(" ");
+/** Registers Bybit's REST API: request → delivery → what the connection shows of it. */
+export function registerRestApi(app: FastifyInstance, parts: RestParts): void {
+  for (const endpoint of Object.keys(endpoints)) {
+    const [method, url = ""] = endpoint.split(" ");
     app.route({
       method: method === "POST" ? "POST" : "GET",
       url,
-      handler: (request, reply) => deliver(reply, answer(request, endpoint, exchange)),
+      handler: (request, reply) => act(deliveryOf(request, endpoint, parts), reply),
     });
   }
 }
 
-function deliver(reply: FastifyReply, envelope: Envelope): FastifyReply {
-  return reply.code(200).send(envelope);
-}
-
-function answer(request: FastifyRequest, endpoint: Endpoint, exchange: Exchange): Envelope {
-  const time = exchange.clock.now();
+function deliveryOf(request: FastifyRequest, endpoint: string, parts: RestParts): Delivery {
   try {
-    const result = resultOf(request, endpoint, exchange);
-    return { retCode: RetCode.ok, retMsg: "OK", result, retExtInfo: {}, time };
+    return deliver(httpRequest(request, endpoint, parts.exchange), parts);
   } catch (error) {
-    const { retCode, message } = refusalFrom(error, request.log);
-    return { retCode, retMsg: message, result: {}, retExtInfo: {}, time };
+    request.log.error(error, "the simulator failed");
+    const retMsg = "System error. Please try again later.";
+    const time = parts.exchange.clock.now();
+    const failure = { retCode: RetCode.serverError, retMsg, result: {}, retExtInfo: {}, time };
+    return answerOf(failure);
   }
 }
 
-function resultOf(request: FastifyRequest, endpoint: Endpoint, exchange: Exchange): object {
-  if (endpoint.access === "public") {
-    return endpoint.answer({ parameters: parametersOf(request), exchange });
-  }
-  const signed = { headers: request.headers, payload: payloadOf(request), address: request.ip };
-  const key = authenticate(signed, exchange, exchange.clock.now());
-  checkPermission(key, endpoint.access);
-  return endpoint.answer({ parameters: parametersOf(request), exchange, key });
+function httpRequest(request: FastifyRequest, endpoint: string, exchange: Exchange) {
+  const apiKey = request.headers["x-bapi-api-key"];
+  return {
+    endpoint,
+    apiKey: typeof apiKey === "string" ? apiKey : "",
+    parameters: () => parametersOf(request),
+    authenticate: () =>
+      authenticate(
+        { headers: request.headers, payload: payloadOf(request), address: request.ip },
+        exchange,
+        exchange.clock.now(),
+      ),
+  } satisfies ApiRequest & { apiKey: string };
 }
 
-function checkPermission(key: ApiKey, access: Access): void {
-  if (access !== "trade") return;
-  const allowed = (key.permissions["ContractTrade"] ?? []).includes("Order");
-  if (allowed && !key.readOnly) return;
-  throw new BybitError(
-    RetCode.permissionDenied,
-    "Permission denied, please check your API key permissions.",
-  );
+async function act(delivery: Delivery, reply: FastifyReply): Promise<FastifyReply> {
+  const { raw } = reply;
+  switch (delivery.kind) {
+    case "answer":
+      return reply.code(delivery.status).headers(delivery.headers).send(delivery.text);
+    case "hang":
+      // Ends with the caller's connection, or with the server.
+      return reply.hijack();
+    case "reset":
+      reply.hijack();
+      raw.socket?.resetAndDestroy();
+      return reply;
+    case "truncated":
+      reply.hijack();
+      raw.writeHead(200, { "content-length": Buffer.byteLength(delivery.whole) });
+      raw.write(delivery.text, () => raw.destroy());
+      return reply;
+    case "wait":
+      await setTimeout(delivery.ms, undefined, { ref: false });
+      return act(delivery.next(), reply);
+    default:
+      return delivery satisfies never;
+  }
 }
 
 /** Bodies arrive as text (server.ts), because their bytes are what was signed. */
@@ -85,10 +89,4 @@ function parametersOf(request: FastifyRequest): unknown {
   } catch (error) {
     throw new BybitError(RetCode.invalidParameter, `params error: ${String(error)}`);
   }
-}
-
-function refusalFrom(error: unknown, log: FastifyBaseLogger): BybitError {
-  if (error instanceof BybitError) return error;
-  log.error(error, "the simulator failed");
-  return new BybitError(RetCode.serverError, "System error. Please try again later.");
 }

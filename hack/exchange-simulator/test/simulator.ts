@@ -5,7 +5,7 @@ import { type ExchangeSimulator, startExchangeSimulator } from "../server.ts";
 export const MINUTE_MS = 60_000;
 /** 2025-06-20T00:00Z. */
 export const REPLAY_START_MS = 1_750_377_600_000;
-const HISTORY_CANDLES = 60;
+export const HISTORY_CANDLES = 60;
 const FUTURE_CANDLES = 40;
 
 export const SYMBOL = "ETH/USDT:USDT";
@@ -18,7 +18,7 @@ export type Prices = readonly [open: string, high: string, low: string, close: s
 const FLAT: Prices = ["2500.00", "2500.00", "2500.00", "2500.00"];
 
 /** ETHUSDT at 2500 for an hour, then the scripted candles, then at the last close. */
-function scripted(future: readonly Prices[]): CandleSeries {
+export function scripted(future: readonly Prices[]): CandleSeries {
   const last = future.at(-1)?.[3] ?? FLAT[3];
   const rows = Array.from({ length: HISTORY_CANDLES + FUTURE_CANDLES }, (_, index): Prices => {
     if (index < HISTORY_CANDLES) return FLAT;
