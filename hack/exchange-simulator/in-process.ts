@@ -21,7 +21,7 @@ export interface InProcessOptions {
   readonly skewMs?: number;
 }
 
-export interface InProcessRequest {
+interface InProcessRequest {
   /** Method and path, such as "POST /v5/order/create". */
   readonly endpoint: string;
   readonly parameters?: object;
@@ -43,6 +43,8 @@ export interface InProcessExchange {
     onReset: () => void,
   ) => StreamSession;
   readonly control: Control;
+  /** Its accounts as they are, for observers that need no text views. */
+  readonly exchange: Exchange;
   /** Plays candles: the market moves by nothing else. */
   readonly step: (candles?: number) => ReplayClock;
   /** Plays a candle's open, or its inside and close. */
@@ -59,6 +61,7 @@ export function createInProcessExchange(options: InProcessOptions): InProcessExc
     openPublicStream: (onMessage, onReset) =>
       publicStream.open({ send: onMessage, reset: onReset }),
     control,
+    exchange,
     step: (candles) => control.step(candles),
     halfStep: () => control.halfStep(),
   };

@@ -18,7 +18,7 @@ export interface PrivateCall extends PublicCall {
 }
 
 /** One path of Bybit's REST API; gives back `result`, or throws a BybitError. */
-export type Endpoint =
+type Endpoint =
   | { readonly access: "public"; readonly answer: (call: PublicCall) => object }
   | { readonly access: Exclude<Access, "public">; readonly answer: (call: PrivateCall) => object };
 
