@@ -1,8 +1,8 @@
 import type { Timeframe } from "@tradingbots/crds";
 import type { Candle, CandleQuery } from "../exchange/exchange.ts";
 import { timeframeMs } from "../exchange/timeframe.ts";
-import { type RunningStrategy, startStrategy } from "../strategies/running-strategy.ts";
-import type { Proposal } from "../strategies/strategy.ts";
+import { propose, startStrategy } from "../strategies/start-strategy.ts";
+import type { Proposal, Strategy } from "../strategies/strategy.ts";
 
 /** One page of candles: seeds a smoothed index of any allowed period far enough to forget its start. */
 const WARM_UP_CANDLES = 1_000;
@@ -36,7 +36,7 @@ export class CandleSeries {
   readonly #options: SeriesOptions;
   readonly #fetch: FetchCandles;
   readonly #stepMs: number;
-  #strategy: RunningStrategy;
+  #strategy: Strategy;
   #candles: Candle[] = [];
   /** The first streamed candle that does not continue the series. */
   #awaiting: StreamedCandle | undefined;
@@ -125,7 +125,7 @@ export class CandleSeries {
   #append(candle: Candle): Proposal {
     this.#candles.push(candle);
     if (this.#candles.length > WARM_UP_CANDLES) this.#candles.shift();
-    return this.#strategy.decide({
+    return propose(this.#strategy, {
       openTimeMs: candle.openTimeMs,
       close: candle.close.toNumber(),
     });

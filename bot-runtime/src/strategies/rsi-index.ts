@@ -8,42 +8,46 @@
  * - each later average is (previous × (period − 1) + current) / period;
  * - RSI = 100 × averageGain / (averageGain + averageLoss), and 0 where both are zero (TA-Lib's choice for a flat series).
  */
-export interface RsiState {
+export class RsiIndex {
+  readonly #period: number;
   /** Closes seen, counted to period + 1 and no further. */
-  readonly seen: number;
-  readonly close: number;
+  #seen = 0;
+  #close = Number.NaN;
   /** Sums until `period` changes are seen, averages from then on. */
-  readonly gain: number;
-  readonly loss: number;
-}
+  #gain = 0;
+  #loss = 0;
 
-export const RSI_START: RsiState = { seen: 0, close: Number.NaN, gain: 0, loss: 0 };
-
-export function nextRsi(state: RsiState, close: number, period: number): RsiState {
-  if (state.seen === 0) return { seen: 1, close, gain: 0, loss: 0 };
-  const change = close - state.close;
-  const gain = change > 0 ? change : 0;
-  const loss = change < 0 ? -change : 0;
-  if (state.seen > period) {
-    const kept = period - 1;
-    return {
-      seen: state.seen,
-      close,
-      gain: (state.gain * kept + gain) / period,
-      loss: (state.loss * kept + loss) / period,
-    };
+  constructor(period: number) {
+    this.#period = period;
   }
-  const seen = state.seen + 1;
-  const gains = state.gain + gain;
-  const losses = state.loss + loss;
-  // The last change of the seed turns the sums into means.
-  const divisor = seen > period ? period : 1;
-  return { seen, close, gain: gains / divisor, loss: losses / divisor };
-}
 
-/** 0–100; undefined before `period` changes are seen. */
-export function rsiValue(state: RsiState, period: number): number | undefined {
-  if (state.seen <= period) return undefined;
-  const sum = state.gain + state.loss;
-  return sum === 0 ? 0 : (100 * state.gain) / sum;
+  /** Takes the next close. Gives the index, 0–100, or NaN before `period` changes are seen. */
+  next(close: number): number {
+    const change = close - this.#close;
+    const gain = change > 0 ? change : 0;
+    const loss = change < 0 ? -change : 0;
+    this.#close = close;
+    if (this.#seen <= this.#period) return this.#seed(gain, loss);
+    const period = this.#period;
+    const kept = period - 1;
+    this.#gain = (this.#gain * kept + gain) / period;
+    this.#loss = (this.#loss * kept + loss) / period;
+    return this.#value();
+  }
+
+  /** The first close has no change: against NaN both gain and loss come out as 0. */
+  #seed(gain: number, loss: number): number {
+    this.#seen += 1;
+    this.#gain += gain;
+    this.#loss += loss;
+    if (this.#seen <= this.#period) return Number.NaN;
+    this.#gain /= this.#period;
+    this.#loss /= this.#period;
+    return this.#value();
+  }
+
+  #value(): number {
+    const sum = this.#gain + this.#loss;
+    return sum === 0 ? 0 : (100 * this.#gain) / sum;
+  }
 }

@@ -1,8 +1,8 @@
 import { RsiParams } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
-import { nextRsi, RSI_START, rsiValue } from "./rsi-index.ts";
-import { createRsiStrategy } from "./rsi.ts";
-import { startStrategy } from "./running-strategy.ts";
+import { RsiIndex } from "./rsi-index.ts";
+import { RsiStrategy } from "./rsi.ts";
+import { propose, startStrategy } from "./start-strategy.ts";
 import type { Proposal } from "./strategy.ts";
 
 /** StockCharts ChartSchool, "Relative Strength Index (RSI)", spreadsheet example cs-rsi.xls (closes of QQQQ, 14 periods). */
@@ -16,17 +16,14 @@ const PUBLISHED_RSI = [
   41.87, 45.46, 37.3, 33.08, 37.77,
 ];
 
-function indexes(closes: readonly number[], period: number): (number | undefined)[] {
-  let state = RSI_START;
-  return closes.map((close) => {
-    state = nextRsi(state, close, period);
-    return rsiValue(state, period);
-  });
+function indexes(closes: readonly number[], period: number): number[] {
+  const index = new RsiIndex(period);
+  return closes.map((close) => index.next(close));
 }
 
 /** Straight from the definition, each value from the start of the series. */
-function naiveRsi(closes: readonly number[], period: number): number | undefined {
-  if (closes.length <= period) return undefined;
+function naiveRsi(closes: readonly number[], period: number): number {
+  if (closes.length <= period) return Number.NaN;
   const changes = closes.slice(1).map((close, index) => close - (closes[index] ?? Number.NaN));
   const average = (values: readonly number[]) => {
     const seed = values.slice(0, period).reduce((sum, each) => sum + each, 0) / period;
@@ -40,17 +37,17 @@ function naiveRsi(closes: readonly number[], period: number): number | undefined
 describe("the index", () => {
   test("equals a published example to its two places", () => {
     const values = indexes(PUBLISHED_CLOSES, 14);
-    expect(values.slice(0, 14)).toEqual(Array.from({ length: 14 }, () => undefined));
-    const rounded = values.slice(14).map((value) => Number(value?.toFixed(2)));
+    expect(values.slice(0, 14)).toEqual(Array.from({ length: 14 }, () => NaN));
+    const rounded = values.slice(14).map((value) => Number(value.toFixed(2)));
     rounded.forEach((value, index) => expect(value).toBeCloseTo(PUBLISHED_RSI[index] ?? NaN, 1));
   });
 
   test("equals hand-made values", () => {
     // Changes +1, −1, +2: first averages 0.5 and 0.5, then (0.5 + 2) / 2 = 1.25 and 0.25: 100 × 1.25 / 1.5.
-    expect(indexes([10, 11, 10, 12], 2)).toEqual([undefined, undefined, 50, (100 * 1.25) / 1.5]);
-    expect(indexes([5, 5, 5, 5], 2)).toEqual([undefined, undefined, 0, 0]);
-    expect(indexes([1, 2, 3, 4], 2)).toEqual([undefined, undefined, 100, 100]);
-    expect(indexes([4, 3, 2, 1], 2)).toEqual([undefined, undefined, 0, 0]);
+    expect(indexes([10, 11, 10, 12], 2)).toEqual([NaN, NaN, 50, (100 * 1.25) / 1.5]);
+    expect(indexes([5, 5, 5, 5], 2)).toEqual([NaN, NaN, 0, 0]);
+    expect(indexes([1, 2, 3, 4], 2)).toEqual([NaN, NaN, 100, 100]);
+    expect(indexes([4, 3, 2, 1], 2)).toEqual([NaN, NaN, 0, 0]);
   });
 
   test.each([2, 9, 14, 50])("equals the definition over a long walk, period %i", (period) => {
@@ -59,10 +56,10 @@ describe("the index", () => {
       close += Math.sin(index * 1.7) * 3 + Math.cos(index * 0.31) * 2;
       return close;
     });
-    indexes(closes, period).forEach((value, index) => {
-      const wanted = naiveRsi(closes.slice(0, index + 1), period);
-      expect(value === undefined).toBe(wanted === undefined);
-      expect(value ?? 0).toBeCloseTo(wanted ?? 0, 9);
+    const values = indexes(closes, period);
+    expect(values.findIndex((value) => !Number.isNaN(value))).toBe(period);
+    values.slice(period).forEach((value, index) => {
+      expect(value).toBeCloseTo(naiveRsi(closes.slice(0, period + index + 1), period), 9);
     });
   });
 });
@@ -72,7 +69,7 @@ function proposalAt(index: number, params: Record<string, unknown> = {}): Propos
   const strategy = startStrategy({ name: "rsi", params: { period: 2, ...params } });
   strategy.decide({ openTimeMs: 0, close: 1_000 });
   strategy.decide({ openTimeMs: 1, close: 1_000 + index });
-  return strategy.decide({ openTimeMs: 2, close: 1_000 + index - (100 - index) });
+  return propose(strategy, { openTimeMs: 2, close: 1_000 + index - (100 - index) });
 }
 
 describe("proposals", () => {
@@ -81,11 +78,16 @@ describe("proposals", () => {
       "between the thresholds: nothing",
       50,
       {},
-      { enter: undefined, exit: undefined, confidence: 0 },
+      { enter: undefined, exit: undefined, confidence: 0, note: "" },
     ],
     ["at the lower threshold: nothing", 30, {}, { enter: undefined, exit: undefined }],
     ["at the upper threshold: nothing", 70, {}, { enter: undefined, exit: undefined }],
-    ["weak: long in, short out", 15, {}, { enter: "long", exit: "short", confidence: 80 }],
+    [
+      "weak: long in, short out",
+      15,
+      {},
+      { enter: "long", exit: "short", confidence: 80, note: "RSI 15.00 below 30" },
+    ],
     ["strong: short in, long out", 85, {}, { enter: "short", exit: "long", confidence: 80 }],
     ["deepest", 0, {}, { enter: "long", confidence: 100 }],
     [
@@ -110,10 +112,20 @@ describe("proposals", () => {
     expect(proposalAt(70.01).confidence).toBeGreaterThanOrEqual(60);
   });
 
-  test("decide is pure: the same state and bar give the same answer", () => {
-    const strategy = createRsiStrategy(RsiParams.parse({}));
-    const bar = { openTimeMs: 0, close: 10 };
-    expect(strategy.decide(strategy.initial, bar)).toEqual(strategy.decide(strategy.initial, bar));
+  test("a decision follows from the bars alone: two strategies that saw the same agree", () => {
+    const params = RsiParams.parse({ period: 3, confirmPeriod: 2 });
+    const [one, other] = [new RsiStrategy(params), new RsiStrategy(params)];
+    // The second is shown one object whose numbers change.
+    const reused = { openTimeMs: 0, close: 0 };
+    const signals = PUBLISHED_CLOSES.map((close, index) => {
+      const proposal = propose(one, { openTimeMs: index, close });
+      Object.assign(reused, { openTimeMs: index, close });
+      expect(propose(other, reused)).toEqual(proposal);
+      // Asking why changes nothing.
+      expect(one.explain()).toEqual(other.explain());
+      return proposal.exit;
+    });
+    expect(new Set(signals)).toEqual(new Set([undefined, "long", "short"]));
   });
 });
 

@@ -1,11 +1,12 @@
 import type { RsiParams } from "@tradingbots/crds";
-import { nextRsi, RSI_START, type RsiState, rsiValue } from "./rsi-index.ts";
-import { NO_PROPOSAL, type PriceBar, type Proposal, type Strategy } from "./strategy.ts";
-
-interface State {
-  readonly slow: RsiState;
-  readonly fast: RsiState;
-}
+import { RsiIndex } from "./rsi-index.ts";
+import {
+  type Explanation,
+  NO_SIGNAL,
+  type PriceBar,
+  type Signal,
+  type Strategy,
+} from "./strategy.ts";
 
 /** Confidence exactly at a threshold: the default `minConfidence` (60) lets every signal beyond it pass. */
 const CONFIDENCE_AT_THRESHOLD = 60;
@@ -19,50 +20,62 @@ const CONFIDENCE_AT_THRESHOLD = 60;
  * (buyBelow − RSI) / buyBelow, or (RSI − sellAbove) / (100 − sellAbove). RSI 30 at buyBelow 30 gives 60, 15 gives 80, 0 gives
  * 100; a higher `minConfidence` asks for deeper signals (70 at the default thresholds: below 22.5, above 77.5).
  */
-export function createRsiStrategy(params: RsiParams): Strategy<State> {
-  const { period, confirmPeriod } = params;
-  return {
-    initial: { slow: RSI_START, fast: RSI_START },
-    warmUp: Math.max(period, confirmPeriod ?? 0),
-    decide: (state, bar: PriceBar) => {
-      const slow = nextRsi(state.slow, bar.close, period);
-      const fast =
-        confirmPeriod === null ? RSI_START : nextRsi(state.fast, bar.close, confirmPeriod);
-      const proposal = propose(params, {
-        index: rsiValue(slow, period),
-        confirmation: confirmPeriod === null ? undefined : rsiValue(fast, confirmPeriod),
-      });
-      return { state: { slow, fast }, proposal };
-    },
-  };
+export class RsiStrategy implements Strategy {
+  readonly #params: RsiParams;
+  readonly #slow: RsiIndex;
+  readonly #fast: RsiIndex | undefined;
+  readonly #weak: SideSignals;
+  readonly #strong: SideSignals;
+  #index = Number.NaN;
+  #signal = NO_SIGNAL;
+
+  constructor(params: RsiParams) {
+    const { period, confirmPeriod, direction } = params;
+    this.#params = params;
+    this.#slow = new RsiIndex(period);
+    this.#fast = confirmPeriod === null ? undefined : new RsiIndex(confirmPeriod);
+    this.#weak = sideSignals("long", direction);
+    this.#strong = sideSignals("short", direction);
+  }
+
+  decide(bar: PriceBar): Signal {
+    const { buyBelow, sellAbove } = this.#params;
+    const index = this.#slow.next(bar.close);
+    // Before there is a value it is NaN, which lies beyond nothing. Without a confirming index the first confirms itself.
+    const fast = this.#fast === undefined ? index : this.#fast.next(bar.close);
+    this.#index = index;
+    if (index < buyBelow) {
+      this.#signal = fast < buyBelow ? this.#weak.confirmed : this.#weak.unconfirmed;
+    } else if (index > sellAbove) {
+      this.#signal = fast > sellAbove ? this.#strong.confirmed : this.#strong.unconfirmed;
+    } else {
+      this.#signal = NO_SIGNAL;
+    }
+    return this.#signal;
+  }
+
+  explain(): Explanation {
+    const { enter, exit } = this.#signal;
+    if (exit === undefined) return { confidence: 0, note: "" };
+    const { buyBelow, sellAbove } = this.#params;
+    const isWeak = this.#index < buyBelow;
+    return {
+      confidence: enter === undefined ? 0 : confidence(this.#params, this.#index),
+      note: `RSI ${this.#index.toFixed(2)} ${isWeak ? `below ${buyBelow}` : `above ${sellAbove}`}`,
+    };
+  }
 }
 
-interface Values {
-  readonly index: number | undefined;
-  readonly confirmation: number | undefined;
+/** What being beyond one threshold means: always a reason to close, if confirmed and allowed one to open. */
+interface SideSignals {
+  readonly confirmed: Signal;
+  readonly unconfirmed: Signal;
 }
 
-function propose(params: RsiParams, { index, confirmation }: Values): Proposal {
-  if (index === undefined) return NO_PROPOSAL;
-  const weak = index < params.buyBelow;
-  if (!weak && index <= params.sellAbove) return NO_PROPOSAL;
-  const side = weak ? "long" : "short";
-  const allowed = params.direction === "both" || params.direction === side;
-  const enters = allowed && isConfirmed(params, weak, confirmation);
-  return {
-    enter: enters ? side : undefined,
-    exit: weak ? "short" : "long",
-    confidence: enters ? confidence(params, index) : 0,
-    note: weak
-      ? `RSI ${index.toFixed(2)} below ${params.buyBelow}`
-      : `RSI ${index.toFixed(2)} above ${params.sellAbove}`,
-  };
-}
-
-function isConfirmed(params: RsiParams, weak: boolean, confirmation: number | undefined): boolean {
-  if (params.confirmPeriod === null) return true;
-  if (confirmation === undefined) return false;
-  return weak ? confirmation < params.buyBelow : confirmation > params.sellAbove;
+function sideSignals(side: "long" | "short", direction: RsiParams["direction"]): SideSignals {
+  const unconfirmed: Signal = { enter: undefined, exit: side === "long" ? "short" : "long" };
+  const allowed = direction === "both" || direction === side;
+  return { unconfirmed, confirmed: allowed ? { ...unconfirmed, enter: side } : unconfirmed };
 }
 
 function confidence({ buyBelow, sellAbove }: RsiParams, index: number): number {

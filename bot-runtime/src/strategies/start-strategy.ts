@@ -1,17 +1,12 @@
 import { isStrategyName, STRATEGIES } from "@tradingbots/crds";
-import { createRsiStrategy } from "./rsi.ts";
+import { RsiStrategy } from "./rsi.ts";
 import type { PriceBar, Proposal, Strategy } from "./strategy.ts";
-
-/** A strategy with its state kept inside, for callers that follow one series of candles. */
-export interface RunningStrategy {
-  readonly decide: (bar: PriceBar) => Proposal;
-}
 
 /** Starts the named strategy. Throws when the name or a parameter is not known; the sentence is for the user. */
 export function startStrategy(chosen: {
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>>;
-}): RunningStrategy {
+}): Strategy {
   const { name, params } = chosen;
   if (!isStrategyName(name)) {
     const known = Object.keys(STRATEGIES).join(", ");
@@ -23,16 +18,11 @@ export function startStrategy(chosen: {
     const field = issue?.path.join(".") ?? "";
     throw new Error(`strategy parameter ${field || name}: ${issue?.message ?? "not valid"}`);
   }
-  return run(createRsiStrategy(parsed.data));
+  return new RsiStrategy(parsed.data);
 }
 
-function run<State>(strategy: Strategy<State>): RunningStrategy {
-  let state = strategy.initial;
-  return {
-    decide: (bar) => {
-      const decision = strategy.decide(state, bar);
-      state = decision.state;
-      return decision.proposal;
-    },
-  };
+/** Shows the next closed candle to the strategy and gives its signal with the reasons. */
+export function propose(strategy: Strategy, bar: PriceBar): Proposal {
+  const signal = strategy.decide(bar);
+  return { ...signal, ...strategy.explain() };
 }
