@@ -26,6 +26,7 @@ export {
   JOURNAL_BATCH_MAX,
   JournalRecord,
   LeaseAnswer,
+  LeaseReleaseAnswer,
   LeaseRequest,
   Position,
   RecordAnswer,

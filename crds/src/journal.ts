@@ -204,7 +204,7 @@ export const SessionAnswer = z.object({
       day: z.string(),
       equity: DecimalString,
       realised: DecimalString.optional().describe(
-        "Sum of pnl of the bot's trades closed since this baseline was written.",
+        "What the bot has realised since this baseline was written: pnl without funding of the trades closed since, and all funding since. Funding counts when it is paid, so a close realises pnl − funding.",
       ),
     })
     .nullable(),
@@ -223,6 +223,8 @@ export type SessionAnswer = z.infer<typeof SessionAnswer>;
  */
 export const LeaseRequest = z.object({ epoch: z.int().min(1) });
 export const LeaseAnswer = z.object({ ttlMs: z.int().min(1) });
+/** Of `POST /v1/lease/release`, which ends the pod's lease at once; nothing to end is no error. */
+export const LeaseReleaseAnswer = z.object({ released: z.literal(true) });
 
 /** One line of `GET /v1/reports` (newline-delimited JSON). */
 export const ReportLine = z.union([

@@ -1,0 +1,240 @@
+import {
+  type Intent,
+  IntentRequest,
+  LeaseRequest,
+  RecordBatch,
+  type RecordBody,
+  type Report,
+  type SessionAnswer,
+  type Trade,
+} from "@tradingbots/crds";
+import type { z } from "zod";
+import type { HttpClient } from "../src/http-client.ts";
+import { amount, add, subtract, text, ZERO_AMOUNT } from "../src/money.ts";
+
+/** As in `api/src/journal/leases.ts`. */
+const LEASE_TTL_MS = 15_000;
+
+export interface ModelAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+interface Stored {
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly body: RecordBody;
+}
+
+interface Lease {
+  readonly podUid: string;
+  readonly epoch: number;
+  readonly untilMs: number;
+}
+
+export interface JournalModelOptions {
+  /** The journal's own clock, ms: leases run out by it. */
+  readonly nowMs: () => number;
+}
+
+const UNKNOWN_SESSION = refusal(409, "unknown_session");
+const STALE_EPOCH = refusal(409, "stale_epoch");
+const FINAL: ReadonlySet<string> = new Set(["filled", "cancelled", "refused"]);
+
+/**
+ * The journal of one bot in memory, without HTTP and without a clock of its own. A contract suite holds it to what the real
+ * journal on Postgres answers (`api/test/journal-contract.test.ts`). Pods are told apart by their uid, which is also their bearer token.
+ */
+export class JournalModel {
+  readonly intents = new Map<string, Intent>();
+  readonly #nowMs: () => number;
+  #newestEpoch = 0;
+  #lease: Lease | undefined;
+  /** Order in which the pods were made: the real journal reads it from when their tokens were issued. */
+  readonly #pods: string[] = [];
+  /** Pod that each epoch was granted to. */
+  readonly #sessions = new Map<number, string>();
+  readonly #stored = new Map<string, Stored>();
+  readonly #lastSequences = new Map<number, number>();
+
+  constructor({ nowMs }: JournalModelOptions) {
+    this.#nowMs = nowMs;
+  }
+
+  /** As `HttpClient`, so that the real `JournalClient` talks to it in the same process. */
+  readonly send: HttpClient = async (url, { headers, body }) => {
+    const podUid = (headers["authorization"] ?? "").replace("Bearer ", "");
+    const answer = this.handle(new URL(url).pathname, podUid, JSON.parse(body ?? "{}"));
+    const answerText = JSON.stringify(answer.body);
+    return { status: answer.status, statusText: "", headers: {}, text: async () => answerText };
+  };
+
+  /** One request of a pod, by the path of the protocol. */
+  handle(path: string, podUid: string, body: unknown): ModelAnswer {
+    this.addPod(podUid);
+    if (path === "/v1/session") return this.session(podUid);
+    if (path === "/v1/lease") return withBody(LeaseRequest, body, (of) => this.lease(podUid, of));
+    if (path === "/v1/lease/release")
+      return withBody(LeaseRequest, body, (of) => this.release(podUid, of));
+    if (path === "/v1/intents")
+      return withBody(IntentRequest, body, (of) => this.appendIntent(podUid, of));
+    if (path === "/v1/records")
+      return withBody(RecordBatch, body, (of) => this.appendRecords(podUid, of));
+    return refusal(404, "not_found");
+  }
+
+  /** A pod is made, after all that were made before; without this, its first request tells. */
+  addPod(podUid: string): void {
+    if (!this.#pods.includes(podUid)) this.#pods.push(podUid);
+  }
+
+  session(podUid: string): ModelAnswer {
+    this.addPod(podUid);
+    const newer = this.#pods.slice(this.#pods.indexOf(podUid) + 1);
+    if ([...this.#sessions.values()].some((pod) => newer.includes(pod))) return STALE_EPOCH;
+    this.#newestEpoch += 1;
+    this.#sessions.set(this.#newestEpoch, podUid);
+    return { status: 200, body: this.#sessionAnswer() };
+  }
+
+  lease(podUid: string, { epoch }: z.infer<typeof LeaseRequest>): ModelAnswer {
+    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
+    if (epoch < this.#newestEpoch) return STALE_EPOCH;
+    const held = this.#lease;
+    const retryAfterMs = (held?.untilMs ?? 0) - this.#nowMs();
+    if (held !== undefined && held.podUid !== podUid && retryAfterMs > 0)
+      return refusal(409, "lease_held", { retryAfterMs: Math.ceil(retryAfterMs) });
+    this.#lease = { podUid, epoch, untilMs: this.#nowMs() + LEASE_TTL_MS };
+    return { status: 200, body: { ttlMs: LEASE_TTL_MS } };
+  }
+
+  release(podUid: string, { epoch }: z.infer<typeof LeaseRequest>): ModelAnswer {
+    const held = this.#lease;
+    if (held?.podUid === podUid && held.epoch <= epoch) this.#lease = undefined;
+    return { status: 200, body: { released: true } };
+  }
+
+  appendIntent(podUid: string, { epoch, intent }: z.infer<typeof IntentRequest>): ModelAnswer {
+    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
+    if (epoch < this.#newestEpoch) return STALE_EPOCH;
+    if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");
+    const id = intent.clientOrderId;
+    if (!this.intents.has(id)) this.intents.set(id, intent);
+    return { status: 200, body: { accepted: true } };
+  }
+
+  appendRecords(podUid: string, { epoch, records }: z.infer<typeof RecordBatch>): ModelAnswer {
+    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
+    for (const { sequence, body } of records) {
+      const key = `${epoch}/${sequence}`;
+      if (!this.#stored.has(key)) this.#stored.set(key, { epoch, sequence, body });
+      this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
+    }
+    return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
+  }
+
+  /** Who holds the lease at this moment. */
+  get leaseholder(): Lease | undefined {
+    const held = this.#lease;
+    return held !== undefined && held.untilMs > this.#nowMs() ? held : undefined;
+  }
+
+  /** As if its time had run out. */
+  expireLease(): void {
+    this.#lease = undefined;
+  }
+
+  /** Another process of the bot asks for its session: every epoch before is stale from now on. */
+  takeOver(): void {
+    this.#newestEpoch += 1;
+  }
+
+  /** As after a restored backup: no session of before is known. */
+  forgetSessions(): void {
+    this.#sessions.clear();
+    this.#lease = undefined;
+  }
+
+  /** Everything that was told, each fact once: an exchange may tell of an execution twice. */
+  get records(): readonly RecordBody[] {
+    const executions = new Set<string>();
+    const isNew = (body: RecordBody) => {
+      if (body.type !== "fill" && body.type !== "funding") return true;
+      const { size } = executions;
+      return executions.add(body.executionId).size > size;
+    };
+    return [...this.#stored.values()].map(({ body }) => body).filter(isNew);
+  }
+
+  ofType<Type extends RecordBody["type"]>(type: Type): Extract<RecordBody, { type: Type }>[] {
+    return this.records.filter(
+      (body): body is Extract<RecordBody, { type: Type }> => body.type === type,
+    );
+  }
+
+  /** The last word on every trade, in the order of their first. */
+  get trades(): readonly Trade[] {
+    const trades = new Map<string, Trade>();
+    for (const { body } of this.#inOrder())
+      if (body.type === "trade") trades.set(body.trade.id, body.trade);
+    return [...trades.values()];
+  }
+
+  /** The latest report: of the newest epoch that told one. */
+  get report(): Report | undefined {
+    const reports = this.#inOrder().flatMap(({ body }) =>
+      body.type === "report" ? [body.report] : [],
+    );
+    return reports.at(-1);
+  }
+
+  get events(): readonly string[] {
+    return this.ofType("event").map(({ kind, message }) => `${kind}: ${message}`);
+  }
+
+  #inOrder(): readonly Stored[] {
+    return [...this.#stored.values()].toSorted(
+      (a, b) => a.epoch - b.epoch || a.sequence - b.sequence,
+    );
+  }
+
+  #sessionAnswer(): SessionAnswer {
+    const orders = this.ofType("order").filter(({ status }) => FINAL.has(status));
+    const over = new Set(orders.map(({ clientOrderId }) => clientOrderId));
+    const { report } = this;
+    return {
+      epoch: this.#newestEpoch,
+      lastSequence: 0,
+      openTrades: this.trades.filter(({ closedAt }) => closedAt === null),
+      openIntents: [...this.intents.values()].filter(({ clientOrderId: id }) => !over.has(id)),
+      errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
+      dayBaseline: this.#dayBaseline(),
+    };
+  }
+
+  #dayBaseline(): SessionAnswer["dayBaseline"] {
+    const baselines = this.ofType("day-baseline");
+    const day = baselines.map((baseline) => baseline.day).reduce((a, b) => (a > b ? a : b), "");
+    const baseline = baselines.find((each) => each.day === day); // the first word counts
+    if (baseline === undefined) return null;
+    const since = (at: string) => Date.parse(at) >= Date.parse(baseline.at);
+    const closed = this.trades.filter(({ closedAt }) => closedAt !== null && since(closedAt));
+    const results = closed.map(({ pnl, funding }) => subtract(amount(pnl ?? "0"), amount(funding)));
+    const funding = this.ofType("funding").filter(({ at }) => since(at));
+    const realised = [...results, ...funding.map((each) => amount(each.amount))];
+    return { day, equity: baseline.equity, realised: text(realised.reduce(add, ZERO_AMOUNT)) };
+  }
+}
+
+function refusal(status: number, code: string, more: object = {}): ModelAnswer {
+  return { status, body: { code, detail: code, ...more } };
+}
+
+function withBody<Body extends z.ZodType>(
+  schema: Body,
+  body: unknown,
+  answer: (body: z.infer<Body>) => ModelAnswer,
+): ModelAnswer {
+  const parsed = schema.safeParse(body);
+  return parsed.success ? answer(parsed.data) : refusal(422, "validation_failed");
+}
