@@ -10,7 +10,7 @@ import {
 } from "@tradingbots/crds";
 import type { z } from "zod";
 import type { HttpClient } from "../src/http-client.ts";
-import { amount, add, subtract, text, ZERO_AMOUNT } from "../src/money.ts";
+import { amount, add, text, ZERO_AMOUNT } from "../src/money.ts";
 
 /** As in `api/src/journal/leases.ts`. */
 const LEASE_TTL_MS = 15_000;
@@ -209,6 +209,7 @@ export class JournalModel {
       openIntents: [...this.intents.values()].filter(({ clientOrderId: id }) => !over.has(id)),
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
+      realised: text(this.trades.map(({ pnl }) => amount(pnl ?? "0")).reduce(add, ZERO_AMOUNT)),
     };
   }
 
@@ -217,12 +218,7 @@ export class JournalModel {
     const day = baselines.map((baseline) => baseline.day).reduce((a, b) => (a > b ? a : b), "");
     const baseline = baselines.find((each) => each.day === day); // the first word counts
     if (baseline === undefined) return null;
-    const since = (at: string) => Date.parse(at) >= Date.parse(baseline.at);
-    const closed = this.trades.filter(({ closedAt }) => closedAt !== null && since(closedAt));
-    const results = closed.map(({ pnl, funding }) => subtract(amount(pnl ?? "0"), amount(funding)));
-    const funding = this.ofType("funding").filter(({ at }) => since(at));
-    const realised = [...results, ...funding.map((each) => amount(each.amount))];
-    return { day, equity: baseline.equity, realised: text(realised.reduce(add, ZERO_AMOUNT)) };
+    return { day, equity: baseline.equity, startsFrom: baseline.startsFrom };
   }
 }
 

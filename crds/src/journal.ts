@@ -156,6 +156,9 @@ const DayBaselineRecord = z.object({
   type: z.literal("day-baseline"),
   day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/),
   equity: DecimalString,
+  startsFrom: DecimalString.describe(
+    "The bot's result of all time when the day began: pnl of all closed trades and what the open ones stood at. The day's result is the same sum later, less this.",
+  ),
   at: Timestamp,
 });
 
@@ -200,14 +203,10 @@ export const SessionAnswer = z.object({
   openTrades: z.array(Trade).max(64),
   openIntents: z.array(Intent).max(64).describe("Intents without a final order record."),
   dayBaseline: z
-    .object({
-      day: z.string(),
-      equity: DecimalString,
-      realised: DecimalString.optional().describe(
-        "What the bot has realised since this baseline was written: pnl without funding of the trades closed since, and all funding since. Funding counts when it is paid, so a close realises pnl − funding.",
-      ),
-    })
-    .nullable(),
+    .object({ day: z.string(), equity: DecimalString, startsFrom: DecimalString })
+    .nullable()
+    .describe("Of the latest day that has one."),
+  realised: DecimalString.default("0").describe("Sum of pnl of all of the bot's closed trades."),
   errors: z
     .object({ generation: z.int().min(1), count: z.int().min(0) })
     .nullable()

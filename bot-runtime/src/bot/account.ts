@@ -1,7 +1,7 @@
 import type { RecordBody, SessionAnswer } from "@tradingbots/crds";
 import type { Balance, Exchange } from "../exchange/exchange.ts";
 import { amount, type Amount, text } from "../money.ts";
-import { realisedFromEquity, TradingDay } from "./trading-day.ts";
+import { TradingDay } from "./trading-day.ts";
 
 /** What all symbols of a bot share: balance, trading day, errors, and one entry at a time. */
 export class Account {
@@ -32,6 +32,18 @@ export class Account {
     return this.#errors;
   }
 
+  /** What the journal remembers: results of all time, and errors in a row under the same configuration. */
+  remember(session: SessionAnswer, generation: number): void {
+    const { realised, dayBaseline, errors } = session;
+    const baseline = dayBaseline && {
+      day: dayBaseline.day,
+      equity: amount(dayBaseline.equity),
+      startsFrom: amount(dayBaseline.startsFrom),
+    };
+    this.day.remember(amount(realised), baseline ?? undefined);
+    if (errors?.generation === generation) this.#errors += errors.count;
+  }
+
   noteError(): void {
     this.#errors += 1;
   }
@@ -57,29 +69,16 @@ export class Account {
     });
   }
 
-  /**
-   * Sees to it that the day's opening equity is known: from the journal, or, when the journal has none for this day, as the
-   * equity is now, which the journal then keeps. Does nothing without a session: only the journal knows whether there is one.
-   */
-  async openDay(session: SessionAnswer | undefined, unrealised: readonly Amount[]): Promise<void> {
-    const { day } = this.day;
-    if (session === undefined || day === undefined || this.day.baseline !== undefined) return;
+  /** Begins the trading day that is due with the equity as it is now; the journal keeps it. */
+  async openDay(standing: () => Amount): Promise<void> {
     const { equity } = await this.refreshBalance();
-    const remembered = session.dayBaseline;
-    if (remembered?.day === day) {
-      const baseline = amount(remembered.equity);
-      const realised =
-        remembered.realised === undefined
-          ? realisedFromEquity({ equity, unrealised }, baseline)
-          : amount(remembered.realised);
-      this.day.restore({ day, equity: baseline }, realised);
-      return;
-    }
-    this.day.open({ day, equity });
+    const begun = this.day.begin(equity, standing());
+    if (begun === undefined) return;
     this.#record({
       type: "day-baseline",
-      day,
-      equity: text(equity),
+      day: begun.day,
+      equity: text(begun.equity),
+      startsFrom: text(begun.startsFrom),
       at: this.#now().toISOString(),
     });
   }

@@ -26,9 +26,7 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
     await holdPosition(deps, work);
     return false;
   }
-  if (work.entry !== "over") return false;
-  if (work.account.entered.gt(0)) deps.account.day.realise(work.account.result);
-  return true;
+  return work.entry === "over";
 }
 
 /** Finds out what became of the entry order. */

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
+import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import { blocked, type Refusal, type Standing } from "../risk/gate.ts";
 import { Account } from "./account.ts";
@@ -111,9 +112,11 @@ export class Bot {
   /** The journal granted an epoch: what it remembers is taken up. */
   sessionGranted(session: SessionAnswer): void {
     this.#session = session;
+    this.#account.remember(session, this.#config.generation);
     const remembered = [...session.openTrades, ...session.openIntents];
     for (const { symbol } of remembered) this.#traderFor(symbol);
     for (const trader of this.#traders.values()) trader.adopt(session);
+    this.#report(false);
   }
 
   candleArrived({ symbol, candle, closed }: StreamedCandle): void {
@@ -188,7 +191,7 @@ export class Bot {
       record: (body) => this.#record(body),
       config: () => this.#config,
       standing: (symbol) => this.#standing(symbol),
-      openDay: () => this.#openDay(),
+      openDay: (closeMs) => this.#openDay(closeMs),
       nowMs: clock.nowMs,
       monotonicMs: clock.monotonicMs,
     };
@@ -208,20 +211,32 @@ export class Bot {
       consecutiveErrors: this.#account.consecutiveErrors,
       dataAgeMs: this.#deps.stream.ageMs(symbol),
       dayBaseline: day.baseline,
-      dayResult: day.result(this.#unrealised),
+      dayResult: day.result(this.#standingResult),
     };
   }
 
-  get #unrealised() {
-    return [...this.#traders.values()].flatMap((trader) => trader.unrealised);
+  /** What all open trades stand at. */
+  get #standingResult(): Amount {
+    return [...this.#traders.values()].map((trader) => trader.standing).reduce(add, ZERO_AMOUNT);
   }
 
-  async #openDay(): Promise<void> {
-    if (this.#account.day.baseline !== undefined) return;
+  async #openDay(closeMs: number | undefined): Promise<void> {
+    const { day } = this.#account;
+    if (closeMs !== undefined) day.see(closeMs, this.#standingResult);
+    if (!day.isDue || !this.#isEveryTradeKnown) return;
     this.#openingDay ??= this.#account
-      .openDay(this.#session, this.#unrealised)
+      .openDay(() => this.#standingResult)
       .finally(() => (this.#openingDay = undefined));
     await this.#openingDay;
+  }
+
+  /** A symbol that cannot be looked at holds the day up only if something may be open there. */
+  get #isEveryTradeKnown(): boolean {
+    const { openTrades = [], openIntents = [] } = this.#session ?? {};
+    const remembered = new Set([...openTrades, ...openIntents].map(({ symbol }) => symbol));
+    return [...this.#traders].every(
+      ([symbol, { isKnown, works }]) => isKnown || (works.length === 0 && !remembered.has(symbol)),
+    );
   }
 
   #tick(): void {
@@ -301,7 +316,7 @@ export class Bot {
       blocked: this.#blocked,
       positions: traders.flatMap((trader) => trader.positions),
       balance,
-      dayResult: day.baseline === undefined ? undefined : day.result(this.#unrealised),
+      dayResult: day.baseline === undefined ? undefined : day.result(this.#standingResult),
       lastTradeAt: this.#lastTradeAt,
       leased: this.#deps.journal.standing === "ready",
       consecutiveErrors: this.#account.consecutiveErrors,

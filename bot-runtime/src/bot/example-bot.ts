@@ -54,6 +54,7 @@ export const exampleSession: SessionAnswer = {
   openTrades: [],
   openIntents: [],
   dayBaseline: null,
+  realised: "0",
   errors: null,
 };
 

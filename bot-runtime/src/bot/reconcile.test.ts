@@ -168,6 +168,7 @@ test("what the journal remembers becomes work, each entry once and only of the s
         { ...intent, symbol: "ETH/USDT:USDT" },
       ],
       dayBaseline: null,
+      realised: "0",
       errors: null,
     },
     SYMBOL,

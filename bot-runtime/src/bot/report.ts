@@ -49,7 +49,8 @@ export function buildReport(facts: ReportFacts): Report {
 
 /** What must be told at once when it changes; prices and balances move all the time and wait for the next regular report. */
 export function materialPart(report: Report): string {
-  const { generation, state, flat, protected: isProtected, trading, lastTradeAt, halts } = report;
+  const { generation, state, flat, protected: isProtected, trading, lastTradeAt } = report;
+  const { halts, leased, consecutiveErrors } = report;
   const positions = report.positions.map((position) => ({ ...position, unrealisedPnl: "" }));
   const reasons = report.blocked.map((each) => each.reason);
   return JSON.stringify([
@@ -62,6 +63,8 @@ export function materialPart(report: Report): string {
     positions,
     lastTradeAt,
     halts,
+    leased,
+    consecutiveErrors,
   ]);
 }
 

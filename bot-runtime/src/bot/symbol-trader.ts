@@ -1,7 +1,7 @@
 import type { SessionAnswer } from "@tradingbots/crds";
 import { type ExchangeFault, isExchangeFault } from "../exchange/exchange.ts";
 import type { Candle, HeldPosition } from "../exchange/exchange.ts";
-import type { Amount } from "../money.ts";
+import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
 import { CandleSeries, type ProposedCandle } from "./candle-series.ts";
@@ -10,6 +10,7 @@ import { messageOf } from "./log.ts";
 import { couldBeOwn, findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
+import { standingResult } from "./trading-day.ts";
 import type { Work } from "./work.ts";
 
 /** Bybit allows ten position look-ups a second; four leave room for what follows them. */
@@ -84,8 +85,14 @@ export class SymbolTrader {
     return this.#works.flatMap(({ held, account }) => (held && account.open.gt(0) ? [held] : []));
   }
 
-  get unrealised(): readonly Amount[] {
-    return this.positions.map((held) => held.unrealisedPnl);
+  /** Result of the works that are not over, realised and unrealised. */
+  get standing(): Amount {
+    return this.#works.map(standingResult).reduce(add, ZERO_AMOUNT);
+  }
+
+  /** Whether `standing` is all that there is: what the journal remembers of the symbol has been looked at. */
+  get isKnown(): boolean {
+    return this.#reconciled && this.#session === undefined;
   }
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
@@ -95,7 +102,7 @@ export class SymbolTrader {
 
   /** What the trader knows is all that there is to know. */
   get #upToDate(): boolean {
-    return this.#reconciled && this.#session === undefined && !this.#entering;
+    return this.isKnown && !this.#entering;
   }
 
   /** No turn is under way. */
@@ -183,9 +190,7 @@ export class SymbolTrader {
     if (!this.#reconciled || this.#session !== undefined) await this.#reconcile();
     await this.#advance();
     await this.#catchUp();
-    const closeMs = this.#series?.lastCloseMs;
-    if (closeMs !== undefined) this.#deps.account.day.see(closeMs);
-    await this.#deps.openDay();
+    await this.#deps.openDay(this.#series?.lastCloseMs);
     const isProposed = this.#proposed !== undefined;
     await this.#act();
     // Counted when it has been dealt with to the end, orders included.
@@ -239,7 +244,10 @@ export class SymbolTrader {
     this.#lookedMs = this.#deps.nowMs();
     for (const work of this.#works) {
       const over = await advanceWork(this.#deps, work);
-      if (over) this.#works = this.#works.filter((each) => each !== work);
+      if (!over) continue;
+      // In one step: its result is counted either as open or as closed, never as both.
+      this.#works = this.#works.filter((each) => each !== work);
+      this.#deps.account.day.realise(work.account.result);
     }
     this.#countUnprotected();
   }

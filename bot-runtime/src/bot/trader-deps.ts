@@ -15,8 +15,8 @@ export interface TraderDeps {
   /** The configuration in force at this moment. */
   readonly config: () => BotConfig;
   readonly standing: (symbol: string) => Standing;
-  /** Sees to it that the day's opening equity is known, if it can be. */
-  readonly openDay: () => Promise<void>;
+  /** Sees the close of a candle (ms of candle time), and begins the trading day if it is due. */
+  readonly openDay: (closeMs: number | undefined) => Promise<void>;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Wall clock, ms. */

@@ -131,7 +131,8 @@ test("a restarted pod finds the open trade of the one before", async () => {
     lastSequence: 0,
     openIntents: [],
     errors: null,
-    dayBaseline: { day: "2025-06-18", equity: "9000", realised: "-10" },
+    dayBaseline: { day: "2025-06-18", equity: "9000", startsFrom: "-1000" },
+    realised: "-1010",
     openTrades: [
       {
         id: entry("buy").clientOrderId,

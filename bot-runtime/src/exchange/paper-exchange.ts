@@ -20,6 +20,7 @@ import type {
   ExitOrder,
   HeldPosition,
   Levels,
+  LookUps,
   Market,
   OrderReference,
   OrderSide,
@@ -87,10 +88,8 @@ export class PaperExchange implements Exchange {
   }
 
   /** Takes up the balance and the open positions that the journal remembers of the pod before. */
-  restore({ dayBaseline, openTrades }: SessionAnswer): void {
-    if (dayBaseline !== null) {
-      this.#wallet = amount(new Decimal(dayBaseline.equity).plus(dayBaseline.realised ?? "0"));
-    }
+  restore({ realised, openTrades }: SessionAnswer): void {
+    this.#wallet = amount(FIRST_BALANCE.plus(realised));
     for (const trade of openTrades) this.#restoreTrade(trade);
   }
 
@@ -156,6 +155,9 @@ export class PaperExchange implements Exchange {
   readonly executions: Exchange["executions"] = async ({ symbol, sinceMs }) =>
     this.#book(symbol).executions.filter(({ atMs }) => atMs >= sinceMs);
 
+  /** Nothing queues here. */
+  readonly urgent: LookUps = this;
+
   readonly setLeverage = async (symbol: string, leverage: number): Promise<Outcome> => {
     this.#book(symbol).leverage = leverage;
     return accepted(undefined);
@@ -183,6 +185,9 @@ export class PaperExchange implements Exchange {
     found.status = "cancelled";
     return accepted(reference.clientOrderId);
   };
+
+  /** Stops are the position's own here: they go with it. */
+  readonly cancelPlaced = async (): Promise<Outcome> => refused("NotOpen", "no such order is open");
 
   readonly protect = async (symbol: string, levels: Levels): Promise<Outcome> => {
     const book = this.#book(symbol);
@@ -384,6 +389,7 @@ function heldPosition(symbol: string, book: Book, position: PaperPosition): Held
     unrealisedPnl: unrealised(book, position),
     stopLoss: position.levels?.stopLoss,
     takeProfit: position.levels?.takeProfit,
+    liquidationPrice: undefined,
   };
 }
 

@@ -4,7 +4,13 @@ import { RecordBuffer } from "./record-buffer.ts";
 
 const at = "2025-06-18T00:00:00Z";
 const event = (message: string): RecordBody => ({ type: "event", kind: "test", message, at });
-const baseline = (day: string): RecordBody => ({ type: "day-baseline", day, equity: "1", at });
+const baseline = (day: string): RecordBody => ({
+  type: "day-baseline",
+  day,
+  equity: "1",
+  startsFrom: "0",
+  at,
+});
 
 const report = (generation: number): RecordBody => ({
   type: "report",

@@ -32,9 +32,13 @@ export interface TradeAccount {
   readonly exited: Quantity;
   /** What is still held of it. */
   readonly open: Quantity;
+  /** Price × quantity of all that was entered. */
+  readonly entryValue: Amount;
   readonly entryPrice: Price | undefined;
   readonly exitPrice: Price | undefined;
   readonly fees: Amount;
+  /** Result of what is closed less all fees: `result` plus what the open part cost. The same as `result` once `open` is zero. */
+  readonly realised: Amount;
   /** Gross result of all fills less fees; the trade's profit once `open` is zero. */
   readonly result: Amount;
   readonly openedMs: number | undefined;
@@ -69,25 +73,38 @@ export function accountForTrade(
       });
     }
   }
-  return { ...totals(trade.side, fills), fills, open };
+  const sums = totals(trade.side, fills);
+  return { ...sums, fills, open, realised: realisedPart(trade.side, sums, open) };
 }
+
+/** Of several entry fills the open part has its share in the cost; exact as long as nothing is closed, and again once all is. */
+function realisedPart(
+  side: PositionSide,
+  { result, entered, entryValue }: ReturnType<typeof totals>,
+  open: Quantity,
+): Amount {
+  if (open.isZero()) return result;
+  const cost = entryValue.times(open).div(entered).toDecimalPlaces(SHARE_PLACES);
+  return amount(side === "long" ? result.plus(cost) : result.minus(cost));
+}
+
+/** Places kept of a share: what a protocol can carry. */
+const SHARE_PLACES = 16;
 
 function shareOfFee(execution: Execution, units: Quantity): Amount {
   if (units.eq(execution.quantity)) return execution.fee;
   // A fraction that nobody's ledger states: cut to what a protocol can carry.
-  return amount(execution.fee.times(units).div(execution.quantity).toDecimalPlaces(16));
+  return amount(execution.fee.times(units).div(execution.quantity).toDecimalPlaces(SHARE_PLACES));
 }
 
-function totals(
-  side: PositionSide,
-  fills: readonly TradeFill[],
-): Omit<TradeAccount, "fills" | "open"> {
+function totals(side: PositionSide, fills: readonly TradeFill[]) {
   const entry = sum(fills.filter((fill) => fill.purpose === "entry"));
   const exit = sum(fills.filter((fill) => fill.purpose === "exit"));
   const gross = side === "long" ? exit.value.minus(entry.value) : entry.value.minus(exit.value);
   const fees = amount(entry.fees.plus(exit.fees));
   return {
     entered: entry.quantity,
+    entryValue: entry.value,
     exited: exit.quantity,
     entryPrice: entry.quantity.isZero() ? undefined : meanPrice(entry.value, entry.quantity),
     exitPrice: exit.quantity.isZero() ? undefined : meanPrice(exit.value, exit.quantity),
