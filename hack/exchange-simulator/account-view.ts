@@ -55,6 +55,7 @@ function orderState(order: Order) {
 function executionState(execution: Execution) {
   return {
     executionId: execution.id,
+    type: execution.type,
     orderId: execution.orderId,
     orderLinkId: execution.linkId,
     symbol: execution.symbol,

@@ -1,7 +1,7 @@
 import { initialMargin, orderMargin } from "./margin.ts";
 import { DEFAULT_LEVERAGE } from "./instruments.ts";
 import { type Decimal, ZERO } from "./money.ts";
-import type { Execution, Order } from "./order.ts";
+import { type Execution, isActive, leavesQuantity, type Order } from "./order.ts";
 import { FLAT, type Holding, sideOf, unrealisedPnl } from "./position.ts";
 
 /** Closed orders and executions kept per account; the oldest are forgotten. Bybit keeps them for two years. */
@@ -20,6 +20,13 @@ export interface Position {
   updatedMs: number;
 }
 
+/** A change that the account's private stream tells. */
+export type AccountEvent =
+  | { readonly kind: "order"; readonly order: Order }
+  | { readonly kind: "execution"; readonly execution: Execution }
+  | { readonly kind: "position"; readonly symbol: string }
+  | { readonly kind: "wallet" };
+
 /** One trading account with its wallet in USDT; several API keys may belong to it. */
 export interface Account {
   readonly userId: number;
@@ -33,11 +40,17 @@ export interface Account {
   readonly linkIds: Set<string>;
   /** Orders that look-ups do not show yet, with the server time at which they do, ms: a fault that was asked for. */
   readonly hiddenOrders: Map<string, number>;
+  /** To be called after every change, in their order. */
+  readonly publish: (event: AccountEvent) => void;
 }
 
 type PriceOf = (symbol: string) => Decimal;
 
-export function createAccount(userId: number, balance: Decimal): Account {
+export function createAccount(
+  userId: number,
+  balance: Decimal,
+  publish: Account["publish"] = () => {},
+): Account {
   return {
     userId,
     initialBalance: balance,
@@ -48,6 +61,7 @@ export function createAccount(userId: number, balance: Decimal): Account {
     executions: [],
     linkIds: new Set(),
     hiddenOrders: new Map(),
+    publish,
   };
 }
 
@@ -102,8 +116,8 @@ export function balancesOf(account: Account, priceOf: PriceOf): Balances {
     positionMargin = positionMargin.plus(initialMargin(side, holding.entryValue, leverage));
   }
   for (const order of account.openOrders.values()) {
-    if (order.reduceOnly || order.status !== "New") continue;
-    const value = order.quantity.times(order.price ?? priceOf(order.symbol));
+    if (order.reduceOnly || !isActive(order)) continue;
+    const value = leavesQuantity(order).times(order.price ?? priceOf(order.symbol));
     const { leverage } = positionOf(account, order.symbol);
     heldByOrders = heldByOrders.plus(orderMargin(order.side, value, leverage));
   }

@@ -22,6 +22,7 @@ export const RetCode = {
   positionModeNotModified: 110025,
   leverageNotModified: 110043,
   insufficientMargin: 110044,
+  quantityBelowFilled: 110064,
   duplicateOrderLinkId: 110072,
   triggerMustRise: 110092,
   triggerMustFall: 110093,

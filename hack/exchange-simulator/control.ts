@@ -3,6 +3,7 @@ import { z } from "zod";
 import { accountView } from "./account-view.ts";
 import type { Exchange, KeyRegistration } from "./exchange.ts";
 import { type FaultRule, FaultRules, type Faults } from "./faults.ts";
+import type { SettingsChange } from "./settings.ts";
 import { MAX_SPEED, type Replay, type ReplayClock, type ReplaySpeed } from "./replay.ts";
 
 /** Candles that one step may play, so that a request stays below some seconds. */
@@ -72,6 +73,9 @@ export function createControl({
     setFaults: (rules: readonly FaultRule[]): void => faults.set(rules),
     /** The rules with how often each matched (`seen`) and struck (`hits`). */
     faults: () => faults.list(),
+    settings: () => exchange.settings(),
+    /** Changes what is given of how the exchange behaves: fees, partial fills, funding (settings.ts says what there is). */
+    changeSettings: (change: SettingsChange): void => exchange.changeSettings(change),
     /** Server clock minus the clock that it goes by, from now on; ms. */
     setSkew: (skewMs: number): void => exchange.clock.setSkew(Skew.parse({ skewMs }).skewMs),
   };
@@ -110,6 +114,15 @@ export function registerControlApi(app: FastifyInstance, control: Control): void
     handled(FaultRules, ({ rules }) => {
       control.setFaults(rules);
       return { rules: control.faults() };
+    }),
+  );
+  app.get("/control/settings", () => control.settings());
+  app.post(
+    "/control/settings",
+    // Checked where it is changed.
+    handled(z.custom<SettingsChange>(), (change) => {
+      control.changeSettings(change);
+      return control.settings();
     }),
   );
   app.delete("/control/faults", (_request, reply) => {

@@ -50,6 +50,7 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
   const replay: Replay = new Replay({
     market,
     speed: options.speed,
+    onOpen: () => exchange.onOpen(),
     onTick: (event) => exchange.onTick(event),
     onCandle: () => publicStream.publish(),
     onStanding: () => exchange.settleAll(),

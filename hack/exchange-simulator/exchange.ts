@@ -2,9 +2,16 @@ import { type Account, createAccount, isShown, ordersOf } from "./account.ts";
 import { BybitError, RetCode } from "./bybit-error.ts";
 import type { ServerClock } from "./clock.ts";
 import { type MarketEvent, processTick } from "./fill.ts";
+import { isFundingTime, settleFunding } from "./funding.ts";
 import type { Market } from "./market.ts";
 import { Decimal } from "./money.ts";
 import type { Order } from "./order.ts";
+import {
+  changedSettings,
+  defaultSettings,
+  type Settings,
+  type SettingsChange,
+} from "./settings.ts";
 import type { Trading } from "./trading.ts";
 
 const MAX_ACCOUNTS = 10_000;
@@ -65,6 +72,7 @@ export class Exchange {
   readonly #accounts = new Map<number, Account>();
   readonly #keys = new Map<string, ApiKey>();
   readonly #isStanding: () => boolean;
+  #settings = defaultSettings;
   #sequence = 0;
 
   /** `isStanding` tells whether no further price is to come, so that orders are filled at the last one. */
@@ -84,6 +92,7 @@ export class Exchange {
       replayTime: () => this.market.replayTime(),
       newId: parts.newId,
       nextSequence: () => (this.#sequence += 1),
+      settings: () => this.#settings,
     };
   }
 
@@ -114,6 +123,15 @@ export class Exchange {
     return true;
   }
 
+  settings(): Settings {
+    return this.#settings;
+  }
+
+  /** Changes what is given; throws a ZodError for what makes no sense. */
+  changeSettings(change: SettingsChange): void {
+    this.#settings = changedSettings(this.#settings, change);
+  }
+
   findKey(apiKey: string): ApiKey | undefined {
     return this.#keys.get(apiKey);
   }
@@ -127,7 +145,17 @@ export class Exchange {
     if (!this.#isStanding()) return;
     for (const symbol of this.market.symbols) {
       const tick = { kind: "price", price: this.market.lastPrice(symbol) } as const;
-      processTick(account, { symbol, tick }, this.trading);
+      // Ends: every round fills a part of an order, and orders have few.
+      do processTick(account, { symbol, tick }, this.trading);
+      while (ordersOf(account, symbol).some(isFilling));
+    }
+  }
+
+  /** To be called as a recorded candle opens, before its price acts on orders. */
+  onOpen(): void {
+    if (!isFundingTime(this.market.replayTime())) return;
+    for (const account of this.#accounts.values()) {
+      for (const symbol of this.market.symbols) settleFunding(account, symbol, this.trading);
     }
   }
 
@@ -145,6 +173,11 @@ export class Exchange {
     this.#accounts.set(userId, account);
     return account;
   }
+}
+
+/** Filled in part and neither resting nor over: the next price fills more of it. */
+function isFilling(order: Order): boolean {
+  return order.status === "PartiallyFilled" && !order.resting;
 }
 
 interface OrderName {

@@ -4,12 +4,15 @@ import { processTick } from "./fill.ts";
 import type { Tick } from "./matching.ts";
 import { Decimal } from "./money.ts";
 import { NO_PROTECTION, type Order, type OrderRequest, type StopOrderType } from "./order.ts";
+import { changedSettings, defaultSettings, type Settings } from "./settings.ts";
 import { openOrder, type Trading } from "./trading.ts";
 
 let account: Account;
 let trading: Trading;
+let settings: Settings;
 
 beforeEach(() => {
+  settings = defaultSettings;
   account = createAccount(1, new Decimal(1_000));
   let [sequence, ids] = [0, 0];
   trading = {
@@ -18,6 +21,7 @@ beforeEach(() => {
     replayTime: () => 2,
     newId: () => `id-${(ids += 1)}`,
     nextSequence: () => (sequence += 1),
+    settings: () => settings,
   };
 });
 
@@ -164,4 +168,105 @@ test("a marketable limit that the price left rests and is filled as maker later"
   within(2_499, 2_505);
   expect(account.executions[0]).toMatchObject({ maker: true });
   expect(account.executions[0]?.fee.toFixed()).toBe("0.05");
+});
+
+describe("orders that are filled in parts", () => {
+  const inParts = (parts: number, rest: "follows" | "cancelled" = "follows"): void => {
+    settings = changedSettings(settings, { fills: [{ parts, rest }] });
+  };
+  const fills = () =>
+    account.executions.map(({ quantity, price }) => [quantity.toFixed(), price.toFixed()]);
+
+  test("each price fills one part; the executions add up to the order", () => {
+    inParts(3);
+    const order = place({});
+    at(2_500);
+    expect(order).toMatchObject({ status: "PartiallyFilled" });
+    expect(account.openOrders.size).toBe(1);
+    within(2_490, 2_510);
+    at(2_510);
+    at(2_520);
+    expect(fills()).toEqual([
+      ["0.04", "2500"],
+      ["0.04", "2510"],
+      ["0.02", "2520"],
+    ]);
+    expect(order).toMatchObject({ status: "Filled" });
+    expect(order.filledValue.toFixed()).toBe("250.8");
+    expect(order.fee.toFixed()).toBe("0.13794");
+    expect(account.executions.map(({ leavesQuantity }) => leavesQuantity.toFixed())).toEqual([
+      "0.06",
+      "0.02",
+      "0",
+    ]);
+  });
+
+  test("the rest of an order that may not wait is cancelled, what was filled stays", () => {
+    inParts(2, "cancelled");
+    const order = place({ protection: exits });
+    at(2_500);
+    expect(order).toMatchObject({ status: "Cancelled", rejectReason: "EC_NoImmediateQtyToFill" });
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("0.05");
+    const [stop] = account.openOrders.values();
+    expect(stop).toMatchObject({ stopOrderType: "StopLoss" });
+    expect(stop?.quantity.toFixed()).toBe("0.05");
+  });
+
+  test("a resting order goes on resting, whatever becomes of others' rests", () => {
+    inParts(2, "cancelled");
+    const order = place({ price: new Decimal(2_490) });
+    within(2_480, 2_500);
+    expect(order.status).toBe("PartiallyFilled");
+    within(2_485, 2_500);
+    expect(order.status).toBe("Filled");
+    expect(fills()).toEqual([
+      ["0.05", "2490"],
+      ["0.05", "2490"],
+    ]);
+  });
+
+  test("stop and target protect from the first part on and grow with the position", () => {
+    inParts(2);
+    place({ protection: exits });
+    at(2_500);
+    const quantities = () =>
+      [...account.openOrders.values()].map(({ quantity }) => quantity.toFixed());
+    expect(quantities()).toEqual(["0.1", "0.05", "0.05"]);
+    at(2_500);
+    expect(quantities()).toEqual(["0.1", "0.1"]);
+  });
+
+  test("a stop in parts leaves the position open between them, and covers all of it", () => {
+    place({ protection: exits });
+    at(2_500);
+    inParts(2);
+    within(2_440, 2_500);
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("0.05");
+    at(2_440);
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("0");
+    expect(account.openOrders.size).toBe(0);
+    expect(fills().slice(1)).toEqual([
+      ["0.05", "2450"],
+      ["0.05", "2440"],
+    ]);
+  });
+
+  test("a stop whose rest is cancelled leaves the rest of the position unprotected", () => {
+    place({ protection: exits });
+    at(2_500);
+    inParts(2, "cancelled");
+    within(2_440, 2_500);
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("0.05");
+    expect([...account.openOrders.values()].map(({ stopOrderType }) => stopOrderType)).toEqual([
+      "TakeProfit",
+    ]);
+  });
+
+  test("fill or kill is not filled in parts", () => {
+    inParts(2);
+    const order = place({ price: new Decimal(2_510), timeInForce: "FOK", resting: false });
+    at(2_500);
+    expect(order).toMatchObject({ status: "Cancelled", rejectReason: "EC_CancelForNoFullFill" });
+    expect(account.executions).toEqual([]);
+  });
 });

@@ -1,10 +1,12 @@
-import { type Account, balancesOf, ordersOf, positionOf, remember } from "./account.ts";
-import { MAKER_FEE_RATE, TAKER_FEE_RATE } from "./instruments.ts";
+import { type Account, balancesOf, ordersOf, positionOf } from "./account.ts";
+import { instrumentOf } from "./instruments.ts";
+import { book } from "./ledger.ts";
 import { orderMargin } from "./margin.ts";
 import { type Match, nextMatch, type Tick } from "./matching.ts";
-import { Decimal } from "./money.ts";
-import { isProtection, type Order } from "./order.ts";
+import { Decimal, ZERO } from "./money.ts";
+import { isActive, isProtection, type Order } from "./order.ts";
 import { applyTrade, type HoldingChange, sideOf } from "./position.ts";
+import { fillRuleFor } from "./settings.ts";
 import { cancelOrder, closeOrder, protectPosition, type Trading } from "./trading.ts";
 
 export interface MarketEvent {
@@ -12,14 +14,20 @@ export interface MarketEvent {
   readonly tick: Tick;
 }
 
-/** Lets one tick act on all of the account's open orders in `symbol`, the most urgent first, until it moves none. */
+/**
+ * Lets one tick act on all of the account's open orders in `symbol`, the most urgent first, until it moves none. An order that is
+ * filled in parts gets one part of it.
+ */
 export function processTick(account: Account, event: MarketEvent, trading: Trading): void {
   if (account.openOrders.size === 0) return;
   const bornBefore = trading.nextSequence();
-  // Ends: every match closes an order, makes it rest or activates it, each once; a fill adds at most a stop and a target.
+  const served = new Set<Order>();
+  // Ends: every match closes an order, serves it, makes it rest or activates it, each once; a fill adds at most a stop and a target.
   for (;;) {
-    const next = nextMatch(ordersOf(account, event.symbol), event.tick, bornBefore);
+    const waiting = ordersOf(account, event.symbol).filter((order) => !served.has(order));
+    const next = nextMatch(waiting, event.tick, bornBefore);
     if (next === undefined) return;
+    if (next.match.kind === "fill") served.add(next.order);
     applyMatch(account, next, trading);
   }
 }
@@ -36,6 +44,7 @@ function applyMatch(
     case "activate":
       order.status = "New";
       order.updatedMs = trading.now();
+      account.publish({ kind: "order", order });
       return;
     case "rest":
       order.resting = true;
@@ -56,8 +65,8 @@ interface Fill {
 
 function fillOrder(account: Account, { order, match }: Fill, trading: Trading): void {
   const nowMs = trading.now();
-  const quantity = fillableQuantity(account, order);
-  if (quantity.isZero()) {
+  const reducible = reducibleQuantity(account, order);
+  if (reducible.isZero()) {
     cancelOrder(account, order, { cancelType: "CancelByReduceOnly", nowMs });
     return;
   }
@@ -66,32 +75,62 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
     closeOrder(account, order, { status: "Rejected", nowMs });
     return;
   }
+  const { parts, rest } = fillRuleFor(trading.settings(), order, account.userId);
+  if (order.timeInForce === "FOK" && parts > 1) {
+    order.rejectReason = "EC_CancelForNoFullFill";
+    closeOrder(account, order, { status: "Cancelled", nowMs });
+    return;
+  }
+  const quantity = Decimal.min(reducible, partOf(order, parts));
+  const first = order.filledQuantity.isZero();
   const position = positionOf(account, order.symbol);
   const before = sideOf(position.holding);
   const change = applyTrade(position.holding, { side: order.side, quantity, price: match.price });
-  bookExecution(account, { order, match, quantity, change }, trading);
-  const whole = quantity.eq(order.quantity);
-  closeOrder(account, order, {
-    status: whole ? "Filled" : "Cancelled",
-    nowMs,
-    ...(whole ? {} : { cancelType: "CancelByReduceOnly" }),
-  });
+  bookTrade(account, { order, match, quantity, change }, trading);
+  settleRest(account, { order, cancelled: rest === "cancelled", nowMs });
   const after = sideOf(position.holding);
   if (before !== "" && after !== before) dropExits(account, order.symbol, nowMs);
   if (before !== after) position.createdMs = nowMs;
-  if (after === order.side) {
+  if (after === order.side && first) {
     protectPosition(account, { symbol: order.symbol, ...order.protection }, trading);
   }
   fitProtection(account, order.symbol);
 }
 
 /** A reduce-only order is filled up to the position that it reduces, others whole. */
-function fillableQuantity(account: Account, order: Order): Decimal {
-  if (!order.reduceOnly) return order.quantity;
+function reducibleQuantity(account: Account, order: Order): Decimal {
+  const leaves = order.quantity.minus(order.filledQuantity);
+  if (!order.reduceOnly) return leaves;
   const { holding } = positionOf(account, order.symbol);
   const side = sideOf(holding);
-  if (side === "" || side === order.side) return new Decimal(0);
-  return Decimal.min(order.quantity, holding.size.abs());
+  if (side === "" || side === order.side) return ZERO;
+  return Decimal.min(leaves, holding.size.abs());
+}
+
+/** One of `parts` equal parts of an order, on the quantity step; the last takes what is left. */
+function partOf(order: Order, parts: number): Decimal {
+  const { quantityStep } = instrumentOf(order.symbol);
+  return order.quantity.div(parts).toNearest(quantityStep, Decimal.ROUND_UP);
+}
+
+/** What becomes of an order after a part of it was filled. */
+function settleRest(
+  account: Account,
+  filled: { readonly order: Order; readonly cancelled: boolean; readonly nowMs: number },
+): void {
+  const { order, nowMs } = filled;
+  if (order.filledQuantity.eq(order.quantity)) {
+    closeOrder(account, order, { status: "Filled", nowMs });
+  } else if (reducibleQuantity(account, order).isZero()) {
+    closeOrder(account, order, { status: "Cancelled", nowMs, cancelType: "CancelByReduceOnly" });
+  } else if (filled.cancelled && (order.type === "Market" || order.timeInForce === "IOC")) {
+    order.rejectReason = "EC_NoImmediateQtyToFill";
+    closeOrder(account, order, { status: "Cancelled", nowMs });
+  } else {
+    order.status = "PartiallyFilled";
+    order.updatedMs = nowMs;
+    account.publish({ kind: "order", order });
+  }
 }
 
 function canAfford(account: Account, order: Order, trading: Trading): boolean {
@@ -107,47 +146,36 @@ interface Booking extends Fill {
   readonly change: HoldingChange;
 }
 
-/** Writes wallet, position, order and execution list from one trade: the only place where money moves. */
-function bookExecution(account: Account, booking: Booking, trading: Trading): void {
+function bookTrade(account: Account, booking: Booking, trading: Trading): void {
   const { order, match, quantity, change } = booking;
-  const nowMs = trading.now();
-  const value = quantity.times(match.price);
-  const feeRate = match.maker ? MAKER_FEE_RATE : TAKER_FEE_RATE;
-  const fee = value.times(feeRate);
-  const result = change.realisedPnl.minus(fee);
-
-  account.wallet = account.wallet.plus(result);
-  const position = positionOf(account, order.symbol);
-  const opensAnew = position.holding.size.isZero();
-  position.holding = change.holding;
-  position.currentRealised = opensAnew ? result : position.currentRealised.plus(result);
-  position.cumulativeRealised = position.cumulativeRealised.plus(result);
-  position.updatedMs = nowMs;
-  order.filledQuantity = quantity;
-  order.filledValue = value;
-  order.fee = fee;
-  remember(account.executions, {
-    id: trading.newId(),
-    sequence: trading.nextSequence(),
-    orderId: order.id,
-    linkId: order.linkId,
-    symbol: order.symbol,
-    side: order.side,
-    orderType: order.type,
-    stopOrderType: order.stopOrderType,
-    orderQuantity: order.quantity,
-    orderPrice: order.price,
-    price: match.price,
-    quantity,
-    value,
-    fee,
-    feeRate,
-    maker: match.maker,
-    closedQuantity: change.closedQuantity,
-    realisedPnl: change.realisedPnl,
-    timeMs: nowMs,
-    replayTime: trading.replayTime(),
-  });
+  const { makerFeeRate, takerFeeRate } = trading.settings();
+  const feeRate = match.maker ? makerFeeRate : takerFeeRate;
+  const fee = quantity.times(match.price).times(feeRate);
+  order.filledQuantity = order.filledQuantity.plus(quantity);
+  const value = book(
+    account,
+    {
+      type: "Trade",
+      orderId: order.id,
+      linkId: order.linkId,
+      symbol: order.symbol,
+      side: order.side,
+      orderType: order.type,
+      stopOrderType: order.stopOrderType,
+      orderQuantity: order.quantity,
+      leavesQuantity: order.quantity.minus(order.filledQuantity),
+      orderPrice: order.price,
+      price: match.price,
+      quantity,
+      fee,
+      feeRate,
+      maker: match.maker,
+      change,
+    },
+    trading,
+  );
+  order.filledValue = order.filledValue.plus(value);
+  order.fee = order.fee.plus(fee);
 }
 
 /** A closed or turned position takes its stop, its target and active reduce-only orders with it; conditional ones stay. */
@@ -155,16 +183,16 @@ function dropExits(account: Account, symbol: string, nowMs: number): void {
   for (const order of ordersOf(account, symbol)) {
     if (isProtection(order)) {
       cancelOrder(account, order, { cancelType: "CancelByTpSlTsClear", nowMs });
-    } else if (order.reduceOnly && order.status === "New") {
+    } else if (order.reduceOnly && isActive(order)) {
       cancelOrder(account, order, { cancelType: "CancelByReduceOnly", nowMs });
     }
   }
 }
 
-/** Stop and target always cover the whole position. */
+/** Stop and target always cover the whole position; one that has begun to trade covers what it has left of it. */
 function fitProtection(account: Account, symbol: string): void {
   const size = positionOf(account, symbol).holding.size.abs();
   for (const order of ordersOf(account, symbol)) {
-    if (isProtection(order)) order.quantity = size;
+    if (isProtection(order)) order.quantity = order.filledQuantity.plus(size);
   }
 }

@@ -21,7 +21,7 @@ export interface InProcessOptions {
   readonly skewMs?: number;
 }
 
-interface InProcessRequest {
+export interface InProcessRequest {
   /** Method and path, such as "POST /v5/order/create". */
   readonly endpoint: string;
   readonly parameters?: object;

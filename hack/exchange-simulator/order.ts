@@ -4,9 +4,13 @@ export type Side = "Buy" | "Sell";
 type OrderType = "Market" | "Limit";
 type TimeInForce = "GTC" | "IOC" | "FOK" | "PostOnly";
 
-/** Bybit's states, as far as orders that are filled whole or not at all can reach them. */
+/**
+ * Bybit's states of derivatives' orders (https://bybit-exchange.github.io/docs/v5/enum#orderstatus). PartiallyFilledCanceled is
+ * for spot only: "In derivatives, orders with this status [Cancelled] may have an executed qty".
+ */
 export type OrderStatus =
   | "New"
+  | "PartiallyFilled"
   | "Untriggered"
   | "Filled"
   | "Cancelled"
@@ -17,7 +21,19 @@ export type OrderStatus =
 /** Bybit's stopOrderType: "" for plain orders, Stop for a conditional one, the others for a position's protection. */
 export type StopOrderType = "" | "Stop" | "StopLoss" | "TakeProfit";
 
-export type CancelType = "UNKNOWN" | "CancelByUser" | "CancelByReduceOnly" | "CancelByTpSlTsClear";
+/** https://bybit-exchange.github.io/docs/v5/enum#canceltype */
+export type CancelType =
+  | "UNKNOWN"
+  | "CancelByUser"
+  | "CancelByReduceOnly"
+  | "CancelByTpSlTsClear"
+  /** The account is about to be liquidated. */
+  | "CancelAllBeforeLiq"
+  /** The contract is delisted. */
+  | "CancelBySettle";
+
+/** https://bybit-exchange.github.io/docs/v5/enum#exectype */
+export type ExecutionType = "Trade" | "Funding" | "BustTrade" | "Delivery";
 
 export interface Trigger {
   readonly price: Decimal;
@@ -76,18 +92,22 @@ export interface Order {
 
 export interface Execution {
   readonly id: string;
+  readonly type: ExecutionType;
   readonly sequence: number;
   readonly orderId: string;
   readonly linkId: string;
   readonly symbol: string;
   readonly side: Side;
-  readonly orderType: OrderType;
+  readonly orderType: OrderType | "UNKNOWN";
   readonly stopOrderType: StopOrderType;
   readonly orderQuantity: Decimal;
+  /** What the order had still to fill after this. */
+  readonly leavesQuantity: Decimal;
   readonly orderPrice: Decimal | undefined;
   readonly price: Decimal;
   readonly quantity: Decimal;
   readonly value: Decimal;
+  /** USDT, above zero when paid: the trading fee, or the funding. */
   readonly fee: Decimal;
   readonly feeRate: Decimal;
   readonly maker: boolean;
@@ -101,8 +121,13 @@ export interface Execution {
 
 export const NO_PROTECTION: Protection = { takeProfit: undefined, stopLoss: undefined };
 
+/** In the market, not waiting for its trigger. */
+export function isActive(order: Pick<Order, "status">): boolean {
+  return order.status === "New" || order.status === "PartiallyFilled";
+}
+
 function isOpen(order: Pick<Order, "status">): boolean {
-  return order.status === "New" || order.status === "Untriggered";
+  return isActive(order) || order.status === "Untriggered";
 }
 
 export function isProtection(order: Pick<Order, "stopOrderType">): boolean {

@@ -23,6 +23,7 @@ function startedReplay(speed: ReplaySpeed) {
   const replay = new Replay({
     market,
     speed,
+    onOpen: () => {},
     onTick: ({ tick }) => {
       heard.push(shown(tick));
     },

@@ -16,6 +16,8 @@ export interface ReplayOptions {
   readonly market: Market;
   readonly speed: ReplaySpeed;
   readonly onTick: (event: MarketEvent) => void;
+  /** A candle opened: last prices are its opens, and no order has seen them yet. */
+  readonly onOpen: () => void;
   /** After a candle opened or closed. */
   readonly onCandle: () => void;
   /** The market came to stand still: paused, or at the end of the recorded candles. */
@@ -117,8 +119,9 @@ export class Replay {
   }
 
   #openCandle(): void {
-    const { market, onTick, onCandle } = this.#options;
+    const { market, onOpen, onTick, onCandle } = this.#options;
     market.openCandle();
+    onOpen();
     for (const symbol of market.symbols) {
       onTick({ symbol, tick: { kind: "price", price: market.lastPrice(symbol) } });
     }

@@ -12,6 +12,7 @@ import {
   type StopOrderType,
 } from "./order.ts";
 import { sideOf } from "./position.ts";
+import type { Settings } from "./settings.ts";
 
 /** What the trading functions need of the world around an account. */
 export interface Trading {
@@ -22,6 +23,7 @@ export interface Trading {
   readonly newId: () => string;
   /** A number above all given out before. */
   readonly nextSequence: () => number;
+  readonly settings: () => Settings;
 }
 
 /** Puts a new order into the account's open orders. What it may not do has been checked before (order-checks.ts). */
@@ -50,6 +52,7 @@ export function openOrder(
   };
   account.openOrders.set(order.id, order);
   if (order.linkId !== "") account.linkIds.add(order.linkId);
+  account.publish({ kind: "order", order });
   return order;
 }
 
@@ -64,6 +67,7 @@ export function closeOrder(
   order.updatedMs = end.nowMs;
   account.openOrders.delete(order.id);
   remember(account.closedOrders, order);
+  account.publish({ kind: "order", order });
 }
 
 /** Cancels an open order: Deactivated while untriggered, else Cancelled. */
@@ -128,6 +132,7 @@ function setLevel(account: Account, level: Level, trading: Trading): void {
   if (existing !== undefined) {
     existing.trigger = trigger;
     existing.updatedMs = nowMs;
+    account.publish({ kind: "order", order: existing });
     return;
   }
   openOrder(

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { type Account, balancesOf, positionOf } from "../account.ts";
 import type { ApiKey, Exchange } from "../exchange.ts";
-import { MAKER_FEE_RATE, TAKER_FEE_RATE } from "../instruments.ts";
 import { maintenanceMargin } from "../margin.ts";
 import { type Decimal, text, ZERO } from "../money.ts";
 import { sideOf } from "../position.ts";
@@ -46,7 +45,8 @@ export const accountEndpoints: Endpoints = {
         symbol === undefined
           ? exchange.market.symbols
           : [replayedInstrument(exchange, symbol).symbol];
-      const [takerFeeRate, makerFeeRate] = [text(TAKER_FEE_RATE), text(MAKER_FEE_RATE)];
+      const rates = exchange.settings();
+      const [takerFeeRate, makerFeeRate] = [text(rates.takerFeeRate), text(rates.makerFeeRate)];
       return {
         category: "linear",
         list: symbols.map((s) => ({ symbol: s, takerFeeRate, makerFeeRate })),

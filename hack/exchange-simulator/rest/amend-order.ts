@@ -4,7 +4,13 @@ import { BybitError, RetCode } from "../bybit-error.ts";
 import { type Exchange, openOrderNamed } from "../exchange.ts";
 import { isMarketable } from "../matching.ts";
 import type { Decimal } from "../money.ts";
-import { isProtection, type Order, type OrderRequest, type Protection } from "../order.ts";
+import {
+  isActive,
+  isProtection,
+  type Order,
+  type OrderRequest,
+  type Protection,
+} from "../order.ts";
 import { refusalOf } from "../order-checks.ts";
 import { Linear, OptionalDecimal, OptionalText, parse, replayedInstrument } from "./endpoint.ts";
 
@@ -26,6 +32,11 @@ export function amendOrder(account: Account, parameters: unknown, exchange: Exch
   const instrument = replayedInstrument(exchange, asked.symbol);
   const order = openOrderNamed(account, { ...asked, action: "replace" }, exchange.clock.now());
   const changed = amended(order, asked);
+  if (changed.quantity.lte(order.filledQuantity)) {
+    const message =
+      "The modified contract quantity cannot be less than or equal to the filled quantity";
+    throw new BybitError(RetCode.quantityBelowFilled, message);
+  }
   if (sameTerms(order, changed)) {
     throw new BybitError(
       RetCode.invalidParameter,
@@ -52,9 +63,10 @@ export function amendOrder(account: Account, parameters: unknown, exchange: Exch
     protection: changed.protection,
     updatedMs: exchange.trading.now(),
   });
-  if (order.status === "New") {
+  if (isActive(order)) {
     order.resting = !isMarketable(order, lastPrice(order.symbol));
   }
+  account.publish({ kind: "order", order });
   exchange.settle(account);
   return order;
 }

@@ -3,7 +3,8 @@ import { type Candle, turnoverOf } from "../candles.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
 import { type Instrument, instrumentOf, MINIMUM_ORDER_VALUE } from "../instruments.ts";
-import { text } from "../money.ts";
+import { nextFundingTime } from "../funding.ts";
+import { text, ZERO } from "../money.ts";
 import {
   type Endpoints,
   OptionalMilliseconds,
@@ -144,8 +145,9 @@ function tickerView(exchange: Exchange, symbol: string): object {
     openInterestValue: "0",
     turnover24h: turnoverOf(day),
     volume24h: day.volume,
-    fundingRate: "0",
-    nextFundingTime: "0",
+    fundingRate: text(exchange.settings().fundingRates[symbol] ?? ZERO),
+    // In replay time, as candles are.
+    nextFundingTime: `${nextFundingTime(exchange.market.replayTime())}`,
     predictedDeliveryPrice: "",
     basisRate: "",
     deliveryFeeRate: "",

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Account, isShown } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import { openOrderNamed } from "../exchange.ts";
-import { isProtection, type Order } from "../order.ts";
+import { isActive, isProtection, type Order } from "../order.ts";
 import { cancelOrder } from "../trading.ts";
 import { amendOrder } from "./amend-order.ts";
 import { createOrder } from "./create-order.ts";
@@ -129,10 +129,9 @@ export const orderEndpoints: Endpoints = {
     answer: ({ key, parameters, exchange }) => {
       const query = parse(ExecutionsQuery, parameters);
       const nowMs = exchange.clock.now();
-      const tradesOnly = query.execType === undefined || query.execType === "Trade";
       const executions = key.account.executions.filter(
         (execution) =>
-          tradesOnly &&
+          (query.execType === undefined || query.execType === execution.type) &&
           isNamed(
             { id: execution.orderId, linkId: execution.linkId, symbol: execution.symbol },
             query,
@@ -220,7 +219,7 @@ function filterOf(order: Order): "Order" | "StopOrder" {
 function cancellable(account: Account, asked: z.infer<typeof CancelAll>): readonly Order[] {
   requireScope(asked, ["symbol", "baseCoin", "settleCoin"]);
   return [...account.openOrders.values()].filter((order) => {
-    const over = order.type === "Market" && order.status === "New";
+    const over = order.type === "Market" && isActive(order);
     const filtered = asked.orderFilter === undefined || asked.orderFilter === filterOf(order);
     const conditionalOnly = asked.stopOrderType === "Stop" && isProtection(order);
     return !over && filtered && !conditionalOnly && isNamed(order, { symbol: asked.symbol });

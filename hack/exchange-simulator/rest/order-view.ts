@@ -2,6 +2,7 @@ import { Decimal, optionalText, text } from "../money.ts";
 import { instrumentOf } from "../instruments.ts";
 import {
   type Execution,
+  type ExecutionType,
   isProtection,
   leavesQuantity,
   type Order,
@@ -16,6 +17,13 @@ const createTypes: Readonly<Record<StopOrderType, string>> = {
   Stop: "CreateByUser",
   StopLoss: "CreateByStopLoss",
   TakeProfit: "CreateByTakeProfit",
+};
+
+/** https://bybit-exchange.github.io/docs/v5/enum#createtype, for what no order of the user did. */
+const executionCreateTypes: Readonly<Partial<Record<ExecutionType, string>>> = {
+  Funding: "",
+  BustTrade: "CreateByTakeOver_PassThrough",
+  Delivery: "CreateBySettle",
 };
 
 /** An order as /v5/order/realtime and /v5/order/history show it. */
@@ -86,11 +94,11 @@ export function executionView(execution: Execution) {
     stopOrderType: execution.stopOrderType === "" ? "UNKNOWN" : execution.stopOrderType,
     orderPrice: text(execution.orderPrice ?? execution.price),
     orderQty: text(execution.orderQuantity),
-    leavesQty: "0",
-    createType: createTypes[execution.stopOrderType],
+    leavesQty: text(execution.leavesQuantity),
+    createType: executionCreateTypes[execution.type] ?? createTypes[execution.stopOrderType],
     execId: execution.id,
     execTime: `${execution.timeMs}`,
-    execType: "Trade",
+    execType: execution.type,
     execPrice: text(execution.price),
     execQty: text(execution.quantity),
     execValue: text(execution.value),

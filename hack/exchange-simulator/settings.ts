@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { MAKER_FEE_RATE, TAKER_FEE_RATE } from "./instruments.ts";
+import { Decimal } from "./money.ts";
+import type { Order } from "./order.ts";
+
+const MAX_PARTS = 100;
+
+/** A share as a decimal string, below zero only where it says so: "0.00055" is 0.055 %. */
+const Rate = z
+  .string()
+  .regex(/^0(\.\d{1,8})?$/, "a share such as 0.00055")
+  .transform((value) => new Decimal(value));
+const SignedRate = z
+  .string()
+  .regex(/^-?0(\.\d{1,8})?$/, "a share such as -0.0001")
+  .transform((value) => new Decimal(value));
+
+const FillRule = z.strictObject({
+  /** All symbols, or all accounts, without it. */
+  symbol: z.string().optional(),
+  userId: z.int().optional(),
+  reduceOnly: z.boolean().optional(),
+  /** The order is filled in so many parts, one a price. */
+  parts: z.int().min(1).max(MAX_PARTS),
+  /** What becomes of the rest of an order that may not rest in the book (market, IOC): later prices fill it, or it is cancelled. */
+  rest: z.enum(["follows", "cancelled"]).default("follows"),
+});
+
+const SettingsChange = z.strictObject({
+  /** Of the executed value; Bybit's for tier "No VIP" by default. */
+  takerFeeRate: Rate.optional(),
+  makerFeeRate: Rate.optional(),
+  /** The first rule that fits an order decides; orders without one are filled whole. */
+  fills: z.array(FillRule).max(100).optional(),
+  /** By symbol: what longs pay shorts of the position's value at 00:00, 08:00 and 16:00 UTC of replay time. None by default. */
+  fundingRates: z.record(z.string(), SignedRate).optional(),
+});
+export type SettingsChange = z.input<typeof SettingsChange>;
+
+/** How the exchange behaves beyond the plain case; what the defaults leave out happens only when it is asked for. */
+export interface Settings {
+  readonly takerFeeRate: Decimal;
+  readonly makerFeeRate: Decimal;
+  readonly fills: readonly z.output<typeof FillRule>[];
+  readonly fundingRates: Readonly<Record<string, Decimal>>;
+}
+
+export const defaultSettings: Settings = {
+  takerFeeRate: TAKER_FEE_RATE,
+  makerFeeRate: MAKER_FEE_RATE,
+  fills: [],
+  fundingRates: {},
+};
+
+/** The settings with what is given changed; throws a ZodError for what makes no sense. */
+export function changedSettings(settings: Settings, change: SettingsChange): Settings {
+  const given = Object.entries(SettingsChange.parse(change)).filter(
+    ([, value]) => value !== undefined,
+  );
+  return { ...settings, ...Object.fromEntries(given) };
+}
+
+/** How an order of `userId` is filled: in how many parts, and what becomes of a rest that may not wait in the book. */
+export function fillRuleFor(
+  settings: Settings,
+  order: Pick<Order, "symbol" | "reduceOnly">,
+  userId: number,
+): { readonly parts: number; readonly rest: "follows" | "cancelled" } {
+  const rule = settings.fills.find(
+    (candidate) =>
+      (candidate.symbol === undefined || candidate.symbol === order.symbol) &&
+      (candidate.userId === undefined || candidate.userId === userId) &&
+      (candidate.reduceOnly === undefined || candidate.reduceOnly === order.reduceOnly),
+  );
+  return rule ?? { parts: 1, rest: "follows" };
+}
