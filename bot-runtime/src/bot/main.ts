@@ -38,13 +38,18 @@ async function main(): Promise<void> {
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   try {
-    const { bot, ending } = await startBot(environment, log, (granted) => (epoch = granted));
+    const { bot, journal, ending } = await startBot(
+      environment,
+      log,
+      (granted) => (epoch = granted),
+    );
     const stopped = Promise.withResolvers<BotTermination>();
     const onSignal = (signal: NodeJS.Signals) => void bot.stop(signal).then(stopped.resolve, fail);
     process.once("SIGTERM", onSignal);
     process.once("SIGINT", onSignal);
     const termination = await Promise.race([bot.finished, stopped.promise]);
     ending.abort();
+    await journal.end();
     end(termination, 0);
   } catch (error) {
     fail(error);
@@ -99,7 +104,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     log,
     signal: ending.signal,
   });
-  return { bot, ending };
+  return { bot, journal, ending };
 }
 
 await main();

@@ -59,6 +59,7 @@ class Journal {
       return { status: 200, answer: { epoch: this.epoch, lastSequence: 0, ...nothing } };
     }
     if (call.epoch !== this.epoch) return { status: 409, answer: { code: "unknown_session" } };
+    if (path.startsWith("/v1/lease")) return { status: 200, answer: { ttlMs: 15_000 } };
     if (path === "/v1/intents") return { status: 200, answer: { accepted: true } };
     const { records } = call;
     if (records.some((record) => messageOf(record).startsWith("bad")))
@@ -70,7 +71,7 @@ class Journal {
 }
 
 let client: JournalClient | undefined;
-afterEach(() => client?.end());
+afterEach(async () => client?.end());
 
 function connect(journal: Journal) {
   const errors: string[] = [];

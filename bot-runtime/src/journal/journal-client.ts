@@ -8,6 +8,7 @@ import {
 import type { Log } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
 import { type JournalAnswer, type JournalHttp, postJournal } from "./journal-http.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
 import { RecordBuffer } from "./record-buffer.ts";
 
 /** Records of one turn travel together. */
@@ -22,6 +23,8 @@ const BAD_BATCH: ReadonlySet<string> = new Set([
   "bad_request",
   "body_too_large",
 ]);
+/** An order is sent within 2 s of its intent and the exchange refuses it 5 s after that; the rest is for clocks that differ. */
+const OPENING_MAX_MS = 10_000;
 /** Drops between two lines of the log about them. */
 const DROPS_PER_LINE = 100;
 
@@ -29,7 +32,7 @@ export type JournalStanding = "ready" | "unavailable" | "stale";
 
 export interface JournalOptions extends JournalHttp {
   readonly log: Log;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "sleep" | "monotonicMs">;
   /** 0–1: spreads the retries of many bots. */
   readonly random: () => number;
   /** `isFirst` is false for a session that the journal lost: the bot knows more than its answer. */
@@ -44,6 +47,8 @@ export class JournalClient {
   readonly #options: JournalOptions;
   readonly #buffer = new RecordBuffer();
   readonly #ended = new AbortController();
+  readonly #lease: LeaseKeeper;
+  #lastIntentMs = -Infinity;
   #session: SessionAnswer | undefined;
   #nextSequence = 1;
   #reachable = false;
@@ -55,6 +60,7 @@ export class JournalClient {
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#lease = new LeaseKeeper({ ...options, onRefused: (code) => this.#noteRefusal(code) });
   }
 
   get standing(): JournalStanding {
@@ -65,6 +71,11 @@ export class JournalClient {
   /** 0 before a session is granted. */
   get epoch(): number {
     return this.#session?.epoch ?? 0;
+  }
+
+  /** How long opening orders may still arrive at the exchange, in ms; 0 without a lease. */
+  leaseRemainingMs(): number {
+    return this.#stale ? 0 : this.#lease.remainingMs();
   }
 
   get session(): SessionAnswer | undefined {
@@ -84,8 +95,9 @@ export class JournalClient {
     return this.#refused;
   }
 
-  /** Opens the session and delivers records until `end`. */
+  /** Opens the session, keeps the lease and delivers records until `end`. */
   async run(): Promise<void> {
+    this.#lease.start();
     await this.#openSession();
     while (!this.#ended.signal.aborted) {
       await this.#deliver();
@@ -110,6 +122,7 @@ export class JournalClient {
    */
   async appendIntent(intent: Intent): Promise<"appended" | "stale" | "refused" | "unconfirmed"> {
     if (this.#session === undefined) return "refused";
+    this.#lastIntentMs = this.#options.clock.monotonicMs();
     const body = { epoch: this.#session.epoch, intent };
     const answer = await postJournal(this.#options, {
       path: "/v1/intents",
@@ -120,11 +133,9 @@ export class JournalClient {
     if (answer.kind === "answered") return "appended";
     this.#options.log.warn("intent-not-appended", { message: answer.message });
     if (answer.kind === "unavailable") return "unconfirmed";
-    this.#noteLostSession(answer.code);
-    if (answer.code !== "stale_epoch") return "refused";
-    // For good: an epoch never becomes current again.
-    this.#stale = true;
-    return "stale";
+    if (answer.code === "no_lease") this.#lease.noteLost();
+    this.#noteRefusal(answer.code);
+    return this.#stale ? "stale" : "refused";
   }
 
   /** Waits until everything is confirmed, at most `limitMs`. Says whether it is. */
@@ -136,9 +147,12 @@ export class JournalClient {
     return this.#buffer.size === 0;
   }
 
-  end(): void {
+  /** Ends everything under way and gives the lease back. What the journal has not confirmed by now it will not hear. */
+  async end(): Promise<void> {
     this.#ended.abort();
     this.#wake?.();
+    const sinceIntentMs = this.#options.clock.monotonicMs() - this.#lastIntentMs;
+    await this.#lease.end(sinceIntentMs > OPENING_MAX_MS);
   }
 
   async #openSession(): Promise<void> {
@@ -152,8 +166,8 @@ export class JournalClient {
         this.#useSession(answer.body);
         return;
       }
-      // For good: the pod was replaced before it was heard.
-      if (answer.kind === "refused" && answer.code === "stale_epoch") this.#stale = true;
+      // The pod was replaced before it was heard.
+      if (answer.kind === "refused") this.#noteRefusal(answer.code);
       this.#options.log.warn("no-session", { message: answer.message });
       await this.#pause(failures);
     }
@@ -167,15 +181,18 @@ export class JournalClient {
     this.#sessionLost = false;
     this.#reachable = true;
     this.#options.log.info("session", { epoch: session.epoch });
+    this.#lease.useEpoch(session.epoch);
     this.#options.onSession(session, isFirst);
   }
 
-  /** The journal does not know the session (any more): another one is opened before anything else. */
-  #noteLostSession(code: string): void {
-    // A pod that was replaced must not take over again.
+  /** What a refusal says of the session. One that the journal does not know (any more) is replaced before anything else. */
+  #noteRefusal(code: string): void {
+    // For good: an epoch never becomes current again, and a pod that was replaced must not take over again.
+    if (code === "stale_epoch") this.#stale = true;
     if (code !== "unknown_session" || this.#stale) return;
     this.#sessionLost = true;
     this.#reachable = false;
+    this.#lease.useEpoch(0);
     this.#wake?.();
   }
 
@@ -211,7 +228,7 @@ export class JournalClient {
     if (answer.kind === "unavailable" || !BAD_BATCH.has(answer.code)) {
       this.#reachable = false;
       log.warn("records-not-delivered", { message: answer.message, waiting: this.#buffer.size });
-      if (answer.kind === "refused") this.#noteLostSession(answer.code);
+      if (answer.kind === "refused") this.#noteRefusal(answer.code);
       return false;
     }
     const record = this.#buffer.refuse();
