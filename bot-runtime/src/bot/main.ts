@@ -82,7 +82,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
       bot.candleArrived(candle);
     },
     log,
-    nowMs: systemClock.monotonicMs,
+    clock: systemClock,
     random: Math.random,
   });
   const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log, clock: systemClock });

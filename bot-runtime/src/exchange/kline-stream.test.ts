@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Log } from "../bot/log.ts";
+import { systemClock } from "../clock.ts";
 import { KlineStream, type StreamedCandle } from "./kline-stream.ts";
 
 const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -25,7 +26,10 @@ async function connect() {
   const asked: string[] = [];
   created.on("connection", (client) => {
     clients.push(client);
-    client.on("message", (data) => asked.push(Buffer.isBuffer(data) ? data.toString("utf8") : ""));
+    client.on("message", (data) => {
+      const text = Buffer.isBuffer(data) ? data.toString("utf8") : "";
+      if (!text.includes("ping")) asked.push(text);
+    });
   });
   const address = created.address();
   if (address === null || typeof address === "string") throw new Error("not a TCP server");
@@ -35,7 +39,11 @@ async function connect() {
     url: `ws://127.0.0.1:${address.port}`,
     onCandle: (candle) => seen.push(candle),
     log: quiet,
-    nowMs: () => now,
+    clock: {
+      monotonicMs: () => now,
+      sleep: systemClock.sleep,
+      every: (_ms, run) => systemClock.every(10, run),
+    },
     random: () => 0,
   });
   stream.follow([{ symbol: SYMBOL, timeframe: "1m" }]);
@@ -81,6 +89,42 @@ test("a connection that answers pings but sends no candles is given up", async (
   it.pass(76_000);
   await until(() => it.clients.length === 2);
   expect(it.clients[0]?.readyState).not.toBe(it.clients[1]?.readyState);
+});
+
+const OTHER = "kline.1.ETHUSDT";
+const said = (asked: readonly string[]): readonly unknown[] => asked.map((text) => JSON.parse(text));
+
+test("one topic that is silent beside others is subscribed anew, then gets one new connection", async () => {
+  const it = await connect();
+  it.stream.follow([
+    { symbol: SYMBOL, timeframe: "1m" },
+    { symbol: "ETH/USDT:USDT", timeframe: "1m" },
+  ]);
+  await until(() => it.asked.length === 2);
+  /** The first topic goes on, the other one is silent for longer than allowed. */
+  const otherFallsSilent = async () => {
+    const heard = it.seen.length;
+    it.pass(70_000);
+    for (const client of it.clients) client.send(message(TOPIC, false));
+    await until(() => it.seen.length > heard);
+    it.pass(6_000);
+  };
+  await otherFallsSilent();
+  await until(() => it.asked.length === 4);
+  expect(said(it.asked.slice(2))).toEqual([
+    { op: "unsubscribe", args: [OTHER] },
+    { op: "subscribe", args: [OTHER] },
+  ]);
+  expect(it.clients.length).toBe(1);
+  await otherFallsSilent();
+  await until(() => it.asked.length === 5);
+  expect(it.clients.length).toBe(2);
+  expect(said(it.asked.slice(4))).toEqual([{ op: "subscribe", args: [TOPIC, OTHER] }]);
+  await otherFallsSilent();
+  await until(() => it.asked.length === 7);
+  expect(it.clients.length).toBe(2);
+  expect(it.stream.ageMs(SYMBOL)).toBe(6_000);
+  expect(it.stream.ageMs("ETH/USDT:USDT")).toBeUndefined();
 });
 
 test("a changed choice is asked for, and only the change", async () => {

@@ -2,6 +2,7 @@ import { type RawData, WebSocket } from "ws";
 import { z } from "zod";
 import type { Timeframe } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
+import type { Clock } from "../clock.ts";
 import { price } from "../money.ts";
 import type { Candle } from "./exchange.ts";
 
@@ -21,8 +22,7 @@ export interface KlineStreamOptions {
   readonly url: string;
   readonly onCandle: (candle: StreamedCandle) => void;
   readonly log: Log;
-  /** Monotonic clock, ms. */
-  readonly nowMs: () => number;
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep" | "every">;
   /** 0–1: spreads the reconnections of many bots. */
   readonly random: () => number;
 }
@@ -35,6 +35,8 @@ const WATCH_EVERY_MS = 1_000;
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** A topic that stays silent beside others is subscribed anew, then given a new connection, then only subscribed anew. */
+const RENEWALS_BEFORE_RECONNECT = 1;
 const MAX_MESSAGE_BYTES = 256 * 1_024;
 const PUBLIC_PATH = "/v5/public/linear";
 
@@ -64,19 +66,28 @@ const Message = z.object({
   ),
 });
 
-/** Bybit's public linear kline stream: reconnects by itself and knows how old each symbol's last message is. */
+interface Followed {
+  readonly symbol: string;
+  /** When something of it was last heard or last asked for. */
+  quietSinceMs: number;
+  /** How often it was asked for again since it was last heard. */
+  renewals: number;
+}
+
+/**
+ * Bybit's public linear kline stream: reconnects by itself and knows how old each symbol's last message is. A connection whose
+ * pings are answered may be dead for all topics, or for one: each is watched, and brought back.
+ */
 export class KlineStream {
   readonly #options: KlineStreamOptions;
   readonly #url: string;
   readonly #arrivals = new Map<string, number>();
-  #topics = new Map<string, string>();
+  readonly #ended = new AbortController();
+  #topics = new Map<string, Followed>();
   #socket: WebSocket | undefined;
-  #watch: NodeJS.Timeout | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  #stopWatching: () => void = () => undefined;
   #failures = 0;
   #lastPingMs = 0;
-  #lastCandleMs = 0;
-  #closed = false;
 
   constructor(options: KlineStreamOptions) {
     this.#options = options;
@@ -88,12 +99,19 @@ export class KlineStream {
 
   start(): void {
     this.#connect();
-    this.#watch = setInterval(() => this.#check(), WATCH_EVERY_MS);
+    this.#stopWatching = this.#options.clock.every(WATCH_EVERY_MS, () => this.#check());
   }
 
   /** Follows exactly these candles from now on. */
   follow(topics: readonly StreamTopic[]): void {
-    const wanted = new Map(topics.map((topic) => [topicName(topic), topic.symbol]));
+    const quietSinceMs = this.#options.clock.monotonicMs();
+    const wanted = new Map(
+      topics.map((topic) => {
+        const name = topicName(topic);
+        const fresh = { symbol: topic.symbol, quietSinceMs, renewals: 0 };
+        return [name, this.#topics.get(name) ?? fresh];
+      }),
+    );
     const gone = [...this.#topics.keys()].filter((topic) => !wanted.has(topic));
     const added = [...wanted.keys()].filter((topic) => !this.#topics.has(topic));
     this.#topics = wanted;
@@ -104,13 +122,12 @@ export class KlineStream {
   /** Age of the symbol's last message by arrival; undefined before the first. */
   ageMs(symbol: string): number | undefined {
     const arrival = this.#arrivals.get(symbol);
-    return arrival === undefined ? undefined : this.#options.nowMs() - arrival;
+    return arrival === undefined ? undefined : this.#options.clock.monotonicMs() - arrival;
   }
 
   close(): void {
-    this.#closed = true;
-    clearInterval(this.#watch);
-    clearTimeout(this.#retry);
+    this.#ended.abort();
+    this.#stopWatching();
     this.#socket?.terminate();
   }
 
@@ -121,36 +138,56 @@ export class KlineStream {
       maxPayload: MAX_MESSAGE_BYTES,
     });
     this.#socket = socket;
-    this.#lastCandleMs = this.#options.nowMs();
-    this.#lastPingMs = this.#lastCandleMs;
+    this.#lastPingMs = this.#options.clock.monotonicMs();
+    for (const topic of this.#topics.values()) topic.quietSinceMs = this.#lastPingMs;
     socket.on("open", () => this.#send("subscribe", [...this.#topics.keys()]));
     socket.on("message", (data) => this.#receive(data));
     socket.on("error", (error) =>
       this.#options.log.warn("stream-error", { message: error.message }),
     );
-    socket.on("close", () => this.#reconnect(socket));
+    socket.on("close", () => void this.#reconnect(socket));
   }
 
-  #reconnect(socket: WebSocket): void {
-    if (this.#closed || socket !== this.#socket) return;
+  async #reconnect(socket: WebSocket): Promise<void> {
+    const { signal } = this.#ended;
+    if (signal.aborted || socket !== this.#socket) return;
     const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10), RETRY_MAX_MS);
     this.#failures += 1;
     const delayMs = longest * (0.5 + this.#options.random() / 2);
     this.#options.log.warn("stream-closed", { retryInMs: Math.round(delayMs) });
-    this.#retry = setTimeout(() => this.#connect(), delayMs);
+    await this.#options.clock.sleep(delayMs, signal);
+    if (!signal.aborted) this.#connect();
   }
 
   #check(): void {
-    const now = this.#options.nowMs();
+    const now = this.#options.clock.monotonicMs();
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    if (this.#topics.size > 0 && now - this.#lastCandleMs > SILENT_AFTER_MS) {
-      this.#options.log.warn("stream-silent", { forMs: Math.round(now - this.#lastCandleMs) });
-      this.#socket.terminate();
-      return;
-    }
+    if (this.#bringBackSilent(now) === "reconnected") return;
     if (now - this.#lastPingMs < PING_EVERY_MS) return;
     this.#lastPingMs = now;
     this.#socket.send(JSON.stringify({ op: "ping" }));
+  }
+
+  #bringBackSilent(now: number): "reconnected" | undefined {
+    const silent = [...this.#topics].filter(
+      ([, { quietSinceMs }]) => now - quietSinceMs > SILENT_AFTER_MS,
+    );
+    if (silent.length === 0) return undefined;
+    const isAll = silent.length === this.#topics.size;
+    const isLasting = silent.some(([, { renewals }]) => renewals === RENEWALS_BEFORE_RECONNECT);
+    this.#options.log.warn("stream-silent", { topics: silent.map(([topic]) => topic), isAll });
+    for (const [, topic] of silent) {
+      topic.quietSinceMs = now;
+      topic.renewals += 1;
+    }
+    if (isAll || isLasting) {
+      this.#socket?.terminate();
+      return "reconnected";
+    }
+    const topics = silent.map(([topic]) => topic);
+    this.#send("unsubscribe", topics);
+    this.#send("subscribe", topics);
+    return undefined;
   }
 
   #send(op: "subscribe" | "unsubscribe", topics: readonly string[]): void {
@@ -162,11 +199,13 @@ export class KlineStream {
     const message = Message.safeParse(parseJson(data));
     // Answers to subscribe and ping have no topic.
     if (!message.success) return;
-    const symbol = this.#topics.get(message.data.topic);
-    if (symbol === undefined) return;
+    const topic = this.#topics.get(message.data.topic);
+    if (topic === undefined) return;
+    const { symbol } = topic;
     this.#failures = 0;
-    this.#lastCandleMs = this.#options.nowMs();
-    this.#arrivals.set(symbol, this.#lastCandleMs);
+    topic.quietSinceMs = this.#options.clock.monotonicMs();
+    topic.renewals = 0;
+    this.#arrivals.set(symbol, topic.quietSinceMs);
     for (const { start, confirm, ...prices } of message.data.data) {
       const candle: Candle = {
         openTimeMs: start,
