@@ -252,6 +252,7 @@ describe("a stopped bot that finds a position which it does not know", () => {
     unrealisedPnl: amount("0"),
     stopLoss: undefined,
     takeProfit: undefined,
+    liquidationPrice: undefined,
   } as const;
 
   test("stays while its id is in the form of the bot's own, and ends once it is gone", async () => {

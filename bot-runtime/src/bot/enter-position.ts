@@ -1,5 +1,5 @@
 import type { BotConfig, Intent } from "@tradingbots/crds";
-import type { Balance, EntryOrder, PositionSide } from "../exchange/exchange.ts";
+import type { Balance, EntryOrder, Market, PositionSide } from "../exchange/exchange.ts";
 import { text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
 import { candleReference, orderId } from "../orders/order-id.ts";
@@ -64,20 +64,22 @@ async function enterAlone(
   ]);
   const foreign = foreignHolding([], { symbol, held: view.held, orders });
   if (foreign !== undefined) return { kind: "foreign", message: foreign };
-  const size = sizeOf(deps, wish, balance);
+  const market = deps.exchange.market(symbol);
+  if (market === undefined) return { kind: "refused", refusal: notTraded(symbol) };
+  const size = sizeOf(wish, market, balance);
   const refusal = entryRefusal({
     standing: deps.standing(symbol),
     confidence: wish.proposal.confidence,
     size,
     equity: balance.equity,
     committed: committedMargin(balance),
-    market: deps.exchange.market(symbol),
+    market,
   });
   if (refusal !== undefined) return { kind: "refused", refusal };
   const unset = await setLeverage(deps, wish, view.leverage);
   const old = unset ?? outdated(deps, wish);
   if (old !== undefined) return { kind: "refused", refusal: old };
-  const order = entryOrder(deps, wish, size);
+  const order = entryOrder(wish, market, size);
   if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
     deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
     works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), true));
@@ -116,15 +118,22 @@ function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
   };
 }
 
+/** Of a contract that was delisted, is about to be, or never was. */
+export function notTraded(symbol: string): Refusal {
+  return {
+    reason: "SymbolNotTraded",
+    message: `the exchange does not trade ${symbol} (any more): nothing is opened there`,
+  };
+}
+
 function tooLate(deps: TraderDeps, { madeAtMs }: Decision): Refusal | undefined {
   const ageMs = Math.round(deps.monotonicMs() - madeAtMs);
   if (ageMs <= DECISION_MAX_AGE_MS) return undefined;
   return { reason: "TooLate", message: `${ageMs} ms passed between the decision and the order` };
 }
 
-function sizeOf(deps: TraderDeps, { symbol, candle, config }: EntryWish, balance: Balance): Size {
+function sizeOf({ candle, config }: EntryWish, market: Market, balance: Balance): Size {
   const { positionPercent, leverage } = config.risk;
-  const market = deps.exchange.market(symbol);
   return positionSize({
     equity: balance.equity,
     price: candle.close,
@@ -206,11 +215,10 @@ async function send(
   };
 }
 
-function entryOrder(deps: TraderDeps, wish: EntryWish, size: Size): EntryOrder {
+function entryOrder(wish: EntryWish, market: Market, size: Size): EntryOrder {
   const { symbol, side, candle } = wish;
   const { botUid, timeframe, risk } = wish.config;
   const reference = candleReference(candle.openTimeMs);
-  const market = deps.exchange.market(symbol);
   return {
     symbol,
     // A refused or lost entry is never sent again: the next candle is another order. So the attempt stays 0.

@@ -13,6 +13,7 @@ import type {
   Exchange,
   Execution,
   HeldPosition,
+  LookUps,
   OrderSide,
   OrderView,
 } from "../exchange/exchange.ts";
@@ -127,7 +128,15 @@ const accepted = async () => ({ kind: "accepted", exchangeOrderId: "x1" }) as co
 const silent = () => undefined;
 
 export function exampleExchange(shown: ShownByExchange): Exchange {
+  const lookUps: LookUps = {
+    position: async () => ({ leverage: undefined, held: shown.held }),
+    openOrders: async () => shown.orders,
+    findOrder: async () => undefined,
+    executions: async () => shown.executions,
+  };
   return {
+    ...lookUps,
+    urgent: lookUps,
     prepare: async () => undefined,
     market: (symbol) => ({
       symbol,
@@ -145,14 +154,11 @@ export function exampleExchange(shown: ShownByExchange): Exchange {
       available: amount("10000"),
       currency: "USDT",
     }),
-    position: async () => ({ leverage: undefined, held: shown.held }),
-    openOrders: async () => shown.orders,
-    findOrder: async () => undefined,
-    executions: async () => shown.executions,
     setLeverage: accepted,
     submitEntry: accepted,
     submitExit: accepted,
     cancel: accepted,
+    cancelPlaced: accepted,
     protect: accepted,
     describeKey: () => Promise.reject(new Error("not asked here")),
   };

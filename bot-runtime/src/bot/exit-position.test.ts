@@ -5,6 +5,7 @@ import type {
   Execution,
   ExitOrder,
   HeldPosition,
+  LookUps,
   OrderView,
   Outcome,
 } from "../exchange/exchange.ts";
@@ -65,20 +66,25 @@ class Market {
   }
 
   exchange(): Exchange {
+    const lookUps: LookUps = {
+      openOrders: unused,
+      position: async () => ({ leverage: 1, held: this.#held() }),
+      findOrder: async ({ clientOrderId }) => this.#orders.get(clientOrderId),
+      executions: async () => this.#executions.slice(0, this.lags ? 1 : undefined),
+    };
     return {
+      ...lookUps,
+      urgent: lookUps,
       prepare: unused,
       market: unused,
       candles: unused,
       balance: unused,
-      openOrders: unused,
       setLeverage: unused,
       submitEntry: unused,
       cancel: unused,
+      cancelPlaced: unused,
       protect: unused,
       describeKey: unused,
-      position: async () => ({ leverage: 1, held: this.#held() }),
-      findOrder: async ({ clientOrderId }) => this.#orders.get(clientOrderId),
-      executions: async () => this.#executions.slice(0, this.lags ? 1 : undefined),
       submitExit: async (order) => this.#submit(order),
     };
   }
@@ -100,6 +106,7 @@ class Market {
       unrealisedPnl: amount("0"),
       stopLoss: price("99"),
       takeProfit: price("101"),
+      liquidationPrice: undefined,
     };
   }
 }

@@ -46,6 +46,7 @@ function wantedLevels(deps: TraderDeps, work: Work) {
   if (entryPrice === undefined) return undefined;
   const { risk } = deps.config();
   const market = deps.exchange.market(work.symbol);
+  if (market === undefined) return undefined;
   return protectionLevels({ side: work.side, price: entryPrice }, risk, market);
 }
 

@@ -40,6 +40,7 @@ function held(side: "long" | "short", units: string): HeldPosition {
     unrealisedPnl: amount("0"),
     stopLoss: undefined,
     takeProfit: undefined,
+    liquidationPrice: undefined,
   };
 }
 

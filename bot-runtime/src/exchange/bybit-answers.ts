@@ -21,9 +21,13 @@ function page<Item extends z.ZodType>(item: Item) {
   });
 }
 
-export const OrderAccepted = z.object({
+export const EntryAccepted = z.object({
   id: z.string().min(1),
   clientOrderId: z.string().min(1),
+});
+
+export const ExitAccepted = z.object({
+  result: z.object({ orderId: z.string().min(1), orderLinkId: z.string().min(1) }),
 });
 
 export const OrderCancelled = z.object({ result: z.object({ orderId: z.string().min(1) }) });
@@ -65,6 +69,7 @@ const Position = z.object({
   leverage: OptionalDecimal,
   stopLoss: OptionalDecimal,
   takeProfit: OptionalDecimal,
+  liqPrice: OptionalDecimal.optional(),
 });
 export type BybitPosition = z.infer<typeof Position>;
 export const PositionPage = page(Position);
@@ -104,6 +109,7 @@ export const Instrument = z.object({
   id: z.string(),
   quote: z.string(),
   info: z.object({
+    status: z.string(),
     priceFilter: z.object({ tickSize: Decimal }),
     leverageFilter: z.object({ maxLeverage: Decimal }),
     lotSizeFilter: z.object({

@@ -6,10 +6,10 @@ import type { Amount, Price, Quantity } from "../money.ts";
  * `instanceof`): an adapter is a bundle of its own with its own copies of shared modules.
  */
 export interface Exchange {
-  /** Loads trading rules of `symbols` and does the calls that would slow down the first order. */
+  /** Loads trading rules of `symbols`; waits for nothing once they are known. */
   readonly prepare: (symbols: readonly string[]) => Promise<void>;
-  /** Trading rules of a prepared symbol. */
-  readonly market: (symbol: string) => Market;
+  /** Trading rules of a prepared symbol; undefined when the exchange does not trade it (any more). */
+  readonly market: (symbol: string) => Market | undefined;
   /** Closed and current candles, oldest first; the newest one may be unfinished. */
   readonly candles: (query: CandleQuery) => Promise<readonly Candle[]>;
   readonly balance: () => Promise<Balance>;
@@ -18,15 +18,26 @@ export interface Exchange {
   /** Looks in open orders, then in the history, and checks the id of what comes back. */
   readonly findOrder: (reference: OrderReference) => Promise<OrderView | undefined>;
   readonly executions: (query: ExecutionQuery) => Promise<readonly Execution[]>;
+  /** The same look-ups on the exits' own connection and rate budget: what they wait for is nothing but the exchange. */
+  readonly urgent: LookUps;
   /** May be called only while the symbol is flat. */
   readonly setLeverage: (symbol: string, leverage: number) => Promise<Outcome>;
   readonly submitEntry: (order: EntryOrder) => Promise<Outcome>;
   /** Reduces only; own connection and rate budget, so that it never queues behind anything else. */
   readonly submitExit: (order: ExitOrder) => Promise<Outcome>;
   readonly cancel: (reference: OrderReference) => Promise<Outcome>;
+  /** Cancels an order that has no client's id: a stop or target whose position is gone. */
+  readonly cancelPlaced: (reference: PlacedReference) => Promise<Outcome>;
   readonly protect: (symbol: string, levels: Levels) => Promise<Outcome>;
   readonly describeKey: () => Promise<KeyDescription>;
 }
+
+export type LookUps = Pick<Exchange, "position" | "openOrders" | "findOrder" | "executions">;
+
+/** The exchange refuses a request that reaches it later than this after the time in its signature. */
+export const RECEIVE_WINDOW_MS = 5_000;
+/** What a lease must still last when an opening order leaves: then the exchange refuses the order before the lease ends. */
+export const OPENING_LEASE_MS = RECEIVE_WINDOW_MS + 1_000;
 
 /** What makes an adapter; every adapter module exports one as `createExchange`. */
 export type CreateExchange = (options: ExchangeOptions) => Exchange;
@@ -102,11 +113,18 @@ export interface HeldPosition {
   readonly unrealisedPnl: Amount;
   readonly stopLoss: Price | undefined;
   readonly takeProfit: Price | undefined;
+  /** Where the exchange would take the position over; undefined when it states none. */
+  readonly liquidationPrice: Price | undefined;
 }
 
 export interface OrderReference {
   readonly symbol: string;
   readonly clientOrderId: string;
+}
+
+export interface PlacedReference {
+  readonly symbol: string;
+  readonly exchangeOrderId: string;
 }
 
 export interface OrderView {
@@ -127,16 +145,18 @@ export interface ExecutionQuery {
   readonly sinceMs: number;
 }
 
+/** What moved a position, or its funding, which moves only money. */
 export interface Execution {
   readonly executionId: string;
   readonly clientOrderId: string | undefined;
   readonly side: OrderSide;
   readonly price: Price;
+  /** Funding: of the position that it was for. */
   readonly quantity: Quantity;
-  /** Positive when paid. */
+  /** Positive when paid; the funding itself when that is the cause. */
   readonly fee: Amount;
   readonly feeCurrency: string;
-  readonly cause: "order" | "stop" | "target" | "liquidation";
+  readonly cause: "order" | "stop" | "target" | "liquidation" | "adl" | "delisting" | "funding";
   readonly atMs: number;
 }
 
@@ -158,6 +178,8 @@ export interface EntryOrder extends OrderReference {
 export interface ExitOrder extends OrderReference {
   readonly side: OrderSide;
   readonly quantity: Quantity;
+  /** Closes all that is held, also less than the exchange's minimum; for a position that is the bot's alone. */
+  readonly wholePosition?: boolean;
 }
 
 /**
@@ -174,6 +196,13 @@ export type Outcome =
       readonly final: boolean;
     }
   | { readonly kind: "unknown"; readonly code: string; readonly message: string };
+
+/** How far this machine's wall clock is from the exchange's, and by how much that may be wrong. */
+export interface ClockReading {
+  /** Positive when this machine is ahead. */
+  readonly skewMs: number;
+  readonly uncertaintyMs: number;
+}
 
 export interface KeyDescription {
   readonly readOnly: boolean;

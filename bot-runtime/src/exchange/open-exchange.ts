@@ -67,10 +67,12 @@ function refusingExchange(message: string): Exchange {
     openOrders: refuse,
     findOrder: refuse,
     executions: refuse,
+    urgent: { position: refuse, openOrders: refuse, findOrder: refuse, executions: refuse },
     setLeverage: refuse,
     submitEntry: refuse,
     submitExit: refuse,
     cancel: refuse,
+    cancelPlaced: refuse,
     protect: refuse,
     describeKey: refuse,
   };
