@@ -18,6 +18,8 @@ export interface Position {
   cumulativeRealised: Decimal;
   createdMs: number;
   updatedMs: number;
+  /** Sequence of the last execution; -1 before the first. */
+  sequence: number;
 }
 
 /** A change that the account's private stream tells. */
@@ -77,6 +79,7 @@ export function positionOf(account: Account, symbol: string): Position {
     cumulativeRealised: ZERO,
     createdMs: 0,
     updatedMs: 0,
+    sequence: -1,
   };
   account.positions.set(symbol, made);
   return made;

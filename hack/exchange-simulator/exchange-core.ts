@@ -5,6 +5,7 @@ import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { instrumentOf } from "./instruments.ts";
 import { Market } from "./market.ts";
+import { PrivateStream } from "./private-stream.ts";
 import { PublicStream } from "./public-stream.ts";
 import { createRandom, randomUuid } from "./random.ts";
 import { Replay, type ReplaySpeed } from "./replay.ts";
@@ -29,6 +30,7 @@ export interface ExchangeCore {
   readonly faults: Faults;
   readonly replay: Replay;
   readonly publicStream: PublicStream;
+  readonly privateStream: PrivateStream;
   readonly control: Control;
 }
 
@@ -41,12 +43,9 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
   const clock = createServerClock(options.nowMs, options.skewMs);
   const market = new Market(allSeries, options.historyCandles);
   const faults = new Faults(forFaults);
-  const publicStream = new PublicStream({
-    market,
-    clock,
-    faults,
-    newId: () => randomUuid(forConnections),
-  });
+  const forStreams = { clock, faults, newId: () => randomUuid(forConnections) };
+  const publicStream = new PublicStream({ market, ...forStreams });
+  const privateStream = new PrivateStream({ exchange: () => exchange, ...forStreams });
   const replay: Replay = new Replay({
     market,
     speed: options.speed,
@@ -60,7 +59,8 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
     clock,
     newId: () => randomUuid(forIds),
     isStanding: () => replay.isStanding(),
+    onChange: (account, event) => privateStream.publish(account, event),
   });
   const control = createControl({ exchange, replay, faults });
-  return { exchange, faults, replay, publicStream, control };
+  return { exchange, faults, replay, publicStream, privateStream, control };
 }

@@ -1,4 +1,4 @@
-import { type Account, createAccount, isShown, ordersOf } from "./account.ts";
+import { type Account, type AccountEvent, createAccount, isShown, ordersOf } from "./account.ts";
 import { BybitError, RetCode } from "./bybit-error.ts";
 import type { ServerClock } from "./clock.ts";
 import { type MarketEvent, processTick } from "./fill.ts";
@@ -72,6 +72,7 @@ export class Exchange {
   readonly #accounts = new Map<number, Account>();
   readonly #keys = new Map<string, ApiKey>();
   readonly #isStanding: () => boolean;
+  readonly #onChange: (account: Account, event: AccountEvent) => void;
   #settings = defaultSettings;
   #sequence = 0;
 
@@ -82,10 +83,13 @@ export class Exchange {
     /** A new order's or execution's id. */
     readonly newId: () => string;
     readonly isStanding: () => boolean;
+    /** Hears every change of every account. */
+    readonly onChange: (account: Account, event: AccountEvent) => void;
   }) {
     this.market = parts.market;
     this.clock = parts.clock;
     this.#isStanding = parts.isStanding;
+    this.#onChange = parts.onChange;
     this.trading = {
       lastPrice: (symbol) => this.market.lastPrice(symbol),
       now: () => this.clock.now(),
@@ -169,7 +173,9 @@ export class Exchange {
     if (known !== undefined) return known;
     if (this.#accounts.has(userId)) throw new Error(`user ${userId} exists already`);
     if (this.#accounts.size >= MAX_ACCOUNTS) throw new Error(`at most ${MAX_ACCOUNTS} accounts`);
-    const account = createAccount(userId, new Decimal(registration.balance));
+    const account: Account = createAccount(userId, new Decimal(registration.balance), (event) =>
+      this.#onChange(account, event),
+    );
     this.#accounts.set(userId, account);
     return account;
   }

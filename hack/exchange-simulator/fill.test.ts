@@ -170,13 +170,15 @@ test("a marketable limit that the price left rests and is filled as maker later"
   expect(account.executions[0]?.fee.toFixed()).toBe("0.05");
 });
 
-describe("orders that are filled in parts", () => {
-  const inParts = (parts: number, rest: "follows" | "cancelled" = "follows"): void => {
-    settings = changedSettings(settings, { fills: [{ parts, rest }] });
-  };
-  const fills = () =>
-    account.executions.map(({ quantity, price }) => [quantity.toFixed(), price.toFixed()]);
+const fills = () =>
+  account.executions.map(({ quantity, price }) => [quantity.toFixed(), price.toFixed()]);
+const quantities = () => [...account.openOrders.values()].map(({ quantity }) => quantity.toFixed());
 
+function inParts(parts: number, rest: "follows" | "cancelled" = "follows"): void {
+  settings = changedSettings(settings, { fills: [{ parts, rest }] });
+}
+
+describe("orders that are filled in parts", () => {
   test("each price fills one part; the executions add up to the order", () => {
     inParts(3);
     const order = place({});
@@ -229,8 +231,6 @@ describe("orders that are filled in parts", () => {
     inParts(2);
     place({ protection: exits });
     at(2_500);
-    const quantities = () =>
-      [...account.openOrders.values()].map(({ quantity }) => quantity.toFixed());
     expect(quantities()).toEqual(["0.1", "0.05", "0.05"]);
     at(2_500);
     expect(quantities()).toEqual(["0.1", "0.1"]);

@@ -91,7 +91,9 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
   const after = sideOf(position.holding);
   if (before !== "" && after !== before) dropExits(account, order.symbol, nowMs);
   if (before !== after) position.createdMs = nowMs;
-  if (after === order.side && first) {
+  const { takeProfit, stopLoss } = order.protection;
+  const protects = takeProfit !== undefined || stopLoss !== undefined;
+  if (after === order.side && first && protects) {
     protectPosition(account, { symbol: order.symbol, ...order.protection }, trading);
   }
   fitProtection(account, order.symbol);

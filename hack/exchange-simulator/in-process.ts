@@ -42,6 +42,11 @@ export interface InProcessExchange {
     onMessage: (text: string) => void,
     onReset: () => void,
   ) => StreamSession;
+  /** Likewise to the private stream, which wants an auth operation first, as on the socket. */
+  readonly openPrivateStream: (
+    onMessage: (text: string) => void,
+    onReset: () => void,
+  ) => StreamSession;
   readonly control: Control;
   /** Its accounts as they are, for observers that need no text views. */
   readonly exchange: Exchange;
@@ -53,13 +58,15 @@ export interface InProcessExchange {
 
 export function createInProcessExchange(options: InProcessOptions): InProcessExchange {
   const core = createExchangeCore({ skewMs: 0, ...options, speed: "lockstep" });
-  const { exchange, control, publicStream } = core;
+  const { exchange, control, publicStream, privateStream } = core;
   return {
     request: (endpoint, parameters = {}, apiKey = "") =>
       answerRequest(apiRequest({ endpoint, parameters, apiKey }, exchange), exchange),
     deliver: (request) => deliver(apiRequest(request, exchange), core),
     openPublicStream: (onMessage, onReset) =>
       publicStream.open({ send: onMessage, reset: onReset }),
+    openPrivateStream: (onMessage, onReset) =>
+      privateStream.open({ send: onMessage, reset: onReset }),
     control,
     exchange,
     step: (candles) => control.step(candles),

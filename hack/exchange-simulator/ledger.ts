@@ -34,6 +34,7 @@ export function book(account: Account, entry: Entry, trading: Trading): Decimal 
     timeMs: nowMs,
     replayTime: trading.replayTime(),
   };
+  position.sequence = execution.sequence;
   remember(account.executions, execution);
   account.publish({ kind: "execution", execution });
   account.publish({ kind: "position", symbol: entry.symbol });

@@ -1,18 +1,11 @@
-import { z } from "zod";
 import { turnoverOf } from "./candles.ts";
 import type { ServerClock } from "./clock.ts";
 import type { Faults } from "./faults.ts";
 import type { Market } from "./market.ts";
+import { type Operation, parseOperation } from "./stream-operation.ts";
 import { StreamOutlet, type StreamSession, type StreamSocket } from "./stream-outlet.ts";
 
 const MAX_TOPICS_PER_CONNECTION = 200;
-
-const Operation = z.object({
-  op: z.string(),
-  req_id: z.string().default(""),
-  args: z.array(z.string()).default([]),
-});
-type Operation = z.infer<typeof Operation>;
 
 interface Topic {
   readonly interval: string;
@@ -61,9 +54,9 @@ export class PublicStream {
   }
 
   #reply(socket: StreamSocket, text: string, connectionId: string): string {
-    const parsed = Operation.safeParse(parseJson(text));
-    const operation = parsed.success ? parsed.data : { op: "", req_id: "", args: [] };
-    const error = parsed.success ? this.#perform(socket, operation) : "error:json decode failed";
+    const parsed = parseOperation(text);
+    const operation = parsed ?? { op: "", req_id: "", args: [] };
+    const error = parsed ? this.#perform(socket, operation) : "error:json decode failed";
     return JSON.stringify({
       success: error === undefined,
       ret_msg: error ?? (operation.op === "ping" ? "pong" : ""),
@@ -131,13 +124,5 @@ export class PublicStream {
       timestamp: confirmed ? start + intervalMs - 1 : this.#market.replayTime(),
     };
     return JSON.stringify({ topic: name, data: [entry], ts: this.#clock.now(), type: "snapshot" });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -13,6 +13,7 @@ const MAX_BODY_BYTES = 64 * 1_024;
 /** Two days of minutes: enough for indicators on hourly candles. */
 const DEFAULT_HISTORY_CANDLES = 2_880;
 const PUBLIC_STREAM_PATH = "/v5/public/linear";
+const PRIVATE_STREAM_PATH = "/v5/private";
 const DEFAULT_SYMBOLS = ["BTCUSDT", "ETHUSDT"];
 
 export interface SimulatorOptions {
@@ -41,6 +42,7 @@ export interface ExchangeSimulator {
   /** For every string in ccxt's `urls.api`. */
   readonly url: string;
   readonly websocketUrl: string;
+  readonly privateWebsocketUrl: string;
   readonly control: Control;
   readonly close: () => Promise<void>;
 }
@@ -71,7 +73,10 @@ export async function startExchangeSimulator(
     skewMs: options.skewMs ?? 0,
     seed: options.seed ?? randomInt(MAX_SEED),
   });
-  const streams = new StreamServer({ [PUBLIC_STREAM_PATH]: core.publicStream });
+  const streams = new StreamServer({
+    [PUBLIC_STREAM_PATH]: core.publicStream,
+    [PRIVATE_STREAM_PATH]: core.privateStream,
+  });
 
   const app = createApp(options.log ?? false);
   registerRestApi(app, core);
@@ -83,6 +88,7 @@ export async function startExchangeSimulator(
   return {
     url: `http://${address}`,
     websocketUrl: `ws://${address}${PUBLIC_STREAM_PATH}`,
+    privateWebsocketUrl: `ws://${address}${PRIVATE_STREAM_PATH}`,
     control: core.control,
     close: async () => {
       core.replay.stop();

@@ -49,6 +49,21 @@ export function authenticate(request: SignedRequest, keys: KeyRing, nowMs: numbe
   return key;
 }
 
+/**
+ * The key that authenticates a private stream: HMAC of "GET/realtime" and an expiry ahead of the server
+ * (https://bybit-exchange.github.io/docs/v5/ws/connect). Undefined when it does not.
+ */
+export function streamKey(
+  asked: { readonly apiKey: string; readonly expires: string; readonly signature: string },
+  keys: KeyRing,
+  nowMs: number,
+): ApiKey | undefined {
+  const key = keys.findKey(asked.apiKey);
+  if (key === undefined || key.revoked || key.expiresMs <= nowMs) return undefined;
+  const signed = isSignature(asked.signature, `GET/realtime${asked.expires}`, key.apiSecret);
+  return signed && Number(asked.expires) > nowMs ? key : undefined;
+}
+
 /** The key of that name; Bybit's refusal when there is none, or none any more. */
 export function validKey(apiKey: string, keys: KeyRing): ApiKey {
   const key = keys.findKey(apiKey);

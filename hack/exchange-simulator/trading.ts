@@ -104,6 +104,7 @@ export function protectPosition(
       setLevel(account, { symbol: change.symbol, stopOrderType, price }, trading);
     }
   }
+  account.publish({ kind: "position", symbol: change.symbol });
 }
 
 interface Level {

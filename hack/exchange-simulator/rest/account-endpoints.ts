@@ -91,7 +91,8 @@ function isoSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-function walletView(account: Account, exchange: Exchange): object {
+/** The wallet as /v5/account/wallet-balance and the private stream show it. */
+export function walletView(account: Account, exchange: Exchange): object {
   const priceOf = (symbol: string) => exchange.market.lastPrice(symbol);
   const balances = balancesOf(account, priceOf);
   const maintenance = totalMaintenanceMargin(account);

@@ -116,6 +116,7 @@ function setLeverage({ parameters, key, exchange }: PrivateCall): object {
     position.leverage = before;
     throw new BybitError(RetCode.insufficientMargin, "available margin is insufficient");
   }
+  key.account.publish({ kind: "position", symbol });
   return {};
 }
 
@@ -154,7 +155,7 @@ function levelsOf(
 }
 
 /** A position as /v5/position/list shows it. */
-function positionView(account: Account, position: Position, exchange: Exchange): object {
+export function positionView(account: Account, position: Position, exchange: Exchange) {
   const { symbol, holding, leverage } = position;
   const side = sideOf(holding);
   const mark = exchange.market.lastPrice(symbol);
@@ -187,7 +188,7 @@ function positionView(account: Account, position: Position, exchange: Exchange):
     curRealisedPnl: text(position.currentRealised),
     cumRealisedPnl: text(position.cumulativeRealised),
     sessionAvgPrice: "",
-    seq: -1,
+    seq: position.sequence,
     isReduceOnly: false,
     mmrSysUpdatedTime: "",
     leverageSysUpdatedTime: "",

@@ -1,4 +1,4 @@
-import { bybit } from "ccxt";
+import { bybit, pro } from "ccxt";
 import type { Candle, CandleSeries } from "../candles.ts";
 import { type ExchangeSimulator, startExchangeSimulator } from "../server.ts";
 
@@ -60,5 +60,31 @@ export function clientOf(simulator: ExchangeSimulator, changes: ClientOptions = 
   client.urls["api"] = { public: simulator.url, private: simulator.url };
   const offsetMs = changes.timestampOffsetMs ?? 0;
   if (offsetMs !== 0) client.nonce = () => Date.now() + offsetMs;
+  return client;
+}
+
+/** An unmodified ccxt.pro client: only its URLs point at the simulator. */
+export async function streamingClientOf(simulator: ExchangeSimulator) {
+  const client = new pro.bybit({
+    apiKey: KEY.apiKey,
+    secret: KEY.apiSecret,
+    enableRateLimit: false,
+    options: {
+      fetchMarkets: { types: ["linear"] },
+      // From the stream alone: otherwise its first answer comes from REST.
+      watchPositions: { fetchPositionsSnapshot: false },
+    },
+  });
+  // ccxt wants it for every ws:// address, with a proxy or without.
+  await client.loadHttpProxyAgent();
+  const { url, websocketUrl, privateWebsocketUrl } = simulator;
+  client.urls["api"] = {
+    public: url,
+    private: url,
+    ws: {
+      public: { linear: websocketUrl },
+      private: { spot: { unified: privateWebsocketUrl }, contract: privateWebsocketUrl },
+    },
+  };
   return client;
 }
