@@ -61,10 +61,13 @@ function sslOption(mode: string | null): boolean | { readonly rejectUnauthorized
 }
 
 /** What row-level security is told for the length of one transaction. */
-export type Tenant = { readonly userId: string } | { readonly botId: string };
+export type Tenant =
+  | { readonly userId: string }
+  | { readonly botId: string }
+  | { readonly botIds: readonly string[] };
 
 /**
- * Runs `work` in one transaction that sees the rows of one user, or of one bot, and no others. It commits when `work`
+ * Runs `work` in one transaction that sees the rows of one user, of one bot, or of some bots, and no others. It commits when `work`
  * returns and rolls back when it throws.
  */
 export async function asTenant<T>(
@@ -76,9 +79,7 @@ export async function asTenant<T>(
   let broken: Error | undefined;
   try {
     await client.query("begin");
-    const [name, value] =
-      "userId" in tenant ? ["app.user_id", tenant.userId] : ["app.bot_id", tenant.botId];
-    await client.query("select set_config($1, $2, true)", [name, value]);
+    await client.query("select set_config($1, $2, true)", settingOf(tenant));
     const result = await work(client);
     await client.query("commit");
     return result;
@@ -88,6 +89,12 @@ export async function asTenant<T>(
   } finally {
     client.release(broken);
   }
+}
+
+function settingOf(tenant: Tenant): [name: string, value: string] {
+  if ("userId" in tenant) return ["app.user_id", tenant.userId];
+  if ("botId" in tenant) return ["app.bot_id", tenant.botId];
+  return ["app.bot_ids", tenant.botIds.join(",")]; // an id is a DNS label: it has no comma
 }
 
 /** An error means that the connection is of no further use. */

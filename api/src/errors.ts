@@ -43,6 +43,8 @@ export const ERRORS = {
   unknown_bot: { status: 403, title: "The token is not a bot's" },
   stale_epoch: { status: 409, title: "A newer process of the bot has taken over" },
   unknown_session: { status: 409, title: "The epoch is not this pod's" },
+  lease_held: { status: 409, title: "Another pod of the bot holds the lease" },
+  no_lease: { status: 409, title: "The process does not hold the bot's lease" },
   journal_saturated: { status: 503, title: "The journal is busy" },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;
 
@@ -56,6 +58,8 @@ export interface FieldError {
 
 interface ApiErrorOptions extends ErrorOptions {
   readonly retryAfterSeconds?: number;
+  /** Where seconds are too coarse: a member of the body. */
+  readonly retryAfterMs?: number;
   readonly errors?: readonly FieldError[];
 }
 
@@ -64,12 +68,14 @@ export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | undefined;
+  readonly retryAfterMs: number | undefined;
   readonly errors: readonly FieldError[] | undefined;
 
   constructor(code: ErrorCode, message: string, options: ApiErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.retryAfterMs = options.retryAfterMs;
     this.errors = options.errors;
   }
 

@@ -26,7 +26,10 @@ export const FAILURE = {
 } as const;
 
 /** The body that tells of an error. */
-export function problemOf(error: ApiError, requestId: string): Problem {
+export function problemOf(
+  error: ApiError,
+  requestId: string,
+): Problem & { readonly retryAfterMs?: number } {
   const { status, title } = ERRORS[error.code];
   return {
     type: `https://tradingbots.dev/problems/${error.code}`,
@@ -36,6 +39,7 @@ export function problemOf(error: ApiError, requestId: string): Problem {
     detail: error.message,
     ...(error.errors === undefined ? {} : { errors: [...error.errors] }),
     requestId,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
   };
 }
 

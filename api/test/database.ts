@@ -33,6 +33,7 @@ export async function startDatabase() {
   return {
     /** For looking behind the curtain. */
     superuser,
+    superuserUrl: postgres.url(name),
     apiUrl: urlOf("api"),
     authUrl: urlOf("auth"),
     journalUrl: urlOf("journal"),

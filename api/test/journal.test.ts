@@ -22,6 +22,7 @@ import {
   equity,
   event,
   fill,
+  funding,
   intent,
   journalClient,
   order,
@@ -145,6 +146,8 @@ test("every session has a new epoch, also of the same pod and of requests at onc
     openTrades: [],
     openIntents: [],
     dayBaseline: null,
+    realised: "0",
+    errors: null,
   });
   expect((await openSession(first.client)).epoch).toBe(2);
   const second = await startPod(botId);
@@ -171,6 +174,7 @@ test("a restarted container loses no record to its predecessor's late batch, nor
   );
   expect(await rows("select epoch from reports where bot_id = $1")).toEqual([{ epoch: 2 }]);
   expect(codeOf(await client.intent(1, 1))).toEqual({ status: 409, code: "stale_epoch" });
+  await client.lease(2);
   expect((await client.intent(2, 1)).status).toBe(200);
 });
 
@@ -185,6 +189,7 @@ test("a pod that was replaced takes over no more, whether it was heard before or
     expect(codeOf(await client.session())).toEqual({ status: 409, code: "stale_epoch" });
   }
   expect((await heard.client.records(1, 1, [event("fact")])).status).toBe(200);
+  await young.client.lease(2);
   expect((await young.client.intent(2, 1)).status).toBe(200);
   expect((await openSession(young.client)).epoch).toBe(3);
 });
@@ -192,6 +197,7 @@ test("a pod that was replaced takes over no more, whether it was heard before or
 test("a stale epoch sends no orders, may add facts, and its report does not count", async () => {
   const old = await startPod(botId);
   await openSession(old.client);
+  await old.client.lease(1);
   expect(await old.client.intent(1, 1)).toEqual({ status: 200, body: { accepted: true } });
   const young = await startPod(botId);
   await openSession(young.client);
@@ -208,6 +214,7 @@ test("a stale epoch sends no orders, may add facts, and its report does not coun
 test("everything is kept exactly, once, and a session tells what is not over", async () => {
   const { client } = await startPod(botId);
   await openSession(client);
+  await client.lease(1);
   for (const id of [1, 2, 3]) await client.intent(1, id);
   await client.intent(1, 1);
   const batch = [
@@ -216,18 +223,21 @@ test("everything is kept exactly, once, and a session tells what is not over", a
     order(2, "refused"),
     fill("exec-1", 1),
     fill("exec-1", 1), // an exchange may tell twice
-    trade(1),
+    funding("exec-2", 1),
+    funding("exec-2", 1),
+    trade(1, { funding: "-0.0000000000000001" }),
     trade(4),
     trade(4, {
       exitPrice: "61200.5",
       pnl: "11.674000000000000001",
       closedAt: "2026-01-02T04:00:00.000Z",
     }),
+    trade(5, { pnl: "-1", closedAt: "2025-01-02T04:00:00.000Z" }),
     equity("1000.10"),
     event("null\u0000byte"),
     dayBaseline("1000"),
     dayBaseline("2000"),
-    report(),
+    report({ generation: 7, consecutiveErrors: 3 }),
   ];
   for (let repetition = 0; repetition < 3; repetition++) {
     const answer = await client.records(1, 1, batch);
@@ -236,23 +246,30 @@ test("everything is kept exactly, once, and a session tells what is not over", a
   const counts = await rows(
     `select (select count(*)::int from orders where bot_id = $1) as orders,
             (select count(*)::int from fills where bot_id = $1) as fills,
+            (select count(*)::int from funding where bot_id = $1) as funding,
             (select count(*)::int from trades where bot_id = $1) as trades,
             (select count(*)::int from equity where bot_id = $1) as equity,
             (select count(*)::int from events where bot_id = $1) as events`,
   );
-  expect(counts).toEqual([{ orders: 3, fills: 1, trades: 2, equity: 1, events: 1 }]);
-  expect(await rows("select pnl from trades where bot_id = $1 and pnl is not null")).toEqual([
+  expect(counts).toEqual([{ orders: 3, fills: 1, funding: 1, trades: 3, equity: 1, events: 1 }]);
+  expect(await rows("select pnl from trades where bot_id = $1 and pnl > 0")).toEqual([
     { pnl: "11.674000000000000001" },
   ]);
   expect(await rows("select fee from fills where bot_id = $1")).toEqual([
     { fee: "0.3300000000000001" },
   ]);
+  expect(await rows("select amount from funding where bot_id = $1")).toEqual([
+    { amount: "-0.0000000000000001" },
+  ]);
+  const open = trade(1, { funding: "-0.0000000000000001" });
   expect(await openSession(client)).toEqual({
     epoch: 2,
     lastSequence: 0,
-    openTrades: [z.object({ trade: z.unknown() }).parse(trade(1)).trade],
+    openTrades: [z.object({ trade: z.unknown() }).parse(open).trade],
     openIntents: [intent(3)],
-    dayBaseline: { day: "2026-01-02", equity: "1000", realised: "11.674000000000000001" },
+    dayBaseline: { day: "2026-01-02", equity: "1000", startsFrom: "-1.5" },
+    realised: "10.674000000000000001",
+    errors: { generation: 7, count: 3 },
   });
 });
 
@@ -317,6 +334,7 @@ test("two bots with the same ids keep theirs", async () => {
   const other = await createBot(BOB);
   const [mine, theirs] = [await startPod(botId), await startPod(other)];
   for (const { client } of [mine, theirs]) await openSession(client);
+  await mine.client.lease(1);
   await mine.client.intent(1, 7);
   await mine.client.records(1, 1, [trade(7), fill("same", 7), event("mine")]);
   expect(await openSession(theirs.client)).toMatchObject({ openTrades: [], openIntents: [] });

@@ -83,6 +83,18 @@ export function fill(execution: string, id: number): RecordBody {
   };
 }
 
+export function funding(execution: string, id: number): RecordBody {
+  return {
+    type: "funding",
+    executionId: execution,
+    tradeId: ID(id),
+    symbol: "BTC/USDT:USDT",
+    amount: "-0.0000000000000001",
+    currency: "USDT",
+    at: AT,
+  };
+}
+
 export const event = (message: string): RecordBody => ({
   type: "event",
   kind: "signal",
@@ -102,6 +114,7 @@ export const dayBaseline = (amount: string): RecordBody => ({
   type: "day-baseline",
   day: "2026-01-02",
   equity: amount,
+  startsFrom: "-1.5",
   at: AT,
 });
 
@@ -138,6 +151,7 @@ export function journalClient(url: string, token: string) {
   }
   return {
     session: () => post("session", {}),
+    lease: (epoch: number) => post("lease", { epoch }),
     intent: (epoch: number, id: number) => post("intents", { epoch, intent: intent(id) }),
     records: (epoch: number, first: number, bodies: readonly RecordBody[]) =>
       post("records", {

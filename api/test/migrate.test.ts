@@ -109,3 +109,40 @@ test("a changed, missing or late file is refused and a failing one leaves nothin
   expect(rows).toEqual([{ b: null }]);
   await connection.end();
 });
+
+test("baselines of before learn what the bot had realised, though row-level security binds the tables' owner", async () => {
+  await setPasswords("");
+  await runMain(await postgres.createDatabase()); // roles are the server's, not a database's
+  const name = await postgres.createDatabase();
+  const superuser = new Client(postgres.url(name));
+  await superuser.connect();
+  const owner = { name: "baseline_owner", password: "owner-password" };
+  await superuser.query(`create role ${owner.name} login createrole password '${owner.password}'`);
+  await superuser.query(`alter schema public owner to ${owner.name}`);
+  const connection = new Client(postgres.url(name, owner));
+  await connection.connect();
+  const migrations = await readMigrations(MIGRATIONS);
+  await migrate(connection, migrations.slice(0, 3));
+  const user = "00000000-0000-4000-8000-00000000000a";
+  await superuser.query(
+    `insert into users (id, email, password_hash, namespace) values ('${user}', 'a@b.c', 'x', 'n');
+     insert into bots (user_id, id, namespace) values ('${user}', 'bot', 'n'), ('${user}', 'new', 'n');
+     insert into day_baselines values ('${user}', 'bot', '2026-01-02', 1000, '2026-01-02T00:00Z'),
+                                      ('${user}', 'new', '2026-01-02', 1000, '2026-01-02T00:00Z');
+     insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price, pnl,
+                         fees, opened_at, closed_at)
+     select '${user}', 'bot', gen_random_uuid(), 1, 1, 'X', 'long', 1, 1, pnl, 0, at, at
+       from (values (2.5, timestamptz '2026-01-01T10:00Z'), (-1, '2026-01-01T11:00Z'),
+                    (9, '2026-01-02T01:00Z')) as closed (pnl, at)`,
+  );
+  await migrate(connection, migrations);
+  const { rows } = await superuser.query(
+    "select bot_id, starts_from from day_baselines order by 1",
+  );
+  expect(rows).toEqual([
+    { bot_id: "bot", starts_from: "1.5" },
+    { bot_id: "new", starts_from: "0" },
+  ]);
+  await connection.end();
+  await superuser.end();
+});

@@ -2,6 +2,9 @@ import { Readable } from "node:stream";
 import {
   IntentAnswer,
   IntentRequest,
+  LeaseAnswer,
+  LeaseReleaseAnswer,
+  LeaseRequest,
   RecordAnswer,
   RecordBatch,
   SessionAnswer,
@@ -16,6 +19,8 @@ import type { LogSettings } from "../logger.ts";
 import { observeRequests } from "../metrics.ts";
 import { createServer, type Server } from "../server.ts";
 import { appendIntent } from "./intents.ts";
+import { createLeaseRenewals } from "./lease-renewals.ts";
+import { grantLease, LEASE_TTL_MS, releaseLease } from "./leases.ts";
 import { appendRecords } from "./records.ts";
 import type { ReportAnnouncer } from "./report-announcer.ts";
 import type { ReportHub } from "./report-hub.ts";
@@ -94,6 +99,8 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     asSpeaker(pool, holderOf(request), openSession),
   );
 
+  leaseRoutes(app, pool);
+
   app.post(
     "/intents",
     { schema: { body: IntentRequest, response: { 200: IntentAnswer } } },
@@ -119,6 +126,37 @@ function botRoutes(app: Server, deps: JournalDeps): void {
       );
       if (appended.hasNewReport) announcer.announce(botId); // after the commit: others must find it
       return { lastSequence: appended.lastSequence };
+    },
+  );
+}
+
+function leaseRoutes(app: Server, pool: Database): void {
+  const renewals = createLeaseRenewals(pool);
+
+  app.post(
+    "/lease",
+    { schema: { body: LeaseRequest, response: { 200: LeaseAnswer } } },
+    async (request) => {
+      const holder = holderOf(request);
+      const { epoch } = request.body;
+      const { pod } = holder;
+      const renewed =
+        pod !== undefined && (await renewals.renew({ botId: pod.name, podUid: pod.uid, epoch }));
+      if (!renewed) {
+        await asSpeaker(pool, holder, (database, speaker) => grantLease(database, speaker, epoch));
+      }
+      return { ttlMs: LEASE_TTL_MS };
+    },
+  );
+
+  app.post(
+    "/lease/release",
+    { schema: { body: LeaseRequest, response: { 200: LeaseReleaseAnswer } } },
+    async (request) => {
+      await asSpeaker(pool, holderOf(request), (database, speaker) =>
+        releaseLease(database, speaker, request.body.epoch),
+      );
+      return { released: true as const };
     },
   );
 }

@@ -1,11 +1,13 @@
 import type { Intent } from "@tradingbots/crds";
 import type { Queryable } from "../database.ts";
-import { lockBot, requireNewestEpoch, requireSession } from "./sessions.ts";
+import { ApiError } from "../errors.ts";
+import { lockBot, requireNewestSession } from "./sessions.ts";
 import type { Speaker } from "./speaker.ts";
 
 /**
  * Writes down an order that is about to be sent: write-ahead log and fencing check in one. Repeating it changes nothing.
- * @throws ApiError `stale_epoch` when a newer process has taken over
+ * The lock keeps a new session and a new lease out until this transaction has ended.
+ * @throws ApiError `unknown_session`; `stale_epoch` when a newer process has taken over; `no_lease`
  */
 export async function appendIntent(
   database: Queryable,
@@ -13,8 +15,8 @@ export async function appendIntent(
   { epoch, intent }: { readonly epoch: number; readonly intent: Intent },
 ): Promise<void> {
   await lockBot(database, speaker, "shared");
-  await requireSession(database, speaker, epoch);
-  await requireNewestEpoch(database, speaker, epoch);
+  const { isLeased } = await requireNewestSession(database, speaker, epoch);
+  if (!isLeased) throw new ApiError("no_lease", "POST /v1/lease first: it is not held or ran out");
   await database.query(
     `insert into intents (user_id, bot_id, client_order_id, epoch, attempt, symbol, side, quantity,
                           leverage, stop_loss, take_profit, candle_open_time, confidence, at)

@@ -30,6 +30,7 @@ export async function appendRecords(
   await insert(database, INSERT_ORDERS, { ...key, rows: rowsOf(records, "order") });
   await closeIntents(database, speaker, rowsOf(records, "order"));
   await insert(database, INSERT_FILLS, { ...key, rows: rowsOf(records, "fill") });
+  await insert(database, INSERT_FUNDING, { ...key, rows: rowsOf(records, "funding") });
   await insert(database, UPSERT_TRADES, { ...key, rows: lastOfEachTrade(records) });
   await insert(database, INSERT_EQUITY, { ...key, rows: rowsOf(records, "equity") });
   await insert(database, INSERT_EVENTS, { ...key, rows: rowsOf(records, "event") });
@@ -95,19 +96,28 @@ const INSERT_FILLS = `
          "feeCurrency" text, at timestamptz)
   on conflict (user_id, bot_id, execution_id) do nothing`;
 
+const INSERT_FUNDING = `
+  insert into funding (user_id, bot_id, epoch, sequence, execution_id, trade_id, symbol, amount,
+                       currency, at)
+  select $1, $2, $3, sequence, "executionId", "tradeId", symbol, amount, currency, at
+    from json_to_recordset($4) as r(
+         sequence bigint, "executionId" text, "tradeId" uuid, symbol text, amount numeric,
+         currency text, at timestamptz)
+  on conflict (user_id, bot_id, execution_id) do nothing`;
+
 const UPSERT_TRADES = `
   insert into trades (user_id, bot_id, epoch, sequence, id, symbol, side, quantity, entry_price,
-                      exit_price, pnl, fees, opened_at, closed_at, reason)
+                      exit_price, pnl, fees, funding, opened_at, closed_at, reason)
   select $1, $2, $3, sequence, id, symbol, side, quantity, "entryPrice",
-         "exitPrice", pnl, fees, "openedAt", "closedAt", reason
+         "exitPrice", pnl, fees, funding, "openedAt", "closedAt", reason
     from json_to_recordset($4) as r(
          sequence bigint, id uuid, symbol text, side text, quantity numeric, "entryPrice" numeric,
-         "exitPrice" numeric, pnl numeric, fees numeric, "openedAt" timestamptz,
-         "closedAt" timestamptz, reason text)
+         "exitPrice" numeric, pnl numeric, fees numeric, funding numeric,
+         "openedAt" timestamptz, "closedAt" timestamptz, reason text)
   on conflict (user_id, bot_id, id) do update set
     epoch = excluded.epoch, sequence = excluded.sequence, quantity = excluded.quantity,
     entry_price = excluded.entry_price, exit_price = excluded.exit_price, pnl = excluded.pnl,
-    fees = excluded.fees, closed_at = excluded.closed_at, reason = excluded.reason
+    fees = excluded.fees, funding = excluded.funding, closed_at = excluded.closed_at, reason = excluded.reason
   where (trades.epoch, trades.sequence) < (excluded.epoch, excluded.sequence)`;
 
 const INSERT_EQUITY = `
@@ -125,9 +135,9 @@ const INSERT_EVENTS = `
 
 // $3 says the epoch as everywhere; a baseline belongs to the day and not to an epoch.
 const INSERT_DAY_BASELINES = `
-  insert into day_baselines (user_id, bot_id, day, equity, at)
-  select $1, $2, day, equity, at
-    from json_to_recordset($4) as r(day date, equity numeric, at timestamptz)
+  insert into day_baselines (user_id, bot_id, day, equity, starts_from, at)
+  select $1, $2, day, equity, "startsFrom", at
+    from json_to_recordset($4) as r(day date, equity numeric, "startsFrom" numeric, at timestamptz)
    where $3::int is not null
   on conflict (user_id, bot_id, day) do nothing`;
 

@@ -14,13 +14,16 @@ const OPEN_MAX = 64;
 export async function openSession(database: Queryable, speaker: Speaker): Promise<SessionAnswer> {
   await lockBot(database, speaker, "exclusive");
   await refuseReplacedPod(database, speaker);
+  const epoch = await grantEpoch(database, speaker);
+  await supersedeLease(database, speaker);
   return {
-    epoch: await grantEpoch(database, speaker),
+    epoch,
     lastSequence: 0,
     openTrades: await openTrades(database, speaker),
     openIntents: await openIntents(database, speaker),
     dayBaseline: await dayBaseline(database, speaker),
-    errors: null,
+    realised: await realised(database, speaker),
+    errors: await lastErrors(database, speaker),
   };
 }
 
@@ -69,6 +72,14 @@ async function grantEpoch(
   return row.epoch;
 }
 
+/** Whoever holds the lease keeps it to its end and renews it no more. */
+async function supersedeLease(database: Queryable, { userId, botId }: Speaker): Promise<void> {
+  await database.query(
+    "update journal_leases set is_superseded = true where user_id = $1 and bot_id = $2",
+    [userId, botId],
+  );
+}
+
 /** @throws ApiError `unknown_session` when the epoch was granted to another pod, or to none */
 export async function requireSession(
   database: Queryable,
@@ -80,26 +91,45 @@ export async function requireSession(
       where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4`,
     [userId, botId, epoch, podUid],
   );
-  if (rows.length === 1) return;
-  throw new ApiError("unknown_session", `epoch ${epoch} is not this pod's: POST /v1/session first`);
+  if (rows.length !== 1) throw unknownSession(epoch);
 }
 
-/** @throws ApiError `stale_epoch` when a newer process has taken over */
-export async function requireNewestEpoch(
+function unknownSession(epoch: number): ApiError {
+  const message = `epoch ${epoch} is not this pod's: POST /v1/session first`;
+  return new ApiError("unknown_session", message);
+}
+
+interface Standing {
+  readonly isKnown: boolean;
+  readonly newest: number | null;
+  readonly isLeased: boolean;
+}
+
+/**
+ * Asked under the bot's lock. Says whether the process holds an unexpired lease, by the database's clock.
+ * @throws ApiError `unknown_session`; `stale_epoch` when a newer process has taken over
+ */
+export async function requireNewestSession(
   database: Queryable,
-  { userId, botId }: Speaker,
+  { userId, botId, podUid }: Speaker,
   epoch: number,
-): Promise<void> {
-  const { rows } = await database.query<{ newest: number }>(
-    "select max(epoch) as newest from journal_sessions where user_id = $1 and bot_id = $2",
-    [userId, botId],
+): Promise<Pick<Standing, "isLeased">> {
+  const { rows } = await database.query<Standing>(
+    `select coalesce(bool_or(epoch = $3 and pod_uid = $4), false) as "isKnown",
+            max(epoch) as newest,
+            exists (select from journal_leases
+                     where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4
+                       and expires_at > clock_timestamp()) as "isLeased"
+       from journal_sessions where user_id = $1 and bot_id = $2`,
+    [userId, botId, epoch, podUid],
   );
-  const newest = rows[0]?.newest;
-  if (newest === epoch) return;
-  throw new ApiError("stale_epoch", `epoch ${newest} has taken over from epoch ${epoch}`);
+  const standing = atMostOne(rows);
+  if (standing?.isKnown !== true) throw unknownSession(epoch);
+  if (standing.newest === epoch) return standing;
+  throw new ApiError("stale_epoch", `epoch ${standing.newest} has taken over from epoch ${epoch}`);
 }
 
-interface TradeRow extends Omit<Trade, "openedAt" | "closedAt" | "funding"> {
+interface TradeRow extends Omit<Trade, "openedAt" | "closedAt"> {
   readonly openedAt: Date;
   readonly closedAt: Date | null;
 }
@@ -107,7 +137,7 @@ interface TradeRow extends Omit<Trade, "openedAt" | "closedAt" | "funding"> {
 async function openTrades(database: Queryable, { userId, botId }: Speaker): Promise<Trade[]> {
   const { rows } = await database.query<TradeRow>(
     `select id, symbol, side, quantity, entry_price as "entryPrice", exit_price as "exitPrice", pnl,
-            fees, opened_at as "openedAt", closed_at as "closedAt", reason
+            fees, funding, opened_at as "openedAt", closed_at as "closedAt", reason
        from trades where user_id = $1 and bot_id = $2 and closed_at is null
       order by opened_at desc limit ${OPEN_MAX}`,
     [userId, botId],
@@ -116,7 +146,6 @@ async function openTrades(database: Queryable, { userId, botId }: Speaker): Prom
     ...row,
     openedAt: row.openedAt.toISOString(),
     closedAt: row.closedAt?.toISOString() ?? null,
-    funding: "0",
   }));
 }
 
@@ -143,14 +172,35 @@ async function openIntents(database: Queryable, { userId, botId }: Speaker): Pro
   }));
 }
 
-/** The latest day's opening equity, and the sum of the results of the bot's trades that closed since. */
 async function dayBaseline(database: Queryable, { userId, botId }: Speaker) {
-  const { rows } = await database.query<{ day: string; equity: string; realised: string }>(
-    `select to_char(day, 'YYYY-MM-DD') as day, equity,
-            (select coalesce(sum(pnl), 0) from trades
-              where user_id = $1 and bot_id = $2 and closed_at >= day_baselines.at) as realised
+  const { rows } = await database.query<NonNullable<SessionAnswer["dayBaseline"]>>(
+    `select to_char(day, 'YYYY-MM-DD') as day, equity, starts_from as "startsFrom"
        from day_baselines
       where user_id = $1 and bot_id = $2 order by day desc limit 1`,
+    [userId, botId],
+  );
+  return atMostOne(rows) ?? null;
+}
+
+/** Sum of the results of all of the bot's closed trades. */
+async function realised(database: Queryable, { userId, botId }: Speaker): Promise<string> {
+  const { rows } = await database.query<{ sum: string }>(
+    `select coalesce(sum(pnl), 0) as sum from trades
+      where user_id = $1 and bot_id = $2 and closed_at is not null`,
+    [userId, botId],
+  );
+  return rows[0]?.sum ?? "0";
+}
+
+/** What the latest report told of errors in a row. */
+async function lastErrors(
+  database: Queryable,
+  { userId, botId }: Speaker,
+): Promise<SessionAnswer["errors"]> {
+  const { rows } = await database.query<{ generation: number; count: number }>(
+    `select (report ->> 'generation')::int as generation,
+            coalesce((report ->> 'consecutiveErrors')::int, 0) as count
+       from reports where user_id = $1 and bot_id = $2`,
     [userId, botId],
   );
   return atMostOne(rows) ?? null;

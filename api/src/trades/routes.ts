@@ -25,6 +25,7 @@ const TradeView = z
     exitPrice: z.string().nullable(),
     pnl: z.string().nullable(),
     fees: z.string(),
+    funding: z.string().describe("Received while the position was held, negative when paid."),
     openedAt: z.string(),
     closedAt: z.string().nullable(),
     reason: z.string().nullable(),

@@ -10,6 +10,7 @@ export interface TradeRow {
   readonly exit_price: string | null;
   readonly pnl: string | null;
   readonly fees: string;
+  readonly funding: string;
   readonly opened_at: Date;
   readonly closed_at: Date | null;
   readonly reason: string | null;
@@ -33,7 +34,7 @@ export async function findTrades(
   { userId, botId, symbol, from, to, after, limit }: TradeFilter,
 ): Promise<readonly TradeRow[]> {
   const { rows } = await database.query<TradeRow>(
-    `select id, bot_id, symbol, side, quantity, entry_price, exit_price, pnl, fees,
+    `select id, bot_id, symbol, side, quantity, entry_price, exit_price, pnl, fees, funding,
             opened_at, closed_at, reason
        from trades
       where user_id = $1

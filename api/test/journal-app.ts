@@ -1,0 +1,90 @@
+import type { Pool } from "pg";
+import { createPool } from "../src/database.ts";
+import { buildJournal } from "../src/journal/app.ts";
+import { createMetrics } from "../src/metrics.ts";
+import type { TestDatabase } from "./database.ts";
+import type { Answer } from "./journal.ts";
+
+const USER = "00000000-0000-4000-8000-00000000000a";
+const NAMESPACE = "tradingbots-00";
+const CONNECTIONS = 16;
+
+/** One pod's side of the protocol. */
+export interface Pod {
+  readonly uid: string;
+  post(path: string, body: unknown): Promise<Answer>;
+}
+
+function unused(): never {
+  throw new Error("not part of this test");
+}
+
+/**
+ * The journal's real application on a real Postgres, in this process and without a cluster: a token is what the cluster would
+ * have signed into it.
+ */
+export async function startJournalApp(
+  database: TestDatabase,
+  watch: (pool: Pool) => void = () => {},
+) {
+  const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS });
+  watch(pool);
+  const app = await buildJournal({
+    pool,
+    tokens: { verify: async (token) => holderOf(token), ping: unused },
+    hub: { subscribe: unused, isListening: () => true, close: async () => {} },
+    announcer: { announce: () => {} },
+    operatorSubject: "system:serviceaccount:tradingbots:tradingbots-operator",
+    requestsMax: 2_000,
+    registry: createMetrics(),
+    log: { level: "silent" },
+  });
+  async function post(path: string, token: string, body: unknown): Promise<Answer> {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const payload = JSON.stringify(body);
+    const answer = await app.inject({ method: "POST", url: path, headers, payload });
+    return { status: answer.statusCode, body: answer.json<unknown>() };
+  }
+  return {
+    /** The same pod may speak to several replicas of the journal. */
+    pod: (botId: string, uid: string, issuedAtSeconds: number): Pod => ({
+      uid,
+      post: (path, body) => post(path, `${botId}|${uid}|${issuedAtSeconds}`, body),
+    }),
+    close: async () => {
+      await app.close();
+      await pool.end();
+    },
+  };
+}
+export type JournalApp = Awaited<ReturnType<typeof startJournalApp>>;
+
+function holderOf(token: string) {
+  const [name = "", uid = "", issued = ""] = token.split("|");
+  return {
+    subject: `system:serviceaccount:${NAMESPACE}:paper-${name}`,
+    namespace: NAMESPACE,
+    serviceAccount: `paper-${name}`,
+    pod: { name, uid },
+    issuedAt: new Date(Number(issued) * 1_000),
+  };
+}
+
+let bots = 0;
+
+/** A paper bot's rows, as the API leaves them. */
+export async function createBot({ superuser }: TestDatabase): Promise<string> {
+  bots += 1;
+  const id = `lease-bot-${bots}`;
+  await superuser.query(
+    `insert into users (id, email, password_hash, namespace) values ($1, 'a@example.com', 'x', $2)
+     on conflict do nothing`,
+    [USER, NAMESPACE],
+  );
+  await superuser.query("insert into bots (user_id, id, namespace) values ($1, $2, $3)", [
+    USER,
+    id,
+    NAMESPACE,
+  ]);
+  return id;
+}

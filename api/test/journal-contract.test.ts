@@ -1,0 +1,286 @@
+import type { RecordBody } from "@tradingbots/crds";
+import { IntentAnswer, LeaseAnswer, RecordAnswer, SessionAnswer } from "@tradingbots/crds";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { JournalModel } from "../../bot-runtime/test/journal-model.ts";
+import { startDatabase, type TestDatabase } from "./database.ts";
+import {
+  type Answer,
+  dayBaseline,
+  event,
+  fill,
+  funding,
+  intent,
+  order,
+  report,
+  trade,
+} from "./journal.ts";
+import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
+
+/** The journal of one bot, whichever it is. */
+interface Journal {
+  /** A pod that is made now, after all others. */
+  newPod(): Pod;
+  /** So much time passes for the leases, by the journal's own clock. */
+  pass(ms: number): Promise<void>;
+}
+
+let database: TestDatabase;
+let app: JournalApp;
+beforeAll(async () => {
+  database = await startDatabase();
+  app = await startJournalApp(database);
+});
+afterAll(async () => {
+  await app.close();
+  await database.stop();
+});
+
+async function onPostgres(): Promise<Journal> {
+  const botId = await createBot(database);
+  let pods = 0;
+  return {
+    newPod: () => {
+      pods += 1;
+      return app.pod(botId, `${botId}-pod-${pods}`, pods);
+    },
+    pass: async (ms) => {
+      await database.superuser.query(
+        `update journal_leases set expires_at = expires_at - make_interval(secs => $2)
+          where bot_id = $1`,
+        [botId, ms / 1_000],
+      );
+    },
+  };
+}
+
+async function inMemory(): Promise<Journal> {
+  let nowMs = 0;
+  let pods = 0;
+  const model = new JournalModel({ nowMs: () => nowMs });
+  return {
+    newPod: () => {
+      pods += 1;
+      const uid = `pod-${pods}`;
+      model.addPod(uid);
+      return { uid, post: async (path, body) => model.handle(path, uid, body) };
+    },
+    pass: async (ms) => void (nowMs += ms),
+  };
+}
+
+const codeOf = ({ status, body }: Answer) => `${status} ${CodeOf.parse(body).code ?? "ok"}`;
+const CodeOf = z.object({ code: z.string().optional() });
+
+const sessionOf = async (pod: Pod) => {
+  const answer = await pod.post("/v1/session", {});
+  expect(answer.status).toBe(200);
+  return SessionAnswer.parse(answer.body);
+};
+const lease = (pod: Pod, epoch: number) => pod.post("/v1/lease", { epoch });
+const release = (pod: Pod, epoch: number) => pod.post("/v1/lease/release", { epoch });
+const append = (pod: Pod, epoch: number, id: number) =>
+  pod.post("/v1/intents", { epoch, intent: intent(id) });
+const tell = (pod: Pod, epoch: number, records: readonly [sequence: number, RecordBody][]) =>
+  pod.post("/v1/records", {
+    epoch,
+    records: records.map(([sequence, body]) => ({ sequence, body })),
+  });
+
+/** What both the real journal and its model must answer. */
+describe.each([
+  ["on Postgres", onPostgres],
+  ["in memory", inMemory],
+])("the journal %s", (_, create) => {
+  let journal: Journal;
+  beforeEach(async () => {
+    journal = await create();
+  });
+
+  test("a session is a new epoch, and tells nothing of a bot that has done nothing", async () => {
+    const pod = journal.newPod();
+    expect(await sessionOf(pod)).toEqual({
+      epoch: 1,
+      lastSequence: 0,
+      openTrades: [],
+      openIntents: [],
+      dayBaseline: null,
+      realised: "0",
+      errors: null,
+    });
+    expect((await sessionOf(pod)).epoch).toBe(2);
+  });
+
+  test("a pod that was replaced gets no session, whether it had one or not", async () => {
+    const [heard, unheard, young] = [journal.newPod(), journal.newPod(), journal.newPod()];
+    await sessionOf(heard);
+    await sessionOf(young);
+    expect(codeOf(await heard.post("/v1/session", {}))).toBe("409 stale_epoch");
+    expect(codeOf(await unheard.post("/v1/session", {}))).toBe("409 stale_epoch");
+    expect((await sessionOf(young)).epoch).toBe(3);
+  });
+
+  test("nothing is taken under an epoch that was granted to another pod, or to none", async () => {
+    const [mine, theirs] = [journal.newPod(), journal.newPod()];
+    await sessionOf(mine);
+    for (const epoch of [1, 2]) {
+      expect(codeOf(await lease(theirs, epoch))).toBe("409 unknown_session");
+      expect(codeOf(await append(theirs, epoch, 1))).toBe("409 unknown_session");
+      expect(codeOf(await tell(theirs, epoch, [[1, event("x")]]))).toBe("409 unknown_session");
+    }
+  });
+
+  test("a lease is granted for 15 s and renewed; an intent needs it", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    expect(codeOf(await append(pod, 1, 1))).toBe("409 no_lease");
+    expect(LeaseAnswer.parse((await lease(pod, 1)).body)).toEqual({ ttlMs: 15_000 });
+    expect(IntentAnswer.parse((await append(pod, 1, 1)).body)).toEqual({ accepted: true });
+    await journal.pass(10_000);
+    expect(LeaseAnswer.parse((await lease(pod, 1)).body)).toEqual({ ttlMs: 15_000 });
+    await journal.pass(10_000);
+    expect((await append(pod, 1, 2)).status).toBe(200);
+    await journal.pass(5_100);
+    expect(codeOf(await append(pod, 1, 3))).toBe("409 no_lease");
+    expect((await lease(pod, 1)).status).toBe(200); // nobody else wanted it
+    expect((await append(pod, 1, 3)).status).toBe(200);
+  });
+
+  test("a second pod waits for the end of the first one's lease, and the first renews no more", async () => {
+    const [old, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(old);
+    await lease(old, 1);
+    await sessionOf(young);
+    const refused = await lease(young, 2);
+    expect(codeOf(refused)).toBe("409 lease_held");
+    const { retryAfterMs } = z.object({ retryAfterMs: z.int() }).parse(refused.body);
+    expect(retryAfterMs).toBeGreaterThan(10_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(15_000);
+    expect(codeOf(await lease(old, 1))).toBe("409 stale_epoch");
+    expect(codeOf(await append(old, 1, 1))).toBe("409 stale_epoch");
+    expect(codeOf(await append(young, 2, 1))).toBe("409 no_lease");
+    await journal.pass(14_000);
+    expect(codeOf(await lease(young, 2))).toBe("409 lease_held");
+    await journal.pass(1_100);
+    expect((await lease(young, 2)).status).toBe(200);
+    expect((await append(young, 2, 1)).status).toBe(200);
+    expect(codeOf(await lease(old, 1))).toBe("409 stale_epoch");
+  });
+
+  test("a release lets the second pod in at once; repeating it changes nothing", async () => {
+    const [old, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(old);
+    await lease(old, 1);
+    await sessionOf(young);
+    for (let times = 0; times < 2; times += 1) expect((await release(old, 1)).status).toBe(200);
+    expect((await lease(young, 2)).status).toBe(200);
+    expect((await release(old, 1)).status).toBe(200); // late: the lease is another's
+    expect((await release(old, 2)).status).toBe(200);
+    expect((await append(young, 2, 1)).status).toBe(200);
+    expect((await release(young, 2)).status).toBe(200);
+    expect(codeOf(await append(young, 2, 2))).toBe("409 no_lease");
+  });
+
+  test("a new process of the same pod has the lease at once, and a late release does not end it", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await lease(pod, 1);
+    await sessionOf(pod);
+    expect(codeOf(await append(pod, 2, 1))).toBe("409 no_lease"); // that lease is the old process's
+    expect((await lease(pod, 2)).status).toBe(200);
+    await release(pod, 1);
+    expect((await append(pod, 2, 1)).status).toBe(200);
+    expect(codeOf(await lease(pod, 1))).toBe("409 stale_epoch");
+  });
+
+  test("a frozen holder's late intent is refused, with a successor or without", async () => {
+    const [frozen, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(frozen);
+    await lease(frozen, 1);
+    await journal.pass(15_100);
+    expect(codeOf(await append(frozen, 1, 1))).toBe("409 no_lease");
+    await sessionOf(young);
+    await lease(young, 2);
+    expect(codeOf(await append(frozen, 1, 1))).toBe("409 stale_epoch");
+    expect((await sessionOf(young)).openIntents).toEqual([]);
+  });
+
+  test("records need neither the newest epoch nor a lease", async () => {
+    const [old, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(old);
+    await sessionOf(young);
+    const answer = await tell(old, 1, [[1, trade(1)]]);
+    expect(RecordAnswer.parse(answer.body)).toEqual({ lastSequence: 1 });
+    expect((await sessionOf(young)).openTrades.map(({ id }) => id)).toEqual([
+      intent(1).clientOrderId,
+    ]);
+  });
+
+  test("a session tells of what is open, of the day, of all results and of the last errors", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await lease(pod, 1);
+    for (const id of [1, 2, 3]) await append(pod, 1, id);
+    await append(pod, 1, 1);
+    const closedAt = "2026-01-02T04:00:00.000Z";
+    const batch: [number, RecordBody][] = [
+      [1, order(1, "accepted")],
+      [2, order(1, "filled")],
+      [3, order(2, "refused")],
+      [4, fill("exec-1", 1)],
+      [5, fill("exec-1", 1)],
+      [6, funding("exec-2", 1)],
+      [7, trade(1, { funding: "-0.25" })],
+      [8, trade(4)],
+      [9, trade(4, { pnl: "11.674000000000000001", closedAt })],
+      [10, trade(5, { pnl: "-1", closedAt })],
+      [11, dayBaseline("1000")],
+      [12, dayBaseline("2000")],
+      [13, report({ generation: 2, consecutiveErrors: 4 })],
+    ];
+    for (let times = 0; times < 2; times += 1) {
+      const answer = await tell(pod, 1, batch);
+      expect(RecordAnswer.parse(answer.body)).toEqual({ lastSequence: 13 });
+    }
+    const { openTrades, openIntents, ...told } = await sessionOf(pod);
+    expect(openTrades).toMatchObject([{ id: intent(1).clientOrderId, funding: "-0.25" }]);
+    expect(openIntents).toEqual([intent(3)]);
+    expect(told).toEqual({
+      epoch: 2,
+      lastSequence: 0,
+      dayBaseline: { day: "2026-01-02", equity: "1000", startsFrom: "-1.5" },
+      realised: "10.674000000000000001",
+      errors: { generation: 2, count: 4 },
+    });
+  });
+
+  test("an older word changes nothing, also one of an older epoch that comes late", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await sessionOf(pod);
+    await tell(pod, 2, [
+      [2, trade(1, { pnl: "5", closedAt: "2026-01-02T05:00:00.000Z" })],
+      [3, report({ generation: 3, consecutiveErrors: 1 })],
+    ]);
+    await tell(pod, 2, [[1, trade(1)]]);
+    await tell(pod, 1, [
+      [7, trade(1)],
+      [8, report({ generation: 2, consecutiveErrors: 9 })],
+    ]);
+    const { openTrades, realised, errors } = await sessionOf(pod);
+    expect([openTrades, realised, errors]).toEqual([[], "5", { generation: 3, count: 1 }]);
+  });
+
+  test.for<[path: string, body: unknown]>([
+    ["/v1/lease", {}],
+    ["/v1/lease", { epoch: 0 }],
+    ["/v1/lease/release", { epoch: "1" }],
+    ["/v1/intents", { epoch: 1 }],
+    ["/v1/records", { epoch: 1, records: [] }],
+    ["/v1/records", { epoch: 1, records: [{ sequence: 1, body: { type: "gift" } }] }],
+  ])("%s refuses a body that is none: %j", async ([path, body]) => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    expect(codeOf(await pod.post(path, body))).toBe("422 validation_failed");
+  });
+});

@@ -1,0 +1,201 @@
+import { LeaseAnswer, SessionAnswer } from "@tradingbots/crds";
+import { Client, type Pool } from "pg";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { startDatabase, type TestDatabase } from "./database.ts";
+import { type Answer, intent } from "./journal.ts";
+import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
+
+/** What only many connections at once can show; what a lease is stands in the contract suite. */
+
+let database: TestDatabase;
+/** Two replicas, each with its own connections. */
+let apps: readonly [JournalApp, JournalApp];
+/** Transactions that the first replica began. */
+let transactions = 0;
+let botId: string;
+
+beforeAll(async () => {
+  database = await startDatabase();
+  apps = [await startJournalApp(database, counting), await startJournalApp(database)];
+});
+afterAll(async () => {
+  await Promise.all(apps.map((app) => app.close()));
+  await database.stop();
+});
+beforeEach(async () => {
+  botId = await createBot(database);
+});
+
+function counting(pool: Pool): void {
+  pool.on("acquire", () => (transactions += 1));
+}
+
+const lease = (pod: Pod, epoch: number) => pod.post("/v1/lease", { epoch });
+const append = (pod: Pod, epoch: number, id: number) =>
+  pod.post("/v1/intents", { epoch, intent: intent(id) });
+const isTaken = ({ status }: Answer) => status === 200;
+
+async function sessionOf(pod: Pod) {
+  const { status, body } = await pod.post("/v1/session", {});
+  expect(status).toBe(200);
+  return SessionAnswer.parse(body);
+}
+
+/** The pod that has the bot's lease in the database. */
+async function holderOf(bot: string): Promise<string | undefined> {
+  const { rows } = await database.superuser.query<{ pod_uid: string }>(
+    "select pod_uid from journal_leases where bot_id = $1",
+    [bot],
+  );
+  return rows[0]?.pod_uid;
+}
+
+/** Sets how long the lease is still valid, by the database's clock. */
+async function leave(bot: string, ms: number): Promise<void> {
+  await database.superuser.query(
+    `update journal_leases set expires_at = clock_timestamp() + make_interval(secs => $2)
+      where bot_id = $1`,
+    [bot, ms / 1_000],
+  );
+}
+
+test("of a renewal and a takeover at the last moment one wins, never both", async () => {
+  const won = { renewal: 0, takeover: 0 };
+  for (let round = 0; round < 60; round += 1) {
+    const bot = await createBot(database);
+    const [old, young] = [apps[0].pod(bot, "old", 1), apps[1].pod(bot, "young", 2)];
+    await sessionOf(old);
+    expect((await lease(old, 1)).status).toBe(200);
+    await leave(bot, round % 12); // 0 to 11 ms: before, during and after what follows
+    const [renewals, takeover] = await Promise.all([
+      Promise.all([lease(old, 1), lease(old, 1), lease(old, 1)]),
+      sessionOf(young).then(async ({ epoch }) => lease(young, epoch)),
+    ]);
+    const renewal = renewals.some(isTaken) ? "renewed" : "not renewed";
+    const holder = isTaken(takeover) ? "taken over" : "not taken over";
+    expect([
+      "renewed, not taken over, old",
+      "not renewed, taken over, young",
+      "not renewed, not taken over, old",
+    ]).toContain(`${renewal}, ${holder}, ${await holderOf(bot)}`);
+    won.renewal += Number(renewals.some(isTaken));
+    won.takeover += Number(isTaken(takeover));
+    expect(await lease(old, 1)).toMatchObject({ body: { code: "stale_epoch" } });
+  }
+  expect(won.renewal).toBeGreaterThan(0);
+  expect(won.takeover).toBeGreaterThan(0);
+});
+
+test("an intent is taken before a takeover, which then knows of it, or refused", async () => {
+  let [taken, refused] = [0, 0];
+  for (let round = 0; round < 25; round += 1) {
+    const bot = await createBot(database);
+    const [old, young] = [apps[0].pod(bot, "old", 1), apps[1].pod(bot, "young", 2)];
+    await sessionOf(old);
+    await lease(old, 1);
+    const [answers, session] = await Promise.all([
+      Promise.all(Array.from({ length: 10 }, async (_, id) => append(old, 1, id))),
+      sessionOf(young),
+    ]);
+    const written = answers.flatMap((answer, id) =>
+      isTaken(answer) ? [intent(id).clientOrderId] : [],
+    );
+    const known = session.openIntents.map(({ clientOrderId }) => clientOrderId);
+    expect(known.toSorted()).toEqual(written.toSorted());
+    taken += written.length;
+    refused += answers.length - written.length;
+  }
+  expect(taken).toBeGreaterThan(0);
+  expect(refused).toBeGreaterThan(0);
+});
+
+test("intents and a lease of another pod at the moment of expiry: none is taken after the grant", async () => {
+  for (let round = 0; round < 25; round += 1) {
+    const bot = await createBot(database);
+    const old = apps[0].pod(bot, "old", 1);
+    const young = apps[1].pod(bot, "young", 2);
+    await sessionOf(old);
+    await lease(old, 1);
+    await leave(bot, round % 8);
+    const intents = Array.from({ length: 8 }, async (_, id) => append(old, 1, id));
+    const { epoch, openIntents } = await sessionOf(young);
+    const takeover = await lease(young, epoch);
+    const late = await append(old, 1, 9);
+    const written = (await Promise.all(intents)).filter(isTaken).length;
+    expect([written, late.body]).toMatchObject([openIntents.length, { code: "stale_epoch" }]);
+    expect([200, 409]).toContain(takeover.status);
+  }
+});
+
+test("the leases of 1,200 bots are renewed in a handful of transactions", async () => {
+  const pods: Pod[] = [];
+  for (let bots = 0; bots < 1_200; bots += 1) {
+    const pod = apps[0].pod(await createBot(database), "pod", 1);
+    await sessionOf(pod);
+    pods.push(pod);
+  }
+  const granted = await Promise.all(pods.map(async (pod) => lease(pod, 1)));
+  expect(granted.every(isTaken)).toBe(true);
+  await database.superuser.query(
+    "update journal_leases set expires_at = expires_at - interval '5 s' where pod_uid = 'pod'",
+  );
+  transactions = 0;
+  const renewed = await Promise.all(pods.map(async (pod) => lease(pod, 1)));
+  expect(renewed.map(({ body }) => LeaseAnswer.parse(body).ttlMs)).toEqual(pods.map(() => 15_000));
+  expect(transactions).toBeLessThan(60);
+  const { rows } = await database.superuser.query<{ shortest_ms: number }>(
+    `select min(extract(epoch from expires_at - clock_timestamp()))::float8 * 1000 as shortest_ms
+       from journal_leases where pod_uid = 'pod'`,
+  );
+  expect(rows[0]?.shortest_ms).toBeGreaterThan(10_000);
+});
+
+test("a bot whose row is locked holds nobody up but itself", async () => {
+  const other = await createBot(database);
+  const [stuck, free] = [apps[0].pod(botId, "stuck", 1), apps[0].pod(other, "free", 1)];
+  for (const pod of [stuck, free]) {
+    await sessionOf(pod);
+    await lease(pod, 1);
+  }
+  const locking = new Client(database.superuserUrl);
+  await locking.connect();
+  await locking.query("begin");
+  await locking.query("select from journal_leases where bot_id = $1 for update", [botId]);
+  let isStuck = true;
+  const waiting = lease(stuck, 1).finally(() => (isStuck = false));
+  for (let times = 0; times < 3; times += 1) expect(isTaken(await lease(free, 1))).toBe(true);
+  expect(isStuck).toBe(true);
+  await locking.query("commit");
+  await locking.end();
+  expect(isTaken(await waiting)).toBe(true);
+});
+
+test("a lease outlives the journal's process, and is one at all of its replicas", async () => {
+  const first = await startJournalApp(database);
+  const before = first.pod(botId, "pod", 1);
+  await sessionOf(before);
+  await lease(before, 1);
+  await first.close();
+  const second = await startJournalApp(database);
+  expect(isTaken(await append(second.pod(botId, "pod", 1), 1, 1))).toBe(true);
+  const another = apps[1].pod(botId, "another", 2);
+  const { epoch } = await sessionOf(another);
+  expect((await lease(another, epoch)).body).toMatchObject({ code: "lease_held" });
+  await second.close();
+});
+
+test("a lease runs out by the database's clock, whatever the journal's says", async () => {
+  const pod = apps[0].pod(botId, "pod", 1);
+  await sessionOf(pod);
+  await lease(pod, 1);
+  const real = Date.now;
+  try {
+    Date.now = () => real() + 3_600_000;
+    expect(isTaken(await append(pod, 1, 1))).toBe(true);
+    Date.now = () => real() - 3_600_000;
+    await leave(botId, -1);
+    expect((await append(pod, 1, 2)).body).toMatchObject({ code: "no_lease" });
+  } finally {
+    Date.now = real;
+  }
+});
