@@ -1,0 +1,166 @@
+import type { BotConfig } from "@tradingbots/crds";
+import type { Market } from "../exchange/exchange.ts";
+import {
+  add,
+  type Amount,
+  type Price,
+  price,
+  quantity,
+  subtract,
+  ZERO_AMOUNT,
+  ZERO_QUANTITY,
+} from "../money.ts";
+import { positionSize, type Size } from "../orders/sizing.ts";
+import { entryRefusal, type Standing } from "../risk/gate.ts";
+
+export type Risk = BotConfig["risk"];
+
+/**
+ * How large positions are.
+ *
+ * - `notional`: each has this value at its fill price, whatever was won or lost before. Without an account no limit on shares of
+ *   one can be measured: of the gate's checks minConfidence and the stop before liquidation (without leverage) remain.
+ * - `account`: as a bot sizes them, from the account's equity and the close of the signal's candle, cut to the quantity step; the
+ *   whole gate applies. The account starts with `balance`.
+ */
+export type Sizing =
+  | { readonly kind: "notional"; readonly notional: Amount }
+  | {
+      readonly kind: "account";
+      readonly balance: Amount;
+      readonly market: Omit<Market, "tick">;
+    };
+
+/** What the gate said against entries: how often, and the first sentence. */
+export interface RefusalCount {
+  readonly message: string;
+  readonly count: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** A bot to which nothing happens: over history neither journal nor exchange nor owner can stand in the way. */
+const UNDISTURBED = {
+  symbol: "the candles",
+  symbolTraded: true,
+  journal: "ready",
+  leaseRemainingMs: Number.POSITIVE_INFINITY,
+  key: undefined,
+  clock: { skewMs: 0, uncertaintyMs: 0 },
+  stalledMs: undefined,
+  outlook: undefined,
+  reconciled: true,
+  foreign: undefined,
+  unusable: undefined,
+  consecutiveErrors: 0,
+  dataAgeMs: 0,
+} as const;
+
+/** Trading rules where there is no exchange: every size and leverage can be had. */
+const NO_MARKET: Market = {
+  symbol: UNDISTURBED.symbol,
+  quoteCurrency: "",
+  tick: price("1e-24"),
+  quantityStep: quantity("1e-24"),
+  minimumQuantity: ZERO_QUANTITY,
+  maximumQuantity: quantity("1e24"),
+  minimumValue: ZERO_AMOUNT,
+  maximumLeverage: Number.POSITIVE_INFINITY,
+};
+
+/** Money is worked out only where it is asked for: that takes longer than all the rest. */
+interface EntrySignal {
+  readonly confidence: number;
+  /** Of the signal's candle. */
+  readonly close: () => Price;
+  /** Of all trades so far. */
+  readonly result: () => Amount;
+}
+
+interface Money {
+  readonly size: Size;
+  readonly equity: Amount;
+  readonly day: Pick<Standing, "dayBaseline" | "dayResult">;
+}
+
+/** Sizes entries and asks the risk gate, which is the bots' own. */
+export class EntryDesk {
+  readonly #sizing: Sizing;
+  readonly #config: Standing["config"];
+  readonly #refusals = new Map<string, RefusalCount>();
+  /** Result of all trades when the day at hand began. */
+  #dayStartsFrom = ZERO_AMOUNT;
+
+  constructor(sizing: Sizing, risk: Risk) {
+    const whole = { leverage: 1, positionPercent: 100, balancePercent: 100, dailyLossPercent: 100 };
+    this.#sizing = sizing;
+    this.#config = {
+      state: "Running",
+      autoTrade: true,
+      halts: [],
+      risk: sizing.kind === "account" ? risk : { ...risk, ...whole },
+    };
+  }
+
+  get refusals(): ReadonlyMap<string, RefusalCount> {
+    return this.#refusals;
+  }
+
+  /** First ms of the UTC day after the one of `closeTimeMs`; a candle that closes at 00:00 begins the new day. */
+  static nextDayMs(closeTimeMs: number): number {
+    return (Math.floor(closeTimeMs / DAY_MS) + 1) * DAY_MS;
+  }
+
+  /** `result`: of all trades so far, with what is open as it stands. */
+  beginDay(result: Amount): void {
+    this.#dayStartsFrom = result;
+  }
+
+  /** At the close of a signal's candle, while flat: the size of the entry, or undefined when the gate refuses it. */
+  ask(signal: EntrySignal): Size | undefined {
+    const money = this.#money(signal);
+    const { size } = money;
+    const refusal = entryRefusal({
+      standing: { ...UNDISTURBED, config: this.#config, ...money.day },
+      confidence: signal.confidence,
+      size,
+      equity: money.equity,
+      committed: ZERO_AMOUNT,
+      market: this.#market,
+    });
+    if (refusal === undefined) return size;
+    const { reason, message } = refusal;
+    const known = this.#refusals.get(reason);
+    this.#refusals.set(reason, { message, ...known, count: (known?.count ?? 0) + 1 });
+    return undefined;
+  }
+
+  get #market(): Market {
+    return this.#sizing.kind === "account"
+      ? { ...this.#sizing.market, tick: NO_MARKET.tick }
+      : NO_MARKET;
+  }
+
+  /** Without an account each position has its own money, all of which it takes. */
+  #money(signal: EntrySignal): Money {
+    const sizing = this.#sizing;
+    if (sizing.kind === "notional") {
+      const { notional } = sizing;
+      const size = { quantity: ZERO_QUANTITY, value: notional, margin: notional };
+      const day = { dayBaseline: notional, dayResult: ZERO_AMOUNT };
+      return { size, equity: notional, day };
+    }
+    const { positionPercent, leverage } = this.#config.risk;
+    const result = signal.result();
+    const equity = add(sizing.balance, result);
+    const { market } = sizing;
+    return {
+      size: positionSize({ equity, price: signal.close(), positionPercent, leverage, market }),
+      equity,
+      day: {
+        dayBaseline: add(sizing.balance, this.#dayStartsFrom),
+        dayResult: subtract(result, this.#dayStartsFrom),
+      },
+    };
+  }
+}

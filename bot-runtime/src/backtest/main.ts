@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { Decimal, price, type Price } from "../money.ts";
+import { type BacktestInput, runBacktest } from "./backtest.ts";
+import { gapWarnings, readCandleFile } from "./candle-file.ts";
+import type { CandleTable } from "./candle-table.ts";
+import { type BacktestOptions, parseOptions, USAGE } from "./options.ts";
+import { plotSvg } from "./plot.ts";
+import { buildReport, reportTable } from "./report.ts";
+
+/** Reads the candles, trades them, prints a table and writes what was asked for. */
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) {
+    console.log(USAGE);
+    return;
+  }
+  const file = basename(options.candles);
+  const candles = await readCandleFile(options.candles);
+  for (const warning of gapWarnings(candles)) console.error(`warning: ${file}: ${warning}`);
+  const input: BacktestInput = {
+    candles,
+    strategy: options.strategy,
+    risk: options.risk,
+    feePercent: options.feePercent,
+    sizing: options.sizing,
+    tick: tickOf(options.tick, candles),
+    ...(options.fromMs === undefined ? {} : { fromMs: options.fromMs }),
+  };
+  const result = runBacktest(input);
+  const report = buildReport(input, result);
+  console.log(reportTable(report));
+  if (options.json === undefined) return;
+  const plot = options.json.replace(/(\.json)?$/, ".svg");
+  const title = `${options.strategy.name} ${JSON.stringify(options.strategy.params)} on ${file}`;
+  await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  await writeFile(plot, plotSvg(input, result, title));
+  console.log(`${"written".padEnd(15)}${options.json}, ${plot}`);
+}
+
+function tickOf(tick: BacktestOptions["tick"], { priceDecimals }: CandleTable): Price | undefined {
+  if (tick === "none") return undefined;
+  return tick === "file" ? price(new Decimal(10).pow(-priceDecimals)) : tick;
+}
+
+try {
+  await main();
+} catch (error) {
+  // Most are the user's to mend: a sentence, not a stack.
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
