@@ -209,8 +209,13 @@ export class JournalModel {
       openIntents: [...this.intents.values()].filter(({ clientOrderId: id }) => !over.has(id)),
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
-      realised: text(this.trades.map(({ pnl }) => amount(pnl ?? "0")).reduce(add, ZERO_AMOUNT)),
+      realised: this.#realised(),
     };
+  }
+
+  #realised(): string {
+    const closed = this.trades.filter(({ closedAt }) => closedAt !== null);
+    return text(closed.map(({ pnl }) => amount(pnl ?? "0")).reduce(add, ZERO_AMOUNT));
   }
 
   #dayBaseline(): SessionAnswer["dayBaseline"] {
