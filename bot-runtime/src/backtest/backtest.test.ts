@@ -42,9 +42,10 @@ function report(bars: readonly Bar[], change: Partial<BacktestInput> = {}) {
   return buildReport(input, runBacktest(input));
 }
 
-/** "long 3@100 → 4@90 stop −100.9": bars and prices. */
+const bar = (time: string): number => Date.parse(time) / MINUTE_MS;
+
+/** "long 3@100 4@90 stop -101.9": bars and prices of entry and exit. */
 function story(bars: readonly Bar[], change: Partial<BacktestInput> = {}): string[] {
-  const bar = (time: string): number => Date.parse(time) / MINUTE_MS;
   return report(bars, change).trades.map(
     ({ side, entryTime, entryPrice, exitTime, exitPrice, reason, pnl }) =>
       `${side} ${bar(entryTime)}@${entryPrice} ${bar(exitTime)}@${exitPrice} ${reason} ${pnl}`,

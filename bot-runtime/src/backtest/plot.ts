@@ -6,7 +6,7 @@ const WIDTH = 1_200;
 const LEFT = 80;
 const RIGHT = 20;
 const PLOT_WIDTH = WIDTH - LEFT - RIGHT;
-const PRICE_PANEL = { top: 50, height: 380 };
+const PRICE_PANEL = { top: 56, height: 374 };
 const EQUITY_PANEL = { top: 480, height: 200 };
 const HEIGHT = 730;
 const LABELS = 4;
@@ -46,7 +46,7 @@ export function plotSvg(input: BacktestInput, result: BacktestResult, title: str
   const equity = panel(EQUITY_PANEL, [0, ...curve.map(([, value]) => value)]);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12" fill="${COLOURS.text}">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>
-<text x="${LEFT}" y="24" font-size="15">${escaped(title)}</text>
+<text x="${LEFT}" y="22" font-size="15">${escaped(title)}</text>
 ${legend()}
 ${grid(price)}
 <path d="${columns.map(({ low, high }, at) => `M${LEFT + at + 0.5} ${y(price, high)}V${bottomOf(price, low, high)}`).join("")}" stroke="${COLOURS.price}" fill="none"/>
@@ -150,7 +150,7 @@ function tradeMarks(
 }
 
 function legend(): string {
-  return `<g transform="translate(${WIDTH - 420} 20)"><path d="M0 0l-4 6h8z" fill="${COLOURS.entry}"/><text x="10" y="7">long entry</text><path d="M90 6l-4 -6h8z" fill="${COLOURS.entry}"/><text x="100" y="7">short entry</text><path d="M187 0l6 6m0 -6l-6 6" stroke="${COLOURS.won}" stroke-width="1.8"/><text x="200" y="7">exit with a gain</text><path d="M307 0l6 6m0 -6l-6 6" stroke="${COLOURS.lost}" stroke-width="1.8"/><text x="320" y="7">exit with a loss</text></g>`;
+  return `<g transform="translate(${WIDTH - 430} 34)"><path d="M0 0l-4 6h8z" fill="${COLOURS.entry}"/><text x="10" y="7">long entry</text><path d="M90 6l-4 -6h8z" fill="${COLOURS.entry}"/><text x="100" y="7">short entry</text><path d="M187 0l6 6m0 -6l-6 6" stroke="${COLOURS.won}" stroke-width="1.8"/><text x="200" y="7">exit with a gain</text><path d="M307 0l6 6m0 -6l-6 6" stroke="${COLOURS.lost}" stroke-width="1.8"/><text x="320" y="7">exit with a loss</text></g>`;
 }
 
 /** The result stays until the next trade closes. */
