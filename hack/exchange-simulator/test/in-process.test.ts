@@ -1,5 +1,7 @@
+import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import type { FaultRule } from "../faults.ts";
 import { createInProcessExchange, type InProcessExchange } from "../in-process.ts";
 import type { Delivery } from "../rest/delivery.ts";
 import { BALANCE, HISTORY_CANDLES, KEY, type Prices, scripted } from "./simulator.ts";
@@ -134,3 +136,121 @@ describe("without HTTP", () => {
     ]);
   });
 });
+
+function deliverEntry(): Delivery {
+  return exchange.deliver({ endpoint: CREATE, parameters: entry, apiKey: KEY.apiKey });
+}
+const orders = (): number => account().orders.length;
+
+describe("deliveries", () => {
+  test("a request that arrives late happens when its caller says so, and may be too late", () => {
+    const fault = { kind: "delay", ms: 4_000, when: "before" } as const;
+    exchange.control.setFaults([{ match: { endpoint: CREATE }, fault, times: 2 }]);
+    const first = deliverEntry();
+    expect(first).toMatchObject({ kind: "wait", ms: 4_000 });
+    expect(orders()).toBe(0);
+    nowMs += 4_000;
+    expect(envelope(after(first)).retCode).toBe(0);
+    expect(orders()).toBe(1);
+    const second = exchange.deliver({
+      endpoint: CREATE,
+      parameters: { ...entry, orderLinkId: "second" },
+      apiKey: KEY.apiKey,
+      timestampMs: nowMs - 2_000,
+    });
+    nowMs += 4_000;
+    expect(envelope(after(second)).retCode).toBe(10002);
+    expect(orders()).toBe(1);
+  });
+
+  test("a request without its answer is told apart from one that never arrived", () => {
+    const kinds = (["before", "after"] as const).map((when) => {
+      exchange.control.setFaults([{ match: {}, fault: { kind: "reset", when } }]);
+      return [deliverEntry().kind, orders()];
+    });
+    expect(kinds).toEqual([
+      ["reset", 0],
+      ["reset", 1],
+    ]);
+  });
+
+  test("a truncated answer is a beginning of the true one", () => {
+    exchange.control.setFaults([{ match: {}, fault: { kind: "truncate" } }]);
+    const delivery = deliverEntry();
+    if (delivery.kind !== "truncated") throw new Error(delivery.kind);
+    expect(delivery.whole.startsWith(delivery.text)).toBe(true);
+    expect(Refusal.parse(JSON.parse(delivery.whole)).retCode).toBe(0);
+    expect(() => z.json().parse(JSON.parse(delivery.text))).toThrow(SyntaxError);
+  });
+
+  test("the plain request is never spoilt", () => {
+    exchange.control.setFaults([
+      { match: {}, fault: { kind: "hang", when: "after" }, times: null },
+    ]);
+    expect(exchange.request(CREATE, entry, KEY.apiKey).retCode).toBe(0);
+  });
+});
+
+describe("faults of streams", () => {
+  const Message = z.object({ topic: z.string(), data: z.array(z.looseObject({})) });
+
+  /** What the private stream tells of an order that is placed and cancelled, under one rule. */
+  function told(rule: FaultRule): readonly string[] {
+    const statuses: string[] = [];
+    const session = exchange.openPrivateStream(
+      (text) => {
+        const message = Message.safeParse(JSON.parse(text));
+        if (message.success) statuses.push(String(message.data.data[0]?.["orderStatus"]));
+      },
+      () => statuses.push("reset"),
+    );
+    const expires = nowMs + 10_000;
+    const signature = createHmac("sha256", KEY.apiSecret)
+      .update(`GET/realtime${expires}`)
+      .digest("hex");
+    session.receive(JSON.stringify({ op: "auth", args: [KEY.apiKey, expires, signature] }));
+    session.receive(JSON.stringify({ op: "subscribe", args: ["order"] }));
+    exchange.control.setFaults([rule]);
+    for (const orderLinkId of ["one", "two"]) {
+      const limit = { ...entry, orderType: "Limit", price: "2480", orderLinkId, takeProfit: "" };
+      exchange.request(CREATE, limit, KEY.apiKey);
+      const { symbol, category } = entry;
+      exchange.request("POST /v5/order/cancel", { category, symbol, orderLinkId }, KEY.apiKey);
+    }
+    return statuses;
+  }
+
+  test.for<[kind: "silence" | "duplicate" | "reorder" | "reset", told: readonly string[]]>([
+    ["silence", ["New", "New", "Cancelled"]],
+    ["duplicate", ["New", "Cancelled", "Cancelled", "New", "Cancelled"]],
+    ["reorder", ["New", "New", "Cancelled", "Cancelled"]],
+    ["reset", ["New", "reset", "New", "Cancelled"]],
+  ])("%s of the second message", ([kind, expected]) => {
+    const match = { stream: "private", topic: "order", apiKey: KEY.apiKey } as const;
+    expect(told({ match, fault: { kind }, after: 1 })).toEqual(expected);
+  });
+
+  test("a silent public stream still answers pings", () => {
+    const messages: unknown[] = [];
+    const session = exchange.openPublicStream(
+      (text) => messages.push(JSON.parse(text)),
+      () => {},
+    );
+    session.receive(JSON.stringify({ op: "subscribe", args: ["kline.1.ETHUSDT"] }));
+    const match = { stream: "public", topic: "kline.1.*" } as const;
+    exchange.control.setFaults([{ match, fault: { kind: "silence" }, times: null }]);
+    exchange.step(3);
+    session.receive(JSON.stringify({ op: "ping" }));
+    expect(messages).toMatchObject([{ op: "subscribe" }, { op: "ping", ret_msg: "pong" }]);
+    expect(exchange.control.faults()).toMatchObject([{ hits: 6 }]);
+    exchange.control.setFaults([]);
+    exchange.step();
+    expect(messages).toHaveLength(4);
+  });
+});
+
+/** What comes once a delivery that waits has waited. */
+function after(delivery: Delivery): Delivery {
+  if (delivery.kind !== "wait") throw new Error(`${delivery.kind} instead of a wait`);
+  return delivery.next();
+}

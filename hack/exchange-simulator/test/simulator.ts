@@ -37,6 +37,7 @@ export async function startScripted(future: readonly Prices[]): Promise<Exchange
     candles: [scripted(future)],
     historyCandles: HISTORY_CANDLES,
     speed: "lockstep",
+    seed: 1,
   });
   simulator.control.addKey({ ...KEY, balance: BALANCE });
   return simulator;
