@@ -1,0 +1,75 @@
+import type { InProcessExchange } from "../../../hack/exchange-simulator/in-process.ts";
+import { Decimal } from "../../src/money.ts";
+import type { Observer } from "./observer.ts";
+import { API_KEY } from "./platform.ts";
+
+interface HandParts {
+  readonly exchange: InProcessExchange;
+  readonly observer: Observer;
+  readonly trace: ((line: string) => void) | undefined;
+}
+
+const SYMBOL = "BTCUSDT";
+const UNITS = "0.005";
+const CATEGORY = { category: "linear", symbol: SYMBOL, positionIdx: 0 };
+
+/** The account's owner, who trades on it beside the bot. */
+export class Hand {
+  readonly #parts: HandParts;
+  /** Bought by hand and not sold since; below zero sold. */
+  #held = new Decimal(0);
+
+  constructor(parts: HandParts) {
+    this.#parts = parts;
+  }
+
+  act(kind: "hand-adds" | "hand-reduces" | "hand-strips"): void {
+    const own = this.#parts.observer.world.own(SYMBOL);
+    const growing = own.isNegative() ? "Sell" : "Buy";
+    if (kind === "hand-adds") {
+      this.#held = this.#held.plus(growing === "Buy" ? UNITS : `-${UNITS}`);
+      this.#ask("POST /v5/order/create", { side: growing, orderType: "Market", qty: UNITS });
+      this.#parts.observer.touched({});
+      return;
+    }
+    // Both need a position of the bot's.
+    if (own.isZero()) return;
+    if (kind === "hand-reduces") {
+      const side = growing === "Buy" ? "Sell" : "Buy";
+      this.#parts.observer.touched({});
+      this.#ask("POST /v5/order/create", {
+        side,
+        orderType: "Market",
+        qty: UNITS,
+        reduceOnly: true,
+      });
+      return;
+    }
+    this.#parts.observer.touched({ stripped: SYMBOL });
+    this.#ask("POST /v5/position/trading-stop", { tpslMode: "Full", stopLoss: "0" });
+  }
+
+  /** Whatever is left of what was bought or sold by hand goes, so that the bot can end alone. */
+  withdraw(): void {
+    if (this.#held.isZero()) return;
+    const side = this.#held.isPositive() ? "Sell" : "Buy";
+    const { account } = this.#parts.observer.world;
+    const held = account.positions.get(SYMBOL)?.holding.size.abs().toFixed() ?? "0";
+    const excess = new Decimal(held).minus(this.#parts.observer.world.own(SYMBOL).abs());
+    if (excess.lte(0)) return;
+    this.#parts.observer.touched({});
+    const qty = excess.toFixed();
+    this.#ask("POST /v5/order/create", { side, orderType: "Market", qty, reduceOnly: true });
+  }
+
+  #ask(endpoint: string, parameters: object): void {
+    this.#parts.trace?.(`by hand: ${endpoint} ${JSON.stringify(parameters)}`);
+    const { retCode, retMsg } = this.#parts.exchange.request(
+      endpoint,
+      { ...CATEGORY, ...parameters },
+      API_KEY,
+    );
+    if (retCode !== 0) this.#parts.trace?.(`by hand: ${retMsg}`);
+    this.#parts.observer.look();
+  }
+}

@@ -1,0 +1,297 @@
+import { amount, Decimal, text } from "../../src/money.ts";
+import type { Moment, OwnExecution, OwnOrder, World } from "./observer.ts";
+
+/** What must hold whatever happens. `broken` gives the sentence about how it does not, or undefined. */
+interface Invariant {
+  readonly name: string;
+  /** What is promised, for people; the table of planted bugs names invariants by `name`. */
+  readonly statement: string;
+  readonly broken: (moment: Moment, world: World) => string | undefined;
+}
+
+/**
+ * An opening order carries the time of its decision, and the exchange refuses it once its receive window of 5 s is over. 1 s is
+ * what Bybit allows a request's time to be ahead, 1 s what a clock measured through a slow network may be wrong.
+ */
+const LATEST_ACCEPTANCE_MS = 7_000;
+/**
+ * A stop comes with the entry, in one request: no own position is ever without one. Only when somebody takes it away by hand,
+ * or the exchange cancels what is left of it after a part was filled, has the bot to see it (a look every 250 ms, one request of at most 8 s lost) and to give it back.
+ */
+const NAKED_MS = 0;
+const NAKED_AFTER_LOSS_MS = 20_000;
+
+/** An order by hand may be followed by an exit that was sent before it was seen: a look, a request and half a candle. */
+const HAND_MS = 10_000;
+
+/** The first one that is broken ends a run: the order is from cause to consequence. */
+export const INVARIANTS: readonly Invariant[] = [
+  {
+    name: "ObeysOrders",
+    statement:
+      "no opening order leaves a process whose configuration is not Running, has autoTrade off, or holds a halt on the symbol",
+    broken: (moment) => {
+      if (moment.kind !== "sent" || !moment.order.opens) return undefined;
+      const { by, symbol } = moment.order;
+      const { state, autoTrade, halts } = by.config;
+      const halt = halts.find(
+        ({ symbols }) => symbols?.every((each) => idOf(each) !== symbol) !== true,
+      );
+      if (state === "Running" && autoTrade && halt === undefined) return undefined;
+      return `${by.name} sent an opening order of ${symbol} while ${halt?.name ?? state}`;
+    },
+  },
+  {
+    name: "IntentFirst",
+    statement:
+      "every opening order that the exchange accepts is, under its id, in the journal before: symbol, side and quantity",
+    broken: (moment) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const { order, intent, by } = moment.order;
+      if (intent === undefined)
+        return `${by.name} placed ${order.linkId || "an order without id"}, of which the journal knows nothing`;
+      const same =
+        idOf(intent.symbol) === order.symbol &&
+        intent.side === order.side.toLowerCase() &&
+        order.quantity.eq(intent.quantity);
+      return same ? undefined : `order ${order.linkId} is not what the journal has of it`;
+    },
+  },
+  {
+    name: "OneOrderPerIntent",
+    statement: "of one candle of a symbol at most one opening order is ever accepted",
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const { order, intent } = moment.order;
+      const twin = world.ownOrders.find(
+        (other) =>
+          other.opens &&
+          other.order.symbol === order.symbol &&
+          (other.order.linkId === order.linkId ||
+            other.intent?.candleOpenTime === intent?.candleOpenTime),
+      );
+      return twin && `orders ${twin.order.linkId} and ${order.linkId} are of the same candle`;
+    },
+  },
+  {
+    name: "OnePosition",
+    statement:
+      "an opening order is accepted only while the bot has nothing else in the symbol: no position, no other opening order",
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const { symbol } = moment.order.order;
+      const open = world.ownOrders.find(
+        (other) => other.opens && other.order.symbol === symbol && isOpen(other),
+      );
+      if (open !== undefined) return `${symbol}: ${open.order.linkId} is still open`;
+      const own = world.own(symbol);
+      return own.isZero() ? undefined : `${symbol}: opened once more on top of ${text(own)}`;
+    },
+  },
+  {
+    name: "LeaseHeld",
+    statement:
+      "an opening order is accepted only while the pod that sent it holds the bot's lease, by the journal's clock",
+    broken: (moment, { journal }) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const holder = journal.leaseholder;
+      const { by } = moment.order;
+      if (holder?.podUid === by.podUid) return undefined;
+      return `${by.name} opened while the lease is ${holder === undefined ? "nobody's" : holder.podUid}`;
+    },
+  },
+  {
+    name: "NothingLate",
+    statement: `an opening order is accepted within ${LATEST_ACCEPTANCE_MS} ms of leaving its process, or never`,
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const sentMs = world.sentMs(moment.order.order.linkId);
+      if (sentMs === undefined) return undefined;
+      const ms = moment.order.acceptedMs - sentMs;
+      return ms <= LATEST_ACCEPTANCE_MS ? undefined : `accepted ${ms} ms after it was sent`;
+    },
+  },
+  {
+    name: "OneExit",
+    statement:
+      "at most one exit of a position is open at a time: the next is sent when the one before is proven over",
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || moment.order.opens) return undefined;
+      const { order } = moment.order;
+      const open = world.ownOrders.find(
+        (other) => !other.opens && other.order.symbol === order.symbol && isOpen(other),
+      );
+      return (
+        open && `${order.symbol}: exits ${open.order.linkId} and ${order.linkId} are both open`
+      );
+    },
+  },
+  {
+    name: "OwnFillsOnly",
+    statement: "exits never close more than the bot's own fills, whoever else holds the symbol",
+    broken: (moment, world) => {
+      if (moment.kind !== "executed") return undefined;
+      const { order, before, after, execution } = moment.own;
+      // What a hand takes while an exit is on its way nobody can know.
+      if (world.handAgeMs() < HAND_MS) return undefined;
+      if (order === undefined || order.opens) return undefined;
+      const turned = before.isZero() || before.isPositive() === execution.side.startsWith("B");
+      const beyond = !after.isZero() && before.isPositive() !== after.isPositive();
+      if (!turned && !beyond) return undefined;
+      return `exit ${execution.linkId} closed ${text(new Decimal(execution.quantity))} of ${text(before)}`;
+    },
+  },
+  {
+    name: "Protected",
+    statement: `an own position is never without its stop (${NAKED_MS} ms); after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, at most ${NAKED_AFTER_LOSS_MS} ms of time in which a bot could reach the exchange`,
+    broken: (moment, world) => {
+      if (moment.kind !== "changed") return undefined;
+      const late = world.ownSymbols().find((symbol) => {
+        const limit = world.stripped(symbol) ? NAKED_AFTER_LOSS_MS : NAKED_MS;
+        return world.nakedMs(symbol) > limit;
+      });
+      return (
+        late &&
+        `${late}: ${text(world.own(late))} held without a stop for ${world.nakedMs(late)} ms`
+      );
+    },
+  },
+  {
+    name: "FlatIsFlat",
+    statement: "a bot that ends as flat has left no position and no order of its own",
+    broken: (moment, world) => {
+      if (moment.kind !== "finished") return undefined;
+      const held = world.ownSymbols().find((symbol) => !world.own(symbol).isZero());
+      if (held !== undefined)
+        return `${moment.by.name} ended as flat and holds ${text(world.own(held))} ${held}`;
+      const open = world.ownOrders.find(isOpen);
+      return open && `${moment.by.name} ended as flat and order ${open.order.linkId} is open`;
+    },
+  },
+  {
+    name: "Settles",
+    statement:
+      "once faults have stopped and the bot is told to stop, within bounded time it holds nothing, has ended, and the journal has no open intent and no open trade",
+    broken: (moment, world) => (moment.kind === "settled" ? unsettled(world) : undefined),
+  },
+  {
+    name: "LedgerComplete",
+    statement:
+      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is",
+    broken: (moment, world) => {
+      if (moment.kind !== "settled") return undefined;
+      return (
+        missingOrder(world) ?? missingFill(world) ?? missingFunding(world) ?? strangeFact(world)
+      );
+    },
+  },
+  {
+    name: "LedgerEqualsBalance",
+    statement:
+      "the results of the journal's trades add up to the change of the exchange's balance, to the last decimal",
+    broken: (moment, world) => {
+      // What somebody traded by hand is in the balance and not in the bot's ledger.
+      if (moment.kind !== "settled" || world.touchedByHand()) return undefined;
+      const { account, journal } = world;
+      const told = journal.trades.reduce((sum, { pnl }) => sum.plus(pnl ?? "0"), new Decimal(0));
+      const change = account.wallet.minus(account.initialBalance);
+      if (told.eq(text(new Decimal(change)))) return undefined;
+      return `the journal tells of ${text(amount(told))}, the balance changed by ${text(new Decimal(change))}`;
+    },
+  },
+];
+
+/** BTCUSDT for BTC/USDT:USDT. */
+function idOf(symbol: string): string {
+  return (symbol.split(":")[0] ?? "").replace("/", "");
+}
+
+function isOpen({ order }: OwnOrder): boolean {
+  return (
+    order.status === "New" || order.status === "Untriggered" || order.status === "PartiallyFilled"
+  );
+}
+
+function unsettled(world: World): string | undefined {
+  const held = world.ownSymbols().find((symbol) => !world.own(symbol).isZero());
+  if (held !== undefined) return `still holds ${text(world.own(held))} ${held}`;
+  const alive = world.runs().find((run) => run.newest && run.process.alive);
+  if (alive !== undefined) return `${alive.name} has not ended: ${alive.lastReport}`;
+  const over = new Set(
+    world.journal
+      .ofType("order")
+      .filter(({ status }) => status === "filled" || status === "cancelled" || status === "refused")
+      .map(({ clientOrderId }) => clientOrderId),
+  );
+  const intent = [...world.journal.intents.keys()].find((id) => !over.has(id));
+  if (intent !== undefined) return `intent ${intent} is still open in the journal`;
+  const trade = world.journal.trades.find(({ closedAt }) => closedAt === null);
+  return trade && `trade ${trade.id} is still open in the journal`;
+}
+
+function missingOrder({ journal, ownOrders }: World): string | undefined {
+  const told = new Set(journal.ofType("order").map(({ clientOrderId }) => clientOrderId));
+  const fills = new Set(journal.ofType("fill").map(({ clientOrderId }) => clientOrderId));
+  // What became of an exit follows from its fills.
+  const missing = ownOrders.find(
+    ({ order, opens }) =>
+      !told.has(order.linkId) &&
+      (opens || (!order.filledQuantity.isZero() && !fills.has(order.linkId))),
+  );
+  return missing && `the journal knows nothing of order ${missing.order.linkId}`;
+}
+
+function missingFill({ journal, ownExecutions }: World): string | undefined {
+  const fills = new Map(journal.ofType("fill").map((fill) => [fill.executionId, fill]));
+  const trades = new Map<string, string>();
+  for (const own of ownExecutions) {
+    if (own.order?.opens === true) trades.set(own.execution.symbol, own.order.order.linkId);
+    const fill = fills.get(own.execution.id);
+    if (fill === undefined)
+      return `the journal lacks execution ${own.execution.id} (${own.execution.side} ${text(own.units)})`;
+    const told = [fill.price, fill.quantity, fill.fee, fill.side];
+    const { execution } = own;
+    const fact = [
+      text(new Decimal(execution.price)),
+      text(own.units),
+      feeOf(own),
+      execution.side.toLowerCase(),
+    ];
+    if (told.join() !== fact.join())
+      return `execution ${execution.id} is ${fact.join()}, told as ${told.join()}`;
+    if (fill.tradeId !== trades.get(execution.symbol))
+      return `execution ${execution.id} is told of trade ${fill.tradeId}`;
+  }
+  return undefined;
+}
+
+/** The own share of a fee: whole, unless somebody's hand closed more than the bot had. */
+function feeOf({ execution, units }: OwnExecution): string {
+  const fee = new Decimal(execution.fee);
+  if (units.eq(execution.quantity)) return text(fee);
+  return text(new Decimal(fee.times(units).div(execution.quantity).toDecimalPlaces(16)));
+}
+
+function missingFunding({ journal, ownFunding, touchedByHand }: World): string | undefined {
+  const told = new Map(
+    journal.ofType("funding").map((record) => [record.executionId, record.amount]),
+  );
+  for (const { id, fee } of ownFunding) {
+    const amountTold = told.get(id);
+    if (amountTold === undefined) return `the journal lacks funding ${id}`;
+    // Of a position that is not the bot's alone the exchange does not say whose share is whose.
+    if (!touchedByHand() && !fee.negated().eq(amountTold))
+      return `funding ${id} of ${text(new Decimal(fee.negated()))} is told as ${amountTold}`;
+  }
+  return undefined;
+}
+
+function strangeFact({ journal, ownExecutions, ownFunding }: World): string | undefined {
+  const own = new Set([
+    ...ownExecutions.map(({ execution }) => execution.id),
+    ...ownFunding.map(({ id }) => id),
+  ]);
+  const facts = [...journal.ofType("fill"), ...journal.ofType("funding")];
+  const strange = facts.find(({ executionId }) => !own.has(executionId));
+  return strange && `the journal tells of execution ${strange.executionId}, which is not the bot's`;
+}

@@ -1,0 +1,108 @@
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { bundleSimulation } from "./bundle.ts";
+import type { Outcome } from "./simulate.ts";
+import type { Order } from "./worker.ts";
+import { checkPlantedBugs } from "./planted-bugs.ts";
+
+/** Both cores of a small machine: a run is all computing. */
+export const WORKERS = 2;
+const PROGRESS_EVERY = 200;
+const FAILURES_SHOWN = 20;
+
+/**
+ *     node bot-runtime/test/simulation/main.ts --seeds 2000           all seeds from 1 on
+ *     node bot-runtime/test/simulation/main.ts --seed 17 --verbose    one seed again, with everything that happens
+ *     node bot-runtime/test/simulation/main.ts --planted              every planted bug must be found
+ */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: "string", default: "2000" },
+      seed: { type: "string" },
+      verbose: { type: "boolean", default: false },
+      planted: { type: "boolean", default: false },
+    },
+  });
+  if (values.planted) {
+    process.exitCode = (await checkPlantedBugs()) ? 0 : 1;
+    return;
+  }
+  const seeds =
+    values.seed === undefined
+      ? Array.from({ length: Number(values.seeds) }, (_, index) => index + 1)
+      : [Number(values.seed)];
+  process.exitCode = (await runSeeds(seeds, values.verbose)) ? 0 : 1;
+}
+
+async function runSeeds(seeds: readonly number[], verbose: boolean): Promise<boolean> {
+  const startedMs = performance.now();
+  const bundle = await bundleSimulation("simulation", []);
+  const outcomes: Outcome[] = [];
+  const hear = (outcome: Outcome): void => {
+    outcomes.push(outcome);
+    if (outcomes.length % PROGRESS_EVERY === 0) console.log(`${outcomes.length} seeds…`);
+  };
+  const shares = Array.from({ length: WORKERS }, (_, worker) =>
+    seeds.filter((_seed, index) => index % WORKERS === worker),
+  );
+  await Promise.all(
+    shares
+      .filter((share) => share.length > 0)
+      .map((share) => runWorker(bundle, { seeds: share, stopAtFirst: false, verbose }, hear)),
+  );
+  const failed = outcomes.filter(({ violation }) => violation !== undefined);
+  for (const { seed, violation } of failed
+    .toSorted((a, b) => a.seed - b.seed)
+    .slice(0, FAILURES_SHOWN)) {
+    console.log(`seed ${seed}: ${violation?.invariant}: ${violation?.message}`);
+    console.log(`  node bot-runtime/test/simulation/main.ts --seed ${seed} --verbose`);
+  }
+  const broken = Object.groupBy(failed, ({ violation }) => violation?.invariant ?? "");
+  for (const [invariant, found = []] of Object.entries(broken))
+    console.log(
+      `${invariant}: broken by ${found.length}, the first is seed ${Math.min(...found.map(({ seed }) => seed))}`,
+    );
+  console.log(summary(outcomes, performance.now() - startedMs));
+  console.log(`${outcomes.length - failed.length} passed, ${failed.length} failed`);
+  return failed.length === 0 && outcomes.length === seeds.length;
+}
+
+function summary(outcomes: readonly Outcome[], tookMs: number): string {
+  const sum = (of: (outcome: Outcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const parts = [
+    `${outcomes.filter(({ twoPods }) => twoPods).length} with two pods alive`,
+    `${sum(({ openingOrders }) => openingOrders)} opening orders`,
+    `${sum(({ exits }) => exits)} exits`,
+    `${sum(({ executions }) => executions)} executions`,
+    `${(sum(({ virtualMs }) => virtualMs) / 3_600_000).toFixed(1)} h of virtual time in ${(tookMs / 1_000).toFixed(1)} s`,
+  ];
+  return parts.join(", ");
+}
+
+/** Plays an order in a thread of its own. */
+export async function runWorker(
+  bundle: string,
+  order: Order,
+  hear: (outcome: Outcome) => void,
+): Promise<void> {
+  const worker = new Worker(bundle);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      worker.on("message", (message: Outcome | string) => {
+        if (message === "done") resolve();
+        else if (typeof message === "string") console.log(message);
+        else hear(message);
+      });
+      worker.on("error", reject);
+      worker.on("exit", () => reject(new Error("a worker ended before its work")));
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      worker.postMessage(order);
+    });
+  } finally {
+    await worker.terminate();
+  }
+}
+
+await main();

@@ -1,0 +1,266 @@
+import * as z from "zod";
+import type { Intent } from "@tradingbots/crds";
+import type { Account } from "../../../hack/exchange-simulator/account.ts";
+import type { Execution, Order } from "../../../hack/exchange-simulator/order.ts";
+import { Decimal } from "../../src/money.ts";
+import type { JournalModel } from "../journal-model.ts";
+import { INVARIANTS } from "./invariants.ts";
+import type { BotRun } from "./platform.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** An order that a bot's process placed, as the exchange took it. */
+export interface OwnOrder {
+  readonly order: Order;
+  readonly by: BotRun;
+  /** What the journal held under its id at that moment. */
+  readonly intent: Intent | undefined;
+  readonly opens: boolean;
+  readonly acceptedMs: number;
+}
+
+/** An execution's effect on what the bot holds. */
+export interface OwnExecution {
+  readonly execution: Execution;
+  /** Of an order that the bot placed; undefined for stops, targets and what somebody did by hand. */
+  readonly order: OwnOrder | undefined;
+  /** What of it was the bot's own: all of its own orders, at most what was open of the others. */
+  readonly units: Decimal;
+  /** Own position before and after; above zero long. */
+  readonly before: Decimal;
+  readonly after: Decimal;
+}
+
+export interface SentOrder {
+  readonly by: BotRun;
+  readonly symbol: string;
+  readonly opens: boolean;
+  readonly sentMs: number;
+}
+
+/** What an invariant may look at, besides what has just happened. */
+export interface World {
+  readonly timeline: Timeline;
+  readonly account: Account;
+  readonly journal: JournalModel;
+  readonly runs: () => readonly BotRun[];
+  readonly exchangeUp: () => boolean;
+  readonly ownOrders: readonly OwnOrder[];
+  readonly ownExecutions: readonly OwnExecution[];
+  /** Funding that was settled while the bot held something. */
+  readonly ownFunding: readonly Execution[];
+  readonly own: (symbol: string) => Decimal;
+  readonly ownSymbols: () => readonly string[];
+  /** When each id was last sent with an opening order, by true time. */
+  readonly sentMs: (clientOrderId: string) => number | undefined;
+  /** ms that somebody able to protect it has left the symbol's own position without a stop. */
+  readonly nakedMs: (symbol: string) => number;
+  /** Somebody took the position's stop away by hand, or the exchange cancelled what was left of it. */
+  readonly stripped: (symbol: string) => boolean;
+  /** Somebody traded on the account by hand. */
+  readonly touchedByHand: () => boolean;
+  /** ms since an order by hand was last given or filled. */
+  readonly handAgeMs: () => number;
+}
+
+export type Moment =
+  | { readonly kind: "sent"; readonly order: SentOrder }
+  | { readonly kind: "accepted"; readonly order: OwnOrder }
+  | { readonly kind: "executed"; readonly own: OwnExecution }
+  | { readonly kind: "changed" }
+  | { readonly kind: "finished"; readonly by: BotRun }
+  | { readonly kind: "settled" };
+
+export interface Violation {
+  readonly invariant: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+/** Of Bybit's request for an order, what is looked at as it leaves. */
+export const OrderParameters = z.object({
+  symbol: z.string(),
+  orderLinkId: z.string().default(""),
+  reduceOnly: z.boolean().default(false),
+});
+
+type WorldParts = Pick<World, "timeline" | "account" | "journal" | "runs" | "exchangeUp">;
+
+const ZERO = new Decimal(0);
+
+/** Watches the exchange's own state and asks every invariant at every event. It hears nothing of what bots claim. */
+export class Observer {
+  readonly ownOrders: OwnOrder[] = [];
+  readonly ownExecutions: OwnExecution[] = [];
+  readonly ownFunding: Execution[] = [];
+  readonly #parts: WorldParts;
+  readonly #world: World;
+  readonly #seen = new Set<string>();
+  readonly #byOrderId = new Map<string, OwnOrder>();
+  readonly #own = new Map<string, Decimal>();
+  readonly #sentMs = new Map<string, number>();
+  readonly #naked = new Map<string, { readonly lookedMs: number; readonly forMs: number }>();
+  readonly #stripped = new Set<string>();
+  #byHand = false;
+  #handMs = -Infinity;
+  #closedSeen = 0;
+  #executionsSeen = 0;
+  #violation: Violation | undefined;
+
+  constructor(parts: WorldParts) {
+    this.#parts = parts;
+    this.#world = {
+      ...parts,
+      ownOrders: this.ownOrders,
+      ownExecutions: this.ownExecutions,
+      ownFunding: this.ownFunding,
+      own: (symbol) => this.#own.get(symbol) ?? ZERO,
+      ownSymbols: () => [...this.#own.keys()],
+      sentMs: (id) => this.#sentMs.get(id),
+      nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
+      stripped: (symbol) => this.#stripped.has(symbol),
+      touchedByHand: () => this.#byHand,
+      handAgeMs: () => parts.timeline.nowMs - this.#handMs,
+    };
+  }
+
+  get world(): World {
+    return this.#world;
+  }
+
+  get executionsSeen(): number {
+    return this.#executionsSeen;
+  }
+
+  /** The first one: what follows may be its consequence. */
+  get violation(): Violation | undefined {
+    return this.#violation;
+  }
+
+  /** An order request leaves a process. */
+  sent(by: BotRun, order: z.infer<typeof OrderParameters>): void {
+    const { symbol, orderLinkId, reduceOnly } = order;
+    const opens = !reduceOnly;
+    const { nowMs } = this.#parts.timeline;
+    if (opens) this.#sentMs.set(orderLinkId, nowMs);
+    this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs } });
+  }
+
+  /** Somebody traded by hand, with or without taking the position's stop. */
+  touched(change: { readonly stripped?: string }): void {
+    this.#byHand = true;
+    this.#handMs = this.#parts.timeline.nowMs;
+    if (change.stripped !== undefined) this.#stripped.add(change.stripped);
+  }
+
+  finished(by: BotRun): void {
+    this.#ask({ kind: "finished", by });
+  }
+
+  settled(): void {
+    this.#ask({ kind: "settled" });
+  }
+
+  /** To be called after everything that may have changed the exchange; `by` is the process that asked for it. */
+  look(by?: BotRun): void {
+    this.#noteOrders(by);
+    this.#noteExecutions();
+    this.#noteProtection();
+    this.#ask({ kind: "changed" });
+  }
+
+  #noteOrders(by: BotRun | undefined): void {
+    const { openOrders, closedOrders } = this.#parts.account;
+    for (const order of openOrders.values()) this.#noteOrder(order, by);
+    for (; this.#closedSeen < closedOrders.length; this.#closedSeen += 1) {
+      const order = closedOrders[this.#closedSeen];
+      if (order !== undefined) this.#noteOrder(order, by);
+    }
+  }
+
+  #noteOrder(order: Order, by: BotRun | undefined): void {
+    if (this.#seen.has(order.id)) return;
+    this.#seen.add(order.id);
+    if (by === undefined || order.stopOrderType !== "") return;
+    const own: OwnOrder = {
+      order,
+      by,
+      intent: this.#parts.journal.intents.get(order.linkId),
+      opens: !order.reduceOnly,
+      acceptedMs: this.#parts.timeline.nowMs,
+    };
+    this.#byOrderId.set(order.id, own);
+    this.#ask({ kind: "accepted", order: own });
+    this.ownOrders.push(own);
+  }
+
+  #noteExecutions(): void {
+    const { executions } = this.#parts.account;
+    for (; this.#executionsSeen < executions.length; this.#executionsSeen += 1) {
+      const execution = executions[this.#executionsSeen];
+      if (execution !== undefined) this.#noteExecution(execution);
+    }
+  }
+
+  #noteExecution(execution: Execution): void {
+    const { symbol } = execution;
+    if (execution.type === "Funding") {
+      if (!this.#world.own(symbol).isZero()) this.ownFunding.push(execution);
+      return;
+    }
+    const order = this.#byOrderId.get(execution.orderId);
+    if (order === undefined && execution.stopOrderType === "")
+      this.#handMs = this.#parts.timeline.nowMs;
+    const before = this.#world.own(symbol);
+    const signed = execution.side === "Buy" ? execution.quantity : execution.quantity.negated();
+    const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
+    // A stop or somebody's hand takes of the bot's own at most what there is.
+    const share = reduces ? Decimal.min(before.abs(), signed.abs()) : ZERO;
+    const units = new Decimal(order === undefined ? share : signed.abs());
+    if (units.isZero()) return;
+    const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
+    const own: OwnExecution = { execution, order, units, before, after };
+    this.#own.set(symbol, after);
+    // What is left of a stop that found no more takers is cancelled by the exchange itself.
+    const isSpent = execution.stopOrderType === "StopLoss" && !after.isZero();
+    if (isSpent && !this.#parts.account.openOrders.has(execution.orderId))
+      this.#stripped.add(symbol);
+    if (after.isZero()) this.#stripped.delete(symbol);
+    this.ownExecutions.push(own);
+    this.#ask({ kind: "executed", own });
+  }
+
+  /** Time without a stop counts while somebody could do something about it. */
+  #noteProtection(): void {
+    const { timeline, account } = this.#parts;
+    for (const [symbol, own] of this.#own) {
+      const isNaked =
+        !own.isZero() &&
+        ![...account.openOrders.values()].some(
+          (order) => order.symbol === symbol && order.stopOrderType === "StopLoss",
+        );
+      const before = this.#naked.get(symbol);
+      if (!isNaked) {
+        if (before !== undefined) this.#naked.delete(symbol);
+        continue;
+      }
+      const sinceMs = before === undefined ? 0 : timeline.nowMs - before.lookedMs;
+      const counted = before !== undefined && this.#somebodyIsAble() ? sinceMs : 0;
+      const forMs = (before?.forMs ?? 0) + counted;
+      this.#naked.set(symbol, { lookedMs: timeline.nowMs, forMs });
+    }
+  }
+
+  #somebodyIsAble(): boolean {
+    return this.#parts.exchangeUp() && this.#parts.runs().some((run) => run.able);
+  }
+
+  #ask(moment: Moment): void {
+    if (this.#violation !== undefined) return;
+    for (const { name, broken } of INVARIANTS) {
+      const message = broken(moment, this.#world);
+      if (message === undefined) continue;
+      this.#violation = { invariant: name, message, atMs: this.#parts.timeline.nowMs };
+      return;
+    }
+  }
+}

@@ -1,0 +1,3 @@
+export async function checkPlantedBugs(): Promise<boolean> {
+  return false;
+}

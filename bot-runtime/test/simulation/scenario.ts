@@ -1,0 +1,250 @@
+import type { FaultRule } from "../../../hack/exchange-simulator/faults.ts";
+import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
+import { FAIR_WEATHER, type Weather } from "./network.ts";
+import type { DeathWish } from "./platform.ts";
+
+/** What one seed makes happen, drawn before anything runs. All times are ms of virtual time. */
+export interface Scenario {
+  readonly seed: number;
+  /** Every other seed brings a second pod while the first is alive. */
+  readonly twoPods: boolean;
+  readonly durationMs: number;
+  /** How long the market takes for a candle of a minute. */
+  readonly candleMs: number;
+  readonly symbols: readonly ("BTC/USDT:USDT" | "ETH/USDT:USDT")[];
+  /** Open time of the first candle of history. */
+  readonly firstOpenMs: number;
+  readonly weather: Weather;
+  readonly skewMs: number;
+  readonly exchangeFaults: readonly FaultRule[];
+  /** Parts that an order is filled in. */
+  readonly parts: number;
+  readonly restCancelled: boolean;
+  readonly fundingRate: string;
+  readonly leverage: number;
+  readonly maxConsecutiveErrors: number;
+  readonly deaths: readonly DeathWish[];
+  readonly events: readonly ScenarioEvent[];
+}
+
+export type ScenarioEvent = { readonly atMs: number } & Happening;
+
+type Direction = "requests" | "answers" | "both";
+
+export type Happening =
+  | { readonly kind: "crash" }
+  | { readonly kind: "freeze"; readonly ms: number }
+  | {
+      readonly kind: "cut";
+      readonly what: "exchange" | "journal";
+      readonly direction: Direction;
+      readonly ms: number;
+    }
+  | { readonly kind: "journal-down"; readonly ms: number }
+  | { readonly kind: "exchange-down"; readonly ms: number }
+  | { readonly kind: "clock-step"; readonly ms: number }
+  /** The pod is deleted at once and another made, as after a node was lost. */
+  | { readonly kind: "replace" }
+  /** SIGTERM, then another pod. */
+  | { readonly kind: "stop" }
+  /** Another pod while the one before lives on; `deletes` it after so long, or never. */
+  | { readonly kind: "second-pod"; readonly deletesAfterMs: number | undefined }
+  | {
+      readonly kind: "halt";
+      readonly action: "BlockEntries" | "CancelOrders" | "Flatten";
+      readonly ofSymbol: boolean;
+      readonly ms: number;
+    }
+  | { readonly kind: "pause"; readonly ms: number }
+  | { readonly kind: "retune" }
+  | { readonly kind: "hand-adds" }
+  | { readonly kind: "hand-reduces" }
+  | { readonly kind: "hand-strips" };
+
+export const HISTORY_CANDLES = 24;
+const FUNDING_MS = Date.UTC(2025, 5, 18, 8);
+const MIDNIGHT_MS = Date.UTC(2025, 5, 19);
+const QUIET_MS = Date.UTC(2025, 5, 18, 3);
+const MINUTE_MS = 60_000;
+
+export function drawScenario(seed: number): Scenario {
+  const draw = drawer(createRandom(seed, 10));
+  const durationMs = draw.between(50_000, 100_000);
+  const candleMs = draw.between(2_500, 8_000);
+  const marked = draw.oneOf([FUNDING_MS, FUNDING_MS, MIDNIGHT_MS, QUIET_MS, QUIET_MS]);
+  const twoPods = seed % 2 === 1;
+  return {
+    seed,
+    twoPods,
+    durationMs,
+    candleMs,
+    symbols: draw.chance(0.2) ? ["BTC/USDT:USDT", "ETH/USDT:USDT"] : ["BTC/USDT:USDT"],
+    firstOpenMs: marked - (HISTORY_CANDLES + draw.between(3, 9)) * MINUTE_MS,
+    weather: draw.chance(0.5)
+      ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) }
+      : foulWeather(draw),
+    skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
+    exchangeFaults: exchangeFaults(draw),
+    parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
+    restCancelled: draw.chance(0.3),
+    fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
+    leverage: draw.oneOf([5, 10, 10]),
+    maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
+    deaths: deaths(draw),
+    events: events(draw, { durationMs, twoPods }),
+  };
+}
+
+function foulWeather(draw: Drawer): Weather {
+  return {
+    latencyMs: draw.between(5, 200),
+    slowShare: draw.oneOf([0, 0.02, 0.1]),
+    slowMs: draw.between(500, 9_000),
+    lossShare: draw.oneOf([0, 0.01, 0.05, 0.15]),
+    answerLossShare: draw.oneOf([0, 0.01, 0.05, 0.15]),
+  };
+}
+
+/** Faults of the exchange itself: few that strike often beat many that strike seldom. */
+function exchangeFaults(draw: Drawer): readonly FaultRule[] {
+  const create = { endpoint: "POST /v5/order/create" };
+  const any = { endpoint: draw.oneOf(["*", "GET *", "POST *", "POST /v5/order/create"]) };
+  const when = draw.oneOf(["before", "after", "after"] as const);
+  const share = draw.oneOf([0.1, 0.3, 1]);
+  const few = { times: draw.between(1, 4), after: draw.between(0, 3), share };
+  const hideMs = draw.between(500, 11_000);
+  const kinds: readonly FaultRule[] = [
+    { match: create, fault: { kind: "hang", when }, ...few },
+    { match: create, fault: { kind: "reset", when }, ...few },
+    { match: create, fault: { kind: "truncate" }, ...few },
+    { match: create, fault: { kind: "empty", when }, ...few },
+    {
+      match: create,
+      // 10006 says that nothing has happened, and is told only of what has not.
+      fault: { kind: "retCode", retCode: draw.oneOf([10_000, 10_016]), when },
+      ...few,
+    },
+    { match: any, fault: { kind: "retCode", retCode: 10_006, when: "before" }, ...few },
+    { match: any, fault: { kind: "http", status: draw.oneOf([403, 429, 502, 504]), when }, ...few },
+    { match: create, fault: { kind: "delay", ms: draw.between(500, 9_000), when }, ...few },
+    { match: create, fault: { kind: "twice" }, ...few },
+    { match: create, fault: { kind: "hide", hideMs }, ...few },
+    { match: create, fault: { kind: "hang", when: "after", hideMs }, ...few },
+    {
+      match: { endpoint: "POST /v5/position/trading-stop" },
+      fault: { kind: "hang", when },
+      ...few,
+    },
+    {
+      match: { stream: "public" },
+      fault: { kind: draw.oneOf(["duplicate", "reorder", "silence"]) },
+      ...few,
+    },
+    { match: { stream: "public" }, fault: { kind: "reset" }, ...few },
+  ];
+  return Array.from({ length: draw.between(0, 3) }, () => draw.oneOf(kinds));
+}
+
+function deaths(draw: Drawer): readonly DeathWish[] {
+  if (draw.chance(0.5)) return [];
+  const call = draw.oneOf([
+    "POST /v5/order/create",
+    "POST /v5/order/create",
+    "/v1/intents",
+    "/v1/intents",
+    "/v1/records",
+    "GET /v5/execution/list",
+    "GET /v5/order/realtime",
+    "POST /v5/position/trading-stop",
+  ]);
+  const moment = draw.oneOf(["before", "after", "answer"] as const);
+  return [{ call, moment, occurrence: draw.between(1, 4) }];
+}
+
+function events(
+  draw: Drawer,
+  { durationMs, twoPods }: { readonly durationMs: number; readonly twoPods: boolean },
+): readonly ScenarioEvent[] {
+  const drawn: ScenarioEvent[] = [];
+  const add = (happening: Happening, atMs = draw.between(3_000, durationMs)): void =>
+    void drawn.push({ atMs, ...happening });
+  for (let count = draw.between(0, 3); count > 0; count -= 1) add(draw.oneOf(mishaps(draw)));
+  if (draw.chance(0.4)) add(draw.oneOf(orders(draw)));
+  if (draw.chance(0.15)) add(draw.oneOf(hands));
+  if (twoPods) {
+    const atMs = draw.between(6_000, durationMs - 15_000);
+    // Before the second pod, so that it meets the first one.
+    if (draw.chance(0.7)) add(draw.oneOf(partitions(draw)), atMs - draw.between(0, 6_000));
+    add(
+      {
+        kind: "second-pod",
+        deletesAfterMs: draw.chance(0.5) ? undefined : draw.between(0, 40_000),
+      },
+      atMs,
+    );
+    if (draw.chance(0.4)) add(draw.oneOf(partitions(draw)), atMs + draw.between(0, 20_000));
+  }
+  return drawn.toSorted((a, b) => a.atMs - b.atMs);
+}
+
+function partitions(draw: Drawer): readonly Happening[] {
+  const direction = draw.oneOf(["requests", "answers", "both"] as const);
+  const ms = draw.between(2_000, 40_000);
+  return [
+    { kind: "cut", what: "exchange", direction, ms },
+    { kind: "cut", what: "journal", direction, ms },
+    { kind: "freeze", ms: draw.between(1_000, 30_000) },
+  ];
+}
+
+function mishaps(draw: Drawer): readonly Happening[] {
+  return [
+    ...partitions(draw),
+    { kind: "crash" },
+    { kind: "crash" },
+    { kind: "replace" },
+    { kind: "stop" },
+    { kind: "journal-down", ms: draw.between(1_000, 30_000) },
+    { kind: "exchange-down", ms: draw.between(1_000, 15_000) },
+    { kind: "clock-step", ms: draw.between(-6_000, 6_000) },
+  ];
+}
+
+function orders(draw: Drawer): readonly Happening[] {
+  const ms = draw.between(5_000, 40_000);
+  const halt = { kind: "halt", ofSymbol: draw.chance(0.5), ms } as const;
+  return [
+    { ...halt, action: "BlockEntries" },
+    { ...halt, action: "CancelOrders" },
+    { ...halt, action: "Flatten" },
+    { kind: "pause", ms },
+    { kind: "retune" },
+  ];
+}
+
+const hands: readonly Happening[] = [
+  { kind: "hand-adds" },
+  { kind: "hand-reduces" },
+  { kind: "hand-strips" },
+];
+
+interface Drawer {
+  readonly chance: (share: number) => boolean;
+  /** Whole numbers, both ends included. */
+  readonly between: (from: number, to: number) => number;
+  readonly oneOf: <Item>(items: readonly Item[]) => Item;
+}
+
+export function drawer(random: Random): Drawer {
+  const between = (from: number, to: number): number =>
+    from + Math.floor(random() * (to - from + 1));
+  return {
+    chance: (share) => random() < share,
+    between,
+    oneOf: (items) => {
+      const item = items[between(0, items.length - 1)];
+      if (item === undefined) throw new Error("nothing to choose from");
+      return item;
+    },
+  };
+}

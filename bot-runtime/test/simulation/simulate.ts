@@ -1,0 +1,295 @@
+import { BotConfig, Risk } from "@tradingbots/crds";
+import {
+  createInProcessExchange,
+  type InProcessExchange,
+} from "../../../hack/exchange-simulator/in-process.ts";
+import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
+import { JournalModel } from "../journal-model.ts";
+import { randomCandles } from "./candles.ts";
+import { Hand } from "./hand.ts";
+import { Observer, type Violation } from "./observer.ts";
+import { API_KEY, Platform } from "./platform.ts";
+import { drawScenario, type Happening, HISTORY_CANDLES, type Scenario } from "./scenario.ts";
+import { Timeline } from "./timeline.ts";
+import { useTimeline } from "./virtual-globals.ts";
+
+const START_MS = Date.UTC(2026, 0, 5, 12);
+/** Entries are followed for 20 s and refused exits are tried every 15 s: everything is settled within this, ms. */
+const SETTLING_MS = 150_000;
+/** What is on its way when the bot has ended arrives within this, ms. */
+const AFTERMATH_MS = 2_000;
+const BALANCE = "10000";
+const PRICES = { "BTC/USDT:USDT": 100_000, "ETH/USDT:USDT": 2_500 } as const;
+const MARKET_IDS = { "BTC/USDT:USDT": "BTCUSDT", "ETH/USDT:USDT": "ETHUSDT" } as const;
+
+export interface Outcome {
+  readonly seed: number;
+  readonly twoPods: boolean;
+  readonly violation: Violation | undefined;
+  readonly openingOrders: number;
+  readonly exits: number;
+  readonly executions: number;
+  readonly virtualMs: number;
+}
+
+/** Plays one seed from its first event to its last. `trace` gets a line for everything that happens. */
+export function simulate(seed: number, trace?: (line: string) => void): Outcome {
+  const run = new Run(drawScenario(seed), trace);
+  return run.play();
+}
+
+/** One run: the world of a scenario, and what happens in it. */
+class Run {
+  readonly #scenario: Scenario;
+  readonly #timeline = new Timeline(START_MS);
+  readonly #random: Random;
+  readonly #exchange: InProcessExchange;
+  readonly #journal: JournalModel;
+  readonly #observer: Observer;
+  readonly #platform: Platform;
+  readonly #hand: Hand;
+  readonly #trace: ((line: string) => void) | undefined;
+  #marketOpen = true;
+
+  constructor(scenario: Scenario, trace: ((line: string) => void) | undefined) {
+    const { seed } = scenario;
+    useTimeline(this.#timeline);
+    this.#scenario = scenario;
+    this.#trace = trace && ((line) => trace(`${this.#elapsed()} ${line}`));
+    this.#random = createRandom(seed, 11);
+    this.#exchange = exchangeOf(scenario, () => this.#timeline.nowMs);
+    this.#journal = new JournalModel({ nowMs: () => this.#timeline.nowMs });
+    const account = this.#exchange.exchange.findKey(API_KEY)?.account;
+    if (account === undefined) throw new Error("the exchange lost its account");
+    this.#platform = new Platform({
+      timeline: this.#timeline,
+      exchange: this.#exchange,
+      journal: this.#journal,
+      observer: () => this.#observer,
+      random: this.#random,
+      weather: scenario.weather,
+      config: configOf(scenario),
+      trace: this.#trace,
+    });
+    this.#observer = new Observer({
+      timeline: this.#timeline,
+      account,
+      journal: this.#journal,
+      runs: () => this.#platform.runs,
+      exchangeUp: () => this.#platform.exchangeUp,
+    });
+    this.#hand = new Hand({
+      exchange: this.#exchange,
+      observer: this.#observer,
+      trace: this.#trace,
+    });
+  }
+
+  play(): Outcome {
+    const { durationMs, events, deaths, skewMs } = this.#scenario;
+    this.#trace?.(`scenario ${JSON.stringify(this.#scenario)}`);
+    this.#platform.addPod(skewMs);
+    for (const death of deaths) this.#platform.wishDeath(death);
+    for (const { atMs, ...happening } of events)
+      this.#timeline.after(atMs, () => this.#happen(happening));
+    this.#playMarket();
+    this.#timeline.runUntil(START_MS + durationMs, () => this.#broken);
+    if (!this.#broken) this.#settle();
+    return this.#outcome();
+  }
+
+  get #broken(): boolean {
+    return this.#observer.violation !== undefined;
+  }
+
+  #elapsed(): string {
+    return `+${((this.#timeline.nowMs - START_MS) / 1_000).toFixed(3)}`;
+  }
+
+  /** Half a candle at a time, for as long as the run lasts. */
+  #playMarket(): void {
+    this.#timeline.after(this.#scenario.candleMs / 2, () => {
+      this.#exchange.halfStep();
+      this.#traceExecutions();
+      this.#observer.look();
+      if (this.#marketOpen) this.#playMarket();
+    });
+  }
+
+  /** Faults end, the bot is told to stop, and everything comes to rest. */
+  #settle(): void {
+    this.#trace?.("faults end; the bot is to stop");
+    this.#exchange.control.setFaults([]);
+    this.#exchange.control.changeSettings({ fills: [] });
+    this.#platform.heal();
+    this.#hand.withdraw();
+    this.#platform.configure((config) => ({
+      ...config,
+      generation: config.generation + 1,
+      state: "Stopped",
+      halts: [],
+    }));
+    this.#platform.ensurePod(0);
+    const untilMs = this.#timeline.nowMs + SETTLING_MS;
+    this.#timeline.runUntil(untilMs, () => this.#broken || this.#platform.newestEnded);
+    this.#timeline.runUntil(this.#timeline.nowMs + AFTERMATH_MS, () => this.#broken);
+    this.#marketOpen = false;
+    if (!this.#broken) this.#observer.settled();
+  }
+
+  #happen(happening: Happening): void {
+    const platform = this.#platform;
+    switch (happening.kind) {
+      case "crash":
+        return platform.crash();
+      case "freeze":
+        return platform.freeze(happening.ms);
+      case "cut":
+        return platform.cut(happening.what, happening.direction, happening.ms);
+      case "journal-down":
+        return platform.journalDown(happening.ms);
+      case "exchange-down":
+        return platform.exchangeDown(happening.ms);
+      case "clock-step":
+        return platform.stepClock(happening.ms);
+      case "replace":
+        platform.deletePod("newest");
+        return platform.addPod(0);
+      case "stop":
+        platform.stopPod();
+        this.#timeline.after(1_000, () => platform.addPod(0));
+        return undefined;
+      case "second-pod":
+        return this.#secondPod(happening.deletesAfterMs);
+      case "halt":
+      case "pause":
+      case "retune":
+        return this.#order(happening);
+      case "hand-adds":
+      case "hand-reduces":
+      case "hand-strips":
+        return this.#hand.act(happening.kind);
+      default:
+        return happening satisfies never;
+    }
+  }
+
+  #secondPod(deletesAfterMs: number | undefined): void {
+    this.#platform.addPod(this.#random() < 0.3 ? Math.floor((this.#random() - 0.5) * 8_000) : 0);
+    if (deletesAfterMs === undefined) return;
+    this.#timeline.after(deletesAfterMs, () => this.#platform.deletePod("older"));
+  }
+
+  /** An order of the bot's owner or of an SRE, taken back after a while. */
+  #order(order: Extract<Happening, { kind: "halt" | "pause" | "retune" }>): void {
+    const next = (change: Partial<BotConfig>) =>
+      this.#platform.configure((config) => ({
+        ...config,
+        ...change,
+        generation: config.generation + 1,
+      }));
+    if (order.kind === "retune") {
+      const { risk } = this.#platform.config;
+      next({ risk: { ...risk, stopLossPercent: 0.5, takeProfitPercent: 0.7 } });
+      return;
+    }
+    if (order.kind === "pause") {
+      next({ state: "Paused" });
+    } else {
+      const symbols = order.ofSymbol ? this.#scenario.symbols.slice(0, 1) : null;
+      next({ halts: [{ name: `halt-${order.action}`, action: order.action, symbols }] });
+    }
+    this.#timeline.after(order.ms, () => {
+      if (this.#platform.config.state === "Stopped") return;
+      next({ state: "Running", halts: [] });
+      this.#platform.ensurePod(0);
+    });
+  }
+
+  #traceExecutions(): void {
+    if (this.#trace === undefined) return;
+    const { executions = [] } = this.#exchange.control.account(API_KEY) ?? {};
+    const news = executions.slice(this.#observer.executionsSeen);
+    for (const { side, quantity, price, stopOrderType, orderLinkId } of news)
+      this.#trace(
+        `exchange executes ${side} ${quantity} at ${price} ${stopOrderType} ${orderLinkId}`,
+      );
+  }
+
+  #outcome(): Outcome {
+    const { seed, twoPods } = this.#scenario;
+    const { ownOrders, ownExecutions, violation } = this.#observer;
+    const openingOrders = ownOrders.filter(({ opens }) => opens).length;
+    if (violation !== undefined)
+      this.#trace?.(`BROKEN ${violation.invariant}: ${violation.message}`);
+    return {
+      seed,
+      twoPods,
+      violation,
+      openingOrders,
+      exits: ownOrders.length - openingOrders,
+      executions: ownExecutions.length,
+      virtualMs: this.#timeline.nowMs - START_MS,
+    };
+  }
+}
+
+function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange {
+  const { seed, durationMs, candleMs, symbols, firstOpenMs } = scenario;
+  const count = HISTORY_CANDLES + Math.ceil((durationMs + SETTLING_MS + 10_000) / candleMs) + 2;
+  const random = createRandom(seed, 12);
+  const exchange = createInProcessExchange({
+    nowMs,
+    seed,
+    candles: symbols.map((symbol) =>
+      randomCandles(random, {
+        symbol: MARKET_IDS[symbol],
+        count,
+        price: PRICES[symbol],
+        firstOpenMs,
+      }),
+    ),
+    historyCandles: HISTORY_CANDLES,
+  });
+  const { control } = exchange;
+  control.addKey({ apiKey: API_KEY, apiSecret: "unused", balance: BALANCE });
+  control.setFaults(scenario.exchangeFaults);
+  const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
+  const { parts, fundingRate } = scenario;
+  control.changeSettings({
+    fills: parts > 1 ? [{ parts, rest }] : [],
+    fundingRates: Object.fromEntries(symbols.map((symbol) => [MARKET_IDS[symbol], fundingRate])),
+  });
+  return exchange;
+}
+
+function configOf({ symbols, leverage, maxConsecutiveErrors }: Scenario): BotConfig {
+  return BotConfig.parse({
+    botName: "bot-aaaaaaaaaaaaaaaaaaaa",
+    botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
+    namespace: "tradingbots-00",
+    generation: 1,
+    userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
+    accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
+    exchange: "bybit",
+    mode: "live",
+    symbols,
+    timeframe: "1m",
+    // Eager: a signal at nearly every candle.
+    strategy: {
+      name: "rsi",
+      params: { period: 2, confirmPeriod: null, buyBelow: 45, sellAbove: 55 },
+    },
+    risk: Risk.parse({
+      leverage,
+      stopLossPercent: 0.3,
+      takeProfitPercent: 0.4,
+      dailyLossPercent: 100,
+      maxConsecutiveErrors,
+    }),
+    autoTrade: true,
+    state: "Running",
+    endpoint: null,
+    halts: [],
+  });
+}
