@@ -90,7 +90,11 @@ test("a clock that is set while the bot runs: one refusal, then every request ha
       fault: "Unavailable",
       code: "10002",
     });
+    // Measured in the background: nothing is opened meanwhile, and an exit does not wait for it.
+    expect(client.clock()).toBeUndefined();
     await client.prepare([SYMBOL]);
+    await until("the clock is measured again", () => client.clock() !== undefined);
+    expect(client.clock()?.skewMs).toBeCloseTo(-SKEW_MS, -3);
     expect((await client.submitEntry(order)).kind).toBe("accepted");
     after.control.step(1);
     const { held } = await client.position(SYMBOL);

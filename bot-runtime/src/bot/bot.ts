@@ -3,11 +3,15 @@ import type { Clock } from "../clock.ts";
 import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
-import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
+import { add, type Amount, type Price, ZERO_AMOUNT } from "../money.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
-import { blocked, type Refusal, type Standing } from "../risk/gate.ts";
+import { positionSize } from "../orders/sizing.ts";
+import { EventLoopWatch } from "../risk/event-loop-watch.ts";
+import { blocked, type Refusal, type SizedEntry, type Standing } from "../risk/gate.ts";
+import { KeyWatch } from "../risk/key-watch.ts";
 import { Account } from "./account.ts";
 import { CandleSeries } from "./candle-series.ts";
+import { registerGauges } from "./gauges.ts";
 import { type Log, messageOf } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { eventRecord } from "./records.ts";
@@ -37,7 +41,10 @@ const NO_MEMORY: Refusal = {
 export interface BotDeps {
   readonly config: BotConfig;
   readonly exchange: Exchange;
-  readonly journal: Pick<JournalClient, "standing" | "epoch" | "appendIntent" | "record" | "flush">;
+  readonly journal: Pick<
+    JournalClient,
+    "standing" | "epoch" | "leaseRemainingMs" | "appendIntent" | "record" | "flush"
+  >;
   readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -48,8 +55,11 @@ export interface BotDeps {
 export class Bot {
   readonly #deps: BotDeps;
   readonly #account: Account;
+  readonly #key: KeyWatch;
+  readonly #loop: EventLoopWatch;
   readonly #traders = new Map<string, SymbolTrader>();
   readonly #finished = Promise.withResolvers<BotTermination>();
+  readonly #lastPrices = new Map<string, Price>();
   #config: BotConfig;
   #unsupported: Refusal | undefined;
   #invalidStrategy: Refusal | undefined;
@@ -71,6 +81,23 @@ export class Bot {
       record: (body) => this.#record(body),
       now: () => new Date(deps.clock.nowMs()),
     });
+    this.#loop = new EventLoopWatch(deps.clock);
+    this.#key = new KeyWatch({
+      exchange: deps.exchange,
+      config: () => this.#config,
+      clock: deps.clock,
+      log: deps.log,
+      changed: () => this.#report(false),
+    });
+    registerGauges(deps.metrics, {
+      leaseRemainingMs: () => deps.journal.leaseRemainingMs(),
+      consecutiveErrors: () => this.#account.consecutiveErrors,
+      halts: () => this.#config.halts.length,
+      clock: () => deps.exchange.clock(),
+      longestGapMs: () => this.#loop.longestMs,
+      candleAgesMs: () => this.#config.symbols.map((symbol) => [symbol, deps.stream.ageMs(symbol)]),
+      blocked: () => this.#blocked,
+    });
   }
 
   /** Resolves when the bot's state asks it to end and nothing of its own is left at the exchange. */
@@ -89,6 +116,8 @@ export class Bot {
     const what = `${mode} on ${exchange}: ${symbols.join(", ")} at ${timeframe}`;
     this.#record(eventRecord("started", what, this.#deps.clock.nowMs()));
     this.#useConfig(this.#config, true);
+    this.#loop.tick();
+    this.#key.tick();
     this.#deps.stream.start();
     this.#stopTicking = this.#deps.clock.every(TICK_MS, () => this.#tick());
   }
@@ -120,6 +149,7 @@ export class Bot {
   }
 
   candleArrived({ symbol, candle, closed }: StreamedCandle): void {
+    this.#lastPrices.set(symbol, candle.close);
     if (closed) this.#traders.get(symbol)?.candleClosed(candle);
   }
 
@@ -191,6 +221,7 @@ export class Bot {
       record: (body) => this.#record(body),
       config: () => this.#config,
       standing: (symbol) => this.#standing(symbol),
+      otherAccount: () => this.#key.otherAccount,
       openDay: (closeMs) => this.#openDay(closeMs),
       nowMs: clock.nowMs,
       monotonicMs: clock.monotonicMs,
@@ -205,14 +236,31 @@ export class Bot {
       symbol,
       symbolTraded: this.#config.symbols.includes(symbol),
       journal: this.#deps.journal.standing,
+      leaseRemainingMs: this.#deps.journal.leaseRemainingMs(),
+      key: this.#key.refusal,
       reconciled: trader?.reconciled === true,
       foreign: trader?.foreign,
       unusable: this.#stopping ?? this.#unsupported ?? this.#invalidStrategy ?? trader?.unusable,
       consecutiveErrors: this.#account.consecutiveErrors,
       dataAgeMs: this.#deps.stream.ageMs(symbol),
+      clock: this.#deps.exchange.clock(),
+      stalledMs: this.#loop.stalledMs,
       dayBaseline: day.baseline,
       dayResult: day.result(this.#standingResult),
+      outlook: trader?.reconciled === true ? this.#outlook(symbol) : undefined,
     };
+  }
+
+  /** What an entry would be like now, so that a balance that is too small is told before a signal comes. */
+  #outlook(symbol: string): SizedEntry | undefined {
+    const { balance } = this.#account;
+    const lastPrice = this.#lastPrices.get(symbol);
+    const market = this.#deps.exchange.market(symbol);
+    if (balance === undefined || market === undefined || lastPrice === undefined) return undefined;
+    const { positionPercent, leverage } = this.#config.risk;
+    const { equity } = balance;
+    const size = positionSize({ equity, price: lastPrice, positionPercent, leverage, market });
+    return { size, equity, market };
   }
 
   /** What all open trades stand at. */
@@ -240,6 +288,8 @@ export class Bot {
   }
 
   #tick(): void {
+    this.#watchLoop();
+    this.#key.tick();
     for (const [symbol, trader] of this.#traders) {
       trader.tick();
       // It left the configuration and has been managed to its end. One in a turn may be sending.
@@ -253,6 +303,13 @@ export class Bot {
     }
     if (now - this.#reported.atMs >= REPORT_EVERY_MS) this.#report(true);
     if (this.#config.state !== "Running" && !this.#finishing) void this.#finishWhenFlat();
+  }
+
+  #watchLoop(): void {
+    const stalledMs = this.#loop.tick();
+    if (stalledMs === undefined) return;
+    this.#deps.metrics.count("bot_event_loop_stalls_total");
+    this.#deps.log.warn("stalled", { forMs: Math.round(stalledMs) });
   }
 
   async #lookAtBalance(): Promise<void> {
@@ -318,7 +375,7 @@ export class Bot {
       balance,
       dayResult: day.baseline === undefined ? undefined : day.result(this.#standingResult),
       lastTradeAt: this.#lastTradeAt,
-      leased: this.#deps.journal.standing === "ready",
+      leased: this.#deps.journal.leaseRemainingMs() > 0,
       consecutiveErrors: this.#account.consecutiveErrors,
       at: new Date(this.#deps.clock.nowMs()),
     });

@@ -13,13 +13,14 @@ import type {
   Exchange,
   Execution,
   HeldPosition,
+  KeyDescription,
   LookUps,
   OrderSide,
   OrderView,
 } from "../exchange/exchange.ts";
 import type { JournalStanding } from "../journal/journal-client.ts";
 import { amount, price, quantity } from "../money.ts";
-import { Bot } from "./bot.ts";
+import { Bot, type BotDeps } from "./bot.ts";
 import { Metrics } from "./metrics.ts";
 
 /** A bot for unit tests: an exchange whose answers are set one by one, and a journal in memory. */
@@ -127,6 +128,18 @@ export async function exampleCandles(): Promise<readonly Candle[]> {
 const accepted = async () => ({ kind: "accepted", exchangeOrderId: "x1" }) as const;
 const silent = () => undefined;
 
+export const exampleKey: KeyDescription = {
+  readOnly: false,
+  permissions: ["ContractTrade:Order", "ContractTrade:Position"],
+  canWithdraw: false,
+  canTransfer: false,
+  canTrade: true,
+  addresses: ["192.0.2.1"],
+  accountId: "24600000",
+  expiresAt: undefined,
+  hedgeMode: false,
+};
+
 export function exampleExchange(shown: ShownByExchange): Exchange {
   const lookUps: LookUps = {
     position: async () => ({ leverage: undefined, held: shown.held }),
@@ -160,7 +173,8 @@ export function exampleExchange(shown: ShownByExchange): Exchange {
     cancel: accepted,
     cancelPlaced: accepted,
     protect: accepted,
-    describeKey: () => Promise.reject(new Error("not asked here")),
+    describeKey: async () => exampleKey,
+    clock: () => ({ skewMs: 0, uncertaintyMs: 0 }),
   };
 }
 
@@ -171,13 +185,21 @@ export interface ExampleOptions {
   readonly appendIntent?: () => Promise<"appended" | "stale" | "refused" | "unconfirmed">;
 }
 
+type ExampleJournal = BotDeps["journal"] & {
+  standing: JournalStanding;
+  epoch: number;
+  leaseMs: number;
+};
+
 /** Starts the bot. Time is the test's: it moves with `vi.advanceTimersByTimeAsync`. */
 export function startExampleBot(options: ExampleOptions = {}) {
   const shown: ShownByExchange = { held: undefined, orders: [], executions: [] };
   const records: RecordBody[] = [];
-  const journal = {
-    standing: "unavailable" as JournalStanding,
+  const journal: ExampleJournal = {
+    standing: "unavailable",
     epoch: 0,
+    leaseMs: 15_000,
+    leaseRemainingMs: () => journal.leaseMs,
     appendIntent: options.appendIntent ?? (async () => "appended" as const),
     record: (body: RecordBody) => void records.push(body),
     flush: async () => true,

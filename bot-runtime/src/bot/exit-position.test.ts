@@ -85,6 +85,7 @@ class Market {
       cancelPlaced: unused,
       protect: unused,
       describeKey: unused,
+      clock: unused,
       submitExit: async (order) => this.#submit(order),
     };
   }
@@ -126,6 +127,7 @@ function stoppedBot() {
     account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
     config: () => config,
     standing: unused,
+    otherAccount: unused,
     openDay: unused,
     metrics: new Metrics(),
     log: { info: silent, warn: silent, error: silent },

@@ -1,9 +1,14 @@
 type Labels = Readonly<Record<string, string>>;
 
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
 /** The bot's counters and gauges in Prometheus' text format; prom-client would cost a tenth of the bot's memory. */
 export class Metrics {
   readonly #counters = new Map<string, number>();
-  readonly #gauges = new Map<string, () => number>();
+  readonly #gauges = new Map<string, () => readonly Sample[]>();
 
   count(name: string, labels: Labels = {}, by = 1): void {
     const series = seriesName(name, labels);
@@ -11,6 +16,11 @@ export class Metrics {
   }
 
   gauge(name: string, read: () => number): void {
+    this.#gauges.set(name, () => [{ labels: {}, value: read() }]);
+  }
+
+  /** A gauge with one value for each set of labels that there is at the moment. */
+  gauges(name: string, read: () => readonly Sample[]): void {
     this.#gauges.set(name, read);
   }
 
@@ -27,8 +37,10 @@ export class Metrics {
       typed.add(name);
       lines.push(`${series} ${value}`);
     }
-    for (const [name, read] of this.#gauges)
-      lines.push(`# TYPE ${name} gauge`, `${name} ${read()}`);
+    for (const [name, read] of this.#gauges) {
+      const samples = read().map(({ labels, value }) => `${seriesName(name, labels)} ${value}`);
+      lines.push(`# TYPE ${name} gauge`, ...samples);
+    }
     return `${lines.join("\n")}\n`;
   }
 }

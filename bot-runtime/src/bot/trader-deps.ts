@@ -15,6 +15,8 @@ export interface TraderDeps {
   /** The configuration in force at this moment. */
   readonly config: () => BotConfig;
   readonly standing: (symbol: string) => Standing;
+  /** The sentence when the key belongs to another account than the one that the bot trades on: what it shows is not the bot's. */
+  readonly otherAccount: () => string | undefined;
   /** Sees the close of a candle (ms of candle time), and begins the trading day if it is due. */
   readonly openDay: (closeMs: number | undefined) => Promise<void>;
   readonly metrics: Metrics;

@@ -98,6 +98,7 @@ export const KeyAnswer = z.object({
   result: z.object({
     readOnly: z.int(),
     permissions: z.record(z.string(), z.array(z.string()).nullable()),
+    ips: z.array(z.string()).nullish(),
     userID: z.union([z.string(), z.number()]).optional(),
     expiredAt: z.string().optional(),
   }),

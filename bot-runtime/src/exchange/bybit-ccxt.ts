@@ -37,7 +37,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const trading = createClient(options);
   const kill = createClient(options);
   const monotonicMs = () => performance.now();
-  const clock = createServerClock([trading, kill], monotonicMs);
+  const clock = createServerClock({
+    ask: () => exchangeTime(trading),
+    use: (differenceMs) => {
+      for (const client of [trading, kill]) client.options["timeDifference"] = differenceMs;
+    },
+    clock: { nowMs: () => trading.milliseconds(), monotonicMs },
+  });
   const clients: Clients = { trading, kill, clock, scrub: options.key.scrub };
   const markets = createMarkets([trading, kill], monotonicMs);
   return {
@@ -62,7 +68,14 @@ export function createExchange(options: ExchangeOptions): Exchange {
     cancelPlaced: (reference) => changing(clients, () => cancel(kill, reference)),
     protect: (symbol, levels) => changing(clients, () => protect(kill, symbol, levels)),
     describeKey: () => reading(clients, () => describeKey(clients)),
+    clock: clock.reading,
   };
+}
+
+async function exchangeTime(client: BybitClient): Promise<number> {
+  const timeMs = await client.fetchTime();
+  if (timeMs === undefined) throw new Error("the exchange did not say its time");
+  return timeMs;
 }
 
 /** The same look-ups, whose errors are faults. */
@@ -104,9 +117,13 @@ async function balance(client: BybitClient): Promise<Balance> {
   };
 }
 
-/** Rights with which a key could take money out of the account. */
-const WITHDRAWAL_RIGHTS: readonly string[] = ["Withdraw"];
-/** Rights that orders and positions of linear perpetuals need: one of these sets. https://bybit-exchange.github.io/docs/v5/user/apikey-info */
+// Names of rights: https://bybit-exchange.github.io/docs/v5/user/apikey-info
+const WITHDRAWAL_RIGHT = "Withdraw";
+/** To other accounts of the same owner, from where another key may withdraw. */
+const TRANSFER_RIGHTS: readonly string[] = ["Wallet:AccountTransfer", "Wallet:SubMemberTransfer"];
+/** Groups of rights to pay or sell to other people. */
+const PAYMENT_GROUPS: readonly string[] = ["FiatP2P", "FiatBybitPay", "FiatConvertBroker"];
+/** Rights that orders and positions of linear perpetuals need: one of these sets. */
 const TRADING_RIGHTS: readonly (readonly string[])[] = [
   ["ContractTrade:Order", "ContractTrade:Position"],
   ["Derivatives:DerivativesTrade"],
@@ -116,16 +133,19 @@ async function describeKey({ trading: client, clock }: Clients): Promise<KeyDesc
   // Also without `prepare`: a key is checked before any symbol is chosen.
   await clock.keep();
   const answer: unknown = await client.privateGetV5UserQueryApi();
-  const { readOnly, permissions, userID, expiredAt } = KeyAnswer.parse(answer).result;
+  const { readOnly, permissions, ips, userID, expiredAt } = KeyAnswer.parse(answer).result;
   const rights = Object.entries(permissions).flatMap(([group, names]) =>
     (names ?? []).map((name) => `${group}:${name}`),
   );
   return {
     readOnly: readOnly !== 0,
     permissions: rights,
-    canWithdraw: rights.some((right) =>
-      WITHDRAWAL_RIGHTS.some((name) => right.endsWith(`:${name}`)),
-    ),
+    canWithdraw: rights.some((right) => right.endsWith(`:${WITHDRAWAL_RIGHT}`)),
+    canTransfer:
+      TRANSFER_RIGHTS.some((right) => rights.includes(right)) ||
+      rights.some((right) => PAYMENT_GROUPS.some((group) => right.startsWith(`${group}:`))),
+    // Bybit writes "*" for a key without a list.
+    addresses: (ips ?? []).filter((address) => address !== "*"),
     canTrade: TRADING_RIGHTS.some((set) => set.every((right) => rights.includes(right))),
     accountId: userID === undefined ? undefined : String(userID),
     expiresAt: expiredAt || undefined,

@@ -30,6 +30,8 @@ export interface Exchange {
   readonly cancelPlaced: (reference: PlacedReference) => Promise<Outcome>;
   readonly protect: (symbol: string, levels: Levels) => Promise<Outcome>;
   readonly describeKey: () => Promise<KeyDescription>;
+  /** This machine's clock against the exchange's, as it is known now; undefined before it was measured. */
+  readonly clock: () => ClockReading | undefined;
 }
 
 export type LookUps = Pick<Exchange, "position" | "openOrders" | "findOrder" | "executions">;
@@ -208,6 +210,10 @@ export interface KeyDescription {
   readonly readOnly: boolean;
   readonly permissions: readonly string[];
   readonly canWithdraw: boolean;
+  /** It may move or pay money out of the account in another way than by withdrawal. */
+  readonly canTransfer: boolean;
+  /** What it may be used from; empty: everywhere. */
+  readonly addresses: readonly string[];
   readonly canTrade: boolean;
   readonly accountId: string | undefined;
   readonly expiresAt: string | undefined;

@@ -75,5 +75,6 @@ function refusingExchange(message: string): Exchange {
     cancelPlaced: refuse,
     protect: refuse,
     describeKey: refuse,
+    clock: () => undefined,
   };
 }

@@ -200,6 +200,9 @@ export class PaperExchange implements Exchange {
     return accepted(undefined);
   };
 
+  /** It fills orders by this machine's own clock. */
+  readonly clock: Exchange["clock"] = () => ({ skewMs: 0, uncertaintyMs: 0 });
+
   readonly describeKey = (): never => {
     throw new Error("a paper bot has no key");
   };

@@ -1,4 +1,4 @@
-import { Risk } from "@tradingbots/crds";
+import { BotConfig, Risk } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Market } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
@@ -11,23 +11,11 @@ import {
 } from "./gate.ts";
 
 const risk = Risk.parse({});
-
-const standing: Standing = {
-  config: { state: "Running", autoTrade: true, halts: [], risk },
-  symbol: "BTC/USDT:USDT",
-  symbolTraded: true,
-  journal: "ready",
-  reconciled: true,
-  foreign: undefined,
-  unusable: undefined,
-  consecutiveErrors: 0,
-  dataAgeMs: 1_000,
-  dayBaseline: amount("10000"),
-  dayResult: amount("0"),
-};
+const config: Standing["config"] = { state: "Running", autoTrade: true, halts: [], risk };
+const SYMBOL = "BTC/USDT:USDT";
 
 const market: Market = {
-  symbol: "BTC/USDT:USDT",
+  symbol: SYMBOL,
   quoteCurrency: "USDT",
   tick: price("0.1"),
   quantityStep: quantity("0.001"),
@@ -37,51 +25,93 @@ const market: Market = {
   maximumLeverage: 100,
 };
 
+const size = {
+  quantity: quantity("0.046"),
+  value: amount("4927.6764"),
+  margin: amount("492.76764"),
+};
+
+const standing: Standing = {
+  config,
+  symbol: SYMBOL,
+  symbolTraded: true,
+  journal: "ready",
+  leaseRemainingMs: 15_000,
+  key: undefined,
+  reconciled: true,
+  foreign: undefined,
+  unusable: undefined,
+  consecutiveErrors: 0,
+  dataAgeMs: 1_000,
+  clock: { skewMs: 0, uncertaintyMs: 20 },
+  stalledMs: undefined,
+  dayBaseline: amount("10000"),
+  dayResult: amount("0"),
+  outlook: { size, equity: amount("10000"), market },
+};
+
 const proposal: EntryProposal = {
   standing,
   confidence: 75,
-  size: { quantity: quantity("0.046"), value: amount("4927.6764"), margin: amount("492.76764") },
+  size,
   equity: amount("10000"),
   committed: amount("0"),
   market,
 };
 
+const halted = (symbols: string[] | null) => ({
+  config: { ...config, halts: [{ name: "h", action: "Flatten" as const, symbols }] },
+});
+const sized = (units: string, value: string, equity = "10000") => ({
+  size: { quantity: quantity(units), value: amount(value), margin: amount("1") },
+  equity: amount(equity),
+  market,
+});
+
 describe("what stands", () => {
   const changes: readonly [string, Partial<Standing>, string | undefined][] = [
     ["all is well", {}, undefined],
-    ["paused", { config: { ...standing.config, state: "Paused" } }, "NotRunning"],
-    ["stopped", { config: { ...standing.config, state: "Stopped" } }, "NotRunning"],
-    [
-      "a halt",
-      {
-        config: {
-          ...standing.config,
-          halts: [{ name: "h", action: "BlockEntries", symbols: null }],
-        },
-      },
-      "Halted",
-    ],
-    [
-      "a flattening halt",
-      { config: { ...standing.config, halts: [{ name: "h", action: "Flatten", symbols: null }] } },
-      "Halted",
-    ],
-    ["autoTrade off", { config: { ...standing.config, autoTrade: false } }, "AutoTradeOff"],
+    ["paused", { config: { ...config, state: "Paused" } }, "NotRunning"],
+    ["stopped", { config: { ...config, state: "Stopped" } }, "NotRunning"],
+    ["retired", { config: { ...config, state: "Retired" } }, "NotRunning"],
+    ["a halt of everything", halted(null), "Halted"],
+    ["a halt of this symbol", halted(["ETH/USDT:USDT", SYMBOL]), "Halted"],
+    ["a halt of another symbol", halted(["ETH/USDT:USDT"]), undefined],
+    ["autoTrade off", { config: { ...config, autoTrade: false } }, "AutoTradeOff"],
     ["an unusable exchange", { unusable: { reason: "HedgeMode", message: "hedge" } }, "HedgeMode"],
+    ["a key that is unfit", { key: { reason: "WrongAccount", message: "…" } }, "WrongAccount"],
     ["a removed symbol", { symbolTraded: false }, "SymbolRemoved"],
     ["a lost epoch", { journal: "stale" }, "StaleEpoch"],
     ["no journal", { journal: "unavailable" }, "JournalUnavailable"],
+    ["a lease that just suffices", { leaseRemainingMs: 6_000 }, undefined],
+    ["a lease that ends within an order's window", { leaseRemainingMs: 5_999 }, "NoLease"],
+    ["no lease", { leaseRemainingMs: 0 }, "NoLease"],
     ["not reconciled", { reconciled: false }, "NotReconciled"],
     ["a foreign position", { foreign: "somebody's position" }, "ForeignPosition"],
     ["one error short of the limit", { consecutiveErrors: 4 }, undefined],
     ["the error limit", { consecutiveErrors: 5 }, "Disabled"],
+    ["a stall", { stalledMs: 2_000 }, "EventLoopStalled"],
     ["no candle yet", { dataAgeMs: undefined }, "StaleData"],
     ["data at the limit", { dataAgeMs: 90_000 }, undefined],
     ["old data", { dataAgeMs: 90_001 }, "StaleData"],
+    ["a clock that was not measured", { clock: undefined }, "ClockSkew"],
+    ["a time just certain enough", { clock: { skewMs: 0, uncertaintyMs: 1_000 } }, undefined],
+    ["an uncertain time", { clock: { skewMs: 0, uncertaintyMs: 1_001 } }, "ClockSkew"],
+    ["a clock ahead by as much", { clock: { skewMs: 300_000, uncertaintyMs: 0 } }, undefined],
+    ["a clock too far ahead", { clock: { skewMs: 300_001, uncertaintyMs: 0 } }, "ClockSkew"],
+    ["a clock behind by as much", { clock: { skewMs: -300_000, uncertaintyMs: 0 } }, undefined],
+    ["a clock too far behind", { clock: { skewMs: -300_001, uncertaintyMs: 0 } }, "ClockSkew"],
     ["no baseline", { dayBaseline: undefined }, "NoDayBaseline"],
-    ["a loss below the limit", { dayResult: amount("-499.99") }, undefined],
+    ["a loss below the limit", { dayResult: amount("-499.99999999") }, undefined],
     ["a loss at the limit", { dayResult: amount("-500") }, "DailyLoss"],
     ["a profit", { dayResult: amount("5000") }, undefined],
+    ["no outlook yet", { outlook: undefined }, undefined],
+    ["the least quantity", { outlook: sized("0.001", "100") }, undefined],
+    ["less than the least quantity", { outlook: sized("0.0009", "100") }, "BelowMinimum"],
+    ["the least value", { outlook: sized("0.001", "5") }, undefined],
+    ["less than the least value", { outlook: sized("0.001", "4.99999999") }, "BelowMinimum"],
+    ["the least equity", { outlook: sized("0.001", "5", "0.00000001") }, undefined],
+    ["no equity", { outlook: sized("0.001", "5", "0") }, "NoEquity"],
   ];
   test.each(changes)("%s", (_name, change, reason) => {
     expect(blocked({ ...standing, ...change })[0]?.reason).toBe(reason);
@@ -93,12 +123,29 @@ describe("what stands", () => {
     );
     expect(reasons).toEqual(["StaleEpoch", "NotReconciled"]);
   });
+
+  test("the share of a loss is of the day's opening equity, exactly", () => {
+    const third = { ...config, risk: { ...risk, dailyLossPercent: 0.1 } };
+    const at = (dayResult: string) =>
+      blocked({
+        ...standing,
+        config: third,
+        dayBaseline: amount("3333.33"),
+        dayResult: amount(dayResult),
+      });
+    expect(at("-3.33332")).toEqual([]);
+    expect(at("-3.33333")[0]?.reason).toBe("DailyLoss");
+  });
 });
 
 describe("a proposal", () => {
   const withRisk = (change: Partial<Risk>): Partial<EntryProposal> => ({
-    standing: { ...standing, config: { ...standing.config, risk: { ...risk, ...change } } },
+    standing: { ...standing, config: { ...config, risk: { ...risk, ...change } } },
   });
+  // 1/leverage − half of 1/100, of which four fifths: 7.6 % at leverage 10, 0.4 % at 100, 1.6 % at 40.
+  const stopAt = (leverage: number, stopLossPercent: number) =>
+    withRisk({ leverage, stopLossPercent });
+  const margin = (text: string) => ({ size: { ...size, margin: amount(text) } });
   const changes: readonly [string, Partial<EntryProposal>, string | undefined][] = [
     ["passes", {}, undefined],
     [
@@ -108,34 +155,39 @@ describe("a proposal", () => {
     ],
     ["at the confidence limit", { confidence: 60 }, undefined],
     ["below the confidence limit", { confidence: 59.9 }, "LowConfidence"],
-    ["leverage of the market", { market: { ...market, maximumLeverage: 9 } }, "LeverageTooHigh"],
-    [
-      "a stop beyond liquidation",
-      withRisk({ leverage: 40, stopLossPercent: 2 }),
-      "StopBeyondLiquidation",
-    ],
+    ["at the market's leverage", { market: { ...market, maximumLeverage: 10 } }, undefined],
+    ["above it", { market: { ...market, maximumLeverage: 9 } }, "LeverageTooHigh"],
+    ["a stop before liquidation", stopAt(10, 7.59), undefined],
+    ["a stop too near to it", stopAt(10, 7.6), "StopBeyondLiquidation"],
+    ["a stop before it at leverage 100", stopAt(100, 0.39), undefined],
+    ["a stop too near to it at leverage 100", stopAt(100, 0.4), "StopBeyondLiquidation"],
+    ["the least equity", { equity: amount("9855.3528") }, undefined],
     ["no equity", { equity: amount("0") }, "NoEquity"],
-    [
-      "below the lot's minimum",
-      { size: { quantity: quantity("0"), value: amount("0"), margin: amount("0") } },
-      "BelowMinimum",
-    ],
-    [
-      "below the value's minimum",
-      { size: { quantity: quantity("0.001"), value: amount("4.99"), margin: amount("0.5") } },
-      "BelowMinimum",
-    ],
-    [
-      "above positionPercent",
-      { size: { ...proposal.size, margin: amount("500.01") } },
-      "PositionTooLarge",
-    ],
-    ["the account's share is taken", { committed: amount("8600") }, "BalanceCommitted"],
+    ["below the lot's minimum", sized("0", "0"), "BelowMinimum"],
+    ["at the value's minimum", sized("0.001", "5"), undefined],
+    ["below the value's minimum", sized("0.001", "4.99"), "BelowMinimum"],
+    ["at positionPercent", margin("500"), undefined],
+    ["above positionPercent", margin("500.00000001"), "PositionTooLarge"],
     ["the account's share just suffices", { committed: amount("8507.23236") }, undefined],
+    ["the account's share is taken", { committed: amount("8507.23237") }, "BalanceCommitted"],
   ];
   test.each(changes)("%s", (_name, change, reason) => {
     expect(entryRefusal({ ...proposal, ...change })?.reason).toBe(reason);
   });
+});
+
+test.each([
+  ["positionPercent", 2, 10],
+  ["balancePercent", 1, 100],
+  ["leverage", 1, 100],
+  ["dailyLossPercent", 0.1, 100],
+  ["minConfidence", 0, 100],
+  ["maxConsecutiveErrors", 1, 100],
+])("a configuration with %s outside of %d to %d never reaches a bot", (name, least, most) => {
+  const step = Number.isInteger(least) && name !== "positionPercent" ? 1 : 0.01;
+  const accepts = (value: number) =>
+    BotConfig.shape.risk.safeParse({ ...risk, [name]: value }).success;
+  expect([least - step, least, most, most + step].map(accepts)).toEqual([false, true, true, false]);
 });
 
 test("committed margin is what is not free, never negative", () => {

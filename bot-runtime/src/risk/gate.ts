@@ -1,5 +1,5 @@
 import type { BotConfig } from "@tradingbots/crds";
-import type { Market } from "../exchange/exchange.ts";
+import { type ClockReading, type Market, OPENING_LEASE_MS } from "../exchange/exchange.ts";
 import { type Amount, amount, Decimal, text } from "../money.ts";
 import type { Size } from "../orders/sizing.ts";
 
@@ -16,6 +16,10 @@ export interface Standing {
   /** False for a symbol that left the configuration and is only managed to its exit. */
   readonly symbolTraded: boolean;
   readonly journal: "ready" | "unavailable" | "stale";
+  /** How long the journal's lease still lasts; 0 without one. */
+  readonly leaseRemainingMs: number;
+  /** What is wrong with the key, or that it is not known yet. */
+  readonly key: Refusal | undefined;
   readonly reconciled: boolean;
   /** What holds the symbol that is not the bot's own. */
   readonly foreign: string | undefined;
@@ -24,21 +28,31 @@ export interface Standing {
   readonly consecutiveErrors: number;
   /** Age of the last message of the candle stream by arrival, in ms; undefined before the first. */
   readonly dataAgeMs: number | undefined;
+  /** This machine's clock against the exchange's; undefined before it was measured. */
+  readonly clock: ClockReading | undefined;
+  /** How long the process stood still just now; undefined when it did not. */
+  readonly stalledMs: number | undefined;
   /** Equity at the start of the trading day; undefined while it is not known. */
   readonly dayBaseline: Amount | undefined;
-  /** Realised and unrealised result of the bot since then. */
+  /** Result of the bot since then: realised and unrealised, fees and funding included. */
   readonly dayResult: Amount;
+  /** What an entry would be like at the last price and balance; undefined while one of them is not known. */
+  readonly outlook: SizedEntry | undefined;
+}
+
+/** An entry of a size, and what it is measured against. */
+export interface SizedEntry {
+  readonly size: Size;
+  readonly equity: Amount;
+  readonly market: Market;
 }
 
 /** A proposal to open, with what it would take. */
-export interface EntryProposal {
+export interface EntryProposal extends SizedEntry {
   readonly standing: Standing;
   readonly confidence: number;
-  readonly size: Size;
-  readonly equity: Amount;
   /** Margin that all bots of the account have committed. */
   readonly committed: Amount;
-  readonly market: Market;
 }
 
 interface Check<Facts> {
@@ -49,8 +63,12 @@ interface Check<Facts> {
 
 /** Candles arrive at least every minute while a market trades; three silent half-minutes are a dead stream. */
 const STALE_AFTER_MS = 90_000;
-/** Margin that must remain between stop and liquidation: leverage × stop percent stays below this (as in the CRD). */
-const LIQUIDATION_PERCENT = 80;
+/** A request may be signed with a time that is wrong by this: Bybit takes none that is more than 1 s ahead of its own. */
+const CLOCK_UNCERTAINTY_MAX_MS = 1_000;
+/** Half of what look-ups allow two clocks to differ (`work.ts`): beyond it an order's executions could be searched too late. */
+const CLOCK_SKEW_MAX_MS = 300_000;
+/** Share of the way to liquidation that a stop may be away; the rest is for fees, slippage and other prices than the last one. */
+const LIQUIDATION_SHARE = new Decimal("0.8");
 
 /** Checks that stand whatever is proposed. The first refusal is what the user sees first; the list reads as documentation. */
 const standingChecks: readonly Check<Standing>[] = [
@@ -61,12 +79,13 @@ const standingChecks: readonly Check<Standing>[] = [
   },
   {
     name: "Halted",
-    refuses: ({ config }) => {
-      const [halt] = config.halts;
+    refuses: ({ config, symbol }) => {
+      const halt = config.halts.find(({ symbols }) => symbols?.includes(symbol) ?? true);
       return halt && `halt ${halt.name} (${halt.action}) is in force`;
     },
   },
   { name: "ExchangeUnusable", refuses: ({ unusable }) => unusable },
+  { name: "KeyUnfit", refuses: ({ key }) => key },
   {
     name: "SymbolRemoved",
     refuses: ({ symbolTraded, symbol }) =>
@@ -89,6 +108,13 @@ const standingChecks: readonly Check<Standing>[] = [
         : undefined,
   },
   {
+    name: "NoLease",
+    refuses: ({ leaseRemainingMs }) =>
+      leaseRemainingMs >= OPENING_LEASE_MS
+        ? undefined
+        : `the bot's lease lasts ${seconds(leaseRemainingMs)}: it must outlast what the exchange takes an order for, ${seconds(OPENING_LEASE_MS)}`,
+  },
+  {
     name: "NotReconciled",
     refuses: ({ reconciled, symbol }) =>
       reconciled ? undefined : `orders and position of ${symbol} are not yet known`,
@@ -102,11 +128,30 @@ const standingChecks: readonly Check<Standing>[] = [
         : `${consecutiveErrors} errors in a row (limit ${config.risk.maxConsecutiveErrors}): the bot disabled itself; change its configuration to enable it again`,
   },
   {
+    name: "EventLoopStalled",
+    refuses: ({ stalledMs }) =>
+      stalledMs === undefined
+        ? undefined
+        : `the process stood still for ${seconds(stalledMs)}: nothing is opened before all is seen again`,
+  },
+  {
     name: "StaleData",
     refuses: ({ dataAgeMs }) =>
       dataAgeMs !== undefined && dataAgeMs <= STALE_AFTER_MS
         ? undefined
         : "no candles arrive from the exchange: nothing is opened on old data",
+  },
+  {
+    name: "ClockSkew",
+    refuses: ({ clock }) => {
+      if (clock === undefined) return "the exchange's time is not known yet";
+      const { skewMs, uncertaintyMs } = clock;
+      if (uncertaintyMs > CLOCK_UNCERTAINTY_MAX_MS) {
+        return `the exchange's time is known to ${seconds(uncertaintyMs)} only (limit ${seconds(CLOCK_UNCERTAINTY_MAX_MS)}): this machine's clock was set, or answers take too long`;
+      }
+      if (Math.abs(skewMs) <= CLOCK_SKEW_MAX_MS) return undefined;
+      return `this machine's clock is ${seconds(skewMs)} ahead of the exchange's (limit ${seconds(CLOCK_SKEW_MAX_MS)} either way)`;
+    },
   },
   {
     name: "NoDayBaseline",
@@ -126,6 +171,22 @@ const standingChecks: readonly Check<Standing>[] = [
     name: "AutoTradeOff",
     refuses: ({ config }) =>
       config.autoTrade ? undefined : "autoTrade is off: signals are recorded, no order is sent",
+  },
+];
+
+/** Checks of a size against the account and the market's rules. */
+const sizeChecks: readonly Check<SizedEntry>[] = [
+  {
+    name: "NoEquity",
+    refuses: ({ equity }) => (equity.gt(0) ? undefined : "the account has no equity"),
+  },
+  {
+    name: "BelowMinimum",
+    refuses: ({ size, market }) => {
+      if (size.quantity.gte(market.minimumQuantity) && size.value.gte(market.minimumValue))
+        return undefined;
+      return `${text(size.quantity)} ${market.symbol} (${text(size.value)}) is below the exchange's minimum of ${text(market.minimumQuantity)} and ${text(market.minimumValue)}: raise positionPercent, leverage or the balance`;
+    },
   },
 ];
 
@@ -151,23 +212,12 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "StopBeyondLiquidation",
-    refuses: ({ standing }) => {
+    refuses: ({ standing, market }) => {
       const { leverage, stopLossPercent } = standing.config.risk;
-      return leverage * stopLossPercent < LIQUIDATION_PERCENT
+      const farthest = liquidationPercent(leverage, market).times(LIQUIDATION_SHARE);
+      return farthest.gt(stopLossPercent)
         ? undefined
-        : `a stop at ${stopLossPercent} % with leverage ${leverage} lies beyond liquidation`;
-    },
-  },
-  {
-    name: "NoEquity",
-    refuses: ({ equity }) => (equity.gt(0) ? undefined : "the account has no equity"),
-  },
-  {
-    name: "BelowMinimum",
-    refuses: ({ size, market }) => {
-      if (size.quantity.gte(market.minimumQuantity) && size.value.gte(market.minimumValue))
-        return undefined;
-      return `${text(size.quantity)} ${market.symbol} (${text(size.value)}) is below the exchange's minimum of ${text(market.minimumQuantity)} and ${text(market.minimumValue)}: raise positionPercent, leverage or the balance`;
+        : `a stop at ${stopLossPercent} % with leverage ${leverage} lies beyond liquidation, or too near to it: it must be below ${text(farthest.toDecimalPlaces(2, Decimal.ROUND_DOWN))} %`;
     },
   },
   {
@@ -195,12 +245,29 @@ const entryChecks: readonly Check<EntryProposal>[] = [
 
 /** Why nothing can be opened now; empty when entries are possible. */
 export function blocked(standing: Standing): readonly Refusal[] {
-  return refusals(standingChecks, standing);
+  const { outlook } = standing;
+  const sizes = outlook === undefined ? [] : refusals(sizeChecks, outlook);
+  return [...refusals(standingChecks, standing), ...sizes];
 }
 
 /** The first reason against this entry; undefined lets it pass. Reducing orders never come here. */
 export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
-  return blocked(proposal.standing)[0] ?? refusals(entryChecks, proposal)[0];
+  const [standing] = blocked(proposal.standing);
+  return standing ?? refusals(sizeChecks, proposal)[0] ?? refusals(entryChecks, proposal)[0];
+}
+
+/**
+ * How far the price may move against a position before it is liquidated, in percent of the entry price: what its margin is less
+ * what must remain, 1/leverage − maintenance rate, for a position with margin of its own.
+ * https://www.bybit.com/en/help-center/article/Liquidation-Price-USDT-Contract ; the maintenance rate is half of
+ * the least initial margin, 1/maximum leverage, in the first tier of every contract.
+ */
+function liquidationPercent(leverage: number, { maximumLeverage }: Market): Decimal {
+  return new Decimal(100).div(leverage).minus(new Decimal(50).div(maximumLeverage));
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
 }
 
 function refusals<Facts>(checks: readonly Check<Facts>[], facts: Facts): readonly Refusal[] {

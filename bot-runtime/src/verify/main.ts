@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { POD_PATHS, type VerificationResult, VerifyConfig } from "@tradingbots/crds";
 import { capability } from "../exchange/capabilities.ts";
 import { openExchange } from "../exchange/open-exchange.ts";
+import { isRealMoney } from "../risk/key-checks.ts";
 import { failedVerification, verifyKey } from "./verify-key.ts";
 
 const environment = {
@@ -21,7 +22,7 @@ async function verify(): Promise<VerificationResult> {
     return failedVerification(verdict, new Date());
   }
   const exchange = await openExchange(config, environment.credentialsFile);
-  return verifyKey(exchange, () => new Date());
+  return verifyKey({ exchange, realMoney: isRealMoney(config), now: () => new Date() });
 }
 
 function unavailable(error: unknown): VerificationResult {

@@ -1,6 +1,7 @@
 import type { VerificationResult } from "@tradingbots/crds";
-import { type Exchange, isExchangeFault, type KeyDescription } from "../exchange/exchange.ts";
+import { type Balance, type Exchange, isExchangeFault } from "../exchange/exchange.ts";
 import { text } from "../money.ts";
+import { keyRefusal } from "../risk/key-checks.ts";
 
 const MESSAGE_MAX = 512;
 const PERMISSIONS_MAX = 64;
@@ -12,58 +13,26 @@ interface Verdict {
   readonly message: string;
 }
 
-interface Check {
-  readonly reason: string;
-  readonly refuses: (key: KeyDescription, now: Date) => string | undefined;
+export interface VerifyDeps {
+  readonly exchange: Pick<Exchange, "describeKey" | "balance">;
+  /** Orders with this key would move real money. */
+  readonly realMoney: boolean;
+  readonly now: () => Date;
 }
 
-/** What a key must be and must not be, whatever the mode: a key that can take money out is refused on a testnet too. */
-const keyChecks: readonly Check[] = [
-  {
-    reason: "KeyExpired",
-    refuses: ({ expiresAt }, now) =>
-      expiresAt !== undefined && Date.parse(expiresAt) <= now.getTime()
-        ? `the key expired at ${expiresAt}: create a new one at the exchange`
-        : undefined,
-  },
-  {
-    reason: "WithdrawalAllowed",
-    refuses: ({ canWithdraw }) =>
-      canWithdraw
-        ? "the key may withdraw money: create one without the right to withdraw"
-        : undefined,
-  },
-  {
-    reason: "ReadOnly",
-    refuses: ({ readOnly }) =>
-      readOnly ? "the key is read-only: create one that may trade" : undefined,
-  },
-  {
-    reason: "TradingNotAllowed",
-    refuses: ({ canTrade }) =>
-      canTrade
-        ? undefined
-        : "the key may not trade perpetuals: give it orders and positions of unified trading",
-  },
-  {
-    reason: "HedgeMode",
-    refuses: ({ hedgeMode }) =>
-      hedgeMode
-        ? "the account holds positions in hedge mode: switch it to one-way mode"
-        : undefined,
-  },
-];
-
 /** Asks the exchange itself about a key. Every outcome is a result; nothing secret is in it. */
-export async function verifyKey(
-  exchange: Pick<Exchange, "describeKey" | "balance">,
-  now: () => Date,
-): Promise<VerificationResult> {
+export async function verifyKey({
+  exchange,
+  realMoney,
+  now,
+}: VerifyDeps): Promise<VerificationResult> {
   try {
     const key = await exchange.describeKey();
-    const { equity, currency } = await exchange.balance();
+    const balance = await exchange.balance();
+    const { equity, currency } = balance;
+    const refusal = keyRefusal(key, { realMoney, nowMs: now().getTime() });
     return {
-      ...verdictOn(key, now()),
+      ...(refusal === undefined ? verified(balance) : { state: "refused", ...refusal }),
       permissions: [...new Set(key.permissions)].slice(0, PERMISSIONS_MAX),
       balance: text(equity),
       currency,
@@ -86,15 +55,16 @@ export function failedVerification(verdict: Verdict, at: Date): VerificationResu
   };
 }
 
-function verdictOn(key: KeyDescription, now: Date): Verdict {
-  for (const { reason, refuses } of keyChecks) {
-    const message = refuses(key, now);
-    if (message !== undefined) return { state: "refused", reason, message };
-  }
+/**
+ * The balance does not make a key unfit: it changes by the minute, and a refusal would stay until another key comes. The bot
+ * itself opens nothing that the balance does not suffice for, and says so before there is a signal.
+ */
+function verified({ equity, currency }: Balance): Verdict {
+  const funds = equity.gt(0) ? "" : `; the account holds no ${currency} yet`;
   return {
     state: "verified",
     reason: "Verified",
-    message: "the key may trade and cannot withdraw",
+    message: `the key may trade, and neither withdraw nor transfer${funds}`,
   };
 }
 

@@ -1,0 +1,38 @@
+import type { ClockReading } from "../exchange/exchange.ts";
+import type { Refusal } from "../risk/gate.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface GaugeSources {
+  readonly leaseRemainingMs: () => number;
+  readonly consecutiveErrors: () => number;
+  readonly halts: () => number;
+  readonly clock: () => ClockReading | undefined;
+  readonly longestGapMs: () => number;
+  readonly candleAgesMs: () => readonly (readonly [symbol: string, ageMs: number | undefined])[];
+  readonly blocked: () => readonly Refusal[];
+}
+
+/** What alerts and people want to see of the gate and of what watches over it. Unknown is NaN, as Prometheus has it. */
+export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
+  metrics.gauge("bot_lease_remaining_seconds", () => seconds(sources.leaseRemainingMs()));
+  metrics.gauge("bot_consecutive_errors", sources.consecutiveErrors);
+  metrics.gauge("bot_halts", sources.halts);
+  metrics.gauge("bot_clock_skew_seconds", () => seconds(sources.clock()?.skewMs));
+  metrics.gauge("bot_clock_uncertainty_seconds", () => seconds(sources.clock()?.uncertaintyMs));
+  metrics.gauge("bot_event_loop_longest_gap_seconds", () => seconds(sources.longestGapMs()));
+  metrics.gauges("bot_candle_age_seconds", () =>
+    sources
+      .candleAgesMs()
+      .map(([symbol, ageMs]) => ({ labels: { symbol }, value: seconds(ageMs) })),
+  );
+  metrics.gauges("bot_blocked", () =>
+    [...new Set(sources.blocked().map(({ reason }) => reason))].map((reason) => ({
+      labels: { reason },
+      value: 1,
+    })),
+  );
+}
+
+function seconds(ms: number | undefined): number {
+  return ms === undefined ? NaN : ms / 1_000;
+}
