@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Conditions, Exchange, Mode } from "./fields.ts";
 import { defineKind, rule, rules } from "./kind.ts";
 

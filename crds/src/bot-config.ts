@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BotState, DnsLabel, Exchange, Mode, MarketSymbol, Timeframe, UserId } from "./fields.ts";
 import { Risk, Strategy } from "./trading-bot.ts";
 import { HaltAction } from "./trading-halt.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Conditions, DecimalString, Exchange, Timestamp, UserId } from "./fields.ts";
 import { defineKind, immutable, rule, rules } from "./kind.ts";
 

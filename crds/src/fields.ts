@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** An exact amount as text: no exponent, no leading plus; at most 40 characters. */
 export const DecimalString = z

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Parameters of the `rsi` strategy. It buys when the relative strength index of closes falls below `buyBelow` and

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { BotConfig } from "@tradingbots/crds";
-import { z } from "zod";
+import * as z from "zod";
 import { type Log, messageOf } from "./log.ts";
 
 /**

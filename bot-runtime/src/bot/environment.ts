@@ -1,5 +1,5 @@
 import { POD_PATHS } from "@tradingbots/crds";
-import { z } from "zod";
+import * as z from "zod";
 
 const Environment = z
   .object({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * The parts of Bybit's v5 answers that the bot relies on, as the exchange writes them: exact decimal strings. An answer that

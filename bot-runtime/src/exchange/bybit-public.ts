@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { HttpClient } from "../http-client.ts";
 import { amount, price, quantity } from "../money.ts";
 import type { Candle, CandleQuery, Market } from "./exchange.ts";

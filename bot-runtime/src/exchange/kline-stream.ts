@@ -1,5 +1,5 @@
 import { type RawData, WebSocket } from "ws";
-import { z } from "zod";
+import * as z from "zod";
 import type { Timeframe } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
