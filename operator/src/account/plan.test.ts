@@ -72,6 +72,10 @@ const unavailable = (asOf: string) =>
     },
   );
 
+/** Verified, with a key that ends. */
+const expiring = (expiresAt: string, asOf: string = VERIFICATION.asOf) =>
+  exampleAccount({}, { verification: { ...VERIFICATION, expiresAt, asOf } });
+
 interface Case {
   readonly name: string;
   readonly facts: AccountFacts;
@@ -201,6 +205,44 @@ test.each<Case>([
     facts: factsOf({ account: unavailable("2026-01-01T11:49:00Z") }),
     write: "create-verify-pod",
   },
+  {
+    name: "a key that expires in a month is looked at in its last week",
+    facts: factsOf({ account: expiring("2026-01-31T12:00:00Z") }),
+    requeueAfterMs: 86_400_000,
+  },
+  {
+    name: "a key that expires in a week: a day after it was looked at",
+    facts: factsOf({ account: expiring("2026-01-08T12:10:00Z") }),
+    requeueAfterMs: 12 * 3_600_000,
+  },
+  {
+    name: "a key in its last week, a day after it was looked at",
+    facts: factsOf({ account: expiring("2026-01-05T00:00:00Z", "2025-12-31T12:00:00Z") }),
+    write: "create-verify-pod",
+  },
+  {
+    name: "a key in its last week, less than a day after",
+    facts: factsOf({ account: expiring("2026-01-05T00:00:00Z", "2025-12-31T12:00:01Z") }),
+    requeueAfterMs: 1_000,
+  },
+  {
+    name: "a key that expires now",
+    facts: factsOf({ account: expiring("2026-01-01T12:00:00Z", "2026-01-01T11:00:00Z") }),
+    write: "create-verify-pod",
+  },
+  {
+    name: "a key that expires in a moment",
+    facts: factsOf({ account: expiring("2026-01-01T12:00:01Z", "2026-01-01T11:00:00Z") }),
+    requeueAfterMs: 1_000,
+  },
+  {
+    name: "an accepted key stays accepted while the exchange cannot be asked again",
+    facts: factsOf({
+      account: expiring("2026-01-05T00:00:00Z", "2025-12-31T00:00:00Z"),
+      verifyPods: [saying({ ...RESULT, state: "unavailable", reason: "ExchangeUnavailable" })],
+    }),
+    result: { ...RESULT, expiresAt: "2026-01-05T00:00:00Z" },
+  },
   { name: "Retired with bots", facts: factsOf({ account: retired, botCount: 1 }) },
   {
     name: "Retired with a verify pod",
@@ -254,4 +296,20 @@ test("the account that was connected first is remembered through other keys, and
 
   const again = afterResult(withKey(other, 3), RESULT);
   expect([again.status.exchangeAccountId, readyOf(again)]).toEqual(["4711", "Verified"]);
+});
+
+test.each([
+  ["2026-01-08T12:00:00.001Z", "False ValidForLong"],
+  ["2026-01-08T12:00:00Z", "True ExpiresSoon"],
+  ["2025-12-31T00:00:00Z", "True ExpiresSoon"],
+])("a key that is valid until %s says KeyExpiring=%s", (expiresAt, wanted) => {
+  const { conditions } = accountStatus(factsOf({ account: expiring(expiresAt) }), {});
+  const said = conditionOf(conditions, "KeyExpiring");
+  expect(`${said?.status} ${said?.reason}`).toBe(wanted);
+  expect(said?.message).toContain(new Date(expiresAt).toISOString());
+});
+
+test("a key that does not expire says nothing of it", () => {
+  const { conditions } = accountStatus(factsOf({ account: exampleAccount() }), {});
+  expect(conditionOf(conditions, "KeyExpiring")).toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { type VerificationResult, verifyPodName } from "@tradingbots/crds";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import { currentVerification } from "./account-view.ts";
+import { nextLookMs } from "./expiry.ts";
 import type { AccountFacts } from "./facts.ts";
 import { retirementStep } from "./finalize.ts";
 import { isSettled, isStored, judged, resultOf } from "./verification.ts";
@@ -26,6 +27,8 @@ const KEY_RETRY_MS = 10_000;
 /** An exchange that could not be asked is asked again after as long as it has been silent already, within these bounds. */
 const UNAVAILABLE_RETRY_MIN_MS = 10_000;
 const UNAVAILABLE_RETRY_MAX_MS = 600_000;
+/** Timers hold at most 24.8 days; a day is as good. */
+const LOOK_AGAIN_MAX_MS = 86_400_000;
 
 /** Decides from facts alone what is done next about an account. */
 export function planAccount(facts: AccountFacts): AccountPlan {
@@ -38,14 +41,19 @@ export function planAccount(facts: AccountFacts): AccountPlan {
   if (result !== undefined && !isStored(result, account)) return { result };
   const leftover = leftoverPod(facts);
   if (leftover !== undefined) return { write: { kind: "delete-pod", pod: leftover } };
-  return isSettled(account) ? {} : verify(facts);
+  return isSettled(account, facts.now) ? untilNextLook(facts) : verify(facts);
+}
+
+function untilNextLook({ account, now }: AccountFacts): AccountPlan {
+  const waitMs = nextLookMs(account) - now.getTime();
+  return waitMs === Infinity ? {} : { requeueAfterMs: Math.min(waitMs, LOOK_AGAIN_MAX_MS) };
 }
 
 /** Whether a decision needs to know about the key in Vault: nothing is asked about keys that are settled. */
 export function needsKey(facts: Omit<AccountFacts, "key">): boolean {
   const { account, hasServiceAccount } = facts;
   const comesFirst = account.isRetired || !account.hasFinalizer || !hasServiceAccount;
-  return !comesFirst && !isSettled(account) && presentPod(facts) === undefined;
+  return !comesFirst && !isSettled(account, facts.now) && presentPod(facts) === undefined;
 }
 
 function verify(facts: AccountFacts): AccountPlan {
@@ -84,6 +92,7 @@ function leftoverPod(facts: AccountFacts): PodView | undefined {
   const present = presentPod(facts);
   return facts.verifyPods.find(
     (pod) =>
-      !pod.isDeleting && (pod !== present || pod.end !== undefined || isSettled(facts.account)),
+      !pod.isDeleting &&
+      (pod !== present || pod.end !== undefined || isSettled(facts.account, facts.now)),
   );
 }

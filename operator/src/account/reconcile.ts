@@ -83,10 +83,12 @@ async function writeStatus(
   const difference = statusDifference(account.status, status);
   if (difference === undefined) return;
   await writes.accounts.patchStatus(account, difference);
-  const before = conditionOf(account.status.conditions, "Ready");
-  const after = conditionOf(status.conditions, "Ready");
-  if (after !== undefined && after.reason !== before?.reason && isWorthAnEvent(after.reason)) {
-    const { namespace, name, uid } = account;
-    events.warn({ kind: "ExchangeAccount", namespace, name, uid }, after.reason, after.message);
+  const { namespace, name, uid } = account;
+  for (const type of ["Ready", "KeyExpiring"]) {
+    const before = conditionOf(account.status.conditions, type);
+    const after = conditionOf(status.conditions, type);
+    if (after === undefined || after.reason === before?.reason) continue;
+    if (isWorthAnEvent(after.reason))
+      events.warn({ kind: "ExchangeAccount", namespace, name, uid }, after.reason, after.message);
   }
 }

@@ -6,6 +6,7 @@ import {
   connectedId,
   currentVerification,
 } from "./account-view.ts";
+import { expiringFact } from "./expiry.ts";
 import type { AccountFacts } from "./facts.ts";
 import type { AccountPlan } from "./plan.ts";
 import { ACCOUNT_CHANGED } from "./verification.ts";
@@ -24,10 +25,11 @@ export function accountStatus(facts: AccountFacts, plan: AccountPlan): AccountSt
   const now = { ...facts, account };
   const credentials = credentialsFact(now);
   const verified = verifiedFact(now);
+  const expiring = expiringFact(account, facts.now) ?? [];
   return {
     observedGeneration: account.generation,
     conditions: withTransitions(
-      [readyFact(now, credentials, verified), credentials, verified],
+      [readyFact(now, credentials, verified), credentials, verified, expiring].flat(),
       facts.account.status.conditions,
       facts.now,
     ),
@@ -138,5 +140,5 @@ function reasonOf(text: string): string {
 
 /** Worth an Event: what its user or an operator has to do something about. */
 export function isWorthAnEvent(reason: string): boolean {
-  return !["Verifying", "Verified", "Retiring"].includes(reason);
+  return !["Verifying", "Verified", "Retiring", "ValidForLong"].includes(reason);
 }

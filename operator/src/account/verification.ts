@@ -2,6 +2,7 @@ import { VerificationResult } from "@tradingbots/crds";
 import { isDeepStrictEqual } from "node:util";
 import type { PodView } from "../pod-view.ts";
 import { type AccountView, connectedId, currentVerification } from "./account-view.ts";
+import { nextLookMs } from "./expiry.ts";
 
 /** Reason of a refusal: the key belongs to another account of the exchange than the one that was connected. */
 export const ACCOUNT_CHANGED = "AccountChanged";
@@ -17,9 +18,15 @@ export function resultOf(pod: PodView): VerificationResult | undefined {
 
 /**
  * The result as it counts for this account. A key of another account of the exchange is refused, whatever it may do: the bots'
- * positions are where they were opened, and a bot that looked for them elsewhere would find nothing open.
+ * positions are where they were opened, and a bot that looked for them elsewhere would find nothing open. A key that was
+ * accepted stays so while the exchange cannot be asked again.
  */
 export function judged(result: VerificationResult, account: AccountView): VerificationResult {
+  const known = currentVerification(account);
+  if (result.state === "unavailable" && known?.state === "verified") {
+    const { credentialsVersion: _, ...accepted } = known;
+    return { ...accepted, asOf: result.asOf };
+  }
   const connected = connectedId(account);
   const { state, exchangeAccountId, asOf } = result;
   const tells = state === "verified" || exchangeAccountId !== undefined;
@@ -62,8 +69,8 @@ export function isStored(result: VerificationResult, account: AccountView): bool
   return isDeepStrictEqual(rest, result);
 }
 
-/** The exchange has given its answer about the present version of the key; only another version changes it. */
-export function isSettled(account: AccountView): boolean {
+/** The exchange has given its answer about the present version of the key; only another version changes it, and its expiry. */
+export function isSettled(account: AccountView, now: Date): boolean {
   const state = currentVerification(account)?.state;
-  return state === "verified" || state === "refused";
+  return state === "refused" || (state === "verified" && now.getTime() < nextLookMs(account));
 }

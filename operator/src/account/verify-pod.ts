@@ -80,7 +80,7 @@ function verifyContainer({ spec: { image, resources } }: ClassView, settings: Po
     name: "verify",
     image,
     imagePullPolicy: settings.imagePullPolicy,
-    command: ["node", "/app/verify.mjs"],
+    args: ["/app/verify.mjs"],
     resources,
     securityContext: CONTAINER_SECURITY,
     terminationMessagePath: POD_PATHS.terminationMessage,
