@@ -83,6 +83,14 @@ export const OrderParameters = z.object({
   reduceOnly: z.boolean().default(false),
 });
 
+/** An order by hand may be followed by an exit that was sent before it was seen: a look, a request and half a candle. */
+const HAND_MS = 10_000;
+
+/** What a hand takes while an exit is on its way nobody can know: then the exit closes what is left. */
+function isHandRecent(world: World): boolean {
+  return world.handAgeMs() < HAND_MS;
+}
+
 type WorldParts = Pick<World, "timeline" | "account" | "journal" | "runs" | "exchangeUp">;
 
 const ZERO = new Decimal(0);
@@ -215,7 +223,8 @@ export class Observer {
     const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
     // A stop or somebody's hand takes of the bot's own at most what there is.
     const share = reduces ? Decimal.min(before.abs(), signed.abs()) : ZERO;
-    const units = new Decimal(order === undefined ? share : signed.abs());
+    const beyond = order?.opens === false && isHandRecent(this.#world);
+    const units = new Decimal(order === undefined || beyond ? share : signed.abs());
     if (units.isZero()) return;
     const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
     const own: OwnExecution = { execution, order, units, before, after };

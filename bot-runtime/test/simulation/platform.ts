@@ -313,15 +313,18 @@ export class Platform {
         random: this.#parts.random,
         log: this.#logOf(run),
       });
-      void run.started.finished.then(() => this.#end(pod, run));
+      void this.#untilEnd(pod, run, run.started);
     });
   }
 
-  #end(pod: Pod, run: Run): void {
-    this.#trace(`${run.name} ends: finished`);
-    run.process.kill();
-    pod.deleted = true;
+  /** As `bot/main.ts` ends: the journal last. */
+  async #untilEnd(pod: Pod, run: Run, { finished, journal }: StartedBot): Promise<void> {
+    await finished;
+    this.#trace(`${run.name} has finished`);
     this.#parts.observer().finished(run);
+    pod.deleted = true;
+    await journal.end();
+    run.process.kill();
   }
 
   #die(run: Run, how: string): void {

@@ -252,7 +252,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
     historyCandles: HISTORY_CANDLES,
   });
   const { control } = exchange;
-  control.addKey({ apiKey: API_KEY, apiSecret: "unused", balance: BALANCE });
+  control.addKey({ apiKey: API_KEY, apiSecret: "unused", balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
   const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
   const { parts, fundingRate } = scenario;
