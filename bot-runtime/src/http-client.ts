@@ -30,12 +30,13 @@ export type HttpClient = (url: string, call: HttpCall) => Promise<HttpAnswer>;
 export function createHttpClient(): HttpClient {
   const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS };
   const plain = new HttpAgent(options);
-  const secure = new HttpsAgent(options);
+  // Made when it is first needed: TLS is 5 MB of every bot that needs it.
+  let secure: HttpsAgent | undefined;
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const isSecure = url.startsWith("https:");
       const send = isSecure ? httpsRequest : httpRequest;
-      const agent = isSecure ? secure : plain;
+      const agent = isSecure ? (secure ??= new HttpsAgent(options)) : plain;
       const request = send(url, { method, headers, agent, signal }, (response) => {
         resolve({
           status: response.statusCode ?? 0,

@@ -1,3 +1,4 @@
+import { isBuiltin } from "node:module";
 import { dirname, join } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
 
@@ -8,6 +9,8 @@ export interface Bundle {
   readonly entries: Readonly<Record<string, string>>;
   /** Packages with native parts; they are copied beside the bundle instead. */
   readonly external?: readonly string[];
+  /** For programs that run once per bot: the entries share their modules, and Node's own are loaded when first used. */
+  readonly small?: boolean;
 }
 
 /** CommonJS dependencies inside an ES module call `require`, which such a module does not have. */
@@ -15,18 +18,18 @@ const REQUIRE =
   'import { createRequire as createRequireForBundle } from "node:module"; const require = createRequireForBundle(import.meta.url);';
 
 /**
- * Code that ccxt's base class carries for single exchanges that are not used here (mexc, zklink, dydx). It would cost
- * every bot 0.4 MB of program text and the memory to hold it.
+ * What ccxt's base class carries and its exchanges here never use: code for single other exchanges (mexc, zklink, dydx,
+ * starknet), and an HTTP client that is replaced by ours. It would cost every bot 1 MB of program text and the memory to hold it.
  */
-const FOREIGN_EXCHANGES =
-  /^protobufjs(\/|$)|\/protobuf\/mexc\/|\/static_dependencies\/(zklink|dydx-v4-client)\//;
+const FOREIGN_TO_CCXT =
+  /^(protobufjs|undici|@scure\/starknet)(\/|$)|\/protobuf\/mexc\/|\/static_dependencies\/(zklink|dydx-v4-client)\//;
 /** zod's namespace holds the error texts of fifty languages: 0.3 MB in every bundle, of which English is used. */
 const ZOD_LOCALES = /\/zod\/v4\/locales\/index\.js$/;
 
 const withoutDeadWeight: Plugin = {
   name: "without-dead-weight",
   setup: (hooks) => {
-    hooks.onResolve({ filter: FOREIGN_EXCHANGES }, ({ path }) => ({ path, namespace: "unused" }));
+    hooks.onResolve({ filter: FOREIGN_TO_CCXT }, ({ path }) => ({ path, namespace: "unused" }));
     hooks.onLoad({ filter: /./, namespace: "unused" }, () => ({ contents: "module.exports = {}" }));
     hooks.onLoad({ filter: ZOD_LOCALES }, ({ path }) => ({
       contents: 'export { default as en } from "./en.js";',
@@ -36,11 +39,35 @@ const withoutDeadWeight: Plugin = {
 };
 
 /**
- * Bundles entry points for Node, each into one `<name>.mjs` in `directory`, or nowhere when that is undefined. The metafile names
- * every source file that got in, and how many bytes of it.
+ * Node's own modules, each loaded when something of it is first used. An `import` of one reads all that it exports, and
+ * `node:http` then loads Node's fetch and WebSocket (9 MB resident); and what an address without TLS never needs is not loaded (5 MB).
+ */
+const lazyBuiltins: Plugin = {
+  name: "lazy-builtins",
+  setup: (hooks) => {
+    hooks.onResolve({ filter: /./ }, ({ path, kind }) =>
+      isBuiltin(path) && kind !== "dynamic-import" ? { path, namespace: "builtin" } : undefined,
+    );
+    hooks.onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => {
+      const load = `process.getBuiltinModule(${JSON.stringify(path)})`;
+      const module: unknown = process.getBuiltinModule(path);
+      // Some are classes (events, stream): whoever imports one extends it at once.
+      if (typeof module !== "object" || module === null)
+        return { contents: `module.exports = ${load};` };
+      const names = JSON.stringify(Object.getOwnPropertyNames(module));
+      return {
+        contents: `for (const name of ${names}) Object.defineProperty(exports, name, { enumerable: true, get: () => ${load}[name] });`,
+      };
+    });
+  },
+};
+
+/**
+ * Bundles entry points for Node, each into one `<name>.mjs` in `directory`, or nowhere when that is undefined; small ones share
+ * `chunk-*.mjs` beside them. The metafile names every source file that got in, and how many bytes of it.
  */
 export async function bundle(
-  { entries, external = [] }: Bundle,
+  { entries, external = [], small = false }: Bundle,
   directory: string | undefined,
 ): Promise<Metafile> {
   const { metafile } = await build({
@@ -57,23 +84,40 @@ export async function bundle(
     define: { __dirname: "import.meta.dirname", __filename: "import.meta.filename" },
     external: [...external],
     minifySyntax: true,
-    // Names and lines stay: a crash prints its line to the log, which minified would be 100 kB.
+    // Comments go (text is resident, and one dash in it doubles its size); names stay, and so do lines that a log can print.
+    minifyWhitespace: true,
+    lineLimit: 200,
+    splitting: small,
     legalComments: "none",
     metafile: true,
     logLevel: "silent", // failures are thrown with the same text
-    plugins: [withoutDeadWeight],
+    plugins: small ? [withoutDeadWeight, lazyBuiltins] : [withoutDeadWeight],
   });
   return metafile;
 }
 
-/** The source files in each output of a metafile: `bot` → [`bot-runtime/src/bot/main.ts`, …]. */
-export function inputsByOutput(metafile: Metafile): ReadonlyMap<string, readonly string[]> {
-  const outputs = Object.entries(metafile.outputs).map(([path, output]) => {
-    const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.mjs$/, "");
-    const inputs = Object.entries(output.inputs).filter(
-      ([, { bytesInOutput }]) => bytesInOutput > 0,
-    );
-    return [name, inputs.map(([input]) => input).toSorted()] as const;
-  });
-  return new Map(outputs);
+/** The source files in each program of a metafile, shared chunks included: `bot` → [`bot-runtime/src/bot/main.ts`, …]. */
+export function inputsByOutput({ outputs }: Metafile): ReadonlyMap<string, readonly string[]> {
+  const programs = Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint !== undefined);
+  return new Map(
+    programs.map(([path]) => {
+      const files = [...reachable(outputs, path)].flatMap((file) => outputs[file] ?? []);
+      const inputs = files.flatMap((output) => Object.entries(output.inputs));
+      const present = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+      const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.mjs$/, "");
+      return [name, present.map(([input]) => input).toSorted()] as const;
+    }),
+  );
+}
+
+/** An output and the chunks that it imports, and theirs. */
+function reachable(outputs: Metafile["outputs"], start: string): ReadonlySet<string> {
+  const found = new Set([start]);
+  // A set's iteration goes on over what is added to it meanwhile.
+  for (const path of found) {
+    for (const imported of outputs[path]?.imports ?? []) {
+      if (imported.external !== true) found.add(imported.path);
+    }
+  }
+  return found;
 }

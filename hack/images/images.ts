@@ -56,6 +56,7 @@ const images = {
         // One exchange per file; the program imports the one that its bot trades on.
         "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
       },
+      small: true,
     },
   },
   "exchange-simulator": {

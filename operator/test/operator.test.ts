@@ -169,7 +169,7 @@ describe("a bot starts", () => {
       {
         name: "bot",
         image: "bot:1",
-        command: ["node", "/app/bot.mjs"],
+        args: ["/app/bot.mjs"],
         resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "192Mi" } },
         terminationMessagePath: "/dev/termination-log",
         volumeMounts: [
@@ -418,7 +418,7 @@ describe("an account", () => {
     expect(pod?.spec).toMatchObject({
       restartPolicy: "Never",
       serviceAccountName: name,
-      containers: [{ command: ["node", "/app/verify.mjs"] }],
+      containers: [{ args: ["/app/verify.mjs"] }],
     });
     expect(await platform.config(`verify-${name}-v1`)).toEqual({
       namespace: NAMESPACE,
@@ -625,6 +625,7 @@ describe("a halt", () => {
     await eventually(async () => (await platform.conditionsOf(name))["Halted"]).toBe(
       "True TradingHalt",
     );
+    expect(await platform.ready(name)).toBe("False Halted"); // the column REASON of `kubectl get tb`
     under.report(name, uid, {
       halts: [halt],
       trading: false,
@@ -654,19 +655,165 @@ describe("a halt", () => {
     expect((await platform.conditionsOf(halt))["InForce"]).toBe("False Expired");
   });
 
-  test("of a kind that is not built yet blocks entries all the same, and says so", async () => {
-    const { name } = await runningBot();
+  test("that flattens is told to the bot, counted until it is done, and leaves the bot Paused", async () => {
+    const { name, uid } = await runningBot();
+    under.report(name, uid, HOLDING);
     const halt = await platform.createHalt({
       scope: { type: "user", value: USER },
       action: "Flatten",
     });
     await eventually(() => platform.config(name)).toMatchObject({
-      halts: [{ name: halt, action: "BlockEntries" }],
+      halts: [{ name: halt, action: "Flatten", symbols: null }],
     });
-    await eventually(async () => (await platform.halt(halt))?.status?.matched).toBe(1);
-    expect((await platform.conditionsOf(halt))["Executed"]).toBe("False EntriesBlockedOnly");
+    await eventually(() => platform.ready(name)).toBe("False Halted");
+    under.report(name, uid, { ...HOLDING, halts: [halt] });
+    await eventually(() => haltOf(halt)).toMatchObject({
+      matched: 1,
+      acknowledged: 1,
+      finished: 0,
+      laggards: [`${NAMESPACE}/${name}`],
+      Executed: "False InProgress",
+    });
+    await under.settle();
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
+
+    under.report(name, uid, { halts: [halt], openSymbols: [], openEntries: [] });
+    await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
+    await eventually(() => haltOf(halt)).toMatchObject({
+      finished: 1,
+      laggards: [],
+      Executed: "True AllBots",
+    });
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Paused" });
+    const generation = (await platform.bot(name))?.metadata.generation ?? 0;
+    under.report(name, uid, { generation, state: "Paused", halts: [halt], trading: false });
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.pod(name)).toBeUndefined();
+    await eventually(() => platform.ready(name)).toBe("False Halted");
+    await under.settle();
+    expect(await haltOf(halt)).toMatchObject({ matched: 1, finished: 1, Executed: "True AllBots" });
+
+    await platform.patch(TRADING_HALTS, halt, { lifted: true });
+    await eventually(() => platform.ready(name)).toBe("False Paused");
+    expect(await haltOf(halt)).toMatchObject({ Executed: "True AllBots" });
+    await platform.patch(TRADING_BOTS, name, { state: "Running" });
+    await eventually(() => platform.pod(name)).toBeDefined();
+    await becomeReady(name);
+    await under.settle();
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
+  });
+
+  test("that flattens pauses a bot once: whoever starts it under the halt is obeyed", async () => {
+    const { name, uid } = await runningBot();
+    const halt = await platform.createHalt({ scope: { type: "all" }, action: "Flatten" });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
+    under.report(name, uid, { halts: [halt] });
+    await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
+    await platform.patch(TRADING_BOTS, name, { state: "Running" });
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Running" });
+    await under.settle();
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
+    expect(await platform.ready(name)).toBe("False Halted");
+    const second = await platform.createHalt({ scope: { type: "all" }, action: "Flatten" });
+    await eventually(() => platform.config(name)).toMatchObject({
+      halts: [{ name: halt }, { name: second }],
+    });
+    under.report(name, uid, { halts: [halt, second] });
+    await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
+  });
+
+  test("that flattens never takes back that a user stops the bot", async () => {
+    const { name, uid } = await runningBot();
+    for (let round = 0; round < 5; round++) {
+      const halt = await platform.createHalt({
+        scope: { type: "bot", value: name },
+        action: "Flatten",
+      });
+      await eventually(() => platform.config(name)).toMatchObject({
+        halts: expect.arrayContaining([expect.objectContaining({ name: halt })]),
+      });
+      const stopping = platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+      under.report(name, uid, { halts: [halt] });
+      await stopping;
+      await under.settle();
+      expect((await platform.bot(name))?.spec.state).toBe("Stopped");
+      await platform.patch(TRADING_HALTS, halt, { lifted: true });
+      await platform.patch(TRADING_BOTS, name, { state: "Running" });
+      await eventually(() => platform.config(name)).toMatchObject({ state: "Running", halts: [] });
+      under.report(name, uid, {
+        generation: (await platform.bot(name))?.metadata.generation ?? 0,
+      });
+    }
+  });
+
+  test("that cancels orders on one symbol is done when no entry order is open there", async () => {
+    const { name, uid } = await runningBot({ symbols: ["BTC/USDT:USDT", "ETH/USDT:USDT"] });
+    const scope = { type: "symbol", value: "ETH/USDT:USDT" };
+    const halt = await platform.createHalt({ scope, action: "CancelOrders" });
+    await eventually(() => platform.config(name)).toMatchObject({
+      halts: [{ name: halt, action: "CancelOrders", symbols: ["ETH/USDT:USDT"] }],
+    });
+    const open = { flat: false, openSymbols: ["BTC/USDT:USDT", "ETH/USDT:USDT"], halts: [halt] };
+    under.report(name, uid, { ...open, openEntries: ["ETH/USDT:USDT"] });
+    await eventually(() => haltOf(halt)).toMatchObject({
+      acknowledged: 1,
+      finished: 0,
+      Executed: "False InProgress",
+    });
+    under.report(name, uid, { ...open, openEntries: ["BTC/USDT:USDT"] });
+    await eventually(() => haltOf(halt)).toMatchObject({ finished: 1, Executed: "True AllBots" });
+    await under.settle();
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
+    expect(await platform.ready(name)).toBe("True Running"); // the other symbol goes on
+  });
+
+  test("that flattens is not done by a bot without a pod that may hold something", async () => {
+    await platform.client.create(BOT_CLASSES, botClass("vanishing", "bot:1"));
+    const { name, uid } = await runningBot({ className: "vanishing" });
+    under.report(name, uid, HOLDING);
+    await eventually(async () => (await platform.conditionsOf(name))["Flat"]).toBe(
+      "False PositionOpen",
+    );
+    await platform.client.remove(BOT_CLASSES, { name: "vanishing" });
+    await platform.kill(name);
+    await eventually(() => platform.ready(name)).toBe("False ClassNotFound");
+    const halt = await platform.createHalt({
+      scope: { type: "bot", value: name },
+      action: "Flatten",
+    });
+    await eventually(() => haltOf(halt)).toMatchObject({
+      matched: 1,
+      finished: 0,
+      laggards: [`${NAMESPACE}/${name}`],
+      Executed: "False InProgress",
+    });
+    await under.settle();
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
   });
 });
+
+const HOLDING = {
+  flat: false,
+  openSymbols: ["BTC/USDT:USDT"],
+  openEntries: [],
+  positions: [
+    {
+      symbol: "BTC/USDT:USDT",
+      side: "long" as const,
+      quantity: "0.01",
+      entryPrice: "60000",
+      unrealisedPnl: "1",
+      stopLoss: "59000",
+      takeProfit: "61000",
+    },
+  ],
+};
+
+/** Its counts, and what its condition Executed says. */
+async function haltOf(name: string) {
+  const { Executed } = await platform.conditionsOf(name);
+  return { ...(await platform.halt(name))?.status, Executed };
+}
 
 test("a restarted operator writes nothing when nothing has changed", async () => {
   const accountName = await verifiedAccount();

@@ -37,7 +37,9 @@ export class CandleSeries {
   readonly #fetch: FetchCandles;
   readonly #stepMs: number;
   #strategy: Strategy;
-  #candles: Candle[] = [];
+  #last: Candle | undefined;
+  /** Of the newest candles: their prices are the strategy's business, and a thousand of them are 0.5 MB. */
+  #openTimes: number[] = [];
   /** The first streamed candle that does not continue the series. */
   #awaiting: StreamedCandle | undefined;
 
@@ -49,7 +51,7 @@ export class CandleSeries {
   }
 
   get last(): Candle | undefined {
-    return this.#candles.at(-1);
+    return this.#last;
   }
 
   /** Close time of the newest closed candle, ms of candle time. */
@@ -59,11 +61,11 @@ export class CandleSeries {
   }
 
   get openTimes(): readonly number[] {
-    return this.#candles.map((candle) => candle.openTimeMs);
+    return this.#openTimes;
   }
 
   get needsCatchUp(): boolean {
-    return this.#candles.length === 0 || this.#awaiting !== undefined;
+    return this.#last === undefined || this.#awaiting !== undefined;
   }
 
   /** Takes a closed candle of the stream. Undefined when it is old, or when candles before it are missing. */
@@ -102,7 +104,8 @@ export class CandleSeries {
     const candles = await this.#fetch({ symbol, timeframe, limit: WARM_UP_CANDLES });
     // The newest one is still in progress, unless the stream has shown that it is not.
     const closed = candles.slice(0, -1).filter((each) => isBefore(each, awaited));
-    this.#candles = [];
+    this.#last = undefined;
+    this.#openTimes = [];
     this.#strategy = startStrategy(this.#options.strategy);
     for (const candle of closed) this.#append(candle);
   }
@@ -123,8 +126,9 @@ export class CandleSeries {
   }
 
   #append(candle: Candle): Proposal {
-    this.#candles.push(candle);
-    if (this.#candles.length > WARM_UP_CANDLES) this.#candles.shift();
+    this.#last = candle;
+    this.#openTimes.push(candle.openTimeMs);
+    if (this.#openTimes.length > WARM_UP_CANDLES) this.#openTimes.shift();
     return propose(this.#strategy, {
       openTimeMs: candle.openTimeMs,
       close: candle.close.toNumber(),

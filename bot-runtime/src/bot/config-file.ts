@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { BotConfig } from "@tradingbots/crds";
 import * as z from "zod";
+import { readTextFile } from "../read-text-file.ts";
 import { type Log, messageOf } from "./log.ts";
 
 /**
@@ -10,7 +10,7 @@ import { type Log, messageOf } from "./log.ts";
 const POLL_MS = 250;
 
 export async function readConfig(path: string): Promise<BotConfig> {
-  return parseConfig(await readFile(path, "utf8"), path);
+  return parseConfig(await readTextFile(path), path);
 }
 
 function parseConfig(text: string, path: string): BotConfig {
@@ -34,7 +34,7 @@ export function watchConfig({ path, config, onChange, log, signal }: ConfigWatch
   let applied = JSON.stringify(config);
   const look = async (): Promise<void> => {
     try {
-      const text = await readFile(path, "utf8");
+      const text = await readTextFile(path);
       if (text === last) return;
       last = text;
       const read = parseConfig(text, path);

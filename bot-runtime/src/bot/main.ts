@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import type { BotTermination } from "@tradingbots/crds";
 import { systemClock } from "../clock.ts";
 import { KlineStream } from "../exchange/kline-stream.ts";
 import { openBotExchange, streamUrl } from "../exchange/open-exchange.ts";
 import { createHttpClient } from "../http-client.ts";
 import { JournalClient } from "../journal/journal-client.ts";
+import { readTextFile } from "../read-text-file.ts";
 import { Bot } from "./bot.ts";
 import { readConfig, watchConfig } from "./config-file.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
@@ -64,7 +64,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   const journal = new JournalClient({
     url: environment.journalUrl,
     send: createHttpClient(),
-    readToken: async () => (await readFile(environment.journalTokenFile, "utf8")).trim(),
+    readToken: async () => (await readTextFile(environment.journalTokenFile)).trim(),
     log,
     clock: systemClock,
     random: Math.random,

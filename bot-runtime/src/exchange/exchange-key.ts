@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { inspect } from "node:util";
 import { Credentials } from "@tradingbots/crds";
+import { readTextFile } from "../read-text-file.ts";
 import type { ExchangeKeyValues } from "./exchange.ts";
 
 const REDACTED = "[exchange key]";
@@ -39,7 +39,7 @@ export class ExchangeKey implements ExchangeKeyValues {
 
 /** Reads the file that the Vault agent wrote. Its content is in no error. */
 export async function readExchangeKey(path: string): Promise<ExchangeKey> {
-  const text = await readFile(path, "utf8");
+  const text = await readTextFile(path);
   const parsed = Credentials.safeParse(parseJson(text));
   if (!parsed.success) throw new Error(`${path} holds no exchange key`);
   return new ExchangeKey(parsed.data);

@@ -30,3 +30,10 @@ test("each exchange's file holds that exchange alone", () => {
     ["exchange-bybit", ["bybit"]],
   ]);
 });
+
+test("what a bot never uses of zod and ccxt is in no program of its pod", () => {
+  const unused =
+    /\/zod\/v4\/(locales\/(?!en\.js)|classic\/from-json-schema)|\/undici\/|\/protobufjs\//;
+  const found = [...programs.values()].flat().filter((path) => unused.test(path));
+  expect(found).toEqual([]);
+});

@@ -89,7 +89,7 @@ function botContainer(
     name: "bot",
     image,
     imagePullPolicy: settings.imagePullPolicy,
-    command: ["node", "/app/bot.mjs"],
+    args: ["/app/bot.mjs"],
     env: [
       { name: "JOURNAL_URL", value: settings.journalUrl },
       fieldVariable("POD_UID", "metadata.uid"),
