@@ -76,6 +76,16 @@ export const Report = z.object({
     .array(z.object({ reason: z.string().max(64), message: z.string().max(512) }))
     .max(16)
     .describe("Why entries are not possible; empty when trading."),
+  openSymbols: z
+    .array(MarketSymbol)
+    .max(64)
+    .optional()
+    .describe("Symbols that are not flat or not known to be; absent: go by `flat`."),
+  openEntries: z
+    .array(MarketSymbol)
+    .max(64)
+    .optional()
+    .describe("Of them, those where an entry order may still fill; absent: go by `flat`."),
   positions: z.array(Position).max(8),
   balance: z
     .object({ equity: DecimalString, available: DecimalString, currency: z.string().max(16) })

@@ -26,6 +26,8 @@ export const ANNOTATIONS = {
   config: `${GROUP}/config`,
   /** The `credentialsVersion` a pod was started with; another version replaces the pod. */
   credentialsVersion: `${GROUP}/credentials-version`,
+  /** On a TradingBot: uids of the Flatten halts that have paused it. Each does so once. */
+  pausedByHalts: `${GROUP}/paused-by-halts`,
 } as const;
 
 export const FINALIZERS = {

@@ -77,6 +77,7 @@ export const TradingHalt = defineKind({
     { name: "Lifted", type: "boolean", jsonPath: ".spec.lifted" },
     { name: "Matched", type: "integer", jsonPath: ".status.matched" },
     { name: "Acknowledged", type: "integer", jsonPath: ".status.acknowledged" },
+    { name: "Finished", type: "integer", jsonPath: ".status.finished" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     { name: "Reason", type: "string", jsonPath: ".spec.reason", priority: 1 },
   ],

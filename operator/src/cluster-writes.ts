@@ -49,6 +49,16 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     observePod(await client.patch(PODS, pod, { type: "merge", body }));
   }
 
+  /** Guarded by the resource version: a state that its user has chosen meanwhile stays. */
+  async function pauseBot(
+    { namespace, name, uid, resourceVersion }: VersionedTarget & { readonly namespace: string },
+    annotations: Record<string, string>,
+  ): Promise<void> {
+    const body = { metadata: { uid, resourceVersion, annotations }, spec: { state: "Paused" } };
+    const key = { namespace, name };
+    cluster.bots.observe(await client.patch(TRADING_BOTS, key, { type: "merge", body }));
+  }
+
   async function deletePod(pod: Target): Promise<void> {
     await client.remove(PODS, pod, { uid: pod.uid });
   }
@@ -72,6 +82,7 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     findPod,
     observePod,
     annotatePod,
+    pauseBot,
     deletePod,
     createServiceAccount,
   };

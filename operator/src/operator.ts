@@ -83,7 +83,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     }),
     halts: queue("halts", {
       concurrency: HALT_WORKERS,
-      process: (name) => reconcileHalt(name, { cluster, reports, writes, now }),
+      process: (name) => reconcileHalt(name, botDeps),
     }),
   };
   const cluster = createClusterView({

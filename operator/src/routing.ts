@@ -66,11 +66,14 @@ function botRoutes(deps: RoutingDeps): Routes["bot"] {
   return {
     onUpsert: (bot, previous, origin) => {
       if (origin !== "own") addBot(deps, bot, urgencyOf(bot, previous, origin));
-      if (previous === undefined || changesOthers(bot, previous)) addSiblings(deps, bot);
+      if (previous !== undefined && !changesOthers(bot, previous)) return;
+      addSiblings(deps, bot);
+      addHalts(deps, bot);
     },
     onDelete: (bot) => {
       addBot(deps, bot, "pod");
       addSiblings(deps, bot);
+      addHalts(deps, bot);
       if (bot.accountKey !== undefined) deps.queues.accounts.add(bot.accountKey, "deletion");
       deps.forgetReport(bot.key);
     },
@@ -160,7 +163,8 @@ function addUnverifiedAccounts(deps: RoutingDeps): void {
   }
 }
 
-function podRoutes({ queues, cluster }: RoutingDeps): Routes["pod"] {
+function podRoutes(deps: RoutingDeps): Routes["pod"] {
+  const { queues, cluster } = deps;
   const add = ({ namespace, name, role, accountName }: PodView) => {
     if (role === "bot") queues.bots.add(keyOf({ namespace, name }), "pod");
     else if (accountName !== undefined) {
@@ -168,18 +172,31 @@ function podRoutes({ queues, cluster }: RoutingDeps): Routes["pod"] {
     }
   };
   return {
-    onUpsert: (pod, _previous, origin) => {
+    onUpsert: (pod, previous, origin) => {
       if (origin !== "own") add(pod);
+      const bot = cluster().bots.store.get(pod.key);
+      const isBorn = previous === undefined;
+      if (bot !== undefined && (isBorn || previous.end !== pod.end)) addHalts(deps, bot);
     },
     onDelete: (pod) => {
       add(pod);
       const bot = cluster().bots.store.get(pod.key);
-      if (bot?.accountKey === undefined) return;
+      if (bot === undefined) return;
+      addHalts(deps, bot);
+      if (bot.accountKey === undefined) return;
       for (const sibling of cluster().bots.store.find("account", bot.accountKey)) {
         queues.bots.add(sibling.key, "resync");
       }
     },
   };
+}
+
+/** How far a halt is depends on every bot in its scope. */
+function addHalts({ queues, cluster }: RoutingDeps, bot: BotView): void {
+  for (const halt of cluster().halts.store.views()) {
+    const isOver = halt.spec.lifted || halt.isDeleting;
+    if (!isOver && concerns(halt, bot)) queues.halts.addAfter(halt.name, HALT_COALESCE_MS, "pod");
+  }
 }
 
 function addConcerned(deps: RoutingDeps, halt: HaltView): void {
@@ -205,12 +222,20 @@ export function routeReport(
   const halts = new Set(latest.report.halts).symmetricDifference(
     new Set(previous?.report.halts ?? []),
   );
-  for (const halt of halts) queues.halts.addAfter(halt, HALT_COALESCE_MS, "pod");
-  if (previous === undefined || isUrgent(latest, previous) || halts.size > 0) {
+  const isProgress = !isDeepStrictEqual(openness(latest), openness(previous));
+  const concerned = new Set([...halts, ...(isProgress ? latest.report.halts : [])]);
+  for (const halt of concerned) queues.halts.addAfter(halt, HALT_COALESCE_MS, "pod");
+  if (previous === undefined || isUrgent(latest, previous) || concerned.size > 0) {
     queues.bots.addAfter(botKey, URGENT_COALESCE_MS, "pod");
   } else if (isMaterial(latest, previous)) {
     queues.bots.addAfter(botKey, TRADE_COALESCE_MS, "pod");
   }
+}
+
+/** What shows how far a halt has been carried out. */
+function openness(latest: BotReport | undefined): readonly unknown[] {
+  const { flat, openSymbols, openEntries } = latest?.report ?? {};
+  return [flat, openSymbols, openEntries];
 }
 
 function isUrgent(latest: BotReport, previous: BotReport): boolean {

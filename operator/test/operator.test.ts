@@ -729,9 +729,7 @@ describe("a halt", () => {
         scope: { type: "bot", value: name },
         action: "Flatten",
       });
-      await eventually(() => platform.config(name)).toMatchObject({
-        halts: expect.arrayContaining([expect.objectContaining({ name: halt })]),
-      });
+      await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
       const stopping = platform.patch(TRADING_BOTS, name, { state: "Stopped" });
       under.report(name, uid, { halts: [halt] });
       await stopping;

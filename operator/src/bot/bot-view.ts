@@ -1,4 +1,4 @@
-import { FINALIZERS, type TradingBot } from "@tradingbots/crds";
+import { ANNOTATIONS, FINALIZERS, type TradingBot } from "@tradingbots/crds";
 import { keyOf } from "@tradingbots/kube";
 
 export type BotStatus = NonNullable<TradingBot["status"]>;
@@ -17,12 +17,18 @@ export interface BotView {
   readonly finalizers: readonly string[];
   /** Key of the ExchangeAccount; undefined for a paper bot. */
   readonly accountKey: string | undefined;
+  /** Uids of the Flatten halts that have paused it: each does so once. */
+  readonly pausedByHalts: readonly string[];
   readonly spec: TradingBot["spec"];
   readonly status: BotStatus;
 }
 
+/** One for all of them. */
+const NO_HALTS: readonly string[] = [];
+
 export function botView({ metadata, spec, status }: TradingBot): BotView {
   const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
+  const pausedBy = metadata.annotations?.[ANNOTATIONS.pausedByHalts];
   const namespace = metadata.namespace ?? "";
   return {
     key: keyOf({ namespace, name }),
@@ -37,6 +43,7 @@ export function botView({ metadata, spec, status }: TradingBot): BotView {
     finalizers,
     accountKey:
       spec.accountName === undefined ? undefined : keyOf({ namespace, name: spec.accountName }),
+    pausedByHalts: pausedBy?.split(",") ?? NO_HALTS,
     spec,
     status: status ?? {},
   };

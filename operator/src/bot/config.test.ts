@@ -1,7 +1,14 @@
 import { BotConfig } from "@tradingbots/crds";
 import { expect, test } from "vitest";
 import { botConfig } from "./config.ts";
-import { exampleClass, exampleFacts, exampleHalt, runningFacts } from "./example-facts.ts";
+import {
+  exampleAccount,
+  exampleBot,
+  exampleClass,
+  exampleFacts,
+  exampleHalt,
+  runningFacts,
+} from "./example-facts.ts";
 
 const endpoint = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
 
@@ -23,15 +30,31 @@ test("without the class a pod keeps its endpoint: a simulator's bot never reache
 });
 
 test.each(["BlockEntries", "CancelOrders", "Flatten"])(
-  "a halt with action %s blocks entries and nothing else",
+  "a halt is handed on with its action %s and the symbols that it is about",
   (action) => {
     const scope = { type: "symbol", value: "BTC/USDT:USDT" };
-    const halts = [exampleHalt("h", { action, scope })];
+    const halts = [exampleHalt("h-1", { action, scope }), exampleHalt("h-2", { action })];
     expect(botConfig(exampleFacts({ halts }), "Running").halts).toEqual([
-      { name: "h", action: "BlockEntries", symbols: null },
+      { name: "h-1", action, symbols: ["BTC/USDT:USDT"] },
+      { name: "h-2", action, symbols: null },
     ]);
   },
 );
+
+test.each([
+  { name: "a verified account", changes: {}, id: "4711" },
+  { name: "an account not verified yet", changes: { account: exampleAccount({}, {}) }, id: null },
+  {
+    name: "a paper bot",
+    changes: {
+      account: undefined,
+      bot: exampleBot({ mode: "paper", accountName: undefined }),
+    },
+    id: null,
+  },
+])("the exchange's own account id of $name is $id", ({ changes, id }) => {
+  expect(botConfig(exampleFacts(changes), "Running").exchangeAccountId).toBe(id);
+});
 
 test("more halts than fit are cut, in an order that does not change", () => {
   const halts = Array.from({ length: 70 }, (_, index) => exampleHalt(`block-${index}`));
@@ -39,4 +62,10 @@ test("more halts than fit are cut, in an order that does not change", () => {
   expect(BotConfig.parse(config).halts).toHaveLength(64);
   const reversed = botConfig(exampleFacts({ halts: halts.toReversed() }), "Running");
   expect(reversed).toEqual(config);
+  const strong = [
+    exampleHalt("z-1", { action: "Flatten" }),
+    exampleHalt("z-2", { action: "CancelOrders" }),
+  ];
+  const strongest = botConfig(exampleFacts({ halts: [...halts, ...strong] }), "Running").halts;
+  expect(strongest.slice(0, 3).map(({ name }) => name)).toEqual(["z-1", "z-2", "block-0"]);
 });

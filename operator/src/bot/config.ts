@@ -1,13 +1,21 @@
-import type { BotConfig, BotState } from "@tradingbots/crds";
+import type { BotConfig, BotState, HaltAction } from "@tradingbots/crds";
+import { connectedId } from "../account/account-view.ts";
+import type { HaltView } from "../halt/halt-view.ts";
+import { symbolsOf } from "../halt/scope.ts";
 import { endpointOf } from "../pod-parts.ts";
 import type { BotFacts } from "./facts.ts";
 
-/** The schema's limit. One halt is enough to block entries. */
+/** The schema's limit. The strongest halts come first: what is cut off asks for nothing that the others do not. */
 const HALTS_MAX = 64;
+const STRENGTH: Readonly<Record<HaltAction, number>> = {
+  Flatten: 0,
+  CancelOrders: 1,
+  BlockEntries: 2,
+};
 
 /** What the bot is told. `state` is what it shall do now, which may be less than its specification asks for. */
 export function botConfig(facts: BotFacts, state: BotState): BotConfig {
-  const { bot, botClass, pod, halts } = facts;
+  const { account, bot, botClass, pod, halts } = facts;
   const { spec } = bot;
   return {
     botName: bot.name,
@@ -27,11 +35,19 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
     // A pod whose class is gone keeps its endpoint: null would send it from a testnet or simulator to the real exchange.
     endpoint:
       botClass === undefined ? (pod?.endpoint ?? null) : endpointOf(botClass, spec.exchange),
-    exchangeAccountId: null,
-    // Every halt blocks entries and does nothing else yet: a bot is told no scope, so it would close more than was asked.
+    exchangeAccountId: (account && connectedId(account)) ?? null,
     halts: halts
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .toSorted(byStrength)
       .slice(0, HALTS_MAX)
-      .map(({ name }) => ({ name, action: "BlockEntries", symbols: null })),
+      .map((halt) => ({
+        name: halt.name,
+        action: halt.spec.action,
+        symbols: symbolsOf(halt),
+      })),
   };
+}
+
+function byStrength(a: HaltView, b: HaltView): number {
+  const difference = STRENGTH[a.spec.action] - STRENGTH[b.spec.action];
+  return difference === 0 ? (a.name < b.name ? -1 : 1) : difference;
 }

@@ -46,6 +46,22 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
   };
 }
 
+/** What is known of how far a bot has come: its own pod and what it said last. Cheap enough for a hundred thousand bots. */
+export function observeProgress(
+  bot: BotView,
+  { cluster, reports, refusals, clock }: ObserveDeps,
+): Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs"> {
+  const pod = cluster.pods.get(bot.key);
+  const clockMs = clock();
+  return {
+    bot,
+    pod: pod?.ownerUid === bot.uid ? pod : undefined,
+    report: reportOf(bot, reports, clockMs),
+    refusal: refusals.get(bot.key),
+    clockMs,
+  };
+}
+
 /** A bot with a pod goes before one without, whatever their age: what trades is not pushed out by what would like to. */
 function symbolHolderOf(bot: BotView, { cluster }: ObserveDeps): BotFacts["symbolHolder"] {
   if (bot.accountKey === undefined) return undefined;

@@ -57,6 +57,59 @@ function check(cases: readonly Case[]): void {
   });
 }
 
+const halted = {
+  halts: [exampleHalt("h", { action: "Flatten" })],
+  report: { kind: "fresh", latest: exampleReport({ halts: ["h"] }) },
+} as const;
+const pausedBefore = { annotations: { "tradingbots.dev/paused-by-halts": "uid-of-h" } };
+
+describe("a Flatten that the bot has carried out", () => {
+  check([
+    { name: "pauses it", facts: runningFacts(halted), write: "pause-after-halt" },
+    {
+      name: "pauses it once: a user who starts it again is obeyed",
+      facts: runningFacts({ ...halted, bot: exampleBot({}, pausedBefore) }),
+    },
+    {
+      name: "is not carried out while something is open",
+      facts: runningFacts({
+        ...halted,
+        report: { kind: "fresh", latest: exampleReport({ halts: ["h"], flat: false }) },
+      }),
+    },
+    {
+      name: "pauses a bot that was never started, without a pod",
+      facts: exampleFacts({ halts: halted.halts }),
+      write: "pause-after-halt",
+    },
+    {
+      name: "leaves a Paused bot as it is",
+      facts: runningFacts({ ...halted, bot: exampleBot({ state: "Paused" }) }),
+    },
+    {
+      name: "leaves a Stopped bot as it is",
+      facts: runningFacts({ ...halted, bot: exampleBot({ state: "Stopped" }) }),
+    },
+    {
+      name: "leaves a Retired bot to its end",
+      facts: runningFacts({ ...halted, bot: exampleBot({ state: "Retired" }) }),
+    },
+    {
+      name: "leaves a bot to its deletion",
+      facts: runningFacts({
+        ...halted,
+        bot: exampleBot({}, { deletionTimestamp: "2026-01-01T11:00:00Z" }),
+      }),
+      write: "update-config",
+      told: "Retired",
+    },
+    {
+      name: "that another action than Flatten asked for pauses nothing",
+      facts: runningFacts({ ...halted, halts: [exampleHalt("h", { action: "CancelOrders" })] }),
+    },
+  ]);
+});
+
 describe("a bot without a pod", () => {
   check([
     {

@@ -1,5 +1,6 @@
 import type { BotConfig, BotState } from "@tradingbots/crds";
 import { currentVerification } from "../account/account-view.ts";
+import { pausingHalts } from "../halt/progress.ts";
 import { untilFirstExpiry } from "../halt/scope.ts";
 import { hashOf, type PodView } from "../pod-view.ts";
 import { admit, type Denial } from "./admission.ts";
@@ -12,6 +13,7 @@ import { podInputsHash } from "./pod.ts";
 /** The one thing that is done next. */
 export type BotWrite =
   | "add-finalizer"
+  | "pause-after-halt"
   | "create-service-account"
   | "create-pod"
   | "update-config"
@@ -84,6 +86,9 @@ function nextStep(facts: BotFacts, decided: Decided): Step {
   if (isForeign(facts)) return { requeueAfterMs: FOREIGN_RETRY_MS };
   if (!bot.hasFinalizer) return bot.isDeleting ? {} : { write: "add-finalizer" };
   if (decided.intended === "Retired" && isFinal(decided.flatness)) return finalStep(facts);
+  if (decided.intended === "Running" && pausingHalts(facts).length > 0) {
+    return { write: "pause-after-halt" };
+  }
   return pod === undefined ? stepWithoutPod(facts, decided) : stepWithPod(pod, facts, decided);
 }
 

@@ -1,4 +1,6 @@
 import { conditionOf, type Fact, fact } from "../conditions.ts";
+import type { HaltView } from "../halt/halt-view.ts";
+import { coversAll } from "../halt/scope.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { isFinal } from "./flatness.ts";
@@ -27,6 +29,7 @@ const ORDINARY = new Set([
   "Paused",
   "Retiring",
   "CredentialsUnverified",
+  "Halted", // one switch, not one Event a bot: the halt's own status counts them
   "Running",
 ]);
 
@@ -42,7 +45,32 @@ function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
   if (denial !== undefined) return denial;
   if (plan.write === "create-pod" || facts.pod === undefined) return STARTING;
   // A bot whose key is refused never becomes ready either: "starting" would be true and useless.
-  return reportBecause(facts, facts.pod) ?? podBecause(facts.pod, plan);
+  return reportBecause(facts, facts.pod) ?? podBecause(facts.pod, plan) ?? haltBecause(facts);
+}
+
+/** Halts that leave the bot no symbol to trade. */
+function haltBecause({ bot, halts }: BotFacts): Why | undefined {
+  const covering = halts.filter((halt) => coversAll(halt, bot));
+  return covering.length === 0 ? undefined : { reason: "Halted", message: haltMessage(covering) };
+}
+
+/** What halts do to a bot, as a sentence; the strongest says it. */
+export function haltMessage(halts: readonly HaltView[]): string {
+  const named = halts.map(({ name, spec: { reason } }) => `${name} (${reason})`).join(", ");
+  const actions = new Set(halts.map(({ spec: { action } }) => action));
+  if (actions.has("Flatten")) return `Positions are closed and none is opened: ${named}.`;
+  if (actions.has("CancelOrders")) {
+    return `Entry orders are cancelled and no position is opened: ${named}.`;
+  }
+  return `No positions are opened: ${named}.`;
+}
+
+/** The pause is a halt's and not its user's. */
+function pausedBecause({ bot, halts }: BotFacts): Why | undefined {
+  const pausing = halts.filter(({ uid }) => bot.pausedByHalts.includes(uid));
+  if (pausing.length === 0) return undefined;
+  const message = `The bot was paused. ${haltMessage(pausing)} Once the halt is lifted, start the bot again.`;
+  return { reason: "Halted", message };
 }
 
 export const FOREIGN_POD: Why = {
@@ -82,6 +110,8 @@ function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined
 /** Paused, Stopped and Retired: where the bot stands on its way, or what keeps it. */
 function endingBecause(facts: BotFacts, plan: BotPlan): Why {
   const { intended, flatness } = plan;
+  const paused = intended === "Paused" ? pausedBecause(facts) : undefined;
+  if (paused !== undefined) return paused;
   const words = ENDINGS[intended === "Running" ? "Paused" : intended];
   if (isFinal(flatness)) {
     const hasPod = facts.pod !== undefined;

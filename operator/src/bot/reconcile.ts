@@ -4,6 +4,7 @@ import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, statusDifference } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
+import { pausingHalts } from "../halt/progress.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { flatnessOf } from "./flatness.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
@@ -24,7 +25,7 @@ export interface Result {
   readonly requeueAfterMs?: number | undefined;
 }
 
-/** The longest chain is finalizer, service account, pod, nothing more to do; one is to spare. */
+/** The longest chain is finalizer, service account, pod, nothing more to do; one is to spare. A halt's pause ends in a configuration. */
 const STEPS_MAX = 5;
 /** A pod that the API server refuses is offered again. */
 const REFUSED_RETRY_MS = 30_000;
@@ -63,6 +64,15 @@ type Carry = (facts: BotFacts, plan: BotPlan, deps: BotDeps) => Promise<Result |
 const WRITES: Readonly<Record<BotWrite, Carry>> = {
   "add-finalizer": async ({ bot }, _plan, { writes }) => {
     await writes.bots.setFinalizers(bot, [...bot.finalizers, FINALIZERS.bot]);
+    return "go-on";
+  },
+  // Together with the state, or a crash in between would pause a bot twice.
+  "pause-after-halt": async (facts, _plan, { writes }) => {
+    const { bot, halts } = facts;
+    const inForce = new Set(halts.map(({ uid }) => uid));
+    const before = bot.pausedByHalts.filter((uid) => inForce.has(uid));
+    const uids = [...before, ...pausingHalts(facts).map(({ uid }) => uid)];
+    await writes.pauseBot(bot, { [ANNOTATIONS.pausedByHalts]: uids.join(",") });
     return "go-on";
   },
   "create-service-account": async ({ bot }, _plan, { writes }) => {

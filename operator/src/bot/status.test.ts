@@ -50,6 +50,44 @@ test.each<{ name: string; facts: BotFacts; ready: string }>([
     }),
     ready: "False CredentialsRefused",
   },
+  { name: "halted", facts: runningFacts({ halts: [exampleHalt("h")] }), ready: "False Halted" },
+  {
+    name: "halted on another symbol",
+    facts: runningFacts({
+      bot: exampleBot({ symbols: ["BTC/USDT:USDT", "ETH/USDT:USDT"] }),
+      halts: [exampleHalt("h", { scope: { type: "symbol", value: "ETH/USDT:USDT" } })],
+    }),
+    ready: "True Running",
+  },
+  {
+    name: "paused by a halt",
+    facts: exampleFacts({
+      bot: exampleBot(
+        { state: "Paused" },
+        { annotations: { "tradingbots.dev/paused-by-halts": "uid-of-h" } },
+      ),
+      halts: [exampleHalt("h", { action: "Flatten" })],
+    }),
+    ready: "False Halted",
+  },
+  {
+    name: "paused by its user under a halt",
+    facts: exampleFacts({
+      bot: exampleBot({ state: "Paused" }),
+      halts: [exampleHalt("h", { action: "Flatten" })],
+    }),
+    ready: "False Paused",
+  },
+  {
+    name: "paused by a halt that is over",
+    facts: exampleFacts({
+      bot: exampleBot(
+        { state: "Paused" },
+        { annotations: { "tradingbots.dev/paused-by-halts": "uid-of-h" } },
+      ),
+    }),
+    ready: "False Paused",
+  },
   {
     name: "pausing",
     facts: runningFacts({ bot: exampleBot({ state: "Paused" }) }),

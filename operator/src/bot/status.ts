@@ -5,7 +5,7 @@ import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { STARTING } from "./flatness.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
-import { readyFact } from "./ready.ts";
+import { haltMessage, readyFact } from "./ready.ts";
 import { summaryOf } from "./summary.ts";
 
 /** What the bot's status shall say, as though the plan's write had succeeded: it is written first. */
@@ -159,8 +159,7 @@ function haltedFact({ halts }: BotFacts): Fact {
   if (halts.length === 0) {
     return fact("Halted", "False", because("NoHalt", "No halt concerns the bot."));
   }
-  const named = halts.map(({ name, spec: { reason } }) => `${name} (${reason})`).join(", ");
-  return fact("Halted", "True", because("TradingHalt", `No positions are opened: ${named}.`));
+  return fact("Halted", "True", because("TradingHalt", haltMessage(halts)));
 }
 
 /** Kubernetes' form of a reason: a bot's own words are made to fit. */

@@ -20,6 +20,17 @@ export function concerns(halt: HaltView, bot: Pick<BotView, "name" | "spec">): b
   return matches[type]();
 }
 
+/** The symbols that the halt is about; null for all that a bot has. */
+export function symbolsOf({ spec: { scope } }: HaltView): string[] | null {
+  return scope.type === "symbol" && scope.value !== undefined ? [scope.value] : null;
+}
+
+/** Nothing may be opened on any of the bot's symbols. */
+export function coversAll(halt: HaltView, bot: Pick<BotView, "spec">): boolean {
+  const symbols = symbolsOf(halt);
+  return symbols === null || bot.spec.symbols.every((symbol) => symbols.includes(symbol));
+}
+
 /** Milliseconds until the first of these halts ends by itself. */
 export function untilFirstExpiry(halts: readonly HaltView[], now: Date): number | undefined {
   const times = halts.flatMap(({ spec: { expiresAt } }) =>

@@ -1,32 +1,40 @@
-import { fact, type Fact, withTransitions } from "../conditions.ts";
+import type { HaltAction } from "@tradingbots/crds";
+import { conditionOf, fact, type Fact, withTransitions } from "../conditions.ts";
 import type { HaltStatus, HaltView } from "./halt-view.ts";
+import type { Progress } from "./progress.ts";
+
+export interface MatchedBot extends Progress {
+  readonly key: string;
+}
 
 /** What a decision about a halt is made of. */
 export interface HaltFacts {
   readonly halt: HaltView;
   readonly isInForce: boolean;
-  /** Keys of the bots in its scope that have a pod: one without a pod trades nothing, and is told when it starts. */
-  readonly matched: readonly string[];
-  /** Those of them whose own report names the halt. */
-  readonly acknowledged: ReadonlySet<string>;
+  /** The bots in its scope; none when it is not in force. */
+  readonly matched: readonly MatchedBot[];
   readonly now: Date;
 }
 
 /** What the CRD allows. */
 const LAGGARDS_MAX = 10;
 
-export function haltStatus({ halt, isInForce, matched, acknowledged, now }: HaltFacts): HaltStatus {
-  const laggards = matched.filter((key) => !acknowledged.has(key));
+export function haltStatus({ halt, isInForce, matched, now }: HaltFacts): HaltStatus {
+  const unheard = matched.filter((bot) => !bot.acknowledged);
+  const unfinished = matched.filter((bot) => !bot.acknowledged || !bot.finished);
+  const isDeed = halt.spec.action !== "BlockEntries";
   const conditions = [
     inForceFact(halt, isInForce),
-    acknowledgedFact(isInForce, laggards.length),
-    ...actionFacts(halt),
+    acknowledgedFact(isInForce, matched.length, unheard.length),
+    ...executedFacts({ halt, isInForce, matched, now }, unfinished.length),
   ];
+  const laggards = (isDeed ? unfinished : unheard).map(({ key }) => key);
   return {
     observedGeneration: halt.generation,
     conditions: withTransitions(conditions, halt.status.conditions, now),
     matched: matched.length,
-    acknowledged: matched.length - laggards.length,
+    acknowledged: matched.length - unheard.length,
+    ...(isDeed ? { finished: matched.length - unfinished.length } : {}),
     laggards: laggards.toSorted((a, b) => (a < b ? -1 : 1)).slice(0, LAGGARDS_MAX),
   };
 }
@@ -43,17 +51,20 @@ function inForceFact({ spec: { lifted } }: HaltView, isInForce: boolean): Fact {
     : fact("InForce", "False", { reason: "Expired", message: "The halt's time is over." });
 }
 
-function acknowledgedFact(isInForce: boolean, missing: number): Fact {
+const NO_BOTS = { reason: "NoBots", message: "No bot is in its scope." };
+
+function acknowledgedFact(isInForce: boolean, matched: number, missing: number): Fact {
   if (!isInForce) {
     return fact("Acknowledged", "Unknown", {
       reason: "NotInForce",
       message: "There is nothing to acknowledge.",
     });
   }
+  if (matched === 0) return fact("Acknowledged", "True", NO_BOTS);
   return missing === 0
     ? fact("Acknowledged", "True", {
         reason: "AllBots",
-        message: "Every bot in its scope has said that it obeys.",
+        message: "Every bot in its scope has said that it obeys, or has no pod.",
       })
     : fact("Acknowledged", "False", {
         reason: "Waiting",
@@ -61,15 +72,37 @@ function acknowledgedFact(isInForce: boolean, missing: number): Fact {
       });
 }
 
-/** A stronger halt than this release can carry out is not inert: it blocks entries, and says what it does not do. */
-function actionFacts({ spec: { action } }: HaltView): readonly Fact[] {
+const DEEDS: Readonly<Record<Exclude<HaltAction, "BlockEntries">, { done: string; left: string }>> =
+  {
+    CancelOrders: {
+      done: "No bot in its scope has an open entry order; stops and targets stay.",
+      left: "may have an open entry order",
+    },
+    Flatten: {
+      done: "No bot in its scope holds a position or an order; they are left Paused.",
+      left: "may hold a position or an order",
+    },
+  };
+
+/** Whether what a halt asks for beyond blocking entries is done. What was done stays said when the halt is lifted. */
+function executedFacts(
+  { halt, isInForce, matched }: HaltFacts,
+  unfinished: number,
+): readonly Fact[] {
+  const { action, lifted } = halt.spec;
   if (action === "BlockEntries") return [];
-  const undone =
-    action === "Flatten" ? "positions are not closed" : "open orders are not cancelled";
-  return [
-    fact("Executed", "False", {
-      reason: "EntriesBlockedOnly",
-      message: `${action} blocks entries in this release; ${undone}: stop the bots to close them.`,
-    }),
-  ];
+  const { done, left } = DEEDS[action];
+  if (!isInForce) {
+    const before = conditionOf(halt.status.conditions, "Executed");
+    if (before?.status === "True") {
+      return [fact("Executed", "True", { reason: before.reason, message: before.message })];
+    }
+    const message = "The halt ended before every bot had said that it was done.";
+    return [fact("Executed", "False", { reason: lifted ? "Lifted" : "Ended", message })];
+  }
+  if (matched.length === 0) return [fact("Executed", "True", NO_BOTS)];
+  if (unfinished === 0) return [fact("Executed", "True", { reason: "AllBots", message: done })];
+  // Without a count: a hundred thousand bots that finish one by one are not as many writes.
+  const message = `Some bots ${left}; status.laggards names them.`;
+  return [fact("Executed", "False", { reason: "InProgress", message })];
 }

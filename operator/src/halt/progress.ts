@@ -1,0 +1,55 @@
+import type { BotFacts } from "../bot/facts.ts";
+import { flatnessOf, isFinal } from "../bot/flatness.ts";
+import type { PodView } from "../pod-view.ts";
+import type { BotReport } from "../reports.ts";
+import type { HaltView } from "./halt-view.ts";
+import { symbolsOf } from "./scope.ts";
+
+/** How far one bot has come with a halt, as far as is known. */
+export interface Progress {
+  /** It has said that it obeys; without a pod it has nothing to say and opens nothing. */
+  readonly acknowledged: boolean;
+  /** What the action asks for is done; a BlockEntries halt asks for nothing more. */
+  readonly finished: boolean;
+}
+
+type Known = Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">;
+
+/** @param facts of a bot in the halt's scope; its pod is left out when it is not the bot's own */
+export function progressOf(halt: HaltView, facts: Known): Progress {
+  const { pod, report } = facts;
+  if (pod === undefined || pod.end !== undefined) {
+    return { acknowledged: true, finished: isFinal(flatnessOf(facts)) };
+  }
+  const latest = "latest" in report ? report.latest : undefined;
+  if (latest === undefined || !obeys(halt, pod, latest)) return NO_WORD;
+  const finished = report.kind === "fresh" && latest.epoch >= 1 && isDone(halt, latest);
+  return { acknowledged: true, finished };
+}
+
+const NO_WORD: Progress = { acknowledged: false, finished: false };
+
+function obeys({ name }: HaltView, pod: PodView, { podUid, report }: BotReport): boolean {
+  return podUid === pod.uid && report.halts.includes(name);
+}
+
+/** The report that names the halt was made after the bot had taken it over: what it calls closed is not opened again. */
+function isDone(halt: HaltView, { report }: BotReport): boolean {
+  const { action } = halt.spec;
+  if (action === "BlockEntries" || report.flat) return true;
+  const symbols = symbolsOf(halt);
+  if (action === "Flatten" && symbols === null) return false;
+  const open = action === "Flatten" ? report.openSymbols : report.openEntries;
+  if (open === undefined) return false;
+  return symbols === null ? open.length === 0 : !symbols.some((symbol) => open.includes(symbol));
+}
+
+/** Flatten halts that the bot has carried out and that have not paused it yet: each pauses it once, however often it is started. */
+export function pausingHalts(facts: Known & Pick<BotFacts, "halts">): readonly HaltView[] {
+  return facts.halts.filter(
+    (halt) =>
+      halt.spec.action === "Flatten" &&
+      !facts.bot.pausedByHalts.includes(halt.uid) &&
+      progressOf(halt, facts).finished,
+  );
+}
