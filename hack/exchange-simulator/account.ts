@@ -40,6 +40,8 @@ export interface Account {
   readonly closedOrders: Order[];
   readonly executions: Execution[];
   readonly linkIds: Set<string>;
+  /** In hedge mode the account can be looked at and switched back, and takes no orders. */
+  hedgeMode: boolean;
   /** Orders that look-ups do not show yet, with the server time at which they do, ms: a fault that was asked for. */
   readonly hiddenOrders: Map<string, number>;
   /** To be called after every change, in their order. */
@@ -62,6 +64,7 @@ export function createAccount(
     closedOrders: [],
     executions: [],
     linkIds: new Set(),
+    hedgeMode: false,
     hiddenOrders: new Map(),
     publish,
   };

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { accountView } from "./account-view.ts";
+import type { SymbolStatus } from "./delisting.ts";
 import type { Exchange, KeyRegistration } from "./exchange.ts";
 import { type FaultRule, FaultRules, type Faults } from "./faults.ts";
 import type { SettingsChange } from "./settings.ts";
@@ -24,6 +25,10 @@ const Speed = z.object({
   speed: z.union([z.literal("lockstep"), z.number().min(0).max(MAX_SPEED)]),
 });
 
+const Listing = z.object({
+  symbol: z.string(),
+  status: z.enum(["Trading", "ReduceOnly", "Closed"]),
+});
 const Skew = z.object({ skewMs: z.int().min(-3_600_000).max(3_600_000) });
 
 /** Control of a running simulator: the same from tests (directly) and over HTTP (`/control`). */
@@ -76,6 +81,9 @@ export function createControl({
     settings: () => exchange.settings(),
     /** Changes what is given of how the exchange behaves: fees, partial fills, funding (settings.ts says what there is). */
     changeSettings: (change: SettingsChange): void => exchange.changeSettings(change),
+    /** Announces the delisting of a symbol, closes it, or lists it again. */
+    setSymbolStatus: (symbol: string, status: SymbolStatus): void =>
+      exchange.setSymbolStatus(symbol, status),
     /** Server clock minus the clock that it goes by, from now on; ms. */
     setSkew: (skewMs: number): void => exchange.clock.setSkew(Skew.parse({ skewMs }).skewMs),
   };
@@ -123,6 +131,13 @@ export function registerControlApi(app: FastifyInstance, control: Control): void
     handled(z.custom<SettingsChange>(), (change) => {
       control.changeSettings(change);
       return control.settings();
+    }),
+  );
+  app.post(
+    "/control/symbols",
+    handled(Listing, (listing) => {
+      control.setSymbolStatus(listing.symbol, listing.status);
+      return listing;
     }),
   );
   app.delete("/control/faults", (_request, reply) => {

@@ -8,6 +8,7 @@ import { Market } from "./market.ts";
 import { PrivateStream } from "./private-stream.ts";
 import { PublicStream } from "./public-stream.ts";
 import { createRandom, randomUuid } from "./random.ts";
+import { RateLimits } from "./rate-limits.ts";
 import { Replay, type ReplaySpeed } from "./replay.ts";
 
 export interface CoreOptions {
@@ -28,6 +29,7 @@ export interface CoreOptions {
 export interface ExchangeCore {
   readonly exchange: Exchange;
   readonly faults: Faults;
+  readonly rateLimits: RateLimits;
   readonly replay: Replay;
   readonly publicStream: PublicStream;
   readonly privateStream: PrivateStream;
@@ -44,7 +46,11 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
   const market = new Market(allSeries, options.historyCandles);
   const faults = new Faults(forFaults);
   const forStreams = { clock, faults, newId: () => randomUuid(forConnections) };
-  const publicStream = new PublicStream({ market, ...forStreams });
+  const publicStream = new PublicStream({
+    market,
+    isClosed: (symbol) => exchange.symbolStatus(symbol) === "Closed",
+    ...forStreams,
+  });
   const privateStream = new PrivateStream({ exchange: () => exchange, ...forStreams });
   const replay: Replay = new Replay({
     market,
@@ -62,5 +68,6 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
     onChange: (account, event) => privateStream.publish(account, event),
   });
   const control = createControl({ exchange, replay, faults });
-  return { exchange, faults, replay, publicStream, privateStream, control };
+  const rateLimits = new RateLimits();
+  return { exchange, faults, rateLimits, replay, publicStream, privateStream, control };
 }

@@ -1,8 +1,10 @@
 import { type Account, type AccountEvent, createAccount, isShown, ordersOf } from "./account.ts";
 import { BybitError, RetCode } from "./bybit-error.ts";
 import type { ServerClock } from "./clock.ts";
+import { settleDelisting, type SymbolStatus } from "./delisting.ts";
 import { type MarketEvent, processTick } from "./fill.ts";
 import { isFundingTime, settleFunding } from "./funding.ts";
+import { liquidate } from "./liquidation.ts";
 import type { Market } from "./market.ts";
 import { Decimal } from "./money.ts";
 import type { Order } from "./order.ts";
@@ -73,6 +75,7 @@ export class Exchange {
   readonly #keys = new Map<string, ApiKey>();
   readonly #isStanding: () => boolean;
   readonly #onChange: (account: Account, event: AccountEvent) => void;
+  readonly #symbolStatus = new Map<string, SymbolStatus>();
   #settings = defaultSettings;
   #sequence = 0;
 
@@ -140,17 +143,38 @@ export class Exchange {
     return this.#keys.get(apiKey);
   }
 
+  /** Lets one price or range act on orders and positions. */
   onTick(event: MarketEvent): void {
-    for (const account of this.#accounts.values()) processTick(account, event, this.trading);
+    if (this.#settings.maintenance) return;
+    for (const account of this.#accounts.values()) this.#serve(account, event);
+  }
+
+  #serve(account: Account, event: MarketEvent): void {
+    const { liquidation } = this.#settings;
+    if (liquidation) liquidate(account, { event, sparesStopped: true }, this.trading);
+    processTick(account, event, this.trading);
+    if (liquidation) liquidate(account, { event, sparesStopped: false }, this.trading);
+  }
+
+  symbolStatus(symbol: string): SymbolStatus {
+    return this.#symbolStatus.get(symbol) ?? "Trading";
+  }
+
+  /** Announces the end of a symbol, ends it (its orders are cancelled and its positions settled), or lists it again. */
+  setSymbolStatus(symbol: string, status: SymbolStatus): void {
+    if (!this.market.has(symbol)) throw new Error(`the simulator does not replay ${symbol}`);
+    this.#symbolStatus.set(symbol, status);
+    if (status !== "Closed") return;
+    for (const account of this.#accounts.values()) settleDelisting(account, symbol, this.trading);
   }
 
   /** To be called after an order came or changed: a market that stands still fills it at its last price. */
   settle(account: Account): void {
-    if (!this.#isStanding()) return;
+    if (!this.#isStanding() || this.#settings.maintenance) return;
     for (const symbol of this.market.symbols) {
       const tick = { kind: "price", price: this.market.lastPrice(symbol) } as const;
       // Ends: every round fills a part of an order, and orders have few.
-      do processTick(account, { symbol, tick }, this.trading);
+      do this.#serve(account, { symbol, tick });
       while (ordersOf(account, symbol).some(isFilling));
     }
   }

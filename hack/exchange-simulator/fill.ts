@@ -181,7 +181,7 @@ function bookTrade(account: Account, booking: Booking, trading: Trading): void {
 }
 
 /** A closed or turned position takes its stop, its target and active reduce-only orders with it; conditional ones stay. */
-function dropExits(account: Account, symbol: string, nowMs: number): void {
+export function dropExits(account: Account, symbol: string, nowMs: number): void {
   for (const order of ordersOf(account, symbol)) {
     if (isProtection(order)) {
       cancelOrder(account, order, { cancelType: "CancelByTpSlTsClear", nowMs });

@@ -78,6 +78,7 @@ function apiRequest(request: InProcessRequest, exchange: Exchange) {
   return {
     endpoint: request.endpoint,
     apiKey: request.apiKey ?? "",
+    address: "127.0.0.1",
     parameters: () => request.parameters ?? {},
     authenticate: () => authenticated(request, exchange),
   };

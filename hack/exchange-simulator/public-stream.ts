@@ -16,6 +16,8 @@ interface StreamParts {
   readonly market: Market;
   readonly clock: ServerClock;
   readonly faults: Faults;
+  /** Whether a symbol is delisted: it has no candles any more. */
+  readonly isClosed: (symbol: string) => boolean;
   /** A new connection's id. */
   readonly newId: () => string;
 }
@@ -25,12 +27,14 @@ export class PublicStream {
   readonly #market: Market;
   readonly #clock: ServerClock;
   readonly #outlet: StreamOutlet;
+  readonly #isClosed: (symbol: string) => boolean;
   readonly #newId: () => string;
   readonly #subscribers = new Map<string, Set<StreamSocket>>();
 
-  constructor({ market, clock, faults, newId }: StreamParts) {
+  constructor({ market, clock, faults, isClosed, newId }: StreamParts) {
     this.#market = market;
     this.#clock = clock;
+    this.#isClosed = isClosed;
     this.#newId = newId;
     this.#outlet = new StreamOutlet("public", faults);
   }
@@ -48,6 +52,7 @@ export class PublicStream {
   /** Sends every subscribed candle as it stands now: after one opened, or after it closed. */
   publish(): void {
     for (const [topic, sockets] of this.#subscribers) {
+      if (this.#isClosed(topic.split(".")[2] ?? "")) continue;
       const text = this.#snapshot(topic);
       for (const socket of sockets) this.#outlet.send(socket, { topic, text });
     }

@@ -4,6 +4,8 @@ import { Decimal } from "./money.ts";
 import type { Order } from "./order.ts";
 
 const MAX_PARTS = 100;
+/** "Wait for at least 10 minutes" (https://bybit-exchange.github.io/docs/v5/rate-limit). */
+const BAN_MS = 600_000;
 
 /** A share as a decimal string, below zero only where it says so: "0.00055" is 0.055 %. */
 const Rate = z
@@ -34,6 +36,15 @@ const SettingsChange = z.strictObject({
   fills: z.array(FillRule).max(100).optional(),
   /** By symbol: what longs pay shorts of the position's value at 00:00, 08:00 and 16:00 UTC of replay time. None by default. */
   fundingRates: z.record(z.string(), SignedRate).optional(),
+  /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
+  liquidation: z.boolean().optional(),
+  /** Private requests are answered 10016 and nothing is matched; public data go on. */
+  maintenance: z.boolean().optional(),
+  /** Per account and endpoint; more are answered 10006. Null: no limit. Bybit: 10 for orders, 50 for look-ups. */
+  requestsPerSecond: z.int().min(1).nullable().optional(),
+  /** Per address; more are answered 403 for banMs. Null: no limit. Bybit: 600. */
+  requestsPer5Seconds: z.int().min(1).nullable().optional(),
+  banMs: z.int().min(1).optional(),
 });
 export type SettingsChange = z.input<typeof SettingsChange>;
 
@@ -43,6 +54,11 @@ export interface Settings {
   readonly makerFeeRate: Decimal;
   readonly fills: readonly z.output<typeof FillRule>[];
   readonly fundingRates: Readonly<Record<string, Decimal>>;
+  readonly liquidation: boolean;
+  readonly maintenance: boolean;
+  readonly requestsPerSecond: number | null;
+  readonly requestsPer5Seconds: number | null;
+  readonly banMs: number;
 }
 
 export const defaultSettings: Settings = {
@@ -50,6 +66,11 @@ export const defaultSettings: Settings = {
   makerFeeRate: MAKER_FEE_RATE,
   fills: [],
   fundingRates: {},
+  liquidation: false,
+  maintenance: false,
+  requestsPerSecond: null,
+  requestsPer5Seconds: null,
+  banMs: BAN_MS,
 };
 
 /** The settings with what is given changed; throws a ZodError for what makes no sense. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Account, positionOf } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
+import { checkListed } from "../delisting.ts";
 import type { Exchange } from "../exchange.ts";
 import { isMarketable } from "../matching.ts";
 import { Decimal } from "../money.ts";
@@ -9,6 +10,7 @@ import { refusalOf } from "../order-checks.ts";
 import { sideOf } from "../position.ts";
 import { closeOrder, openOrder } from "../trading.ts";
 import {
+  checkPositionIndex,
   DecimalParameter,
   Linear,
   OptionalDecimal,
@@ -53,7 +55,8 @@ const CreateOrder = z.object({
 export function createOrder(account: Account, parameters: unknown, exchange: Exchange): Order {
   const asked = parse(CreateOrder, parameters);
   const instrument = replayedInstrument(exchange, asked.symbol);
-  if (asked.positionIdx !== 0) refuse("position idx not match position mode");
+  checkPositionIndex(account, asked.positionIdx);
+  checkListed(exchange.symbolStatus(asked.symbol), asked.reduceOnly || asked.closeOnTrigger);
   const request = orderRequest(account, asked);
   const { trading } = exchange;
   const refusal = refusalOf({ request, instrument, account, priceOf: trading.lastPrice });

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { BybitError } from "../bybit-error.ts";
+import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Fault, Faults } from "../faults.ts";
-import { answerRequest, type ApiRequest, type Envelope } from "./answer.ts";
+import type { LimitReading, RateLimits } from "../rate-limits.ts";
+import { answerRequest, type ApiRequest, endpoints, type Envelope } from "./answer.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -26,6 +27,8 @@ export type Delivery =
   | { readonly kind: "wait"; readonly ms: number; readonly next: () => Delivery };
 
 const JSON_TYPE: Headers = { "content-type": "application/json; charset=utf-8" };
+/** Bybit's limit for orders. */
+const ORDERS_PER_SECOND = 10;
 const HTML_TYPE: Headers = { "content-type": "text/html" };
 
 /** Messages that Bybit sends with codes that only faults give. */
@@ -40,29 +43,69 @@ const pages: Readonly<Record<number, string>> = {
   403: "403, access too frequent",
 };
 
-interface DeliveryParts {
+export interface DeliveryParts {
   readonly exchange: Exchange;
   readonly faults: Faults;
+  readonly rateLimits: RateLimits;
 }
 
-/** Lets the exchange answer a request, or spoils it as the faults ask: without time passing and without a connection. */
-export function deliver(
-  request: ApiRequest & { readonly apiKey: string },
-  { exchange, faults }: DeliveryParts,
-): Delivery {
+/** A request as it comes to the exchange's gateway. */
+export interface GatewayRequest extends ApiRequest {
+  readonly apiKey: string;
+  /** Where it comes from. */
+  readonly address: string;
+}
+
+/**
+ * Lets the exchange answer a request under its limits and its state, or spoils it as the faults ask: without time passing and
+ * without a connection.
+ */
+export function deliver(request: GatewayRequest, parts: DeliveryParts): Delivery {
+  const { exchange, faults, rateLimits } = parts;
+  const nowMs = exchange.clock.now();
+  if (rateLimits.isBanned(request.address, exchange.settings(), nowMs)) return httpFailure(403);
   const fault = faults.take({
     endpoint: request.endpoint,
     apiKey: request.apiKey,
     ...orderFacts(request),
   });
   const accept = (): Answer => {
+    const reading = limitReading(request, parts);
+    const headers = reading === undefined ? {} : limitHeaders(reading);
+    if (reading !== undefined && reading.remaining < 0) {
+      return answerOf(refusal(RetCode.tooManyVisits, exchange.clock.now()), headers);
+    }
+    if (exchange.settings().maintenance && isPrivate(request)) {
+      // "Service is restarting" is https://bybit-exchange.github.io/docs/v5/error on 10016; there is no code of its own.
+      return answerOf(refusal(RetCode.serverError, exchange.clock.now()), headers);
+    }
     const envelope = answerRequest(request, exchange);
     if (fault !== undefined && "hideMs" in fault && fault.hideMs !== undefined) {
       hideOrder(envelope, { request, exchange, hideMs: fault.hideMs });
     }
-    return answerOf(envelope);
+    return answerOf(envelope, headers);
   };
-  return fault === undefined ? accept() : spoil(fault, accept, exchange.clock.now());
+  return fault === undefined ? accept() : spoil(fault, accept, nowMs);
+}
+
+function isPrivate({ endpoint }: GatewayRequest): boolean {
+  return endpoints[endpoint]?.access !== "public";
+}
+
+/** Counts a private request against its account's limit. */
+function limitReading(
+  request: GatewayRequest,
+  { exchange, rateLimits }: DeliveryParts,
+): LimitReading | undefined {
+  if (!isPrivate(request)) return undefined;
+  const userId = exchange.findKey(request.apiKey)?.account.userId;
+  const caller = userId === undefined ? request.apiKey : `${userId}`;
+  const counted = { caller, endpoint: request.endpoint };
+  return rateLimits.read(counted, exchange.settings(), exchange.clock.now());
+}
+
+function refusal(retCode: number, nowMs: number): Envelope {
+  return { retCode, retMsg: messages[retCode] ?? "", result: {}, retExtInfo: {}, time: nowMs };
 }
 
 export function answerOf(envelope: Envelope, headers: Headers = {}): Answer {
@@ -110,17 +153,21 @@ function spoil(fault: Fault, accept: () => Answer, nowMs: number): Delivery {
 }
 
 function falseRefusal(fault: Extract<Fault, { kind: "retCode" }>, nowMs: number): Answer {
-  const { retCode, retMsg = messages[retCode] ?? "" } = fault;
-  const envelope = { retCode, retMsg, result: {}, retExtInfo: {}, time: nowMs };
-  return answerOf(envelope, retCode === 10006 ? spentLimit(nowMs) : {});
+  const { retCode, retMsg } = fault;
+  const envelope = refusal(retCode, nowMs);
+  const spent = { limit: ORDERS_PER_SECOND, remaining: 0, resetMs: nowMs + 1_000 };
+  return answerOf(
+    retMsg === undefined ? envelope : { ...envelope, retMsg },
+    retCode === RetCode.tooManyVisits ? limitHeaders(spent) : {},
+  );
 }
 
 /** https://bybit-exchange.github.io/docs/v5/rate-limit: the limit, what is left of it, and when it is whole again. */
-function spentLimit(nowMs: number): Headers {
+function limitHeaders({ limit, remaining, resetMs }: LimitReading): Headers {
   return {
-    "x-bapi-limit": "10",
-    "x-bapi-limit-status": "0",
-    "x-bapi-limit-reset-timestamp": `${nowMs + 1_000}`,
+    "x-bapi-limit": `${limit}`,
+    "x-bapi-limit-status": `${Math.max(0, remaining)}`,
+    "x-bapi-limit-reset-timestamp": `${resetMs}`,
   };
 }
 

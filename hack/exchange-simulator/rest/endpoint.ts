@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Account } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { ApiKey, Exchange } from "../exchange.ts";
 import { type Instrument, instrumentOf } from "../instruments.ts";
@@ -73,6 +74,16 @@ export const Linear = z.literal("linear");
 export function replayedInstrument(exchange: Exchange, symbol: string): Instrument {
   if (exchange.market.has(symbol)) return instrumentOf(symbol);
   throw new BybitError(RetCode.invalidParameter, "params error: symbol invalid");
+}
+
+/** Refuses a positionIdx of the other position mode; hedge mode's own ones are not simulated. */
+export function checkPositionIndex(account: Account, positionIdx: number): void {
+  if (!account.hedgeMode && positionIdx === 0) return;
+  const known = account.hedgeMode && (positionIdx === 1 || positionIdx === 2);
+  const message = known
+    ? "orders in hedge mode are not simulated"
+    : "position idx not match position mode";
+  throw new BybitError(RetCode.invalidParameter, message);
 }
 
 interface Page<Entry> {

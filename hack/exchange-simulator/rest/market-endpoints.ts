@@ -44,13 +44,13 @@ export const marketEndpoints: Endpoints = {
     access: "public",
     answer: ({ parameters, exchange }) => {
       const { category, symbol, status } = parse(InstrumentsQuery, parameters);
-      const listed = status === undefined || status === "Trading";
-      const symbols = listed ? symbolsOf(exchange, category, symbol) : [];
-      return {
-        category,
-        list: symbols.map((s) => instrumentView(instrumentOf(s))),
-        nextPageCursor: "",
-      };
+      // Without a status Bybit lists what trades; a symbol whose delisting is announced still does.
+      const views = symbolsOf(exchange, category, symbol).map((s) => ({
+        ...instrumentView(instrumentOf(s)),
+        status: exchange.symbolStatus(s) === "Closed" ? "Closed" : "Trading",
+      }));
+      const list = views.filter((view) => view.status === (status ?? "Trading"));
+      return { category, list, nextPageCursor: "" };
     },
   },
   "GET /v5/market/tickers": {
@@ -90,7 +90,6 @@ function instrumentView(instrument: Instrument): object {
   return {
     symbol: instrument.symbol,
     contractType: "LinearPerpetual",
-    status: "Trading",
     baseCoin: instrument.baseCoin,
     quoteCoin: "USDT",
     launchTime: `${instrument.launchMs}`,

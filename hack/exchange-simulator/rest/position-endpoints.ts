@@ -2,12 +2,15 @@ import { z } from "zod";
 import { type Account, balancesOf, type Position, positionOf } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
+import { instrumentOf } from "../instruments.ts";
+import { liquidationPrice } from "../liquidation.ts";
 import { initialMargin, maintenanceMargin } from "../margin.ts";
 import { Decimal, isMultipleOf, optionalText, text } from "../money.ts";
 import { protectionRefusal } from "../order-checks.ts";
 import { averagePrice, sideOf, unrealisedPnl } from "../position.ts";
 import { protectionOrders, protectPosition } from "../trading.ts";
 import {
+  checkPositionIndex,
   DecimalParameter,
   type Endpoints,
   Linear,
@@ -31,7 +34,14 @@ const SetLeverage = z.object({
   buyLeverage: DecimalParameter,
   sellLeverage: DecimalParameter,
 });
-const SwitchMode = z.object({ category: Linear, mode: z.coerce.number().int() });
+/** 0: one-way, 3: both sides. The simulator switches the whole account, whichever symbol or coin is named. */
+const PositionMode = z.coerce.number().pipe(z.union([z.literal(0), z.literal(3)]));
+const SwitchMode = z.object({
+  category: Linear,
+  symbol: OptionalText,
+  coin: OptionalText,
+  mode: PositionMode,
+});
 const LastPrice = z.enum(["", "LastPrice"], "only LastPrice is simulated").optional();
 const TradingStop = z.object({
   category: Linear,
@@ -53,7 +63,11 @@ export const positionEndpoints: Endpoints = {
     answer: ({ parameters, key, exchange }) => {
       const { symbol, settleCoin } = parse(PositionsQuery, parameters);
       const positions = selectedPositions(key.account, { symbol, settleCoin }, exchange);
-      const list = positions.map((position) => positionView(key.account, position, exchange));
+      const views = positions.map((position) => positionView(key.account, position, exchange));
+      // In hedge mode a symbol has a long and a short position.
+      const list = key.account.hedgeMode
+        ? views.flatMap((view) => [1, 2].map((positionIdx) => ({ ...view, positionIdx })))
+        : views;
       return { category: "linear", list, nextPageCursor: "" };
     },
   },
@@ -61,14 +75,28 @@ export const positionEndpoints: Endpoints = {
   "POST /v5/position/trading-stop": { access: "trade", answer: setTradingStop },
   "POST /v5/position/switch-mode": {
     access: "trade",
-    answer: ({ parameters }) => {
-      const { mode } = parse(SwitchMode, parameters);
-      if (mode === 0)
-        throw new BybitError(RetCode.positionModeNotModified, "Position mode is not modified");
-      throw new BybitError(RetCode.invalidParameter, "only one-way mode is simulated");
+    answer: ({ parameters, key }) => {
+      switchMode(key.account, parse(SwitchMode, parameters).mode === 3);
+      return {};
     },
   },
 };
+
+/** https://bybit-exchange.github.io/docs/v5/position/position-mode: not while there are positions or open orders. */
+function switchMode(account: Account, hedgeMode: boolean): void {
+  if (account.hedgeMode === hedgeMode) {
+    throw new BybitError(RetCode.positionModeNotModified, "Position mode is not modified");
+  }
+  if ([...account.positions.values()].some(({ holding }) => !holding.size.isZero())) {
+    const message = "You have an existing position, so the position mode cannot be switched";
+    throw new BybitError(RetCode.positionBlocksModeSwitch, message);
+  }
+  if (account.openOrders.size > 0) {
+    const message = "You have existing open orders, so the position mode cannot be switched";
+    throw new BybitError(RetCode.ordersBlockModeSwitch, message);
+  }
+  account.hedgeMode = hedgeMode;
+}
 
 /** One symbol: its position even when flat. All of a settle coin: those that are open. */
 function selectedPositions(
@@ -124,9 +152,7 @@ function setTradingStop({ parameters, key, exchange }: PrivateCall): object {
   const { symbol, takeProfit, stopLoss, positionIdx } = parse(TradingStop, parameters);
   const instrument = replayedInstrument(exchange, symbol);
   const side = sideOf(positionOf(key.account, symbol).holding);
-  if (positionIdx !== 0) {
-    throw new BybitError(RetCode.invalidParameter, "position idx not match position mode");
-  }
+  checkPositionIndex(key.account, positionIdx);
   if (side === "") {
     throw new BybitError(RetCode.invalidParameter, "can not set tp/sl/ts for zero position");
   }
@@ -176,8 +202,7 @@ export function positionView(account: Account, position: Position, exchange: Exc
     leverage: text(leverage),
     positionBalance: "0",
     markPrice: text(mark),
-    // Liquidation is not simulated; a unified account's price would depend on its whole balance.
-    liqPrice: "",
+    liqPrice: shownLiquidationPrice(account, symbol, exchange),
     bustPrice: "",
     positionIM: open ? text(initialMargin(side, holding.entryValue, leverage)) : "",
     positionMM: open ? text(maintenanceMargin(side, holding.entryValue, leverage)) : "",
@@ -195,4 +220,13 @@ export function positionView(account: Account, position: Position, exchange: Exc
     createdTime: `${position.createdMs}`,
     updatedTime: `${position.updatedMs}`,
   };
+}
+
+/** For a cross margin account an estimate; "" when no price liquidates it, and while liquidation is off. */
+function shownLiquidationPrice(account: Account, symbol: string, exchange: Exchange): string {
+  if (!exchange.settings().liquidation) return "";
+  const price = liquidationPrice(account, symbol, exchange.trading.lastPrice);
+  const { tickSize, maximumPrice } = instrumentOf(symbol);
+  if (price === undefined || price.lte(tickSize) || price.gte(maximumPrice)) return "";
+  return text(price.toNearest(tickSize));
 }

@@ -2,18 +2,18 @@ import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Faults } from "../faults.ts";
 import { authenticate } from "../signature.ts";
-import { type ApiRequest, endpoints } from "./answer.ts";
-import { answerOf, deliver, type Delivery } from "./delivery.ts";
-
-interface RestParts {
-  readonly exchange: Exchange;
-  readonly faults: Faults;
-}
+import { endpoints } from "./answer.ts";
+import {
+  answerOf,
+  deliver,
+  type Delivery,
+  type DeliveryParts,
+  type GatewayRequest,
+} from "./delivery.ts";
 
 /** Registers Bybit's REST API: request → delivery → what the connection shows of it. */
-export function registerRestApi(app: FastifyInstance, parts: RestParts): void {
+export function registerRestApi(app: FastifyInstance, parts: DeliveryParts): void {
   for (const endpoint of Object.keys(endpoints)) {
     const [method, url = ""] = endpoint.split(" ");
     app.route({
@@ -24,7 +24,7 @@ export function registerRestApi(app: FastifyInstance, parts: RestParts): void {
   }
 }
 
-function deliveryOf(request: FastifyRequest, endpoint: string, parts: RestParts): Delivery {
+function deliveryOf(request: FastifyRequest, endpoint: string, parts: DeliveryParts): Delivery {
   try {
     return deliver(httpRequest(request, endpoint, parts.exchange), parts);
   } catch (error) {
@@ -36,10 +36,15 @@ function deliveryOf(request: FastifyRequest, endpoint: string, parts: RestParts)
   }
 }
 
-function httpRequest(request: FastifyRequest, endpoint: string, exchange: Exchange) {
+function httpRequest(
+  request: FastifyRequest,
+  endpoint: string,
+  exchange: Exchange,
+): GatewayRequest {
   const apiKey = request.headers["x-bapi-api-key"];
   return {
     endpoint,
+    address: request.ip,
     apiKey: typeof apiKey === "string" ? apiKey : "",
     parameters: () => parametersOf(request),
     authenticate: () =>
@@ -48,7 +53,7 @@ function httpRequest(request: FastifyRequest, endpoint: string, exchange: Exchan
         exchange,
         exchange.clock.now(),
       ),
-  } satisfies ApiRequest & { apiKey: string };
+  };
 }
 
 async function act(delivery: Delivery, reply: FastifyReply): Promise<FastifyReply> {

@@ -181,10 +181,33 @@ describe("account", () => {
     expect(position).toMatchObject({ leverage: 3, contracts: 0, hedged: false });
   });
 
-  test("hedge mode is refused, one-way mode is not modified", async () => {
+  test("an account in hedge mode shows two positions and takes no orders until it is switched back", async () => {
     await start();
-    await expect(client.setPositionMode(true, SYMBOL)).rejects.toThrow(/10001/);
     await expect(client.setPositionMode(false, SYMBOL)).rejects.toThrow(NoChange);
+    await client.setPositionMode(true, SYMBOL);
+    await expect(client.setPositionMode(true, SYMBOL)).rejects.toThrow(/110025/);
+    const positions = await client.fetchPositions([SYMBOL]);
+    const shown = z.array(z.looseObject({ positionIdx: z.number() }));
+    expect(shown.parse(positions.map(({ info }): unknown => info))).toMatchObject([
+      { positionIdx: 1 },
+      { positionIdx: 2 },
+    ]);
+    expect(positions.map(({ hedged }) => hedged)).toEqual([true, true]);
+    await expect(raw({})).rejects.toThrow(/position idx not match position mode/);
+    await expect(raw({ positionIdx: 1 })).rejects.toThrow(/hedge mode are not simulated/);
+    await client.setPositionMode(false, SYMBOL);
+    await expect(raw({ positionIdx: 1 })).rejects.toThrow(/position idx not match position mode/);
+    await raw({});
+  });
+
+  test("the position mode stays while there are orders or positions", async () => {
+    await start();
+    await client.createOrder(SYMBOL, "limit", "buy", 0.1, 2450);
+    await expect(client.setPositionMode(true, SYMBOL)).rejects.toThrow(/110028/);
+    await client.cancelAllOrders(SYMBOL);
+    await client.createOrder(SYMBOL, "market", "buy", 0.1);
+    simulator.control.step();
+    await expect(client.setPositionMode(true, SYMBOL)).rejects.toThrow(/110024/);
   });
 });
 
