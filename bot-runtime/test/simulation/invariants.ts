@@ -16,7 +16,8 @@ interface Invariant {
 const LATEST_ACCEPTANCE_MS = 7_000;
 /**
  * A stop comes with the entry, in one request: no own position is ever without one. Only when somebody takes it away by hand,
- * or the exchange cancels what is left of it after a part was filled, has the bot to see it and to give it back: a look every
+ * or the exchange cancels what is left of it after a part was filled, or fills the rest of an entry whose first part the stop has
+ * closed already, has the bot to see it and to give it back: a look every
  * 250 ms, and each of the requests may be lost, which costs 8 s and a pause. Four in a row are as many as a run of lossy seeds has.
  */
 const NAKED_MS = 0;
@@ -139,7 +140,7 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "Protected",
-    statement: `an own position is never without its stop (${NAKED_MS} ms); after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, at most ${NAKED_AFTER_LOSS_MS} ms of time in which a bot could reach the exchange`,
+    statement: `an own position is never without its stop (${NAKED_MS} ms); after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, or filled the rest of an entry after it, at most ${NAKED_AFTER_LOSS_MS} ms of time in which a bot could reach the exchange`,
     broken: (moment, world) => {
       if (moment.kind !== "changed") return undefined;
       const late = world.ownSymbols().find((symbol) => {

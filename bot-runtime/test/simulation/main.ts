@@ -1,12 +1,9 @@
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
 import { bundleSimulation } from "./bundle.ts";
 import type { Outcome } from "./simulate.ts";
-import type { Order } from "./worker.ts";
-import { checkPlantedBugs } from "./planted-bugs.ts";
+import { checkPlantedBugs } from "./planted-check.ts";
+import { runWorker, WORKERS } from "./simulation-worker.ts";
 
-/** Both cores of a small machine: a run is all computing. */
-export const WORKERS = 2;
 const PROGRESS_EVERY = 200;
 const FAILURES_SHOWN = 20;
 
@@ -89,30 +86,6 @@ function summary(outcomes: readonly Outcome[], tookMs: number): string {
     `${(sum(({ virtualMs }) => virtualMs) / 3_600_000).toFixed(1)} h of virtual time in ${(tookMs / 1_000).toFixed(1)} s`,
   ];
   return parts.join(", ");
-}
-
-/** Plays an order in a thread of its own. */
-export async function runWorker(
-  bundle: string,
-  order: Order,
-  hear: (outcome: Outcome) => void,
-): Promise<void> {
-  const worker = new Worker(bundle);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      worker.on("message", (message: Outcome | string) => {
-        if (message === "done") resolve();
-        else if (typeof message === "string") console.log(message);
-        else hear(message);
-      });
-      worker.on("error", reject);
-      worker.on("exit", () => reject(new Error("a worker ended before its work")));
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      worker.postMessage(order);
-    });
-  } finally {
-    await worker.terminate();
-  }
 }
 
 await main();

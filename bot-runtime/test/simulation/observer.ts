@@ -58,8 +58,6 @@ export interface World {
   readonly stripped: (symbol: string) => boolean;
   /** Somebody traded on the account by hand. */
   readonly touchedByHand: () => boolean;
-  /** ms since an order by hand was last given or filled. */
-  readonly handAgeMs: () => number;
 }
 
 export type Moment =
@@ -83,14 +81,6 @@ export const OrderParameters = z.object({
   reduceOnly: z.boolean().default(false),
 });
 
-/** An order by hand may be followed by an exit that was sent before it was seen: a look, a request and half a candle. */
-const HAND_MS = 10_000;
-
-/** What a hand takes while an exit is on its way nobody can know: then the exit closes what is left. */
-function isHandRecent(world: World): boolean {
-  return world.handAgeMs() < HAND_MS;
-}
-
 type WorldParts = Pick<World, "timeline" | "account" | "journal" | "runs" | "exchangeUp">;
 
 const ZERO = new Decimal(0);
@@ -105,11 +95,12 @@ export class Observer {
   readonly #seen = new Set<string>();
   readonly #byOrderId = new Map<string, OwnOrder>();
   readonly #own = new Map<string, Decimal>();
+  /** Held besides, opened by hand. */
+  readonly #others = new Map<string, Decimal>();
   readonly #sentMs = new Map<string, number>();
   readonly #naked = new Map<string, { readonly lookedMs: number; readonly forMs: number }>();
   readonly #stripped = new Set<string>();
   #byHand = false;
-  #handMs = -Infinity;
   #closedSeen = 0;
   #executionsSeen = 0;
   #violation: Violation | undefined;
@@ -127,7 +118,6 @@ export class Observer {
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
       touchedByHand: () => this.#byHand,
-      handAgeMs: () => parts.timeline.nowMs - this.#handMs,
     };
   }
 
@@ -156,7 +146,6 @@ export class Observer {
   /** Somebody traded by hand, with or without taking the position's stop. */
   touched(change: { readonly stripped?: string }): void {
     this.#byHand = true;
-    this.#handMs = this.#parts.timeline.nowMs;
     if (change.stripped !== undefined) this.#stripped.add(change.stripped);
   }
 
@@ -216,19 +205,14 @@ export class Observer {
       return;
     }
     const order = this.#byOrderId.get(execution.orderId);
-    if (order === undefined && execution.stopOrderType === "")
-      this.#handMs = this.#parts.timeline.nowMs;
-    const before = this.#world.own(symbol);
-    const signed = execution.side === "Buy" ? execution.quantity : execution.quantity.negated();
-    const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
-    // A stop or somebody's hand takes of the bot's own at most what there is.
-    const share = reduces ? Decimal.min(before.abs(), signed.abs()) : ZERO;
-    const beyond = order?.opens === false && isHandRecent(this.#world);
-    const units = new Decimal(order === undefined || beyond ? share : signed.abs());
+    const { units, before, signed } = this.#shareOf(execution, order);
     if (units.isZero()) return;
     const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
     const own: OwnExecution = { execution, order, units, before, after };
     this.#own.set(symbol, after);
+    // The rest of an entry whose first part its stop has closed already comes without one.
+    const isRest = order?.opens === true && before.isZero();
+    if (isRest && !order.order.filledQuantity.eq(units)) this.#stripped.add(symbol);
     // What is left of a stop that found no more takers is cancelled by the exchange itself.
     const isSpent = execution.stopOrderType === "StopLoss" && !after.isZero();
     if (isSpent && !this.#parts.account.openOrders.has(execution.orderId))
@@ -236,6 +220,27 @@ export class Observer {
     if (after.isZero()) this.#stripped.delete(symbol);
     this.ownExecutions.push(own);
     this.#ask({ kind: "executed", own });
+  }
+
+  /**
+   * What of an execution is the bot's. Its own orders are; a stop, a target and what the exchange closes itself take from the
+   * bot's own first; an order by hand takes from what was opened by hand first.
+   */
+  #shareOf(execution: Execution, order: OwnOrder | undefined) {
+    const { symbol, quantity } = execution;
+    const before = this.#world.own(symbol);
+    const signed = new Decimal(execution.side === "Buy" ? quantity : quantity.negated());
+    if (order !== undefined) return { units: signed.abs(), before, signed };
+    const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
+    const others = this.#others.get(symbol) ?? ZERO;
+    const isByHand = execution.type === "Trade" && execution.stopOrderType === "";
+    const closesOthers = !others.isZero() && others.isPositive() !== signed.isPositive();
+    const fromOthers = isByHand && closesOthers ? Decimal.min(others.abs(), signed.abs()) : ZERO;
+    const rest = signed.abs().minus(fromOthers);
+    const units = reduces ? Decimal.min(before.abs(), rest) : ZERO;
+    const left = signed.abs().minus(units);
+    this.#others.set(symbol, signed.isPositive() ? others.plus(left) : others.minus(left));
+    return { units: new Decimal(units), before, signed };
   }
 
   /** Time without a stop counts while somebody could do something about it. */

@@ -1,3 +1,307 @@
-export async function checkPlantedBugs(): Promise<boolean> {
-  return false;
+import type { Patch } from "./bundle.ts";
+
+/** A fault that has cost people money elsewhere, put into a copy of the product to see whether the simulation finds it. */
+export interface PlantedBug {
+  readonly name: string;
+  readonly patches: readonly [Patch, ...Patch[]];
 }
+
+const src = "bot-runtime/src";
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: "an entry is sent without its id",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-orders.ts`,
+        text: `    clientOrderId: order.clientOrderId,
+    positionIdx: 0,
+  });
+  // An empty`,
+        replacement: `    positionIdx: 0,
+  });
+  // An empty`,
+      },
+    ],
+  },
+  {
+    name: "an entry of unknown outcome is sent again under a new id",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  const outcome = await deps.exchange.submitEntry(order);",
+        replacement: `  let outcome = await deps.exchange.submitEntry(order);
+  if (outcome.kind === "unknown")
+    outcome = await deps.exchange.submitEntry({ ...order, clientOrderId: order.clientOrderId.replace(/^../, "ee") });`,
+      },
+    ],
+  },
+  {
+    name: "the order is sent beside its intent, not after it",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  const appended = await deps.journal.appendIntent(decision.intent);",
+        replacement: `  void deps.journal.appendIntent(decision.intent);
+  const appended: string = "appended";`,
+      },
+    ],
+  },
+  {
+    name: "a timeout counts as a refusal",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-outcomes.ts`,
+        text: `  if (row?.outcome !== "refused") return { kind: "unknown", code, message };`,
+        replacement: `  if (row === undefined) return { kind: "refused", code, message, final: true };
+  if (row.outcome !== "refused") return { kind: "unknown", code, message };`,
+      },
+    ],
+  },
+  {
+    name: "10000 and 10016 (server error) count as refusals",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-outcomes.ts`,
+        text: `  if (row?.outcome !== "refused") return { kind: "unknown", code, message };`,
+        replacement: `  if (code === "10000" || code === "10016") return { kind: "refused", code, message, final: true };
+  if (row?.outcome !== "refused") return { kind: "unknown", code, message };`,
+      },
+    ],
+  },
+  {
+    name: "a refusal as duplicate counts as a failed order",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-outcomes.ts`,
+        text: `  { code: "110072", meaning: "orderLinkId is duplicate", outcome: "unknown", source: "C" },`,
+        replacement: `  { code: "110072", meaning: "orderLinkId is duplicate", outcome: "refused", source: "C" },`,
+      },
+    ],
+  },
+  {
+    name: "an entry that is not found is at once taken for not placed",
+    patches: [
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "  if (waitedMs < SETTLE_WINDOW_MS) return;",
+        replacement: "",
+      },
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "  if (mustExist && waitedMs < ACCEPTED_WINDOW_MS) {",
+        replacement: "  if (mustExist && waitedMs < 0) {",
+      },
+    ],
+  },
+  {
+    name: "an exit's attempt grows without proof that the one before is over",
+    patches: [
+      {
+        module: `${src}/bot/exit-position.ts`,
+        text: '    work.exit = { ...exit, state: "sent" };\n    return;\n  }\n  if (!isAccountedFor',
+        replacement:
+          "    work.exit = nextAttempt(deps, work, exit.attempt + 1);\n    return;\n  }\n  if (!isAccountedFor",
+      },
+    ],
+  },
+  {
+    name: "exits close the whole position, whoever else has a share in it",
+    patches: [
+      {
+        module: `${src}/bot/exit-position.ts`,
+        text: "  const own = Decimal.min(open, held.quantity);",
+        replacement: "  const own = held.quantity;",
+      },
+    ],
+  },
+  {
+    name: "a position is adopted because of its time, not its id",
+    patches: [
+      {
+        module: `${src}/bot/reconcile.ts`,
+        text: `  const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
+    own.has(clientOrderId ?? "");`,
+        replacement: `  const isOwn = (_: object) => own.size > 0;`,
+      },
+      {
+        module: `${src}/bot/reconcile.ts`,
+        text: "  const entryId = filled?.clientOrderId ?? placed?.clientOrderId;",
+        replacement: `  const entryId = filled && (filled.clientOrderId ?? "00000000-0000-8000-8000-000000000000");`,
+      },
+    ],
+  },
+  {
+    name: "nobody asks for the lease: neither gate nor journal",
+    patches: [
+      {
+        module: `${src}/risk/gate.ts`,
+        text: "      leaseRemainingMs >= OPENING_LEASE_MS",
+        replacement: "      leaseRemainingMs >= 0",
+      },
+      {
+        module: "bot-runtime/test/journal-model.ts",
+        text: `    if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");`,
+        replacement: "",
+      },
+    ],
+  },
+  {
+    name: "the lease is counted from the answer, not from the request",
+    patches: [
+      {
+        module: `${src}/journal/lease-keeper.ts`,
+        text: "    this.#validUntilMs = sentMs + answer.body.ttlMs;",
+        replacement:
+          "    this.#validUntilMs = this.#options.clock.monotonicMs() + answer.body.ttlMs;",
+      },
+    ],
+  },
+  {
+    name: "the exchange takes opening orders for a minute (receive window)",
+    patches: [
+      {
+        module: `${src}/exchange/exchange.ts`,
+        text: "export const RECEIVE_WINDOW_MS = 5_000;",
+        replacement: "export const RECEIVE_WINDOW_MS = 60_000;",
+      },
+      {
+        module: `${src}/exchange/exchange.ts`,
+        text: "export const OPENING_LEASE_MS = RECEIVE_WINDOW_MS + 1_000;",
+        replacement: "export const OPENING_LEASE_MS = 6_000;",
+      },
+    ],
+  },
+  {
+    name: "after a partial fill nobody looks after the stop",
+    patches: [
+      {
+        module: `${src}/bot/protect-position.ts`,
+        text: "  if (wanted === undefined || isAt(held, wanted) ||",
+        replacement:
+          "  if (wanted === undefined || work.account.fills.length > 1 || isAt(held, wanted) ||",
+      },
+    ],
+  },
+  {
+    name: "a halt that cancels orders takes the stop with it",
+    patches: [
+      {
+        module: `${src}/bot/advance-work.ts`,
+        text: "  if (work.exitWanted === undefined) await protectPosition(deps, work, held);",
+        replacement: `  const { halts } = deps.config();
+  if (halts.some(({ action }) => action === "CancelOrders"))
+    await deps.exchange.protect(work.symbol, { stopLoss: ZERO_QUANTITY as never, takeProfit: undefined });
+  else if (work.exitWanted === undefined) await protectPosition(deps, work, held);`,
+      },
+    ],
+  },
+  {
+    name: "traders go by the configuration that they started with",
+    patches: [
+      {
+        module: `${src}/bot/bot.ts`,
+        text: `      standing: (symbol) => this.#standing(symbol),`,
+        replacement: `      ...((config) => ({ config: () => config, standing: (symbol) => ({ ...this.#standing(symbol), config }) }))(this.#config),`,
+      },
+      {
+        module: `${src}/bot/bot.ts`,
+        text: `      record: (body) => this.#record(body),
+      config: () => this.#config,
+`,
+        replacement: `      record: (body) => this.#record(body),
+`,
+      },
+    ],
+  },
+  {
+    name: "a halt that comes while the intent is written is not noticed",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  const late = halted ?? outdated(deps, wish) ?? tooLate(deps, decision);",
+        replacement: "  const late = halted && undefined;",
+      },
+    ],
+  },
+  {
+    name: "the fees of exits are forgotten",
+    patches: [
+      {
+        module: `${src}/orders/trade-account.ts`,
+        text: "  const valued = fills.map((fill) => feeInQuote(trade.symbol, fill));",
+        replacement: `  const valued = fills.map((fill) => fill.purpose === "exit" ? new Decimal(0) : feeInQuote(trade.symbol, fill));`,
+      },
+    ],
+  },
+  {
+    name: "funding is ignored",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-look-ups.ts`,
+        text: "    found.push(...list.map(executionView));",
+        replacement: `    found.push(...list.filter((row) => row.execType !== "Funding").map(executionView));`,
+      },
+    ],
+  },
+  {
+    name: "of an order that fills in parts one fill is recorded",
+    patches: [
+      {
+        module: `${src}/bot/account-for-fills.ts`,
+        text: "    if (!isNew(fill.execution.executionId)) continue;",
+        replacement:
+          "    if (!isNew(fill.execution.clientOrderId ?? fill.execution.executionId)) continue;",
+      },
+    ],
+  },
+  {
+    name: "a process that takes over does not record what happened before it",
+    patches: [
+      {
+        module: `${src}/bot/account-for-fills.ts`,
+        text: "    if (!isNew(fill.execution.executionId)) continue;",
+        replacement: "    if (!isNew(fill.execution.executionId) || work.adopted) continue;",
+      },
+    ],
+  },
+  {
+    name: "open intents of the journal are not taken up",
+    patches: [
+      {
+        module: `${src}/bot/reconcile.ts`,
+        text: "    ...intents.map((intent) => workFromIntent(intent, taken)),",
+        replacement: "    ...intents.slice(0, 0).map((intent) => workFromIntent(intent, taken)),",
+      },
+    ],
+  },
+  {
+    name: "records are numbered on when a batch gets no answer, and what was lost is not sent again",
+    patches: [
+      {
+        module: `${src}/journal/journal-client.ts`,
+        text: "      await this.#pause(failures);\n      failures += 1;",
+        replacement:
+          "      this.#buffer.confirm();\n      await this.#pause(failures);\n      failures += 1;",
+      },
+    ],
+  },
+  {
+    name: "a bot is flat although an entry is under way",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  works.add(work);\n  const outcome",
+        replacement: "  const outcome",
+      },
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: `  if (outcome.kind === "accepted") {
+    deps.account.clearErrors();`,
+        replacement: `  if (outcome.kind === "accepted") works.add(work);
+  if (outcome.kind === "accepted") {
+    deps.account.clearErrors();`,
+      },
+    ],
+  },
+];
