@@ -11,6 +11,7 @@ import {
   newTrader,
   openPosition,
   podsOf,
+  positionsOf,
   runningBot,
   simulator,
   type Trader,
@@ -58,28 +59,14 @@ test("a TradingHalt stops new entries within 2 s, and lifting it resumes them", 
     probe: async () => (await entriesOf(trader)) >= 1 || undefined,
   });
 
-  const name = `e2e-${randomUUID().slice(0, 8)}`;
-  halts.push(name);
-  await kubectl.apply({
-    apiVersion: "tradingbots.dev/v1alpha1",
-    kind: "TradingHalt",
-    metadata: { name },
-    spec: { scope: { type: "bot", value: bot.id }, action: "BlockEntries", reason: "end to end" },
-  });
+  const name = await halt(bot, "BlockEntries");
   await sleep(WITHIN_MS);
   const whenHalted = await entriesOf(trader);
   await sleep(6_000);
   expect(await entriesOf(trader)).toBe(whenHalted);
   expect(conditionOf(await trader.client.bot(bot.id), "Halted")?.status).toBe("True");
 
-  await kubectl.run([
-    "patch",
-    "tradinghalt",
-    name,
-    "--type=merge",
-    "-p",
-    '{"spec":{"lifted":true}}',
-  ]);
+  await lift(name);
   await eventually({
     what: "entries go on after the halt is lifted",
     withinMs: 30_000,
@@ -88,6 +75,87 @@ test("a TradingHalt stops new entries within 2 s, and lifting it resumes them", 
   });
   await trader.client.command(bot.id, "stop");
 });
+
+test("CancelOrders spares a position and its stop; Flatten closes it and leaves the bot Paused", async () => {
+  const trader = await newTrader("flatten");
+  const bot = await runningBot(trader, HOLDING);
+  const opened = await openPosition(trader);
+
+  // Entries are market orders: none rests at the exchange, so there is nothing to cancel and nothing else may go.
+  const cancelling = await halt(bot, "CancelOrders");
+  await untilExecuted(cancelling);
+  const [held] = await positionsOf(trader);
+  expect(held).toMatchObject({ symbol: opened.symbol, size: opened.size });
+  expect(Number(held?.stopLoss)).toBeGreaterThan(0);
+  expect(await columnsOf(trader, bot)).toEqual(["Running", "Halted"]);
+
+  const flattening = await halt(bot, "Flatten");
+  await untilExecuted(flattening);
+  expect(await positionsOf(trader)).toEqual([]);
+  const { orders } = await simulator.account(trader.apiKey);
+  expect(orders.filter(({ status }) => OPEN.has(status))).toEqual([]);
+  await eventually({
+    what: "the bot is Paused and its pod gone",
+    withinMs: 60_000,
+    probe: async () => {
+      const { state } = await trader.client.bot(bot.id);
+      return (state === "Paused" && (await podsOf(trader, bot.id)).length === 0) || undefined;
+    },
+    otherwise: async () => JSON.stringify(await trader.client.bot(bot.id), undefined, 1),
+  });
+  expect(await columnsOf(trader, bot)).toEqual(["Paused", "Halted"]);
+  const trades = await trader.client.trades(bot.id);
+  expect(trades.at(-1)).toMatchObject({ reason: "flatten" });
+
+  await lift(cancelling);
+  await lift(flattening);
+  await trader.client.command(bot.id, "start");
+  await openPosition(trader);
+  expect((await trader.client.bot(bot.id)).state).toBe("Running");
+});
+
+/** States in which an order of the simulator can still do something. */
+const OPEN: ReadonlySet<string> = new Set(["New", "PartiallyFilled", "Untriggered"]);
+
+/** Puts a halt on one bot and gives back its name. */
+async function halt(bot: Bot, action: "BlockEntries" | "CancelOrders" | "Flatten") {
+  const name = `e2e-${randomUUID().slice(0, 8)}`;
+  halts.push(name);
+  await kubectl.apply({
+    apiVersion: "tradingbots.dev/v1alpha1",
+    kind: "TradingHalt",
+    metadata: { name },
+    spec: { scope: { type: "bot", value: bot.id }, action, reason: "end to end" },
+  });
+  return name;
+}
+
+async function lift(name: string): Promise<void> {
+  const patch = JSON.stringify({ spec: { lifted: true } });
+  await kubectl.run(["patch", "tradinghalt", name, "--type=merge", "-p", patch]);
+}
+
+async function untilExecuted(name: string): Promise<void> {
+  await kubectl.run(["wait", "--for=condition=Executed", `tradinghalt/${name}`, "--timeout=30s"]);
+  const counts = ["matched", "acknowledged", "finished"].map((count) => `{.status.${count}}`);
+  const said = await kubectl.run([
+    "get",
+    "tradinghalt",
+    name,
+    `--output=jsonpath=${counts.join(" ")}`,
+  ]);
+  expect(said).toBe("1 1 1");
+}
+
+/** STATE and REASON, as `kubectl get tb` prints them. */
+async function columnsOf({ namespace }: Trader, bot: Bot): Promise<readonly string[]> {
+  const table = await kubectl.run(["get", "tb", bot.id, "-n", namespace]);
+  const [header = "", row = ""] = table.split("\n");
+  return ["STATE", "REASON"].map((column) => {
+    const at = header.indexOf(column);
+    return row.slice(at).split(/\s/, 1)[0] ?? "";
+  });
+}
 
 /** The generation of the configuration that the bot itself says is in force; 0 when it does not say so. */
 function appliedGeneration(bot: Bot): number {
