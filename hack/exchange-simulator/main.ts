@@ -12,6 +12,7 @@ const usage = `A Bybit v5 exchange over replayed candles.
   --speed 1              SPEED            candles per second (0 pauses, at most 400, fractions allowed), or lockstep
   --history 2880         HISTORY_CANDLES  candles that are past when the replay begins
   --skew-ms 0            SKEW_MS          server clock minus wall clock
+  --seed random          SEED             repeats order and execution ids and random faults
 `;
 
 const { values } = parseArgs({
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     speed: { type: "string", default: process.env["SPEED"] ?? "1" },
     history: { type: "string", default: process.env["HISTORY_CANDLES"] ?? "2880" },
     "skew-ms": { type: "string", default: process.env["SKEW_MS"] ?? "0" },
+    seed: { type: "string", default: process.env["SEED"] ?? "random" },
     help: { type: "boolean", default: false },
   },
 });
@@ -45,6 +47,7 @@ async function run(): Promise<void> {
     speed: speedOf(values.speed),
     historyCandles: integer("history", values.history),
     skewMs: integer("skew-ms", values["skew-ms"]),
+    ...(values.seed === "random" ? {} : { seed: integer("seed", values.seed) }),
   });
   const clock = simulator.control.clock();
   console.log(

@@ -48,18 +48,23 @@ export interface ExchangeSimulator {
 }
 
 /**
- * Starts a stateful Bybit v5 (linear USDT perpetuals, one-way mode, unified account) over replayed candles: REST under `/v5`,
- * the public kline stream, and `/control`, on one port.
+ * Starts a stateful Bybit v5 (linear USDT perpetuals, one-way mode, unified cross margin account) over replayed candles: REST
+ * under `/v5`, the public kline stream, the private stream, and `/control`, on one port. The same without a port, a signature or
+ * a timer is `createInProcessExchange` (in-process.ts).
  *
  * Two clocks. Server time, signatures, order and execution times are wall clock plus `skewMs`; candles carry replay time.
  *
  * Where it differs from Bybit:
  * - The market is its candles: no book, no spread, no depth; mark, index, bid and ask are the last price. Orders never move it.
- * - Orders are filled whole. A market order trades at the next replayed price: the next candle's open when sent between candles,
+ * - Orders are filled whole unless the settings ask for parts (one a price). A market order trades at the next replayed price: the next candle's open when sent between candles,
  *   the candle's close when sent after its open. While the market stands still (paused, or after the last candle) it trades at
  *   the last price at once. In lockstep it waits for the step.
  * - Stops and targets: Full mode, market, last price. Inside a candle a stop is served before a target.
- * - Fees and results keep every decimal; Bybit rounds them to eight. No funding, no liquidation, no rate limits.
+ * - Fees and results keep every decimal; Bybit rounds them to eight. Funding, liquidation, rate limits, maintenance and delisting
+ *   happen only when the control asks for them (settings.ts), faults likewise (faults.ts).
+ * - Liquidation takes the whole account over at bankruptcy prices at once: no ladder, no risk tiers above the lowest, no ADL.
+ *   Delisted positions are settled at the last price free of charge. In hedge mode the account shows and takes no more than that.
+ * - The private stream tells every change at once and singly; Bybit also repeats the position at every order.
  * - What is not simulated is refused by name, never ignored; unknown paths answer 404.
  */
 export async function startExchangeSimulator(
