@@ -93,7 +93,7 @@ test("a connection that answers pings but sends no candles is given up", async (
 
 const OTHER = "kline.1.ETHUSDT";
 const said = (asked: readonly string[]): readonly unknown[] =>
-  asked.map((text) => JSON.parse(text));
+  asked.map((text): unknown => JSON.parse(text));
 
 test("one topic that is silent beside others is subscribed anew, then gets one new connection", async () => {
   const it = await connect();

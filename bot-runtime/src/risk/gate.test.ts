@@ -68,6 +68,8 @@ const sized = (units: string, value: string, equity = "10000") => ({
   market,
 });
 
+const margin = (text: string) => ({ size: { ...size, margin: amount(text) } });
+
 describe("what stands", () => {
   const changes: readonly [string, Partial<Standing>, string | undefined][] = [
     ["all is well", {}, undefined],
