@@ -1,22 +1,45 @@
 import type { OrderView } from "../exchange/exchange.ts";
 import { quantity, ZERO_QUANTITY } from "../money.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
-import { fillRecord, tradeRecord } from "./records.ts";
+import { lookUps } from "./look-ups.ts";
+import { eventRecord, fillRecord, fundingRecord, tradeRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
   const { symbol, sinceMs } = work;
-  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
   work.account = accountForTrade(work, executions);
+  work.accountedMs = deps.monotonicMs();
+  const isNew = (executionId: string) => {
+    const known = work.recordedExecutions.has(executionId);
+    work.recordedExecutions.add(executionId);
+    return !known;
+  };
   for (const fill of work.account.fills) {
-    if (work.recordedExecutions.has(fill.execution.executionId)) continue;
-    work.recordedExecutions.add(fill.execution.executionId);
+    if (!isNew(fill.execution.executionId)) continue;
     deps.record(fillRecord(work, fill));
     deps.metrics.count("bot_fills_total", { purpose: fill.purpose });
   }
+  for (const funding of work.account.fundings) {
+    if (isNew(funding.execution.executionId)) deps.record(fundingRecord(work, funding));
+  }
+  for (const currency of work.account.unvaluedFees) {
+    if (!isNew(`fee in ${currency}`)) continue;
+    const message = `${symbol}: fees in ${currency} are in the fills, not in the trade's result`;
+    deps.record(eventRecord("fee-not-valued", message, deps.nowMs()));
+  }
   recordTrade(deps, work);
+}
+
+/**
+ * To be asked before anything is done to a position: one of the same size may be somebody else's by now, and only the
+ * executions say so. True when the work still holds something.
+ */
+export async function isStillHeld(deps: TraderDeps, work: Work): Promise<boolean> {
+  if (work.accountedMs < work.lookedMs) await accountForFills(deps, work);
+  return work.account.open.gt(0);
 }
 
 /**

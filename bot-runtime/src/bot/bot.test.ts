@@ -44,9 +44,9 @@ describe("while an entry is in flight the bot is not flat", () => {
     bot.applyConfig({ ...config, symbols: [OTHER_SYMBOL], generation: 2 });
     await pass(15_000);
     expect(lastReport()).toMatchObject({ generation: 2, flat: false });
-    answer({ kind: "accepted", exchangeOrderId: "x1" });
+    answer({ kind: "unknown", code: "timeout", message: "no answer" });
     await pass(30_000);
-    // The other symbol has been managed; nothing is known of the order yet.
+    // The other symbol has been managed; the exchange never received the order.
     expect(shown.held).toBeUndefined();
     await pass(1_000);
     expect(lastReport()?.flat).toBe(true);

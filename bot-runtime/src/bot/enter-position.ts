@@ -16,13 +16,18 @@ const SIGNAL_MAX_AGE_MS = 10_000;
 /** An entry leaves at most this long after its decision; the exchange's receive window bounds what a frozen process holds up. */
 const DECISION_MAX_AGE_MS = 2_000;
 
-export interface EntryWish extends ProposedCandle {
+export interface EntrySignal extends ProposedCandle {
   readonly symbol: string;
   readonly side: PositionSide;
   /** In force when the signal was acted on: the entry follows all of it or is not sent. */
   readonly config: BotConfig;
+}
+
+export interface EntryWish extends EntrySignal {
   /** The first entry of this process: one before may have sent the same order. */
   readonly lookUpFirst: boolean;
+  /** Whether this process has sent the entry with this id already. */
+  readonly isSent: (clientOrderId: string) => boolean;
 }
 
 /** What came of a wish: work that is followed from now on, a refusal, or a foreign holding that was found. */
@@ -80,9 +85,12 @@ async function enterAlone(
   const old = unset ?? outdated(deps, wish);
   if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(wish, market, size);
+  if (wish.isSent(order.clientOrderId)) return { kind: "refused", refusal: alreadyEntered(wish) };
   if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
     deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
-    works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), true));
+    // The journal did not remember it as open: its result is among those that it has counted.
+    const taken = { adopted: true, counts: false, takenUpMs: deps.monotonicMs() };
+    works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), taken));
     return { kind: "sent" };
   }
   const decision = decide(deps, wish, order);
@@ -115,6 +123,15 @@ function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
   return {
     reason: "ConfigChanged",
     message: "the configuration changed while the entry was prepared",
+  };
+}
+
+/** The same candle again, e.g. shown to a strategy that started anew: its order was sent, whatever became of it. */
+function alreadyEntered({ symbol, candle }: EntryWish): Refusal {
+  const at = candleReference(candle.openTimeMs);
+  return {
+    reason: "AlreadyEntered",
+    message: `the candle ${at} of ${symbol} had its order already`,
   };
 }
 
@@ -192,7 +209,7 @@ async function send(
   works: FollowedWorks,
   { order, intent }: Decision,
 ): Promise<EntryResult> {
-  const work = workFromIntent(intent, false);
+  const work = workFromIntent(intent, { adopted: false, takenUpMs: deps.monotonicMs() });
   works.add(work);
   const outcome = await deps.exchange.submitEntry(order);
   deps.metrics.count("bot_orders_total", { purpose: "entry", outcome: outcome.kind });
@@ -246,7 +263,7 @@ function intentOf(order: EntryOrder, wish: EntryWish, atMs: number): Intent {
 }
 
 /** What the user reads about a signal that led to no order. */
-export function refusalEvent(wish: EntryWish, refusal: Refusal, atMs: number) {
+export function refusalEvent(wish: EntrySignal, refusal: Refusal, atMs: number) {
   const signal = `${wish.proposal.note}: ${wish.side} ${wish.symbol} at ${text(wish.candle.close)}`;
   const kind = refusal.reason === "AutoTradeOff" ? "signal" : "entry-refused";
   return eventRecord(kind, `${signal}; ${refusal.reason}: ${refusal.message}`, atMs);

@@ -1,4 +1,4 @@
-import { systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import {
   BotConfig,
   Risk,
@@ -15,6 +15,7 @@ import type {
   HeldPosition,
   KeyDescription,
   LookUps,
+  Market,
   OrderSide,
   OrderView,
 } from "../exchange/exchange.ts";
@@ -140,6 +141,19 @@ export const exampleKey: KeyDescription = {
   hedgeMode: false,
 };
 
+export function exampleMarket(symbol: string): Market {
+  return {
+    symbol,
+    quoteCurrency: "USDT",
+    tick: price("0.1"),
+    quantityStep: quantity("0.001"),
+    minimumQuantity: quantity("0.001"),
+    maximumQuantity: quantity("100"),
+    minimumValue: amount("5"),
+    maximumLeverage: 100,
+  };
+}
+
 export function exampleExchange(shown: ShownByExchange): Exchange {
   const lookUps: LookUps = {
     position: async () => ({ leverage: undefined, held: shown.held }),
@@ -151,16 +165,7 @@ export function exampleExchange(shown: ShownByExchange): Exchange {
     ...lookUps,
     urgent: lookUps,
     prepare: async () => undefined,
-    market: (symbol) => ({
-      symbol,
-      quoteCurrency: "USDT",
-      tick: price("0.1"),
-      quantityStep: quantity("0.001"),
-      minimumQuantity: quantity("0.001"),
-      maximumQuantity: quantity("100"),
-      minimumValue: amount("5"),
-      maximumLeverage: 100,
-    }),
+    market: exampleMarket,
     candles: exampleCandles,
     balance: async () => ({
       equity: amount("10000"),
@@ -181,6 +186,9 @@ export function exampleExchange(shown: ShownByExchange): Exchange {
 export interface ExampleOptions {
   readonly exchange?: Partial<Exchange>;
   readonly config?: Partial<BotConfig>;
+  readonly clock?: Partial<Clock>;
+  /** Age of the newest candle of the stream. */
+  readonly candleAgeMs?: () => number;
   /** Called with each intent; what it gives is the journal's answer. */
   readonly appendIntent?: () => Promise<"appended" | "stale" | "refused" | "unconfirmed">;
 }
@@ -205,14 +213,21 @@ export function startExampleBot(options: ExampleOptions = {}) {
     flush: async () => true,
   };
   const config = { ...exampleConfig, ...options.config };
+  const metrics = new Metrics();
+  const exchange = { ...exampleExchange(shown), ...options.exchange };
   const bot = new Bot({
     config,
-    exchange: { ...exampleExchange(shown), ...options.exchange },
+    exchange: { ...exchange, urgent: exchange },
     journal,
-    stream: { follow: silent, start: silent, close: silent, ageMs: () => 0 },
-    metrics: new Metrics(),
+    stream: {
+      follow: silent,
+      start: silent,
+      close: silent,
+      ageMs: options.candleAgeMs ?? (() => 0),
+    },
+    metrics,
     log: { info: silent, warn: silent, error: silent },
-    clock: systemClock,
+    clock: { ...systemClock, ...options.clock },
   });
   bot.start();
   return {
@@ -220,6 +235,8 @@ export function startExampleBot(options: ExampleOptions = {}) {
     config,
     shown,
     records,
+    journal,
+    metrics,
     grantSession: (session = exampleSession) => {
       journal.standing = "ready";
       journal.epoch = session.epoch;

@@ -1,13 +1,19 @@
-import type { HeldPosition } from "../exchange/exchange.ts";
-import { Decimal, quantity } from "../money.ts";
+import type { ExitOrder, HeldPosition, Outcome } from "../exchange/exchange.ts";
+import { Decimal, quantity, text } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
-import { accountForFills, isAccountedFor } from "./account-for-fills.ts";
-import { orderRecord } from "./records.ts";
+import { accountForFills, isAccountedFor, isStillHeld } from "./account-for-fills.ts";
+import { lookUps } from "./look-ups.ts";
+import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { ExitAttempt, Work } from "./work.ts";
 
-/** An exit of which the exchange shows nothing for this long was not received. It reduces only, so sending the same id again is safe. */
-const EXIT_SETTLE_WINDOW_MS = 10_000;
+/**
+ * An exit of which the exchange shows nothing for this long, while the position is still there, is sent again under the same
+ * id. Should the first one arrive after all, there is nothing left for it to reduce.
+ */
+const SETTLE_WINDOW_MS = 10_000;
+/** The same in a position that is not the bot's alone: there a late twin would reduce what somebody else holds. */
+const SHARED_SETTLE_WINDOW_MS = 60_000;
 
 const RETRY_MIN_MS = 500;
 /** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
@@ -24,20 +30,24 @@ export async function exitPosition(
 ): Promise<void> {
   if (deps.monotonicMs() < work.exitRetry.notBeforeMs) return;
   work.exit ??= nextAttempt(deps, work, 0);
-  if (work.exit.state !== "fresh") await lookUp(deps, work, work.exit);
-  if (work.exit.state === "fresh") await sendExit(deps, work, { held, exit: work.exit });
+  if (work.exit.state !== "fresh") await lookUp(deps, work, held);
+  if (work.exit.state !== "fresh" || !(await isStillHeld(deps, work))) return;
+  const order = exitOrder(deps, work, held);
+  if (order !== undefined) await sendExit(deps, work, order);
 }
 
 /** An adopted work may have been closed half by the process before: its attempts are looked up from the first on. */
 function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt {
   const { botUid } = deps.config();
   const identity = { botUid, symbol: work.symbol, timeframe: "", reference: work.entryId };
+  const id = orderId({ ...identity, leg: "exit", attempt });
+  work.exitIds.add(id);
   return {
     attempt,
-    id: orderId({ ...identity, leg: "exit", attempt }),
+    id,
     state: work.adopted ? "doubtful" : "fresh",
-    // An adopted work's attempt was sent at an unknown time before now, or never: nothing to wait for.
-    sentMs: -Infinity,
+    // It was sent by a process that ended before this one took the work up, or never.
+    sentMs: work.takenUpMs,
   };
 }
 
@@ -45,11 +55,13 @@ function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt
  * Finds out what became of an attempt. The next one may only close what this one has left, and the position does not tell: it
  * may hold as much of somebody else's. So all that the order filled has to be in the account first.
  */
-async function lookUp(deps: TraderDeps, work: Work, exit: ExitAttempt): Promise<void> {
+async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition): Promise<void> {
+  const { exit } = work;
+  if (exit === undefined) return;
   const reference = { symbol: work.symbol, clientOrderId: exit.id };
-  const found = await deps.exchange.findOrder(reference);
+  const found = await lookUps(deps, work).findOrder(reference);
   if (found === undefined) {
-    if (deps.monotonicMs() - exit.sentMs < EXIT_SETTLE_WINDOW_MS) return;
+    if (deps.monotonicMs() - exit.sentMs < settleWindowMs(work, held, exit)) return;
     await accountForFills(deps, work);
     work.exit = { ...exit, state: "fresh" };
     return;
@@ -62,15 +74,38 @@ async function lookUp(deps: TraderDeps, work: Work, exit: ExitAttempt): Promise<
   if (isAccountedFor(work, found)) work.exit = nextAttempt(deps, work, exit.attempt + 1);
 }
 
-async function sendExit(
-  deps: TraderDeps,
-  work: Work,
-  { held, exit }: { readonly held: HeldPosition; readonly exit: ExitAttempt },
-): Promise<void> {
-  const units = quantity(Decimal.min(work.account.open, held.quantity));
-  if (units.isZero()) return;
+/** An attempt that this process never sent has nothing to wait for, in a position that only this bot can have. */
+function settleWindowMs(work: Work, held: HeldPosition, exit: ExitAttempt): number {
+  if (held.quantity.gt(work.account.open)) return SHARED_SETTLE_WINDOW_MS;
+  return work.adopted && exit.sentMs === work.takenUpMs ? 0 : SETTLE_WINDOW_MS;
+}
+
+/** Undefined when there is nothing to close, or nothing that the exchange would close. */
+function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder | undefined {
+  const { open } = work.account;
+  const market = deps.exchange.market(work.symbol);
+  const own = Decimal.min(open, held.quantity);
+  // What one market order may not hold is left to the next attempt.
+  const units = quantity(market === undefined ? own : Decimal.min(own, market.maximumQuantity));
+  if (units.isZero() || work.dust?.open.eq(open) === true || work.exit === undefined)
+    return undefined;
+  work.dust = undefined;
   const side = work.side === "long" ? "sell" : "buy";
-  const order = { symbol: work.symbol, clientOrderId: exit.id, side, quantity: units } as const;
+  const order = {
+    symbol: work.symbol,
+    clientOrderId: work.exit.id,
+    side,
+    quantity: units,
+  } as const;
+  if (market === undefined || units.gte(market.minimumQuantity)) return order;
+  if (held.quantity.lte(open)) return { ...order, wholePosition: true };
+  noteDust(deps, work, "the rest of the position is somebody else's");
+  return undefined;
+}
+
+async function sendExit(deps: TraderDeps, work: Work, order: ExitOrder): Promise<void> {
+  const { exit } = work;
+  if (exit === undefined) return;
   const outcome = await deps.exchange.submitExit(order);
   deps.metrics.count("bot_orders_total", { purpose: "exit", outcome: outcome.kind });
   const said = outcome.kind === "accepted" ? { exchangeOrderId: outcome.exchangeOrderId } : outcome;
@@ -83,16 +118,38 @@ async function sendExit(
     outcome: outcome.kind,
   });
   if (outcome.kind === "refused") {
-    deps.account.noteError();
-    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
-    work.exit = outcome.final
-      ? nextAttempt(deps, work, exit.attempt + 1)
-      : { ...exit, state: "doubtful", sentMs: -Infinity };
+    noteRefusal(deps, work, { order, outcome });
     return;
   }
-  work.exitRetry = { refusals: 0, notBeforeMs: 0 };
+  work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
   work.exit = { ...exit, state, sentMs: deps.monotonicMs() };
+}
+
+function noteRefusal(
+  deps: TraderDeps,
+  work: Work,
+  said: { readonly order: ExitOrder; readonly outcome: Extract<Outcome, { kind: "refused" }> },
+): void {
+  const { exit } = work;
+  if (exit === undefined) return;
+  const { final, message } = said.outcome;
+  deps.account.noteError();
+  work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
+  // Refused before it was read as an order: the id is as unused as before, but for the look-up that precedes each send.
+  work.exit = final
+    ? nextAttempt(deps, work, exit.attempt + 1)
+    : { ...exit, state: "doubtful", sentMs: -Infinity };
+  if (final && said.order.wholePosition === true) noteDust(deps, work, message);
+}
+
+/** Named once, and left to its stop, its target or its owner: sending on and on closes nothing. */
+function noteDust(deps: TraderDeps, work: Work, why: string): void {
+  const { open } = work.account;
+  const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange`;
+  work.dust = { open, message };
+  deps.log.warn("dust", { symbol: work.symbol, open: text(open) });
+  deps.record(eventRecord("dust", message, deps.nowMs()));
 }
 
 function laterRetry(refusals: number, nowMs: number): Work["exitRetry"] {

@@ -1,77 +1,125 @@
 import type { HeldPosition, Levels, Outcome } from "../exchange/exchange.ts";
-import { text } from "../money.ts";
+import { type Price, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
+import { isStillHeld } from "./account-for-fills.ts";
+import { lookUps } from "./look-ups.ts";
 import { eventRecord } from "./records.ts";
+import { seePosition } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import type { Work } from "./work.ts";
+import { heldOf, type Work } from "./work.ts";
 
 /** Failed attempts to give a position without a stop one; then it is closed. */
 const UNPROTECTED_ATTEMPTS = 2;
+/**
+ * Levels that the exchange did not take, of a position that has a stop, are asked for again after this. A stop that is
+ * moved on and on would one day be missing at the wrong moment (freqtrade#11788: 175 times in 14 minutes).
+ */
+const MOVE_AGAIN_MS = 30_000;
 
 /**
  * Brings stop and target of a held position to its mean entry price × (1 ± p), rounded to the tick. They follow the
  * configuration: a changed percentage moves them, unless the exchange refuses because the price has passed the new level; then
- * the old ones stay. A position without a stop that cannot be given one is closed.
+ * the old ones stay. A position without a stop that cannot be given one is closed, and so is one whose stop lies where the
+ * exchange would have liquidated it before.
  */
 export async function protectPosition(
   deps: TraderDeps,
   work: Work,
   held: HeldPosition,
 ): Promise<void> {
-  const wanted = wantedLevels(deps, work);
-  if (wanted === undefined || isAt(held, wanted)) {
+  const wanted = wantedLevels(deps, work, held);
+  if (wanted === undefined || isAt(held, wanted) || isRefused(deps, work, { held, wanted })) {
     if (held.stopLoss !== undefined) work.protection.failures = 0;
+    if (isBeyondLiquidation(held, held.stopLoss))
+      leave(deps, work, "its stop lies beyond liquidation");
     return;
   }
-  const name = `${text(wanted.stopLoss)}/${text(wanted.takeProfit)}`;
-  if (held.stopLoss !== undefined && work.protection.refusedFor === name) return;
+  if (!(await isStillHeld(deps, work))) return;
   const outcome = await setLevels(deps, held, wanted);
   // What counts is what the exchange shows, not what it answered.
-  work.held = (await deps.exchange.position(work.symbol)).held;
-  if (work.held === undefined || work.held.stopLoss !== undefined) {
+  seePosition(deps, work, (await lookUps(deps, work).position(work.symbol)).held);
+  const now = heldOf(work);
+  if (now === undefined || now.stopLoss !== undefined) {
     work.protection.failures = 0;
-    if (outcome.kind === "refused") work.protection.refusedFor = name;
+    if (now !== undefined && !isAt(now, wanted)) noteRefused(deps, work, { wanted, outcome });
     return;
   }
   work.protection.failures += 1;
   deps.log.error("unprotected", { symbol: work.symbol, failures: work.protection.failures });
-  if (work.protection.failures < UNPROTECTED_ATTEMPTS) return;
-  work.exitWanted = "unprotected";
-  const message = `${work.symbol}: the exchange takes no stop; closing the position`;
-  deps.record(eventRecord("unprotected", message, deps.nowMs()));
+  if (work.protection.failures >= UNPROTECTED_ATTEMPTS)
+    leave(deps, work, "the exchange takes no stop");
 }
 
-function wantedLevels(deps: TraderDeps, work: Work) {
+type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
+
+/** Undefined when there is nothing to go by, or when the stop that is there is better than the wanted one. */
+function wantedLevels(deps: TraderDeps, work: Work, held: HeldPosition): ClosingLevels | undefined {
   const { entryPrice } = work.account;
-  if (entryPrice === undefined) return undefined;
-  const { risk } = deps.config();
   const market = deps.exchange.market(work.symbol);
-  if (market === undefined) return undefined;
-  return protectionLevels({ side: work.side, price: entryPrice }, risk, market);
+  if (entryPrice === undefined || market === undefined) return undefined;
+  const { risk } = deps.config();
+  const wanted = protectionLevels({ side: work.side, price: entryPrice }, risk, market);
+  const worse =
+    held.stopLoss !== undefined &&
+    isBeyondLiquidation(held, wanted.stopLoss) &&
+    !isBeyondLiquidation(held, held.stopLoss);
+  return worse ? undefined : wanted;
+}
+
+/** Whether the exchange would take the position over before its price comes to the stop. */
+function isBeyondLiquidation(held: HeldPosition, stop: Price | undefined): boolean {
+  const { liquidationPrice: liquidation, side } = held;
+  if (liquidation === undefined || stop === undefined) return false;
+  return side === "long" ? stop.lte(liquidation) : stop.gte(liquidation);
+}
+
+interface Asked {
+  readonly held: HeldPosition;
+  readonly wanted: ClosingLevels;
+}
+
+function isRefused(deps: TraderDeps, { protection }: Work, { held, wanted }: Asked): boolean {
+  if (held.stopLoss === undefined || protection.refusedFor !== nameOf(wanted)) return false;
+  return deps.monotonicMs() < protection.notBeforeMs;
+}
+
+function noteRefused(
+  deps: TraderDeps,
+  { protection }: Work,
+  { wanted, outcome }: { readonly wanted: ClosingLevels; readonly outcome: Outcome },
+): void {
+  protection.refusedFor = nameOf(wanted);
+  // A definite no stays one: the price has passed the level. An unknown outcome is worth another try.
+  const pauseMs = outcome.kind === "refused" && outcome.final ? Infinity : MOVE_AGAIN_MS;
+  protection.notBeforeMs = deps.monotonicMs() + pauseMs;
+}
+
+const nameOf = ({ stopLoss, takeProfit }: ClosingLevels) => `${text(stopLoss)}/${text(takeProfit)}`;
+
+function leave(deps: TraderDeps, work: Work, why: string): void {
+  work.exitWanted = "unprotected";
+  const message = `${work.symbol}: ${why}; closing the position`;
+  deps.record(eventRecord("unprotected", message, deps.nowMs()));
 }
 
 /** Without a stop the stop alone is tried when the exchange refuses it together with the target. */
 async function setLevels(
   deps: TraderDeps,
   held: HeldPosition,
-  wanted: Required<Levels>,
+  wanted: ClosingLevels,
 ): Promise<Outcome> {
   const both = await deps.exchange.protect(held.symbol, wanted);
   deps.metrics.count("bot_protections_total", { outcome: both.kind });
   if (both.kind !== "refused") return both;
-  deps.log.warn("protection-refused", {
-    symbol: held.symbol,
-    code: both.code,
-    message: both.message,
-  });
+  const { code, message } = both;
+  deps.log.warn("protection-refused", { symbol: held.symbol, code, message });
   if (held.stopLoss !== undefined) return both;
   await deps.exchange.protect(held.symbol, { stopLoss: wanted.stopLoss, takeProfit: undefined });
   return both;
 }
 
-function isAt(held: HeldPosition, wanted: Required<Levels>): boolean {
+function isAt(held: HeldPosition, wanted: ClosingLevels): boolean {
   const { stopLoss, takeProfit } = held;
-  if (stopLoss === undefined || takeProfit === undefined || wanted.takeProfit === undefined)
-    return false;
+  if (stopLoss === undefined || takeProfit === undefined) return false;
   return stopLoss.eq(wanted.stopLoss) && takeProfit.eq(wanted.takeProfit);
 }

@@ -25,9 +25,11 @@ const trade: Trade = {
   reason: null,
 };
 
+const TAKEN_UP = { adopted: true, takenUpMs: 0 };
+
 /** A work that has settled with `open` still held. */
 function settled(open: string): Work {
-  const work = workFromTrade(trade);
+  const work = workFromTrade(trade, TAKEN_UP);
   return { ...work, entry: "over", account: { ...work.account, open: quantity(open) } };
 }
 
@@ -78,10 +80,16 @@ describe("what holds a symbol that is not the bot's own", () => {
       [],
       "a short position of 1 was not opened",
     ],
-    ["while an entry may still fill", [workFromTrade(trade)], held("long", "1"), [], undefined],
+    [
+      "while an entry may still fill",
+      [workFromTrade(trade, TAKEN_UP)],
+      held("long", "1"),
+      [],
+      undefined,
+    ],
     [
       "its own order",
-      [workFromTrade(trade)],
+      [workFromTrade(trade, TAKEN_UP)],
       undefined,
       [order({ clientOrderId: OWN })],
       undefined,
@@ -176,7 +184,7 @@ test("what the journal remembers becomes work, each entry once and only of the s
     1_000,
   );
   expect(works).toMatchObject([
-    { entryId: OWN, side: "long", adopted: true, filled: true, sentMs: 1_000 },
-    { entryId: other, side: "short", adopted: true, filled: false, sentMs: 1_000 },
+    { entryId: OWN, side: "long", adopted: true, filled: true, takenUpMs: 1_000 },
+    { entryId: other, side: "short", adopted: true, filled: false, takenUpMs: 1_000 },
   ]);
 });

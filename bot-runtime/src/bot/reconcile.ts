@@ -1,9 +1,16 @@
 import type { SessionAnswer } from "@tradingbots/crds";
-import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
+import type {
+  Execution,
+  HeldPosition,
+  OrderSide,
+  OrderView,
+  PositionSide,
+} from "../exchange/exchange.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
 import { candleReference, isOrderId, orderId } from "../orders/order-id.ts";
+import { accountForTrade } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { type Work, workFromIntent, workFromTrade } from "./work.ts";
+import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
 
 /** How far back executions are searched for the entry of a position that the journal does not know. */
 const ORPHAN_SEARCH_MS = 7 * 86_400_000;
@@ -11,53 +18,76 @@ const ORPHAN_SEARCH_MS = 7 * 86_400_000;
 const ATTEMPTS_SEARCHED = 2;
 
 /**
- * What the journal remembers of one symbol as work to be taken up. Its settle window runs from now: the times in the journal
- * may be of another node's clock.
+ * What the journal remembers of one symbol as work to be taken up. Its settle window runs from now (monotonic clock): the times
+ * in the journal may be of another node's clock.
  */
-export function rememberedWork(session: SessionAnswer, symbol: string, nowMs: number): Work[] {
+export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs: number): Work[] {
   const trades = session.openTrades.filter((trade) => trade.symbol === symbol);
   const intents = session.openIntents.filter(
     (intent) =>
       intent.symbol === symbol && !trades.some((trade) => trade.id === intent.clientOrderId),
   );
-  const works = [
-    ...trades.map(workFromTrade),
-    ...intents.map((intent) => workFromIntent(intent, true)),
+  const taken = { adopted: true, takenUpMs };
+  return [
+    ...trades.map((trade) => workFromTrade(trade, taken)),
+    ...intents.map((intent) => workFromIntent(intent, taken)),
   ];
-  return works.map((work) => ({ ...work, sentMs: nowMs }));
 }
 
 /**
- * A position that no known work explains: is it this bot's own? Only an id says so, never a time: the ids of the entries that
- * this bot could have sent at the candles given are computed and looked for among the symbol's executions and open orders.
- * So a position is found again even when the journal cannot be asked.
+ * What no known work explains: is it this bot's own? Only an id says so, never a time: the ids of the entries that this bot
+ * could have sent at the candles given are computed and looked for among the symbol's executions and open orders. So it is
+ * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
 export async function findOrphan(
-  deps: TraderDeps,
+  deps: Pick<TraderDeps, "exchange" | "config" | "log" | "nowMs" | "monotonicMs">,
   symbol: string,
   openTimes: readonly number[],
 ): Promise<Work | undefined> {
+  if (openTimes.length === 0) return undefined;
   const own = ownEntryIds(deps, symbol, openTimes);
+  const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
+    own.has(clientOrderId ?? "");
   const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
   const executions = await deps.exchange.executions({ symbol, sinceMs });
-  const entry = executions.findLast(({ clientOrderId }) => own.has(clientOrderId ?? ""));
-  if (entry?.clientOrderId === undefined) return undefined;
-  deps.log.warn("orphan-found", { symbol, clientOrderId: entry.clientOrderId });
-  const at = new Date(entry.atMs).toISOString();
-  return workFromTrade({
-    id: entry.clientOrderId,
-    symbol,
-    side: entry.side === "buy" ? "long" : "short",
-    quantity: text(entry.quantity),
-    entryPrice: text(entry.price),
-    exitPrice: null,
-    pnl: null,
-    fees: text(entry.fee),
-    funding: "0",
-    openedAt: at,
-    closedAt: null,
-    reason: null,
-  });
+  const filled = executions.findLast(
+    (each) => isOwn(each) && isStillOpen(symbol, each, executions),
+  );
+  const orders = filled === undefined ? await deps.exchange.openOrders(symbol) : [];
+  const placed = orders.find((order) => isOwn(order));
+  const entryId = filled?.clientOrderId ?? placed?.clientOrderId;
+  const found = filled ?? placed;
+  if (entryId === undefined || found === undefined) return undefined;
+  deps.log.warn("orphan-found", { symbol, clientOrderId: entryId });
+  const atMs = filled?.atMs ?? placed?.createdMs ?? sinceMs;
+  return adopted({ symbol, entryId, atMs, side: found.side }, deps.monotonicMs());
+}
+
+/** Whether anything is left of what the execution's order opened. */
+function isStillOpen(
+  symbol: string,
+  { clientOrderId, side }: Execution,
+  executions: readonly Execution[],
+): boolean {
+  if (clientOrderId === undefined) return false;
+  const identity = { symbol, entryId: clientOrderId, side: positionSide(side) };
+  const trade = accountForTrade({ ...identity, exitIds: new Set<string>() }, executions);
+  return trade.open.gt(0);
+}
+
+const positionSide = (side: OrderSide): PositionSide => (side === "buy" ? "long" : "short");
+
+function adopted(
+  found: {
+    readonly symbol: string;
+    readonly entryId: string;
+    readonly atMs: number;
+    readonly side: OrderSide;
+  },
+  takenUpMs: number,
+): Work {
+  const origin = { ...found, side: positionSide(found.side), openedMs: found.atMs };
+  return workFromOrphan(origin, { adopted: true, takenUpMs });
 }
 
 function ownEntryIds(
@@ -92,7 +122,7 @@ export async function couldBeOwn(
   works: readonly Work[],
   { symbol, held, orders }: SymbolView,
 ): Promise<boolean> {
-  const known = new Set(works.flatMap((work) => [work.entryId, work.exit?.id]));
+  const known = new Set(works.flatMap((work) => [work.entryId, ...work.exitIds]));
   const isUnexplained = ({ clientOrderId: id }: Pick<OrderView, "clientOrderId">) =>
     id !== undefined && isOrderId(id) && !known.has(id);
   if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
@@ -112,6 +142,7 @@ function openingExecutions(
   let before = held.quantity;
   for (const execution of executions.toReversed()) {
     if (before.lte(0)) break;
+    if (execution.cause === "funding") continue;
     const opens = execution.side === openingSide;
     if (opens) opening.push(execution);
     before = quantity(opens ? before.minus(execution.quantity) : before.plus(execution.quantity));
@@ -133,7 +164,7 @@ export function foreignHolding(works: readonly Work[], seen: SymbolView): string
       return `${symbol}: a ${held.side} position of ${excess} was not opened by this bot; close it, or trade the symbol on another account`;
     }
   }
-  const ids = new Set(works.flatMap((work) => [work.entryId, work.exit?.id ?? ""]));
+  const ids = new Set(works.flatMap((work) => [work.entryId, ...work.exitIds]));
   const order = orders.find((each) => !each.isProtection && !ids.has(each.clientOrderId ?? "-"));
   if (order === undefined) return undefined;
   return `${symbol}: order ${order.exchangeOrderId} was not sent by this bot; cancel it, or trade the symbol on another account`;

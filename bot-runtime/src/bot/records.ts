@@ -1,7 +1,8 @@
 import type { RecordBody, Trade } from "@tradingbots/crds";
 import type { OrderSide } from "../exchange/exchange.ts";
-import type { TradeFill } from "../orders/trade-account.ts";
+import type { TradeFill, TradeFunding } from "../orders/trade-account.ts";
 import { type Quantity, text } from "../money.ts";
+import { isOrderId } from "../orders/order-id.ts";
 import type { Work } from "./work.ts";
 
 export interface OrderFacts {
@@ -59,6 +60,18 @@ export function fillRecord(
   };
 }
 
+export function fundingRecord(work: Work, { execution, amount }: TradeFunding): RecordBody {
+  return {
+    type: "funding",
+    executionId: execution.executionId,
+    tradeId: work.entryId,
+    symbol: work.symbol,
+    amount: text(amount),
+    currency: execution.feeCurrency,
+    at: timestamp(execution.atMs),
+  };
+}
+
 /** The trade as it stands; undefined before its first fill. */
 export function tradeRecord(work: Work): Extract<RecordBody, { type: "trade" }> | undefined {
   const { account } = work;
@@ -73,7 +86,7 @@ export function tradeRecord(work: Work): Extract<RecordBody, { type: "trade" }> 
     exitPrice: closed && account.exitPrice !== undefined ? text(account.exitPrice) : null,
     pnl: closed ? text(account.result) : null,
     fees: text(account.fees),
-    funding: "0",
+    funding: text(account.funding),
     openedAt: timestamp(account.openedMs),
     closedAt: closed && account.closedMs !== undefined ? timestamp(account.closedMs) : null,
     reason: closed ? closingReason(work) : null,
@@ -85,15 +98,16 @@ function exitPurpose(cause: TradeFill["execution"]["cause"]): "stop" | "target" 
   return cause === "stop" || cause === "target" ? cause : "exit";
 }
 
-/** What closed the trade: the exchange's stop or target, the bot's own order, or somebody else's. */
+/** What closed the trade: the exchange (stop, target, liquidation, delisting…), the bot's own order, or somebody else's. */
 function closingReason(work: Work): string {
   const { lastExit } = work.account;
   if (lastExit === undefined) return "unknown";
   if (lastExit.cause !== "order") return lastExit.cause;
-  if (lastExit.clientOrderId === undefined) return "foreign";
+  const isOwn =
+    lastExit.clientOrderId !== undefined &&
+    (work.exitIds.has(lastExit.clientOrderId) || isOrderId(lastExit.clientOrderId));
   // After a restart the id says that the exit was the bot's own, not why it was sent.
-  if (lastExit.clientOrderId === work.exit?.id) return work.exitWanted ?? "exit";
-  return isClientOrderId(lastExit.clientOrderId) ? (work.exitWanted ?? "exit") : "foreign";
+  return isOwn ? (work.exitWanted ?? "exit") : "foreign";
 }
 
 /** Only an id in the bot's own shape fits the journal. */

@@ -1,26 +1,36 @@
 import type { SessionAnswer } from "@tradingbots/crds";
-import { type ExchangeFault, isExchangeFault } from "../exchange/exchange.ts";
-import type { Candle, HeldPosition } from "../exchange/exchange.ts";
+import { type Candle, type HeldPosition, isExchangeFault } from "../exchange/exchange.ts";
 import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
-import { CandleSeries, type ProposedCandle } from "./candle-series.ts";
-import { enterPosition, type EntryResult, type EntryWish, refusalEvent } from "./enter-position.ts";
+import type { CandleSeries } from "./candle-series.ts";
+import { enterPosition, type EntrySignal, notTraded, refusalEvent } from "./enter-position.ts";
+import { failureOf } from "./failure.ts";
+import { ForeignHoldings } from "./foreign-holdings.ts";
 import { messageOf } from "./log.ts";
-import { couldBeOwn, findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
+import { Proposals } from "./proposals.ts";
+import { findOrphan, rememberedWork } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
+import { seePosition, UNPROTECTED_SECONDS } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { standingResult } from "./trading-day.ts";
-import type { Work } from "./work.ts";
+import { Turns } from "./turns.ts";
+import { heldOf, type Work } from "./work.ts";
 
-/** Bybit allows ten position look-ups a second; four leave room for what follows them. */
+/**
+ * An open position is looked at this often by a bot of up to four symbols, and half as often by one of eight: 16 look-ups a
+ * second leave the rest of the budget (bybit-client.ts) to what follows them.
+ */
 const POLL_MS = 250;
-/** A flat symbol is looked at this often, so that somebody else's position shows before an entry meets it. */
-const IDLE_LOOK_MS = 30_000;
-/** What is not known to be the bot's own is looked at this often: only somebody else can change it. */
+const SYMBOLS_PER_POLL = 4;
+/** What exchange and journal contradict each other in, or cannot be closed, is looked at this often: only somebody else can change it. */
 const UNKNOWN_LOOK_MS = 5_000;
-const RETRY_MIN_MS = 500;
-const RETRY_MAX_MS = 15_000;
+/** Longest pause after failed turns: something open is not left alone for long. */
+const PAUSE_MAX_MS = { open: 2_000, flat: 15_000 };
+/** After so many failed turns in a row what was known may be wrong. */
+const FAILURES_TO_DOUBT = 4;
+/** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
+const SENT_MAX = 64;
 
 /**
  * Trades one symbol: one turn at a time, each turn from fresh facts. Whatever wakes it (a candle, a changed configuration, a
@@ -30,28 +40,36 @@ export class SymbolTrader {
   readonly symbol: string;
   readonly #deps: TraderDeps;
   readonly #changed: () => void;
-  #series: CandleSeries | undefined;
+  readonly #turns: Turns;
+  readonly #proposals: Proposals;
+  readonly #foreign: ForeignHoldings;
+  readonly #sent = new Set<string>();
   #works: Work[] = [];
   #session: SessionAnswer | undefined;
   #adoptedSession = false;
   #reconciled = false;
-  #foreign: string | undefined;
-  #foreignMayBeOwn = false;
-  #unusable: Refusal | undefined;
-  #proposed: ProposedCandle | undefined;
-  #firstEntry = true;
   #entering = false;
-  #due = false;
-  #running: Promise<void> | undefined;
-  #lookedMs = 0;
-  #failures = 0;
-  #retryMs = 0;
-  #lastSeenMs: number | undefined;
+  #lookedMs = -Infinity;
+  #failure: Refusal | undefined;
+  #withoutCandles: Refusal | undefined;
 
   constructor(symbol: string, deps: TraderDeps, changed: () => void) {
+    const { monotonicMs } = deps;
     this.symbol = symbol;
     this.#deps = deps;
     this.#changed = changed;
+    this.#foreign = new ForeignHoldings(symbol, deps);
+    this.#turns = new Turns({
+      turn: () => this.#turn(),
+      ended: (error) => this.#turnEnded(error),
+      longestPauseMs: () => (this.flat ? PAUSE_MAX_MS.flat : PAUSE_MAX_MS.open),
+      monotonicMs,
+    });
+    this.#proposals = new Proposals({
+      ended: (error) => this.#candlesEnded(error),
+      monotonicMs,
+    });
+    deps.metrics.count(UNPROTECTED_SECONDS, {}, 0);
   }
 
   get works(): readonly Work[] {
@@ -63,22 +81,30 @@ export class SymbolTrader {
   }
 
   get foreign(): string | undefined {
-    return this.#foreign;
+    return this.#foreign.sentence;
   }
 
   get unusable(): Refusal | undefined {
-    return this.positionUnknown ?? this.#unusable;
+    return (
+      this.positionUnknown ?? this.#dust ?? this.#failure ?? this.#withoutCandles ?? this.#untraded
+    );
   }
 
   /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */
   get positionUnknown(): Refusal | undefined {
     const message = this.#works.find((work) => work.contradiction !== undefined)?.contradiction;
     if (message !== undefined) return { reason: "PositionUnknown", message };
-    if (!this.#foreignMayBeOwn) return undefined;
-    return {
-      reason: "PositionUnknown",
-      message: `${this.symbol}: what is open there carries an order id as this bot gives them, but neither the journal nor the candles explain it; close it at the exchange, unless another bot of the account does`,
-    };
+    return this.#foreign.mayBeOwn;
+  }
+
+  get #dust(): Refusal | undefined {
+    const dust = this.#works.find((work) => work.dust !== undefined)?.dust;
+    return dust && { reason: "Dust", message: dust.message };
+  }
+
+  get #untraded(): Refusal | undefined {
+    const isKnown = this.#reconciled && this.#deps.exchange.market(this.symbol) === undefined;
+    return isKnown ? notTraded(this.symbol) : undefined;
   }
 
   get positions(): readonly HeldPosition[] {
@@ -87,7 +113,10 @@ export class SymbolTrader {
 
   /** Result of the works that are not over, realised and unrealised. */
   get standing(): Amount {
-    return this.#works.map(standingResult).reduce(add, ZERO_AMOUNT);
+    return this.#works
+      .filter(({ counts }) => counts)
+      .map(standingResult)
+      .reduce(add, ZERO_AMOUNT);
   }
 
   /** Whether `standing` is all that there is: what the journal remembers of the symbol has been looked at. */
@@ -97,7 +126,7 @@ export class SymbolTrader {
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    return this.#upToDate && this.#works.length === 0 && !this.#foreignMayBeOwn;
+    return this.#upToDate && this.#works.length === 0 && this.#foreign.mayBeOwn === undefined;
   }
 
   /** What the trader knows is all that there is to know. */
@@ -105,22 +134,26 @@ export class SymbolTrader {
     return this.isKnown && !this.#entering;
   }
 
+  /** An entry may still fill, or it is not known whether one may. */
+  get entryOpen(): boolean {
+    return !this.#upToDate || this.#works.some(({ entry }) => entry !== "over");
+  }
+
   /** No turn is under way. */
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#turns.idle;
   }
 
   /** Every open position has its stop at the exchange. */
   get protected(): boolean {
     return this.#works.every(
-      ({ held, account }) => account.open.isZero() || held?.stopLoss !== undefined,
+      (work) => work.account.open.isZero() || heldOf(work)?.stopLoss !== undefined,
     );
   }
 
   /** A new strategy, new parameters or another timeframe: the series starts again from fetched candles. */
   restartSeries(series: CandleSeries): void {
-    this.#series = series;
-    this.#proposed = undefined;
+    this.#proposals.restart(series);
     this.wake();
   }
 
@@ -132,30 +165,31 @@ export class SymbolTrader {
 
   /** A closed candle of the stream. */
   candleClosed(candle: Candle): void {
-    const proposed = this.#series?.push(candle, this.#deps.monotonicMs());
-    if (proposed !== undefined) this.#proposed = proposed;
+    this.#proposals.push(candle);
     this.wake();
   }
 
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
-    const quietMs = this.#deps.nowMs() - this.#lookedMs;
-    if (quietMs >= this.#lookEveryMs) this.wake();
-  }
-
-  get #lookEveryMs(): number {
-    if (this.flat) return IDLE_LOOK_MS;
-    const isUnknown = this.#works.every((work) => work.contradiction !== undefined);
-    return this.#upToDate && isUnknown ? UNKNOWN_LOOK_MS : POLL_MS;
+    const now = this.#deps.monotonicMs();
+    for (const work of this.#works) {
+      if (heldOf(work)?.stopLoss === undefined && heldOf(work) !== undefined)
+        seePosition(this.#deps, work, work.held);
+    }
+    const due = !this.isKnown || this.#works.length > 0;
+    const isLate = now - this.#lookedMs >= this.#lookEveryMs;
+    if ((due && isLate) || this.#foreign.isDue) this.wake();
+    else this.#turns.resume();
   }
 
   wake(): void {
-    this.#due = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      // Woken between the last turn and here.
-      if (this.#due && this.#deps.nowMs() >= this.#retryMs) this.wake();
-    });
+    this.#turns.wake();
+  }
+
+  /** Something has happened at the exchange: a look is due now. */
+  look(): void {
+    this.#lookedMs = -Infinity;
+    this.wake();
   }
 
   /** Looks once more, now, whether nothing of the bot's own is left. */
@@ -168,33 +202,23 @@ export class SymbolTrader {
 
   /** Resolves when no turn is under way. */
   async settled(): Promise<void> {
-    await this.#running;
+    await this.#turns.settled();
   }
 
-  async #run(): Promise<void> {
-    while (this.#due && this.#deps.nowMs() >= this.#retryMs) {
-      this.#due = false;
-      try {
-        await this.#turn();
-        this.#failures = 0;
-        this.#unusable = undefined;
-      } catch (error) {
-        this.#fail(error);
-      }
-      this.#changed();
-    }
+  get #lookEveryMs(): number {
+    const isHopeless = this.#works.every((work) => work.contradiction ?? work.dust);
+    if (this.#upToDate && isHopeless) return UNKNOWN_LOOK_MS;
+    return POLL_MS * Math.ceil(this.#deps.config().symbols.length / SYMBOLS_PER_POLL);
   }
 
+  /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
     await this.#deps.exchange.prepare([this.symbol]);
-    if (!this.#reconciled || this.#session !== undefined) await this.#reconcile();
-    await this.#advance();
-    await this.#catchUp();
-    await this.#deps.openDay(this.#series?.lastCloseMs);
-    const isProposed = this.#proposed !== undefined;
+    if (this.isKnown) await this.#lookAfterWorks();
+    else await this.#reconcile();
+    if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
+    this.#proposals.catchUp();
     await this.#act();
-    // Counted when it has been dealt with to the end, orders included.
-    if (isProposed) this.#deps.metrics.count("bot_candles_total");
   }
 
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
@@ -202,165 +226,144 @@ export class SymbolTrader {
     const session = this.#session;
     if (session !== undefined && !this.#adoptedSession) {
       const known = new Set(this.#works.map((work) => work.entryId));
-      const remembered = rememberedWork(session, this.symbol, this.#deps.nowMs());
+      const remembered = rememberedWork(session, this.symbol, this.#deps.monotonicMs());
       this.#works.push(...remembered.filter((work) => !known.has(work.entryId)));
       this.#adoptedSession = true;
     }
     await this.#advanceAll();
     await this.#lookForForeign();
-    if (this.#foreign !== undefined) await this.#adoptOrphan();
     this.#reconciled = true;
     // One that came meanwhile (a new epoch) is for the next turn.
     if (this.#session === session) this.#session = undefined;
   }
 
-  async #adoptOrphan(): Promise<void> {
-    await this.#catchUp();
-    const orphan = await findOrphan(this.#deps, this.symbol, this.#series?.openTimes ?? []);
-    if (orphan === undefined || this.#works.some((work) => work.entryId === orphan.entryId)) return;
-    const message = `${this.symbol}: took up the position of order ${orphan.entryId}`;
-    this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
-    this.#works.push(orphan);
-    await this.#advanceAll();
-    await this.#lookForForeign();
+  async #lookAfterWorks(): Promise<void> {
+    const due = this.#deps.monotonicMs() - this.#lookedMs >= this.#lookEveryMs;
+    if (this.#works.length > 0 && (due || this.#wantsExit())) await this.#advanceAll();
   }
 
-  async #advance(): Promise<void> {
-    const due = this.#deps.nowMs() - this.#lookedMs >= this.#lookEveryMs;
-    if (this.#works.length > 0) {
-      if (due || this.#wantsExit()) await this.#advanceAll();
-    } else if (due) {
-      await this.#lookForForeign();
-    }
-  }
-
+  /** A state or a halt that came between two looks is followed at once. */
   #wantsExit(): boolean {
-    const works = this.#works.filter((work) => work.contradiction === undefined);
+    const works = this.#works.filter((work) => (work.contradiction ?? work.dust) === undefined);
     for (const work of works) wantExitByState(this.#deps, work);
     return works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
   }
 
   async #advanceAll(): Promise<void> {
-    this.#lookedMs = this.#deps.nowMs();
+    this.#lookedMs = this.#deps.monotonicMs();
+    const other = this.#deps.otherAccount();
     for (const work of this.#works) {
-      const over = await advanceWork(this.#deps, work);
-      if (!over) continue;
-      // In one step: its result is counted either as open or as closed, never as both.
-      this.#works = this.#works.filter((each) => each !== work);
-      this.#deps.account.day.realise(work.account.result);
+      // What another account shows says nothing about the work, and nothing is sent there.
+      if (other !== undefined) work.contradiction = other;
+      else if (await advanceWork(this.#deps, work)) this.#end(work);
     }
-    this.#countUnprotected();
+  }
+
+  /** In one step: a result is counted either as open or as closed, never as both. */
+  #end(work: Work): void {
+    this.#works = this.#works.filter((each) => each !== work);
+    if (work.counts) this.#deps.account.day.realise(work.account.result);
+    this.#foreign.workEnded();
   }
 
   async #lookForForeign(): Promise<void> {
-    this.#lookedMs = this.#deps.nowMs();
-    const { symbol } = this;
-    const [view, orders] = await Promise.all([
-      this.#deps.exchange.position(symbol),
-      this.#deps.exchange.openOrders(symbol),
-    ]);
-    const seen = { symbol, held: view.held, orders };
-    const foreign = foreignHolding(this.#works, seen);
-    const mayBeOwn = foreign !== undefined && (await couldBeOwn(this.#deps, this.#works, seen));
-    this.#foreign = foreign;
-    this.#foreignMayBeOwn = mayBeOwn;
-  }
-
-  async #catchUp(): Promise<void> {
-    const series = this.#series;
-    if (series?.needsCatchUp !== true) return;
-    const proposed = await series.catchUp();
-    // Another strategy may have begun meanwhile: the old one proposes nothing more.
-    if (proposed !== undefined && series === this.#series) this.#proposed = proposed;
+    await this.#foreign.look(this.#works);
+    if (this.#foreign.sentence === undefined) return;
+    // Only an id makes it the bot's own, and ids come from candles: without them it stays foreign until the next look.
+    const orphan = await findOrphan(this.#deps, this.symbol, this.#proposals.openTimes);
+    if (orphan === undefined || this.#works.some((work) => work.entryId === orphan.entryId)) return;
+    const message = `${this.symbol}: took up what order ${orphan.entryId} opened`;
+    this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
+    this.#works.push(orphan);
+    await this.#advanceAll();
+    await this.#foreign.look(this.#works);
   }
 
   /** Acts on the newest candle only: a proposal that waited behind another is too old. */
   async #act(): Promise<void> {
-    const proposed = this.#proposed;
+    const proposed = this.#proposals.take();
+    if (proposed === undefined) {
+      // Beside everything else: only an entry needs to know how the day began.
+      this.#openDay().catch((error: unknown) => this.#noteNoDay(error));
+      return;
+    }
     const config = this.#deps.config();
-    this.#proposed = undefined;
-    if (proposed === undefined) return;
     const { enter, exit, note } = proposed.proposal;
     // Stop or target may have ended the work within this very candle.
-    const old = this.#deps.nowMs() > this.#lookedMs;
-    if (this.#works.length > 0 && old && (enter ?? exit) !== undefined) await this.#advanceAll();
-    const leaving = this.#works.filter(
-      (work) => work.side === exit && work.exitWanted === undefined,
-    );
-    for (const work of leaving) {
+    if (this.#works.length > 0 && (enter ?? exit) !== undefined) await this.#advanceAll();
+    for (const work of this.#works) {
+      if (work.side !== exit || work.exitWanted !== undefined) continue;
       work.exitWanted = "signal";
       this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
     }
-    if (leaving.length > 0) await this.#advanceAll();
-    if (enter === undefined || this.#works.length > 0) return;
-    await this.#enter({
-      ...proposed,
-      symbol: this.symbol,
-      config,
-      side: enter,
-      lookUpFirst: this.#firstEntry,
-    });
-  }
-
-  async #enter(wish: EntryWish): Promise<void> {
-    const result = await this.#sendEntry(wish);
-    if (result.kind === "sent") {
-      this.#firstEntry = false;
-      await this.#advanceAll();
-      return;
+    if (this.#works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
+    if (this.#works.length === 0) {
+      await this.#openDay();
+      if (enter !== undefined)
+        await this.#enter({ ...proposed, symbol: this.symbol, config, side: enter });
     }
-    const refusal =
-      result.kind === "foreign"
-        ? { reason: "ForeignPosition", message: result.message }
-        : result.refusal;
-    this.#deps.metrics.count("bot_entries_refused_total", { reason: refusal.reason });
-    this.#deps.record(refusalEvent(wish, refusal, this.#deps.nowMs()));
-    if (result.kind === "foreign") await this.#lookForForeign();
+    // Counted when it has been dealt with to the end, orders included.
+    this.#deps.metrics.count("bot_candles_total");
   }
 
-  /** From before the request leaves, its work counts; only a definite refusal takes it back. */
-  async #sendEntry(wish: EntryWish): Promise<EntryResult> {
+  async #openDay(): Promise<void> {
+    await this.#deps.openDay(this.#proposals.lastCloseMs);
+  }
+
+  #noteNoDay(error: unknown): void {
+    this.#deps.log.warn("no-day-baseline", { symbol: this.symbol, message: messageOf(error) });
+  }
+
+  async #enter(signal: EntrySignal): Promise<void> {
     this.#entering = true;
     try {
-      return await enterPosition(this.#deps, wish, {
-        add: (work) => this.#works.push(work),
+      const lookUpFirst = this.#sent.size === 0;
+      const isSent = (id: string) => this.#sent.has(id);
+      const wish = { ...signal, isSent, lookUpFirst };
+      const result = await enterPosition(this.#deps, wish, {
+        // From before the request leaves, its work counts; only a definite refusal takes it back.
+        add: (work) => this.#follow(work),
         remove: (work) => (this.#works = this.#works.filter((each) => each !== work)),
       });
+      if (result.kind === "refused") this.#noteRefusal(signal, result.refusal);
+      if (result.kind === "foreign") await this.#lookForForeign();
     } finally {
       this.#entering = false;
     }
+    if (this.#works.length > 0) await this.#advanceAll();
   }
 
-  #countUnprotected(): void {
-    const now = this.#deps.nowMs();
-    const naked = this.#works.some(
-      (work) => work.held !== undefined && work.held.stopLoss === undefined,
-    );
-    const seconds = naked && this.#lastSeenMs !== undefined ? (now - this.#lastSeenMs) / 1_000 : 0;
-    this.#deps.metrics.count("bot_unprotected_seconds_total", {}, seconds);
-    this.#lastSeenMs = now;
+  #follow(work: Work): void {
+    this.#works.push(work);
+    this.#sent.add(work.entryId);
+    const [oldest] = this.#sent;
+    if (this.#sent.size > SENT_MAX && oldest !== undefined) this.#sent.delete(oldest);
   }
 
-  #fail(error: unknown): void {
-    const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10), RETRY_MAX_MS);
-    this.#failures += 1;
-    this.#retryMs = this.#deps.nowMs() + longest;
+  #noteRefusal(signal: EntrySignal, refusal: Refusal): void {
+    this.#deps.metrics.count("bot_entries_refused_total", { reason: refusal.reason });
+    this.#deps.record(refusalEvent(signal, refusal, this.#deps.nowMs()));
+  }
+
+  #turnEnded(error: unknown): void {
+    this.#failure = error === undefined ? undefined : this.#noteFailure("turn-failed", error);
+    if (this.#turns.failures >= FAILURES_TO_DOUBT) this.#reconciled = false;
+    this.#changed();
+  }
+
+  #candlesEnded(error: unknown): void {
+    this.#withoutCandles = error === undefined ? undefined : this.#noteFailure("no-candles", error);
+    // Also for an orphan, whose id the candles give.
+    if (error === undefined && this.#foreign.sentence !== undefined) this.#foreign.lookSoon();
+    this.wake();
+    this.#changed();
+  }
+
+  #noteFailure(event: string, error: unknown): Refusal {
     this.#deps.metrics.count("bot_turn_failures_total");
-    this.#deps.log.warn("turn-failed", { symbol: this.symbol, message: messageOf(error) });
-    if (!isExchangeFault(error)) {
-      // A fault of the bot itself, or a strategy that throws.
-      this.#deps.account.noteError();
-      this.#unusable = { reason: "InternalError", message: messageOf(error).slice(0, 300) };
-    } else {
-      this.#unusable = { reason: reasonOf(error), message: error.message };
-    }
-    // What was known may be wrong by now.
-    if (this.#failures > 3) this.#reconciled = false;
+    this.#deps.log.warn(event, { symbol: this.symbol, message: messageOf(error) });
+    // A fault of the bot itself, or a strategy that throws.
+    if (!isExchangeFault(error)) this.#deps.account.noteError();
+    return failureOf(error);
   }
-}
-
-function reasonOf({ fault }: ExchangeFault): string {
-  if (fault === "Unavailable") return "ExchangeUnavailable";
-  // The operator makes it the bot's Ready condition: the user has to act.
-  return fault === "InvalidKey" || fault === "PermissionDenied" ? "CredentialsRefused" : fault;
 }

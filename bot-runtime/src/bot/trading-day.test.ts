@@ -126,7 +126,10 @@ describe("what a trade stands at", () => {
     exampleExecution("buy", { clientOrderId: "own", quantity: quantity("3"), fee: amount("0.3") }),
     exampleExecution("sell", { price: price("101"), quantity: quantity("1"), fee: amount("0.1") }),
   ];
-  const account = accountForTrade({ entryId: "own", side: "long" }, executions);
+  const account = accountForTrade(
+    { entryId: "own", side: "long", symbol: SYMBOL, exitIds: new Set<string>() },
+    executions,
+  );
   const held = {
     symbol: SYMBOL,
     side: "long" as "long" | "short",

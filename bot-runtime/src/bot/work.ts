@@ -1,39 +1,53 @@
 import type { Intent, Trade } from "@tradingbots/crds";
 import type { HeldPosition, PositionSide } from "../exchange/exchange.ts";
+import type { Quantity } from "../money.ts";
 import { accountForTrade, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
-type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected";
+export type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected" | "delisting";
 
 /**
  * An entry and what grows out of it, until nothing of it is left at the exchange. Everything here can be found again from the
- * ids, the exchange and the journal.
+ * ids, the exchange and the journal. Times are of the monotonic clock, ms, unless they say otherwise: a step of the wall
+ * clock must neither end a wait nor prolong it.
  */
 export interface Work {
   /** Client order id of the entry; also the trade's id. */
   readonly entryId: string;
   readonly symbol: string;
   readonly side: PositionSide;
-  /** No execution of it can be older by the exchange's clock, ms. */
+  /** No execution of it can be older; wall clock of the exchange, ms. */
   sinceMs: number;
-  /** When the entry was sent at the latest: the settle window runs from here. */
-  readonly sentMs: number;
+  /** When this process sent the entry or learnt of it: the settle window runs from here. */
+  readonly takenUpMs: number;
   /** Whether another process may have sent exits already. */
   readonly adopted: boolean;
   /** The journal knows fills of it, so the account that it was traded on knows its order. */
   readonly filled: boolean;
-  /** The entry order: not known to the exchange yet, may still fill, or will never fill again. */
+  /** False when its result may be among those that the journal has counted already. */
+  readonly counts: boolean;
+  /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
+  entryCancelledMs: number;
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
-  /** The position as the exchange showed it last. */
+  /** When the executions were last asked for. */
+  accountedMs: number;
+  /** The position as the exchange showed it last, and when. */
   held: HeldPosition | undefined;
+  lookedMs: number;
+  /** Since when the position is gone although no execution says what ended it. */
+  vanishedMs: number | undefined;
   exit: ExitAttempt | undefined;
-  /** After refused exits nothing is sent before `notBeforeMs` of the monotonic clock. */
+  /** Ids of all exits that were sent, or may have been. */
+  readonly exitIds: Set<string>;
+  /** After refused exits nothing is sent before `notBeforeMs`. */
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
-  readonly protection: { refusedFor: string | undefined; failures: number };
+  /** So little that the exchange lets nobody close it: nothing is sent while this much is open. */
+  dust: { readonly open: Quantity; readonly message: string } | undefined;
+  readonly protection: Protection;
   readonly recordedExecutions: Set<string>;
   /** Last trade record, as text: the same one is not written twice. */
   recordedTrade: string | undefined;
@@ -44,51 +58,81 @@ export interface ExitAttempt {
   readonly id: string;
   /** `fresh` was never sent; `doubtful` may have been; `sent` was accepted. */
   readonly state: "fresh" | "doubtful" | "sent";
-  /** By the monotonic clock, as is all waiting for an exit: a step of the wall clock must not delay it. */
   readonly sentMs: number;
+}
+
+interface Protection {
+  /** Levels that the exchange refused, or did not come to show: not asked for again before `notBeforeMs`. */
+  refusedFor: string | undefined;
+  notBeforeMs: number;
+  /** Attempts in a row after which the position still had no stop. */
+  failures: number;
 }
 
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
 const CLOCK_MARGIN_MS = 600_000;
 
-export function workFromIntent(intent: Intent, adopted: boolean): Work {
+/** How a work came to be known, and when (monotonic clock, ms). */
+export interface TakenUp {
+  readonly adopted: boolean;
+  readonly counts?: boolean;
+  readonly takenUpMs: number;
+}
+
+export function workFromIntent(intent: Intent, taken: TakenUp): Work {
   const side = intent.side === "buy" ? "long" : "short";
-  const sentMs = Date.parse(intent.at);
+  const sinceMs = Date.parse(intent.at) - CLOCK_MARGIN_MS;
+  const { clientOrderId: entryId, symbol } = intent;
+  return newWork({ entryId, symbol, side, sinceMs, filled: false }, taken);
+}
+
+export function workFromTrade(trade: Trade, taken: TakenUp): Work {
+  const sinceMs = Date.parse(trade.openedAt) - CLOCK_MARGIN_MS;
+  const { id: entryId, symbol, side } = trade;
+  return newWork({ entryId, symbol, side, sinceMs, filled: true }, taken);
+}
+
+/** Of an entry that only the exchange knows. */
+export function workFromOrphan(
+  orphan: Pick<Work, "entryId" | "symbol" | "side"> & { readonly openedMs: number },
+  taken: TakenUp,
+): Work {
+  const { entryId, symbol, side, openedMs } = orphan;
+  return newWork(
+    { entryId, symbol, side, sinceMs: openedMs - CLOCK_MARGIN_MS, filled: true },
+    taken,
+  );
+}
+
+type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled">;
+
+function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work {
+  const exitIds = new Set<string>();
   return {
-    ...newWork({ entryId: intent.clientOrderId, side }),
-    symbol: intent.symbol,
-    sentMs,
-    sinceMs: sentMs - CLOCK_MARGIN_MS,
+    ...origin,
     adopted,
-    filled: false,
-  };
-}
-
-export function workFromTrade(trade: Trade): Work {
-  const openedMs = Date.parse(trade.openedAt);
-  return {
-    ...newWork({ entryId: trade.id, side: trade.side }),
-    symbol: trade.symbol,
-    sentMs: openedMs,
-    sinceMs: openedMs - CLOCK_MARGIN_MS,
-    adopted: true,
-    filled: true,
-  };
-}
-
-function newWork(trade: { readonly entryId: string; readonly side: PositionSide }) {
-  return {
-    entryId: trade.entryId,
-    side: trade.side,
-    entry: "unknown" as const,
+    counts: counts ?? true,
+    takenUpMs,
+    entry: "unknown",
+    entryCancelledMs: -Infinity,
     contradiction: undefined,
-    account: accountForTrade(trade, []),
+    account: accountForTrade({ ...origin, exitIds }, []),
+    accountedMs: -Infinity,
     held: undefined,
+    lookedMs: takenUpMs,
+    vanishedMs: undefined,
     exit: undefined,
-    exitRetry: { refusals: 0, notBeforeMs: 0 },
+    exitIds,
+    exitRetry: { refusals: 0, notBeforeMs: -Infinity },
     exitWanted: undefined,
-    protection: { refusedFor: undefined, failures: 0 },
+    dust: undefined,
+    protection: { refusedFor: undefined, notBeforeMs: -Infinity, failures: 0 },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
   };
+}
+
+/** What is held of the work, as last seen; undefined also for a position in the other direction. */
+export function heldOf({ held, side }: Pick<Work, "held" | "side">): HeldPosition | undefined {
+  return held?.side === side ? held : undefined;
 }

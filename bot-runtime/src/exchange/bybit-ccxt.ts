@@ -20,23 +20,28 @@ import type {
 const OUTSIDE_RECEIVE_WINDOW = "10002";
 
 interface Clients {
-  /** Market data, look-ups and entries. */
+  /** Candles and trading rules. */
+  readonly data: BybitClient;
+  /** Entries, look-ups, the account. */
   readonly trading: BybitClient;
   /** Exits with their look-ups, cancellations and stops: its own connections and rate budget. */
   readonly kill: BybitClient;
-  /** Of both. */
+  /** Of those that sign. */
   readonly clock: ServerClock;
   readonly scrub: (text: string) => string;
 }
 
+/** Never steps, ms. */
+const monotonicMs = () => performance.now();
+
 /**
- * Bybit v5 linear perpetuals through ccxt. Entries, leverage and candles use ccxt's unified calls; everything else uses its
+ * Bybit v5 linear perpetuals through ccxt, on three connections, so that nothing waits for what matters less. Entries, leverage and candles use ccxt's unified calls; everything else uses its
  * implicit ones, because their answers are exact strings, take the exchange's own filters, and hide no further call.
  */
 export function createExchange(options: ExchangeOptions): Exchange {
+  const data = createClient(options);
   const trading = createClient(options);
   const kill = createClient(options);
-  const monotonicMs = () => performance.now();
   const clock = createServerClock({
     ask: () => exchangeTime(trading),
     use: (differenceMs) => {
@@ -44,8 +49,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
     },
     clock: { nowMs: () => trading.milliseconds(), monotonicMs },
   });
-  const clients: Clients = { trading, kill, clock, scrub: options.key.scrub };
-  const markets = createMarkets([trading, kill], monotonicMs);
+  const clients: Clients = { data, trading, kill, clock, scrub: options.key.scrub };
+  const markets = createMarkets([data, trading, kill], monotonicMs);
   return {
     prepare: (symbols) =>
       reading(clients, async () => {
@@ -53,7 +58,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
         await markets.prepare(symbols);
       }),
     market: markets.market,
-    candles: (query) => reading(clients, () => candles(trading, query)),
+    candles: (query) => reading(clients, () => candles(data, query)),
     balance: () => reading(clients, () => balance(trading)),
     ...guarded(clients, lookUps(trading)),
     urgent: guarded(clients, lookUps(kill)),

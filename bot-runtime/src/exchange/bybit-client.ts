@@ -1,6 +1,7 @@
 // The file itself: ccxt exports only the whole of it (130 MB resident; this one exchange: 61 MB bundled). A relative path
 // passes by the package's exports map in Node and in esbuild alike. npm hoists ccxt to the root: no other package has it.
 import Bybit from "../../../node_modules/ccxt/js/src/bybit.js";
+import { z } from "zod";
 import { createHttpClient } from "../http-client.ts";
 import { type ExchangeOptions, RECEIVE_WINDOW_MS } from "./exchange.ts";
 
@@ -75,12 +76,14 @@ function redirect(urls: unknown, restUrl: string): unknown {
   );
 }
 
+const KnownMarket = z.object({ id: z.string() });
+
 /**
  * Names a symbol as Bybit does. A contract that was delisted is not in ccxt's memory, but its position may still be there: then
  * the name is made as Bybit makes it, base and quote in one word.
  */
 export function request(client: BybitClient, symbol: string): { category: string; symbol: string } {
-  const known: { id?: unknown } | undefined = client.markets?.[symbol];
-  const id = typeof known?.id === "string" ? known.id : symbol.replace(/:.*$/, "").replace("/", "");
+  const known = KnownMarket.safeParse(client.markets?.[symbol]);
+  const id = known.data?.id ?? symbol.replace(/:.*$/, "").replace("/", "");
   return { category: CATEGORY, symbol: id };
 }

@@ -3,6 +3,14 @@ import type { Execution } from "../exchange/exchange.ts";
 import { amount, price, quantity, text } from "../money.ts";
 import { accountForTrade } from "./trade-account.ts";
 
+const OWN_EXIT = "own-exit";
+const trade = (side: "long" | "short") => ({
+  entryId: "own",
+  side,
+  symbol: "BTC/USDT:USDT",
+  exitIds: new Set([OWN_EXIT]),
+});
+
 let sequence = 0;
 function execution(given: {
   side: "buy" | "sell";
@@ -11,6 +19,7 @@ function execution(given: {
   fee?: string;
   id?: string;
   cause?: Execution["cause"];
+  currency?: string;
 }): Execution {
   sequence += 1;
   return {
@@ -20,7 +29,7 @@ function execution(given: {
     price: price(given.price),
     quantity: quantity(given.quantity),
     fee: amount(given.fee ?? "0"),
-    feeCurrency: "USDT",
+    feeCurrency: given.currency ?? "USDT",
     cause: given.cause ?? "order",
     atMs: sequence,
   };
@@ -92,8 +101,54 @@ describe("accountForTrade", () => {
       ],
       wanted: { open: "0", result: "9.8", fees: "0.2", entry: "100", exit: "110" },
     },
+    {
+      name: "somebody sells what he bought himself: the trade keeps its own",
+      side: "long",
+      executions: [
+        execution({ side: "buy", price: "100", quantity: "1", id: "own" }),
+        execution({ side: "buy", price: "100", quantity: "2", id: "somebody" }),
+        execution({ side: "sell", price: "110", quantity: "2.5", id: "somebody" }),
+      ],
+      wanted: { open: "0.5", result: "-45", fees: "0", entry: "100", exit: "110" },
+    },
+    {
+      name: "its own exit takes from the trade, whoever else holds something",
+      side: "long",
+      executions: [
+        execution({ side: "buy", price: "100", quantity: "1", id: "own" }),
+        execution({ side: "buy", price: "100", quantity: "2", id: "somebody" }),
+        execution({ side: "sell", price: "110", quantity: "1", id: OWN_EXIT }),
+      ],
+      wanted: { open: "0", result: "10", fees: "0", entry: "100", exit: "110" },
+    },
+    {
+      name: "an exit that bears the entry's id does not enter",
+      side: "long",
+      executions: [
+        execution({ side: "buy", price: "100", quantity: "1", id: "own" }),
+        execution({ side: "sell", price: "99", quantity: "1", id: "own", cause: "stop" }),
+      ],
+      wanted: { open: "0", result: "-1", fees: "0", entry: "100", exit: "99" },
+    },
+    {
+      name: "a purchase on spot whose fee is taken in coins: what arrived is sold, the cash decides",
+      side: "long",
+      executions: [
+        execution({
+          side: "buy",
+          price: "100",
+          quantity: "1",
+          fee: "0.001",
+          currency: "BTC",
+          id: "own",
+        }),
+        execution({ side: "sell", price: "110", quantity: "0.999", fee: "0.10989", id: OWN_EXIT }),
+      ],
+      // 0.999 × 110 − 0.10989 − 100
+      wanted: { open: "0", result: "9.78011", fees: "0.20989", entry: "100", exit: "110" },
+    },
   ])("$name", ({ side, executions, wanted }) => {
-    const account = accountForTrade({ entryId: "own", side }, executions);
+    const account = accountForTrade(trade(side), executions);
     expect({
       open: text(account.open),
       result: text(account.result),
@@ -102,4 +157,76 @@ describe("accountForTrade", () => {
       ...(account.exitPrice === undefined ? {} : { exit: text(account.exitPrice) }),
     }).toEqual(wanted);
   });
+});
+
+describe("what moves money without an order", () => {
+  const entry = execution({ side: "buy", price: "100", quantity: "2", fee: "0.1", id: "own" });
+
+  test("funding while it was open counts, paid and received; before and after it does not", () => {
+    const funding = (fee: string) =>
+      execution({ side: "buy", price: "100", quantity: "2", fee, cause: "funding" });
+    const before = funding("5");
+    const opened = { ...entry, atMs: (sequence += 1) };
+    const paid = funding("0.02");
+    const received = funding("-0.005");
+    const exit = execution({
+      side: "sell",
+      price: "101",
+      quantity: "2",
+      fee: "0.1",
+      cause: "target",
+    });
+    const after = funding("7");
+    const account = accountForTrade(trade("long"), [before, opened, paid, received, exit, after]);
+    expect(account.fundings.map(({ amount: each }) => text(each))).toEqual(["-0.02", "0.005"]);
+    expect(text(account.funding)).toBe("-0.015");
+    // 2 gross − 0.2 fees − 0.015 funding
+    expect(text(account.result)).toBe("1.785");
+    expect(text(account.open)).toBe("0");
+  });
+
+  test("of a position that is not the trade's alone it pays its share of the funding", () => {
+    const funding = execution({
+      side: "buy",
+      price: "1",
+      quantity: "8",
+      fee: "4",
+      cause: "funding",
+    });
+    const account = accountForTrade(trade("long"), [{ ...entry, atMs: sequence - 1 }, funding]);
+    expect(text(account.funding)).toBe("-1");
+  });
+
+  test.each(["liquidation", "adl", "delisting"] as const)(
+    "%s closes it under its own name",
+    (cause) => {
+      const opened = { ...entry, atMs: (sequence += 1) };
+      const taken = execution({ side: "sell", price: "90", quantity: "2", cause });
+      const account = accountForTrade(trade("long"), [opened, taken]);
+      expect([text(account.open), account.lastExit?.cause]).toEqual(["0", cause]);
+    },
+  );
+});
+
+test("of two fills in one millisecond the entry comes first, however the exchange lists them", () => {
+  const entry = execution({ side: "buy", price: "100", quantity: "1", id: "own" });
+  const stop = {
+    ...execution({ side: "sell", price: "99", quantity: "1", cause: "stop" }),
+    atMs: entry.atMs,
+  };
+  const account = accountForTrade(trade("long"), [stop, entry]);
+  expect([text(account.open), text(account.result)]).toEqual(["0", "-1"]);
+});
+
+test("a fee in a third currency is named and left out of the sum", () => {
+  const entry = execution({
+    side: "buy",
+    price: "100",
+    quantity: "1",
+    fee: "0.01",
+    currency: "BNB",
+    id: "own",
+  });
+  const account = accountForTrade(trade("long"), [entry]);
+  expect([text(account.fees), ...account.unvaluedFees]).toEqual(["0", "BNB"]);
 });

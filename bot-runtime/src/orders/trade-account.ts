@@ -1,5 +1,6 @@
 import type { Execution, PositionSide } from "../exchange/exchange.ts";
 import {
+  add,
   type Amount,
   amount,
   Decimal,
@@ -7,27 +8,39 @@ import {
   type Price,
   type Quantity,
   quantity,
+  value,
   ZERO_AMOUNT,
   ZERO_QUANTITY,
 } from "../money.ts";
 
-/** Which executions belong to a trade: its entry's by id, and whatever reduced the position after that. */
+/** Which executions belong to a trade: its orders' by id, and whatever else reduced its position. */
 export interface TradeIdentity {
   readonly entryId: string;
   readonly side: PositionSide;
+  readonly symbol: string;
+  /** Client order ids of the trade's own exits, as far as they are known. */
+  readonly exitIds: ReadonlySet<string>;
 }
 
-/** One execution's share in a trade; whole unless a foreign order reduced more than the trade held. */
+/** One execution's share in a trade; whole unless the position was not the trade's alone. */
 export interface TradeFill {
   readonly execution: Execution;
   readonly purpose: "entry" | "exit";
   readonly quantity: Quantity;
+  /** In the execution's fee currency. */
   readonly fee: Amount;
+}
+
+/** The trade's share in a funding; positive when received. */
+export interface TradeFunding {
+  readonly execution: Execution;
+  readonly amount: Amount;
 }
 
 /** A trade as its executions tell it; nothing is remembered, so a restart finds the same. */
 export interface TradeAccount {
   readonly fills: readonly TradeFill[];
+  readonly fundings: readonly TradeFunding[];
   readonly entered: Quantity;
   readonly exited: Quantity;
   /** What is still held of it. */
@@ -36,10 +49,15 @@ export interface TradeAccount {
   readonly entryValue: Amount;
   readonly entryPrice: Price | undefined;
   readonly exitPrice: Price | undefined;
+  /** In the quote currency; a fee in the base currency at its execution's price. */
   readonly fees: Amount;
-  /** Result of what is closed less all fees: `result` plus what the open part cost. The same as `result` once `open` is zero. */
+  /** Fee currencies that are neither base nor quote: their fees are in the fills, and not in `fees`. */
+  readonly unvaluedFees: readonly string[];
+  /** Sum of funding; positive when received. */
+  readonly funding: Amount;
+  /** Result of what is closed − fees + funding: `result` plus what the open part cost. `result` itself once `open` is zero. */
   readonly realised: Amount;
-  /** Gross result of all fills less fees; the trade's profit once `open` is zero. */
+  /** Gross result of all fills − fees + funding; the trade's profit once `open` is zero. */
   readonly result: Amount;
   readonly openedMs: number | undefined;
   readonly closedMs: number | undefined;
@@ -47,34 +65,105 @@ export interface TradeAccount {
   readonly lastExit: Execution | undefined;
 }
 
+/** Places kept of a share: what a protocol can carry. */
+const SHARE_PLACES = 16;
+
+/** A fill with what it did to the holding: less than was executed where the fee is taken from the coins bought. */
+interface BookedFill extends TradeFill {
+  readonly held: Quantity;
+}
+
+/** What a symbol's position consists of, while executions are gone through. */
+interface Holding {
+  /** Of the trade. */
+  open: Quantity;
+  /** Of somebody else in the same direction. */
+  others: Quantity;
+}
+
 /**
- * Accounts for a trade from a symbol's executions, oldest first. A symbol belongs to one bot, so every opposite execution
- * after the entry reduces this trade: its own exit, its stop or target, a liquidation, or its owner by hand.
+ * Accounts for a trade from everything that happened to a symbol's positions. What reduces a position takes from its owner:
+ * an exit of the trade from the trade, anybody else's order from what that one holds and only then from the trade. Stops,
+ * targets and what the exchange itself closes take from the trade first: they are for the whole position.
  */
 export function accountForTrade(
   trade: TradeIdentity,
   executions: readonly Execution[],
 ): TradeAccount {
-  const entrySide = trade.side === "long" ? "buy" : "sell";
-  const fills: TradeFill[] = [];
-  let open = ZERO_QUANTITY;
-  for (const execution of executions) {
-    if (execution.clientOrderId === trade.entryId) {
-      open = quantity(open.plus(execution.quantity));
-      fills.push({ execution, purpose: "entry", quantity: execution.quantity, fee: execution.fee });
-    } else if (execution.side !== entrySide && open.gt(0)) {
-      const units = quantity(Decimal.min(open, execution.quantity));
-      open = quantity(open.minus(units));
-      fills.push({
-        execution,
-        purpose: "exit",
-        quantity: units,
-        fee: shareOfFee(execution, units),
-      });
-    }
+  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY };
+  const fills: BookedFill[] = [];
+  const fundings: TradeFunding[] = [];
+  for (const execution of inOrder(trade, executions)) {
+    if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
+    else fills.push(...book(trade, execution, holding));
   }
-  const sums = totals(trade.side, fills);
-  return { ...sums, fills, open, realised: realisedPart(trade.side, sums, open) };
+  const funding = fundings.reduce((total, each) => add(total, each.amount), ZERO_AMOUNT);
+  const sums = totals(trade, fills, funding);
+  const { open } = holding;
+  return {
+    ...sums,
+    fills,
+    fundings,
+    open,
+    realised: realisedPart(trade.side, sums, open),
+  };
+}
+
+/** Oldest first; what happened within one millisecond has no order at the exchange: there the entry comes before its end. */
+function inOrder(trade: TradeIdentity, executions: readonly Execution[]): readonly Execution[] {
+  return executions.toSorted(
+    (left, right) =>
+      left.atMs - right.atMs || Number(isEntry(trade, right)) - Number(isEntry(trade, left)),
+  );
+}
+
+function isEntry({ entryId, side }: TradeIdentity, execution: Execution): boolean {
+  return execution.clientOrderId === entryId && isOpening(side, execution);
+}
+
+function isOpening(side: PositionSide, execution: Execution): boolean {
+  return execution.cause !== "funding" && (execution.side === "buy") === (side === "long");
+}
+
+/** Changes the holding by one execution; gives the trade's fill, if it has a part in it. */
+function book(trade: TradeIdentity, execution: Execution, holding: Holding): BookedFill[] {
+  const units = execution.quantity;
+  if (isEntry(trade, execution)) {
+    const held = heldAfterFee(trade, execution);
+    holding.open = quantity(holding.open.plus(held));
+    return [{ execution, purpose: "entry", quantity: units, held, fee: execution.fee }];
+  }
+  if (isOpening(trade.side, execution)) {
+    holding.others = quantity(holding.others.plus(units));
+    return [];
+  }
+  const isOthers = execution.cause === "order" && !trade.exitIds.has(execution.clientOrderId ?? "");
+  const fromOthers = isOthers ? Decimal.min(holding.others, units) : ZERO_QUANTITY;
+  const own = quantity(Decimal.min(holding.open, units.minus(fromOthers)));
+  holding.open = quantity(holding.open.minus(own));
+  holding.others = quantity(Decimal.max(holding.others.minus(units.minus(own)), 0));
+  if (own.isZero()) return [];
+  const fee = share(execution.fee, own, units);
+  return [{ execution, purpose: "exit", quantity: own, held: own, fee }];
+}
+
+/** On spot an exchange takes the fee of a purchase from the coins bought: they never arrive. */
+function heldAfterFee({ symbol }: TradeIdentity, { quantity: units, fee, feeCurrency }: Execution) {
+  return feeCurrency === currencies(symbol).base ? quantity(units.minus(fee)) : units;
+}
+
+function shareOfFunding(execution: Execution, { open }: Holding): TradeFunding[] {
+  if (open.isZero()) return [];
+  const paid = open.gte(execution.quantity)
+    ? execution.fee
+    : share(execution.fee, open, execution.quantity);
+  return [{ execution, amount: amount(paid.negated()) }];
+}
+
+/** A fraction that nobody's ledger states is cut to what a protocol can carry. */
+function share(total: Amount, part: Quantity, whole: Quantity): Amount {
+  if (part.eq(whole)) return total;
+  return amount(total.times(part).div(whole).toDecimalPlaces(SHARE_PLACES));
 }
 
 /** Of several entry fills the open part has its share in the cost; exact as long as nothing is closed, and again once all is. */
@@ -88,20 +177,14 @@ function realisedPart(
   return amount(side === "long" ? result.plus(cost) : result.minus(cost));
 }
 
-/** Places kept of a share: what a protocol can carry. */
-const SHARE_PLACES = 16;
-
-function shareOfFee(execution: Execution, units: Quantity): Amount {
-  if (units.eq(execution.quantity)) return execution.fee;
-  // A fraction that nobody's ledger states: cut to what a protocol can carry.
-  return amount(execution.fee.times(units).div(execution.quantity).toDecimalPlaces(SHARE_PLACES));
-}
-
-function totals(side: PositionSide, fills: readonly TradeFill[]) {
+function totals(trade: TradeIdentity, fills: readonly BookedFill[], funding: Amount) {
   const entry = sum(fills.filter((fill) => fill.purpose === "entry"));
   const exit = sum(fills.filter((fill) => fill.purpose === "exit"));
-  const gross = side === "long" ? exit.value.minus(entry.value) : entry.value.minus(exit.value);
-  const fees = amount(entry.fees.plus(exit.fees));
+  const long = trade.side === "long";
+  const gross = long ? exit.value.minus(entry.value) : entry.value.minus(exit.value);
+  const valued = fills.map((fill) => feeInQuote(trade.symbol, fill));
+  const fees = amount(valued.reduce<Decimal>((total, fee) => total.plus(fee ?? 0), ZERO_AMOUNT));
+  const unvalued = fills.filter((_, index) => valued[index] === undefined);
   return {
     entered: entry.quantity,
     entryValue: entry.value,
@@ -109,26 +192,39 @@ function totals(side: PositionSide, fills: readonly TradeFill[]) {
     entryPrice: entry.quantity.isZero() ? undefined : meanPrice(entry.value, entry.quantity),
     exitPrice: exit.quantity.isZero() ? undefined : meanPrice(exit.value, exit.quantity),
     fees,
-    result: amount(gross.minus(fees)),
+    unvaluedFees: [...new Set(unvalued.map(({ execution }) => execution.feeCurrency))],
+    funding,
+    result: amount(gross.minus(fees).plus(funding)),
     openedMs: entry.first?.atMs,
     closedMs: exit.last?.atMs,
     lastExit: exit.last,
   };
 }
 
-function sum(fills: readonly TradeFill[]) {
+/** Undefined for a fee in a third currency, e.g. an exchange's own token. */
+function feeInQuote(symbol: string, { execution, fee }: TradeFill): Decimal | undefined {
+  const { base, quote } = currencies(symbol);
+  if (fee.isZero() || execution.feeCurrency === quote) return fee;
+  return execution.feeCurrency === base ? fee.times(execution.price) : undefined;
+}
+
+/** Of a unified symbol such as `BTC/USDT:USDT`. */
+function currencies(symbol: string) {
+  const [base, quote] = symbol.replace(/:.*$/, "").split("/");
+  return { base, quote };
+}
+
+/** By what was held: a fee in coins counts as coins that were sold for it, at the price that they were bought at. */
+function sum(fills: readonly BookedFill[]) {
   let total = ZERO_AMOUNT;
   let units = ZERO_QUANTITY;
-  let fees = ZERO_AMOUNT;
-  for (const fill of fills) {
-    total = amount(total.plus(fill.execution.price.times(fill.quantity)));
-    units = quantity(units.plus(fill.quantity));
-    fees = amount(fees.plus(fill.fee));
+  for (const { execution, held } of fills) {
+    total = amount(total.plus(value(execution.price, held)));
+    units = quantity(units.plus(held));
   }
   return {
     value: total,
     quantity: units,
-    fees,
     first: fills[0]?.execution,
     last: fills.at(-1)?.execution,
   };

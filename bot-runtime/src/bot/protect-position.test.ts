@@ -1,0 +1,150 @@
+import { describe, expect, test } from "vitest";
+import { price, quantity, text } from "../money.ts";
+import { type ExampleExchange, startExampleHolder } from "./example-holder.ts";
+
+const levelsOf = ({ stopLoss, takeProfit }: ExampleExchange) =>
+  [stopLoss, takeProfit].map((level) => level && text(level));
+
+const refused = {
+  kind: "refused",
+  code: "10001",
+  message: "beyond the price",
+  final: true,
+} as const;
+const unknown = { kind: "unknown", code: "timeout", message: "no answer" } as const;
+
+describe("stop and target", () => {
+  test("follow the mean price of an entry that fills in slices", async () => {
+    const { market, look, run, sentEntry } = startExampleHolder();
+    const work = sentEntry({ accepted: true });
+    market.fill("buy", quantity("1"), { id: work.entryId, at: "100" });
+    market.place(work.entryId, {
+      status: "open",
+      quantity: quantity("3"),
+      filledQuantity: quantity("1"),
+    });
+    await look(work);
+    expect(levelsOf(market)).toEqual(["99", "102"]);
+    market.fill("buy", quantity("2"), { id: work.entryId, at: "103" });
+    await run(work, 1_000);
+    // 102 × 0.99 and × 1.02
+    expect(levelsOf(market)).toEqual(["101", "104"]);
+    expect(work.entry).toBe("over");
+  });
+
+  test("that somebody moved are moved back, and not asked for on and on when the exchange does not show them", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.stopLoss = price("50");
+    await run(work, 1_000);
+    expect(levelsOf(market)[0]).toBe("99");
+    market.stopLoss = price("98");
+    market.answerLevels = () => unknown;
+    const before = market.levelsSent.length;
+    await run(work, 60_000);
+    expect(market.levelsSent.length - before).toBe(2);
+  });
+
+  test("refused for good leave the old ones", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.stopLoss = price("98");
+    market.answerLevels = () => refused;
+    await run(work, 120_000);
+    expect(market.levelsSent.length).toBe(1);
+    expect(work.exitWanted).toBeUndefined();
+  });
+});
+
+describe("a position without a stop", () => {
+  test("is given one, and the time until then is counted to the end", async () => {
+    const { market, look, run, heldWork, unprotectedSeconds } = startExampleHolder();
+    const work = heldWork();
+    await run(work, 2_000);
+    expect(unprotectedSeconds()).toBe(0);
+    market.stopLoss = undefined;
+    await look(work);
+    // From the look before on: nobody knows when it went.
+    expect(unprotectedSeconds()).toBe(0.25);
+    expect(levelsOf(market)[0]).toBe("99");
+    await run(work, 5_000);
+    expect(unprotectedSeconds()).toBe(0.25);
+  });
+
+  test("found after a restart counts from when it was taken up, whatever the wall clock says", async () => {
+    const { market, run, heldWork, setWallClock, unprotectedSeconds } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    market.stopLoss = undefined;
+    market.answerLevels = () => unknown;
+    market.answer = () => unknown;
+    await run(work, 1_000);
+    setWallClock(-60_000);
+    await run(work, 2_000);
+    expect(unprotectedSeconds()).toBeCloseTo(2.75, 6);
+  });
+
+  test("is closed when the exchange takes none, also not without the target", async () => {
+    const { market, run, records, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.stopLoss = undefined;
+    market.answerLevels = () => refused;
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.levelsSent.map(({ takeProfit }) => takeProfit !== undefined)).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    const closed = records.findLast((body) => body.type === "trade");
+    expect(closed?.trade.reason).toBe("unprotected");
+  });
+
+  test("keeps the stop that is taken without the target", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    [market.stopLoss, market.takeProfit] = [undefined, undefined];
+    market.answerLevels = (levels) => {
+      if (levels.takeProfit !== undefined) return refused;
+      market.stopLoss = levels.stopLoss;
+      return { kind: "accepted", exchangeOrderId: undefined };
+    };
+    expect(await run(work, 5_000)).toBe(false);
+    expect([levelsOf(market)[0], work.exitWanted]).toEqual(["99", undefined]);
+  });
+});
+
+describe("liquidation", () => {
+  test("a stop that lies beyond it protects nothing: the position is closed", async () => {
+    const { market, run, records, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.liquidationPrice = price("99.5");
+    expect(await run(work, 5_000)).toBe(true);
+    expect(
+      records.some((body) => body.type === "event" && body.message.includes("liquidation")),
+    ).toBe(true);
+  });
+
+  test("a stop is not moved to where it would come after the liquidation", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.stopLoss = price("99.7");
+    market.liquidationPrice = price("99.5");
+    expect(await run(work, 5_000)).toBe(false);
+    expect(market.levelsSent).toEqual([]);
+  });
+});
+
+test("a contract that is not traded any more is closed, its stop left alone, and the reason named", async () => {
+  const { market, run, records, heldWork } = startExampleHolder();
+  const work = heldWork();
+  market.rules = undefined;
+  market.answer = () => ({ kind: "refused", code: "110074", message: "not live", final: true });
+  expect(await run(work, 30_000)).toBe(false);
+  expect(market.levelsSent).toEqual([]);
+  expect(market.sent.length).toBeGreaterThan(1);
+  // The exchange settles it itself.
+  market.fill("sell", quantity("1"), { cause: "delisting", at: "97" });
+  expect(await run(work, 1_000)).toBe(true);
+  const closed = records.findLast((body) => body.type === "trade");
+  expect(closed?.trade).toMatchObject({ reason: "delisting", pnl: "-3" });
+});

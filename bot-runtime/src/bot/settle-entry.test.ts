@@ -1,0 +1,143 @@
+import { describe, expect, test } from "vitest";
+import { amount, quantity } from "../money.ts";
+import { SYMBOL } from "./example-bot.ts";
+import { ENTRY, startExampleHolder } from "./example-holder.ts";
+
+const isNotFound = (body: { readonly type: string; readonly code?: string | null }) =>
+  body.type === "order" && body.code === "NotFound";
+
+describe("an entry of unknown outcome that no look-up shows", () => {
+  test("is over after the settle window, and not before", async () => {
+    const { run, records, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    expect(await run(work, 19_500)).toBe(false);
+    expect(records.some(isNotFound)).toBe(false);
+    expect(await run(work, 2_000)).toBe(true);
+    expect(records.some(isNotFound)).toBe(true);
+  });
+
+  test("does not end earlier because somebody sets the wall clock", async () => {
+    const { run, sentEntry, setWallClock } = startExampleHolder();
+    const work = sentEntry();
+    setWallClock(3_600_000);
+    expect(await run(work, 15_000)).toBe(false);
+  });
+
+  test("is found by its executions although its order stays hidden", async () => {
+    const { market, run, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.hidden.add(ENTRY);
+    market.fill("buy", quantity("1"), { id: ENTRY });
+    await run(work, 25_000);
+    expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "1"]);
+  });
+
+  test("is not over while a position is there that nothing explains", async () => {
+    const { market, run, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.net = quantity("1");
+    expect(await run(work, 60_000)).toBe(false);
+    expect(work.contradiction).toContain("shows no such order");
+    market.net = quantity("0");
+    market.fill("buy", quantity("1"), { id: ENTRY });
+    await run(work, 1_000);
+    expect([work.contradiction, work.account.open.toFixed()]).toEqual([undefined, "1"]);
+  });
+});
+
+test("an accepted entry that is hidden for minutes is waited for, named, and taken up", async () => {
+  const { market, run, records, sentEntry } = startExampleHolder();
+  const work = sentEntry({ accepted: true });
+  market.hidden.add(ENTRY);
+  market.place(ENTRY, { status: "open" });
+  expect(await run(work, 120_000)).toBe(false);
+  expect(records.some(isNotFound)).toBe(false);
+  expect(work.contradiction).toContain(ENTRY);
+  market.hidden.clear();
+  market.fill("buy", quantity("1"), { id: ENTRY });
+  await run(work, 1_000);
+  expect([work.contradiction, work.account.open.toFixed()]).toEqual([undefined, "1"]);
+});
+
+test("an entry whose rest was cancelled is a position of what was filled", async () => {
+  const { market, run, sentEntry } = startExampleHolder();
+  const work = sentEntry({ accepted: true });
+  market.fill("buy", quantity("0.4"), { id: ENTRY });
+  market.place(ENTRY, { status: "cancelled", filledQuantity: quantity("0.4") });
+  expect(await run(work, 1_000)).toBe(false);
+  expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "0.4"]);
+});
+
+const halt = (action: "BlockEntries" | "CancelOrders" | "Flatten", symbols: string[] | null) => ({
+  halts: [{ name: "h", action, symbols }],
+});
+
+describe("an open entry is cancelled by id, its protection left alone,", () => {
+  test.each([
+    ["by CancelOrders", halt("CancelOrders", null), true],
+    ["by CancelOrders on its symbol", halt("CancelOrders", [SYMBOL]), true],
+    ["not by CancelOrders on another", halt("CancelOrders", ["ETH/USDT:USDT"]), false],
+    ["by Flatten", halt("Flatten", null), true],
+    ["not by BlockEntries", halt("BlockEntries", null), false],
+    ["when the bot is paused", { state: "Paused" as const }, true],
+  ])("%s", async (_, config, cancels) => {
+    const { market, run, sentEntry } = startExampleHolder(config);
+    market.place(ENTRY, { status: "open" });
+    await run(sentEntry({ accepted: true }), 3_000);
+    expect(market.cancelled.length > 0).toBe(cancels);
+    expect(new Set(market.cancelled).size).toBe(cancels ? 1 : 0);
+    expect(market.cancelled.length).toBeLessThanOrEqual(3);
+  });
+
+  test("when it stays open for longer than a market order can", async () => {
+    const { market, run, sentEntry } = startExampleHolder();
+    market.place(ENTRY, { status: "open" });
+    const work = sentEntry({ accepted: true });
+    await run(work, 59_000);
+    expect(market.cancelled).toEqual([]);
+    await run(work, 2_000);
+    expect(market.cancelled[0]).toBe(ENTRY);
+  });
+
+  test("also when the exchange does not show it yet", async () => {
+    const { market, run, sentEntry } = startExampleHolder({ state: "Stopped" });
+    await run(sentEntry(), 1_000);
+    expect(market.cancelled).toEqual([ENTRY]);
+  });
+});
+
+test("a position that is gone without an execution is unknown, not over", async () => {
+  const { market, run, heldWork } = startExampleHolder();
+  const work = heldWork();
+  await run(work, 1_000);
+  market.net = quantity("0");
+  expect(await run(work, 25_000)).toBe(false);
+  expect(work.contradiction).toContain("is gone");
+  market.net = quantity("1");
+  market.fill("sell", quantity("1"), { cause: "liquidation", at: "91" });
+  expect(await run(work, 1_000)).toBe(true);
+});
+
+test("funding is found while the position is held, recorded once, and part of the profit", async () => {
+  const { market, run, records, heldWork } = startExampleHolder();
+  const work = heldWork();
+  await run(work, 1_000);
+  market.fill("buy", quantity("0"), { cause: "funding" });
+  const funding = market.executions.at(-1);
+  if (funding === undefined) throw new Error("no funding");
+  market.executions.splice(-1, 1, {
+    ...funding,
+    quantity: quantity("1"),
+    fee: amount("-0.5"),
+  });
+  await run(work, 65_000);
+  const recorded = records.filter((body) => body.type === "funding");
+  expect(recorded).toMatchObject([{ tradeId: ENTRY, amount: "0.5", currency: "USDT" }]);
+  market.fill("sell", quantity("1"), { cause: "target", at: "102" });
+  expect(await run(work, 1_000)).toBe(true);
+  expect(records.findLast((body) => body.type === "trade")?.trade).toMatchObject({
+    pnl: "2.5",
+    funding: "0.5",
+    reason: "target",
+  });
+});

@@ -1,0 +1,114 @@
+import type { OrderView } from "../exchange/exchange.ts";
+import { ZERO_QUANTITY } from "../money.ts";
+import { accountForFills, isAccountedFor, recordTrade } from "./account-for-fills.ts";
+import { lookUps } from "./look-ups.ts";
+import { type OrderFacts, orderRecord } from "./records.ts";
+import { isEntryUnwanted } from "./standing-orders.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import { heldOf, type Work } from "./work.ts";
+
+/**
+ * An entry of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive
+ * window ended long before; the rest is for an exchange that shows orders late.
+ */
+const SETTLE_WINDOW_MS = 20_000;
+/**
+ * The same when the exchange has said that it accepted the entry, or shows a position: silence of the look-ups is then their
+ * fault. Exchanges have shown orders after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test).
+ */
+const ACCEPTED_WINDOW_MS = 600_000;
+/** A market order fills or ends at once; one that stays open longer is cancelled. */
+const OPEN_MAX_MS = 60_000;
+/** Pause between two cancellations of the same order. */
+const CANCEL_EVERY_MS = 1_000;
+
+/** Finds out what became of the entry order, and cancels it where it is not wanted any more. */
+export async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
+  const reference = { symbol: work.symbol, clientOrderId: work.entryId };
+  const order = await lookUps(deps, work).findOrder(reference);
+  if (order === undefined) await settleMissingEntry(deps, work);
+  else await settleFoundEntry(deps, work, order);
+  if (work.entry !== "over" && isCancellable(deps, work)) await cancelEntry(deps, work);
+}
+
+async function settleFoundEntry(deps: TraderDeps, work: Work, order: OrderView): Promise<void> {
+  work.contradiction = undefined;
+  // By the exchange's clock, however wrong this machine's was.
+  work.sinceMs = Math.min(work.sinceMs, order.createdMs);
+  if (order.status === "open") {
+    if (work.entry === "unknown") deps.record(orderRecord(entryFacts(work, order), deps.nowMs()));
+    work.entry = "open";
+    return;
+  }
+  await accountForFills(deps, work);
+  if (!isAccountedFor(work, order)) return;
+  work.entry = "over";
+  deps.record(orderRecord(entryFacts(work, order), deps.nowMs()));
+  recordTrade(deps, work);
+}
+
+/** "Not found" is not "not placed": only silence of orders, executions and position over the whole window is. */
+async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
+  const waitedMs = deps.monotonicMs() - work.takenUpMs;
+  if (waitedMs < SETTLE_WINDOW_MS) return;
+  await accountForFills(deps, work);
+  if (work.account.entered.gt(0)) {
+    // Its order is too old to be found; its executions say all that there is to know.
+    work.contradiction = undefined;
+    work.entry = "over";
+    return;
+  }
+  if (work.filled) {
+    // Looked at again and again: the key may come back.
+    work.contradiction = `${work.symbol}: the journal knows the ${work.side} position of order ${work.entryId}, but this exchange account never had that order; give the bot the key of the account that it traded on`;
+    return;
+  }
+  const mustExist = work.entry === "open" || heldOf(work) !== undefined;
+  if (mustExist && waitedMs < ACCEPTED_WINDOW_MS) {
+    work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
+    return;
+  }
+  work.contradiction = undefined;
+  work.entry = "over";
+  deps.record(orderRecord(neverReceived(work), deps.nowMs()));
+}
+
+function isCancellable(deps: TraderDeps, work: Work): boolean {
+  const now = deps.monotonicMs();
+  if (now - work.entryCancelledMs < CANCEL_EVERY_MS) return false;
+  return isEntryUnwanted(deps.config(), work) || now - work.takenUpMs > OPEN_MAX_MS;
+}
+
+/** By id, known to the exchange or not: a request that is still on its way there comes to nothing, or is cancelled next time. */
+async function cancelEntry(deps: TraderDeps, work: Work): Promise<void> {
+  work.entryCancelledMs = deps.monotonicMs();
+  const { symbol, entryId: clientOrderId } = work;
+  const outcome = await deps.exchange.cancel({ symbol, clientOrderId });
+  deps.log.info("entry-cancelled", { clientOrderId, outcome: outcome.kind });
+}
+
+function entryFacts(work: Work, order: OrderView): OrderFacts {
+  const over = order.filledQuantity.gt(0) && order.status !== "open" ? "filled" : order.status;
+  return {
+    clientOrderId: work.entryId,
+    exchangeOrderId: order.exchangeOrderId,
+    symbol: work.symbol,
+    purpose: "entry",
+    side: order.side,
+    quantity: order.quantity,
+    status: over === "open" ? "accepted" : over,
+  };
+}
+
+function neverReceived(work: Work): OrderFacts {
+  return {
+    clientOrderId: work.entryId,
+    symbol: work.symbol,
+    purpose: "entry",
+    side: work.side === "long" ? "buy" : "sell",
+    quantity: ZERO_QUANTITY,
+    status: "cancelled",
+    code: "NotFound",
+    message: "the exchange never received the order",
+  };
+}
