@@ -195,13 +195,16 @@ function podRoutes(deps: RoutingDeps): Routes["pod"] {
 function addHalts({ queues, cluster }: RoutingDeps, bot: BotView): void {
   for (const halt of cluster().halts.store.views()) {
     const isOver = halt.spec.lifted || halt.isDeleting;
-    if (!isOver && concerns(halt, bot)) queues.halts.addAfter(halt.name, HALT_COALESCE_MS, "pod");
+    const mayConcern = halt.spec.scope.type === "symbol" || concerns(halt, bot);
+    if (!isOver && mayConcern) queues.halts.addAfter(halt.name, HALT_COALESCE_MS, "pod");
   }
 }
 
+/** Who holds a symbol that left its specification is known by its report only: for a symbol everybody looks. */
 function addConcerned(deps: RoutingDeps, halt: HaltView): void {
+  const isBySymbol = halt.spec.scope.type === "symbol";
   for (const bot of deps.cluster().bots.store.views()) {
-    if (concerns(halt, bot)) addBot(deps, bot, "user");
+    if (isBySymbol || concerns(halt, bot)) addBot(deps, bot, "user");
   }
 }
 

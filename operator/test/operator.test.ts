@@ -765,6 +765,19 @@ describe("a halt", () => {
     expect(await platform.ready(name)).toBe("True Running"); // the other symbol goes on
   });
 
+  test("on a symbol reaches a bot that has dropped the symbol and still holds it", async () => {
+    const { name, uid } = await runningBot({ symbols: ["ETH/USDT:USDT"] });
+    under.report(name, uid, HOLDING);
+    const scope = { type: "symbol", value: "BTC/USDT:USDT" };
+    const halt = await platform.createHalt({ scope, action: "Flatten" });
+    await eventually(() => platform.config(name)).toMatchObject({
+      halts: [{ name: halt, symbols: ["BTC/USDT:USDT"] }],
+    });
+    under.report(name, uid, { ...HOLDING, halts: [halt] });
+    await eventually(() => haltOf(halt)).toMatchObject({ matched: 1, acknowledged: 1 });
+    expect(await haltOf(halt)).toMatchObject({ finished: 0, Executed: "False InProgress" });
+  });
+
   test("that flattens is not done by a bot without a pod that may hold something", async () => {
     await platform.client.create(BOT_CLASSES, botClass("vanishing", "bot:1"));
     const { name, uid } = await runningBot({ className: "vanishing" });

@@ -1,6 +1,7 @@
 import { keyOf } from "@tradingbots/kube";
 import type { ClusterView } from "../cluster-view.ts";
 import { conditionOf } from "../conditions.ts";
+import type { HaltView } from "../halt/halt-view.ts";
 import { concerns, isInForce } from "../halt/scope.ts";
 import { type Clock, isStale, type Reports } from "../reports.ts";
 import { type BotView, byAge } from "./bot-view.ts";
@@ -35,7 +36,7 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
       cluster.serviceAccounts.get(keyOf({ namespace, name: serviceAccountName(bot) })) !==
       undefined,
     halts: [...cluster.halts.store.views()]
-      .filter((halt) => isInForce(halt, now) && concerns(halt, bot))
+      .filter((halt) => isInForce(halt, now) && concernsNow(halt, bot, deps))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     symbolHolder: symbolHolderOf(bot, deps),
     olderBotsOfUser: countOlderBots(bot, deps),
@@ -44,6 +45,15 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
     now,
     clockMs,
   };
+}
+
+/** Whether the halt concerns the bot, by what it shall trade and by what it last said that it has open. */
+export function concernsNow(
+  halt: HaltView,
+  bot: BotView,
+  { reports }: Pick<ObserveDeps, "reports">,
+): boolean {
+  return concerns(halt, bot, reports.latest(bot.key)?.report.openSymbols);
 }
 
 /** What is known of how far a bot has come: its own pod and what it said last. Cheap enough for a hundred thousand bots. */

@@ -1,9 +1,9 @@
-import { observeProgress, type ObserveDeps } from "../bot/observe.ts";
+import { concernsNow, observeProgress, type ObserveDeps } from "../bot/observe.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { statusDifference } from "../conditions.ts";
 import type { HaltView } from "./halt-view.ts";
 import { progressOf } from "./progress.ts";
-import { concerns, isInForce, untilFirstExpiry } from "./scope.ts";
+import { isInForce, untilFirstExpiry } from "./scope.ts";
 import { haltStatus, type MatchedBot } from "./status.ts";
 
 export interface HaltDeps extends ObserveDeps {
@@ -33,7 +33,7 @@ export async function reconcileHalt(
 function matchedBots(halt: HaltView, deps: HaltDeps): readonly MatchedBot[] {
   const matched: MatchedBot[] = [];
   for (const bot of deps.cluster.bots.store.views()) {
-    if (!concerns(halt, bot)) continue;
+    if (!concernsNow(halt, bot, deps)) continue;
     matched.push({ key: bot.key, ...progressOf(halt, observeProgress(bot, deps)) });
   }
   return matched;

@@ -18,6 +18,12 @@ test.each([
   expect(concerns(exampleHalt("h", { scope }), bot)).toBe(concerned);
 });
 
+test("a bot that still holds a symbol that left its specification is concerned", () => {
+  const halt = exampleHalt("h", { scope: { type: "symbol", value: "ETH/USDT:USDT" } });
+  expect(concerns(halt, bot)).toBe(false);
+  expect(concerns(halt, bot, ["ETH/USDT:USDT"])).toBe(true);
+});
+
 test.each([
   { name: "as made", spec: {}, inForce: true },
   { name: "lifted", spec: { lifted: true }, inForce: false },

@@ -7,15 +7,22 @@ export function isInForce(halt: HaltView, now: Date): boolean {
   return expiresAt === undefined || Date.parse(expiresAt) > now.getTime();
 }
 
-/** Does the halt concern this bot? Whether it is in force is another question. */
-export function concerns(halt: HaltView, bot: Pick<BotView, "name" | "spec">): boolean {
+/**
+ * Does the halt concern this bot? Whether it is in force is another question.
+ * @param openSymbols on which something is open: one that left the specification is still managed to its exit
+ */
+export function concerns(
+  halt: HaltView,
+  bot: Pick<BotView, "name" | "spec">,
+  openSymbols: readonly string[] = [],
+): boolean {
   const { type, value = "" } = halt.spec.scope;
   const matches = {
     all: () => true,
     user: () => bot.spec.userId === value,
     bot: () => bot.name === value,
     exchange: () => bot.spec.exchange === value,
-    symbol: () => bot.spec.symbols.includes(value),
+    symbol: () => bot.spec.symbols.includes(value) || openSymbols.includes(value),
   };
   return matches[type]();
 }
