@@ -366,11 +366,15 @@ export class Bot {
   #report(always: boolean): void {
     const traders = [...this.#traders.values()];
     const { day, balance } = this.#account;
+    // Without the journal's memory no symbol is known to be flat.
+    const isKnown = this.#session !== undefined;
     const report = buildReport({
       config: this.#config,
       flat: this.#flat,
       protected: traders.every((trader) => trader.protected),
       blocked: this.#blocked,
+      openSymbols: traders.filter((trader) => !isKnown || !trader.flat).map(symbolOf),
+      openEntries: traders.filter((trader) => !isKnown || trader.entryOpen).map(symbolOf),
       positions: traders.flatMap((trader) => trader.positions),
       balance,
       dayResult: day.baseline === undefined ? undefined : day.result(this.#standingResult),
@@ -384,4 +388,8 @@ export class Bot {
     this.#reported = { material, atMs: this.#deps.clock.nowMs() };
     this.#record({ type: "report", report });
   }
+}
+
+function symbolOf({ symbol }: SymbolTrader): string {
+  return symbol;
 }

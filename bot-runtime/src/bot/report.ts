@@ -8,6 +8,8 @@ export interface ReportFacts {
   readonly flat: boolean;
   readonly protected: boolean;
   readonly blocked: readonly Refusal[];
+  readonly openSymbols: readonly string[];
+  readonly openEntries: readonly string[];
   readonly positions: readonly HeldPosition[];
   readonly balance: Balance | undefined;
   readonly dayResult: Amount | undefined;
@@ -19,6 +21,7 @@ export interface ReportFacts {
 
 const BLOCKED_MAX = 16;
 const POSITIONS_MAX = 8;
+const SYMBOLS_MAX = 64;
 const MESSAGE_MAX = 512;
 
 export function buildReport(facts: ReportFacts): Report {
@@ -30,6 +33,8 @@ export function buildReport(facts: ReportFacts): Report {
     protected: facts.protected,
     trading: facts.blocked.length === 0,
     blocked: distinct(facts.blocked).slice(0, BLOCKED_MAX),
+    openSymbols: facts.openSymbols.slice(0, SYMBOLS_MAX),
+    openEntries: facts.openEntries.slice(0, SYMBOLS_MAX),
     positions: facts.positions.slice(0, POSITIONS_MAX).map(reportedPosition),
     balance: balance
       ? {
@@ -50,7 +55,7 @@ export function buildReport(facts: ReportFacts): Report {
 /** What must be told at once when it changes; prices and balances move all the time and wait for the next regular report. */
 export function materialPart(report: Report): string {
   const { generation, state, flat, protected: isProtected, trading, lastTradeAt } = report;
-  const { halts, leased, consecutiveErrors } = report;
+  const { halts, leased, consecutiveErrors, openSymbols, openEntries } = report;
   const positions = report.positions.map((position) => ({ ...position, unrealisedPnl: "" }));
   const reasons = report.blocked.map((each) => each.reason);
   return JSON.stringify([
@@ -60,6 +65,8 @@ export function materialPart(report: Report): string {
     isProtected,
     trading,
     reasons,
+    openSymbols,
+    openEntries,
     positions,
     lastTradeAt,
     halts,

@@ -1,3 +1,4 @@
+import { array, assert, constantFrom, integer, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Amount, amount, price, quantity, text } from "../money.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
@@ -119,6 +120,47 @@ describe("a restart", () => {
     day.remember(amount("77"), undefined);
     expect(text(day.result(nothing))).toBe("0");
   });
+});
+
+test("whatever closes, moves, restarts and passes midnight: the result is all results less those before the day", () => {
+  const steps = array(
+    record({
+      kind: constantFrom("close", "move", "restart", "midnight"),
+      /** In units of the eighth place. */
+      units: integer({ min: -(10 ** 12), max: 10 ** 12 }),
+    }),
+    { maxLength: 30 },
+  );
+  const places = 8;
+  const money = (units: bigint) => amount(`${units}e-${places}`);
+  assert(
+    property(steps, (taken) => {
+      let [closed, standing, startsFrom, minutes] = [0n, 0n, 0n, 0];
+      const now = () => at("18T12:00:00") + minutes * 60_000;
+      let day = process({ time: "18T12:00:00" });
+      let baseline = day.begin(amount("1000"), nothing);
+      for (const { kind, units } of taken) {
+        if (kind === "close") {
+          closed += BigInt(units);
+          standing = 0n;
+          day.realise(money(BigInt(units)));
+        } else if (kind === "move") {
+          standing = BigInt(units);
+        } else if (kind === "midnight") {
+          minutes += 24 * 60;
+          day.see(now(), money(standing));
+          startsFrom = closed + standing;
+          baseline = day.begin(amount("1000"), money(standing));
+        } else {
+          day = new TradingDay();
+          day.remember(money(closed), baseline);
+          day.see(now(), nothing);
+        }
+        const wanted = money(closed + standing - startsFrom);
+        expect(text(day.result(money(standing)))).toBe(text(wanted));
+      }
+    }),
+  );
 });
 
 describe("what a trade stands at", () => {

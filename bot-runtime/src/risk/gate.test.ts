@@ -147,7 +147,6 @@ describe("a proposal", () => {
   // 1/leverage − half of 1/100, of which four fifths: 7.6 % at leverage 10, 0.4 % at 100, 1.6 % at 40.
   const stopAt = (leverage: number, stopLossPercent: number) =>
     withRisk({ leverage, stopLossPercent });
-  const margin = (text: string) => ({ size: { ...size, margin: amount(text) } });
   const changes: readonly [string, Partial<EntryProposal>, string | undefined][] = [
     ["passes", {}, undefined],
     [

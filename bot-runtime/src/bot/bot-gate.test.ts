@@ -1,0 +1,242 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../clock.ts";
+import { exchangeFault } from "../exchange/bybit-outcomes.ts";
+import type { ClockReading, Exchange, KeyDescription } from "../exchange/exchange.ts";
+import { amount } from "../money.ts";
+import {
+  exampleKey,
+  type ExampleOptions,
+  exampleSession,
+  NEWEST,
+  OTHER_SYMBOL,
+  startExampleBot,
+  SYMBOL,
+} from "./example-bot.ts";
+
+// Vitest's clock replaces the global timers only.
+vi.mock("node:timers/promises", () => ({
+  setTimeout: (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms)),
+}));
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Lets `ms` pass and whatever waits for it happen. */
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+/** A bot with its session, that counts the entries that it sends. */
+async function trading(options: ExampleOptions = {}, session = exampleSession) {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "refused",
+    code: "110007",
+    message: "no balance",
+    final: true,
+  }));
+  const it = startExampleBot({ ...options, exchange: { submitEntry, ...options.exchange } });
+  it.grantSession(session);
+  await pass(1_000);
+  const reasons = () => it.lastReport()?.blocked.map(({ reason }) => reason);
+  const told = () => it.lastReport()?.blocked[0]?.message;
+  let minute = NEWEST;
+  /** Lets the strategy want to buy. Gives how many entries were sent by then. */
+  const signal = async () => {
+    it.closeCandle(minute);
+    minute += 1;
+    await pass(0);
+    return submitEntry.mock.calls.length;
+  };
+  return { ...it, submitEntry, reasons, told, signal };
+}
+
+describe("the key is looked at before the first order", () => {
+  test("nothing is opened before the exchange has described it", async () => {
+    const { promise, resolve } = Promise.withResolvers<KeyDescription>();
+    const it = await trading({ exchange: { describeKey: () => promise } });
+    expect(it.reasons()).toEqual(["KeyUnchecked"]);
+    expect(await it.signal()).toBe(0);
+    resolve(exampleKey);
+    await pass(0);
+    expect(it.reasons()).toEqual([]);
+    expect(await it.signal()).toBe(1);
+  });
+
+  test.each<[string, Partial<KeyDescription>, string, string]>([
+    ["may withdraw", { canWithdraw: true }, "KeyUnfit", "without the right to withdraw"],
+    ["works from everywhere", { addresses: [] }, "KeyUnfit", "from every address"],
+    ["is another account's", { accountId: "4712" }, "WrongAccount", "another account"],
+    ["says of no account that it is its own", { accountId: undefined }, "WrongAccount", "another"],
+  ])("a key that %s", async (...[, change, reason, sentence]) => {
+    const it = await trading({
+      config: { exchangeAccountId: "24600000" },
+      exchange: { describeKey: async () => ({ ...exampleKey, ...change }) },
+    });
+    expect(it.reasons()).toEqual([reason]);
+    expect(it.told()).toContain(sentence);
+    expect(await it.signal()).toBe(0);
+  });
+
+  test("a refusal of the exchange is told; it is asked again until it answers", async () => {
+    const describeKey = vi.fn<Exchange["describeKey"]>(async () => {
+      throw exchangeFault("PermissionDenied", { code: "10005", message: "permission denied" });
+    });
+    const it = await trading({ exchange: { describeKey } });
+    expect(it.reasons()).toEqual(["KeyUnfit"]);
+    expect(it.told()).toContain("permission denied");
+    describeKey.mockImplementation(async () => exampleKey);
+    await pass(10_000);
+    expect(it.reasons()).toEqual([]);
+  });
+
+  test("rights that it gets later are noticed, and so is its end", async () => {
+    const key = { canWithdraw: false, expiresAt: new Date(Date.now() + 3_600_000).toISOString() };
+    const it = await trading({
+      exchange: { describeKey: async () => ({ ...exampleKey, ...key }) },
+    });
+    expect(it.reasons()).toEqual([]);
+    key.canWithdraw = true;
+    await pass(600_000);
+    expect(it.reasons()).toEqual(["KeyUnfit"]);
+    key.canWithdraw = false;
+    await pass(600_000);
+    expect(it.reasons()).toEqual([]);
+    await pass(3_600_000);
+    expect(it.told()).toContain("the key expired");
+  });
+
+  test("a paper bot has none", async () => {
+    const describeKey = vi.fn<Exchange["describeKey"]>();
+    const it = await trading({ config: { mode: "paper" }, exchange: { describeKey } });
+    expect(it.reasons()).toEqual([]);
+    expect(describeKey).not.toHaveBeenCalled();
+  });
+});
+
+describe("without a lease that outlasts the order", () => {
+  test("nothing is opened until there is one again", async () => {
+    const it = await trading();
+    it.journal.leaseMs = 5_999;
+    expect(await it.signal()).toBe(0);
+    expect(it.reasons()).toEqual(["NoLease"]);
+    expect(it.lastReport()?.leased).toBe(true);
+    it.journal.leaseMs = 0;
+    await pass(10_000);
+    expect(it.lastReport()?.leased).toBe(false);
+    it.journal.leaseMs = 6_000;
+    expect(await it.signal()).toBe(1);
+    expect(it.reasons()).toEqual([]);
+  });
+
+  test("an order whose intent took too long is not sent", async () => {
+    const { promise, resolve } = Promise.withResolvers<"appended">();
+    const it = await trading({ appendIntent: () => promise });
+    await it.signal();
+    it.journal.leaseMs = 5_999;
+    resolve("appended");
+    await pass(0);
+    expect(it.submitEntry).not.toHaveBeenCalled();
+    expect(it.ordersRecorded()).toMatchObject([{ status: "cancelled", code: "NoLease" }]);
+  });
+});
+
+test("a clock that is not known well enough closes the gate, and opens it again", async () => {
+  let reading: ClockReading | undefined = { skewMs: 0, uncertaintyMs: 20 };
+  const it = await trading({ exchange: { clock: () => reading } });
+  expect(it.reasons()).toEqual([]);
+  reading = { skewMs: 0, uncertaintyMs: 2_000 };
+  expect(await it.signal()).toBe(0);
+  expect(it.reasons()).toEqual(["ClockSkew"]);
+  reading = { skewMs: 90_000, uncertaintyMs: 20 };
+  expect(await it.signal()).toBe(1);
+  expect(it.reasons()).toEqual([]);
+});
+
+test("a process that stood still opens nothing before it has seen all again", async () => {
+  let frozenMs = 0;
+  const it = await trading({
+    clock: { monotonicMs: () => systemClock.monotonicMs() + frozenMs },
+  });
+  frozenMs = 3_000;
+  // What runs first after a stall is not always the tick.
+  expect(await it.signal()).toBe(0);
+  await pass(100);
+  expect(it.reasons()).toEqual(["EventLoopStalled"]);
+  await pass(10_000);
+  expect(it.reasons()).toEqual([]);
+  expect(await it.signal()).toBe(1);
+});
+
+test("a stream that is silent closes the gate, and opens it again", async () => {
+  let ageMs = 90_001;
+  const it = await trading({ candleAgeMs: () => ageMs });
+  expect(it.reasons()).toEqual(["StaleData"]);
+  ageMs = 0;
+  await pass(10_000);
+  expect(it.reasons()).toEqual([]);
+});
+
+test("a halt of another symbol is obeyed there and told as obeyed", async () => {
+  const it = await trading();
+  const halt = { name: "eth", action: "BlockEntries" as const, symbols: [OTHER_SYMBOL] };
+  it.bot.applyConfig({ ...it.config, halts: [halt] });
+  await pass(1_000);
+  expect(it.lastReport()).toMatchObject({ halts: ["eth"], blocked: [] });
+  it.bot.applyConfig({ ...it.config, halts: [{ ...halt, symbols: [SYMBOL] }] });
+  await pass(1_000);
+  expect(it.reasons()).toEqual(["Halted"]);
+});
+
+test("a balance that is too small is told before there is a signal", async () => {
+  const balance = { equity: amount("0.5"), available: amount("0.5"), currency: "USDT" };
+  const it = await trading({ exchange: { balance: async () => balance } });
+  expect(it.reasons()).toEqual([]);
+  await it.signal();
+  await pass(1_000);
+  expect(it.reasons()).toEqual(["BelowMinimum"]);
+});
+
+describe("errors in a row", () => {
+  test("disable the bot, and it says so in every report until its configuration changes", async () => {
+    const it = await trading();
+    for (const sent of [1, 2, 3, 4, 5]) expect(await it.signal()).toBe(sent);
+    expect(it.reasons()).toEqual(["Disabled"]);
+    expect(it.lastReport()?.consecutiveErrors).toBe(5);
+    expect(await it.signal()).toBe(5);
+    it.bot.applyConfig({ ...it.config, generation: 2 });
+    await pass(1_000);
+    expect(it.reasons()).toEqual([]);
+    expect(it.lastReport()?.consecutiveErrors).toBe(0);
+    expect(await it.signal()).toBe(6);
+  });
+
+  test("are remembered over a restart under the same configuration", async () => {
+    const it = await trading({}, { ...exampleSession, errors: { generation: 1, count: 4 } });
+    expect(it.lastReport()?.consecutiveErrors).toBe(4);
+    expect(await it.signal()).toBe(1);
+    expect(it.reasons()).toEqual(["Disabled"]);
+  });
+
+  test("are forgotten under another one", async () => {
+    const it = await trading(
+      { config: { generation: 2 } },
+      { ...exampleSession, errors: { generation: 1, count: 5 } },
+    );
+    expect(it.reasons()).toEqual([]);
+  });
+});
+
+test("what watches the gate can be read as metrics", async () => {
+  const it = await trading({ exchange: { clock: () => ({ skewMs: -1_500, uncertaintyMs: 20 }) } });
+  it.journal.leaseMs = 3_000;
+  const printed = it.metrics.print();
+  for (const line of [
+    "bot_lease_remaining_seconds 3",
+    "bot_clock_skew_seconds -1.5",
+    "bot_clock_uncertainty_seconds 0.02",
+    "bot_consecutive_errors 0",
+    "bot_halts 0",
+    `bot_candle_age_seconds{symbol="${SYMBOL}"} 0`,
+    'bot_blocked{reason="NoLease"} 1',
+  ]) {
+    expect(printed.split("\n")).toContain(line);
+  }
+});
