@@ -45,6 +45,13 @@ export interface BacktestResult {
  * - Indicators are doubles. Prices, levels, quantities, fees and results are exact decimals.
  *
  * Bars follow each other as they stand in the table, over a gap too. Not simulated: slippage, funding, liquidation.
+ *
+ * With `sizing.kind` "account" the trades are those of the live loop over the same candles, to the last decimal
+ * (test/replay.test.ts). Two things differ on purpose, both only where a bar opens away from the close before it:
+ *
+ * - A bot's entry carries levels around the signal's close until they are moved to the fill, a fraction of a second later. A fill
+ *   that is itself beyond such a level closes at once. History has no fractions of a second.
+ * - An exit by signal that meets its stop at the same open is named "stop" by an exchange, at the same price.
  */
 export function runBacktest(input: BacktestInput): BacktestResult {
   const run = new Run(input);
