@@ -122,6 +122,17 @@ describe("accountForTrade", () => {
       wanted: { open: "0", result: "10", fees: "0", entry: "100", exit: "110" },
     },
     {
+      name: "the end of a trade before it, whose beginning is too old to be read, is nobody's holding",
+      side: "short",
+      executions: [
+        execution({ side: "sell", price: "100", quantity: "1", id: "exit of a long before" }),
+        execution({ side: "sell", price: "100", quantity: "1", id: "own" }),
+        execution({ side: "buy", price: "99", quantity: "1", id: "exit by another pod" }),
+        execution({ side: "buy", price: "98", quantity: "1", id: "entry of a long after" }),
+      ],
+      wanted: { open: "0", result: "1", fees: "0", entry: "100", exit: "99" },
+    },
+    {
       name: "an exit that bears the entry's id does not enter",
       side: "long",
       executions: [

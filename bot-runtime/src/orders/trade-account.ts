@@ -73,12 +73,13 @@ interface BookedFill extends TradeFill {
   readonly held: Quantity;
 }
 
-/** What a symbol's position consists of, while executions are gone through. */
+/** What a symbol's position consists of, while executions are gone through: flat until the trade's first fill. */
 interface Holding {
   /** Of the trade. */
   open: Quantity;
-  /** Of somebody else in the same direction. */
+  /** Of everybody else; negative in the other direction. */
   others: Quantity;
+  isEntered: boolean;
 }
 
 /**
@@ -90,7 +91,7 @@ export function accountForTrade(
   trade: TradeIdentity,
   executions: readonly Execution[],
 ): TradeAccount {
-  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY };
+  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY, isEntered: false };
   const fills: BookedFill[] = [];
   const fundings: TradeFunding[] = [];
   for (const execution of inOrder(trade, executions)) {
@@ -131,17 +132,20 @@ function book(trade: TradeIdentity, execution: Execution, holding: Holding): Boo
   if (isEntry(trade, execution)) {
     const held = heldAfterFee(trade, execution);
     holding.open = quantity(holding.open.plus(held));
+    holding.isEntered = true;
     return [{ execution, purpose: "entry", quantity: units, held, fee: execution.fee }];
   }
+  // An entry is only sent while the symbol is flat: what was before it has ended, and may be known by its end alone.
+  if (!holding.isEntered) return [];
   if (isOpening(trade.side, execution)) {
     holding.others = quantity(holding.others.plus(units));
     return [];
   }
   const isOthers = execution.cause === "order" && !trade.exitIds.has(execution.clientOrderId ?? "");
-  const fromOthers = isOthers ? Decimal.min(holding.others, units) : ZERO_QUANTITY;
+  const fromOthers = isOthers ? Decimal.max(Decimal.min(holding.others, units), 0) : 0;
   const own = quantity(Decimal.min(holding.open, units.minus(fromOthers)));
   holding.open = quantity(holding.open.minus(own));
-  holding.others = quantity(Decimal.max(holding.others.minus(units.minus(own)), 0));
+  holding.others = quantity(holding.others.minus(units).plus(own));
   if (own.isZero()) return [];
   const fee = share(execution.fee, own, units);
   return [{ execution, purpose: "exit", quantity: own, held: own, fee }];
