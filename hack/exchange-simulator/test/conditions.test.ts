@@ -234,10 +234,10 @@ describe("liquidation", () => {
     expectBalancedBooks();
   });
 
-  test.for<[name: string, stop: string, type: string]>([
-    ["a stop before the liquidation price saves the rest", "2400", "Trade"],
-    ["a stop beyond it comes too late", "2050", "BustTrade"],
-  ])("%s", async ([, stop, type]) => {
+  test.for<[name: string, stop: string, type: string, end: string]>([
+    ["a stop before the liquidation price saves the rest", "2400", "Trade", "Filled UNKNOWN"],
+    ["a stop beyond it comes too late", "2050", "BustTrade", "Deactivated CancelByTpSlTsClear"],
+  ])("%s", async ([, stop, type, end]) => {
     await start({ liquidation: true }, [still, crash]);
     await client.createOrder(SYMBOL, "market", "buy", 3, undefined, {
       stopLoss: { triggerPrice: stop },
@@ -245,6 +245,8 @@ describe("liquidation", () => {
     simulator.control.step(2);
     expect(account().positions).toEqual([]);
     expect(account().executions.at(-1)).toMatchObject({ type });
+    const [, exit] = account().orders;
+    expect(`${exit?.status} ${exit?.cancelType}`).toBe(end);
     expectBalancedBooks();
   });
 
