@@ -1,14 +1,20 @@
 import type { OrderView } from "../exchange/exchange.ts";
-import { quantity, ZERO_QUANTITY } from "../money.ts";
+import { type Quantity, quantity, ZERO_QUANTITY } from "../money.ts";
+import { isOrderId } from "../orders/order-id.ts";
+import { exitOrderIds } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import { lookUps } from "./look-ups.ts";
-import { eventRecord, fillRecord, fundingRecord, tradeRecord } from "./records.ts";
+import { eventRecord, fillRecord, fundingRecord, orderRecord, tradeRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
-  const { symbol, sinceMs } = work;
+  const { symbol, sinceMs, entryId } = work;
+  if (work.exitIds.size === 0) {
+    const { botUid } = deps.config();
+    for (const id of exitOrderIds({ botUid, symbol, entryId })) work.exitIds.add(id);
+  }
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
   work.account = accountForTrade(work, executions);
   work.accountedMs = deps.monotonicMs();
@@ -62,6 +68,25 @@ export function recordTrade(deps: TraderDeps, work: Work): void {
   work.recordedTrade = text;
   deps.record(record);
   if (record.trade.closedAt === null) return;
+  recordExits(deps, work);
   deps.metrics.count("bot_trades_total", { reason: record.trade.reason ?? "unknown" });
   deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });
+}
+
+/**
+ * The last word about each exit that filled, also of one that another process sent and did not live to tell of: of that one
+ * only the fills are left.
+ */
+function recordExits(deps: TraderDeps, { symbol, side, account }: Work): void {
+  const filled = new Map<string, Quantity>();
+  for (const { execution, purpose } of account.fills) {
+    const id = execution.clientOrderId;
+    if (purpose !== "exit" || id === undefined || !isOrderId(id)) continue;
+    filled.set(id, quantity((filled.get(id) ?? ZERO_QUANTITY).plus(execution.quantity)));
+  }
+  const exitSide = side === "long" ? "sell" : "buy";
+  for (const [clientOrderId, units] of filled) {
+    const order = { clientOrderId, symbol, purpose: "exit", side: exitSide } as const;
+    deps.record(orderRecord({ ...order, quantity: units, status: "filled" }, deps.nowMs()));
+  }
 }

@@ -123,12 +123,18 @@ describe("a process that takes up a position", () => {
     await before.look(first);
     const [sent] = before.market.sent;
 
-    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const { market, run, records, heldWork } = startExampleHolder(STOPPED);
     const work = heldWork({ adopted: true });
     market.fill("sell", quantity("0.4"), { id: sent?.clientOrderId ?? "" });
     expect(await run(work, 20_000)).toBe(true);
     expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
     expect(market.sent[0]?.clientOrderId).not.toBe(sent?.clientOrderId);
+    // Also of the one that its sender did not live to tell of.
+    const told = records.filter((body) => body.type === "order" && body.purpose === "exit");
+    expect(told).toMatchObject([
+      { clientOrderId: sent?.clientOrderId, quantity: "0.4" },
+      { clientOrderId: market.sent[0]?.clientOrderId, quantity: "0.6" },
+    ]);
   });
 });
 

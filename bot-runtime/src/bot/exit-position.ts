@@ -1,4 +1,4 @@
-import type { ExitOrder, HeldPosition, Outcome } from "../exchange/exchange.ts";
+import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
 import { Decimal, quantity, text } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
 import { accountForFills, isAccountedFor, isStillHeld } from "./account-for-fills.ts";
@@ -66,12 +66,23 @@ async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition): Promise
     work.exit = { ...exit, state: "fresh" };
     return;
   }
+  if (exit.state === "doubtful" && found.status !== "filled") recordFound(deps, work, found);
   if (found.status === "open") {
     work.exit = { ...exit, state: "sent" };
     return;
   }
   if (!isAccountedFor(work, found)) await accountForFills(deps, work);
   if (isAccountedFor(work, found)) work.exit = nextAttempt(deps, work, exit.attempt + 1);
+}
+
+/** What became of an exit whose answer nobody heard. One that filled is told of when the trade is over. */
+function recordFound(deps: TraderDeps, work: Work, found: OrderView): void {
+  const { symbol, exit } = work;
+  if (exit === undefined) return;
+  const status = found.status === "open" ? "accepted" : found.status;
+  const { exchangeOrderId, side, quantity: units } = found;
+  const facts = { clientOrderId: exit.id, exchangeOrderId, symbol, side, quantity: units } as const;
+  deps.record(orderRecord({ ...facts, purpose: "exit", status }, deps.nowMs()));
 }
 
 /** An attempt that this process never sent has nothing to wait for, in a position that only this bot can have. */
