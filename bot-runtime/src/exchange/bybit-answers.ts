@@ -123,7 +123,9 @@ export const Instrument = z.object({
   }),
 });
 
-/** ccxt's candle: [open time in ms, open, high, low, close, volume]. */
-export const OhlcvList = z.array(
-  z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()], z.unknown()),
-);
+/** [open time, open, high, low, close, volume, turnover], newest first. */
+export const KlineAnswer = z.object({
+  result: z.object({
+    list: z.array(z.tuple([Milliseconds, Decimal, Decimal, Decimal, Decimal], z.unknown())),
+  }),
+});

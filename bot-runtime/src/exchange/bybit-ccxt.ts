@@ -1,9 +1,10 @@
 import { amount, Decimal, price } from "../money.ts";
-import { KeyAnswer, OhlcvList, PositionPage, WalletAnswer } from "./bybit-answers.ts";
-import { type BybitClient, CATEGORY, createClient, QUOTE } from "./bybit-client.ts";
+import { KeyAnswer, KlineAnswer, PositionPage, WalletAnswer } from "./bybit-answers.ts";
+import { type BybitClient, CATEGORY, createClient, QUOTE, request } from "./bybit-client.ts";
 import { createServerClock, type ServerClock } from "./bybit-clock.ts";
 import { lookUps } from "./bybit-look-ups.ts";
 import { createMarkets } from "./bybit-markets.ts";
+import { bybitInterval } from "./bybit-names.ts";
 import { cancel, protect, submitEntry, submitExit } from "./bybit-orders.ts";
 import { faultOfError, outcomeOfError, readError } from "./bybit-outcomes.ts";
 import type {
@@ -35,7 +36,8 @@ interface Clients {
 const monotonicMs = () => performance.now();
 
 /**
- * Bybit v5 linear perpetuals through ccxt, on three connections, so that nothing waits for what matters less. Entries, leverage and candles use ccxt's unified calls; everything else uses its
+ * Bybit v5 linear perpetuals through ccxt, on three connections, so that nothing waits for what matters less. Entries
+ * and leverage use ccxt's unified calls; everything else uses its
  * implicit ones, because their answers are exact strings, take the exchange's own filters, and hide no further call.
  */
 export function createExchange(options: ExchangeOptions): Exchange {
@@ -93,17 +95,27 @@ function guarded(clients: Clients, { position, openOrders, findOrder, executions
   } satisfies LookUps;
 }
 
-/** ccxt gives candles as doubles; the shortest text of a double with at most 15 digits is the exchange's own number. */
+/** By the implicit call: ccxt's unified one passes prices through doubles. */
 async function candles(client: BybitClient, query: CandleQuery): Promise<readonly Candle[]> {
   const { symbol, timeframe, sinceMs, limit } = query;
-  const rows = OhlcvList.parse(await client.fetchOHLCV(symbol, timeframe, sinceMs, limit));
-  return rows.map(([openTimeMs, open, high, low, close]) => ({
-    openTimeMs,
-    open: price(String(open)),
-    high: price(String(high)),
-    low: price(String(low)),
-    close: price(String(close)),
-  }));
+  const answer: unknown = await client.publicGetV5MarketKline({
+    ...request(client, symbol),
+    interval: bybitInterval(timeframe),
+    limit,
+    ...(sinceMs === undefined ? {} : { start: sinceMs }),
+  });
+  const rows = KlineAnswer.parse(answer).result.list.map(([openTimeMs, ...prices]) => {
+    const [open, high, low, close] = prices;
+    return {
+      openTimeMs,
+      open: price(open),
+      high: price(high),
+      low: price(low),
+      close: price(close),
+    };
+  });
+  // Bybit answers newest first.
+  return rows.toReversed();
 }
 
 async function balance(client: BybitClient): Promise<Balance> {

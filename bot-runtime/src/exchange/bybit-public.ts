@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { HttpClient } from "../http-client.ts";
 import { amount, price, quantity } from "../money.ts";
+import { bybitInterval, bybitSymbol } from "./bybit-names.ts";
 import type { Candle, CandleQuery, Market } from "./exchange.ts";
-import { bybitInterval, bybitSymbol } from "./kline-stream.ts";
 
 /**
  * Bybit's public market data without ccxt, for paper bots: they need no key and stay small.

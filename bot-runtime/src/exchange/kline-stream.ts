@@ -4,6 +4,7 @@ import type { Timeframe } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
 import { price } from "../money.ts";
+import { bybitInterval, bybitSymbol } from "./bybit-names.ts";
 import type { Candle } from "./exchange.ts";
 
 /** A candle as the stream shows it. */
@@ -39,17 +40,6 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const RENEWALS_BEFORE_RECONNECT = 1;
 const MAX_MESSAGE_BYTES = 256 * 1_024;
 const PUBLIC_PATH = "/v5/public/linear";
-
-const intervals: Readonly<Record<Timeframe, string>> = {
-  "1m": "1",
-  "3m": "3",
-  "5m": "5",
-  "15m": "15",
-  "30m": "30",
-  "1h": "60",
-  "4h": "240",
-  "1d": "D",
-};
 
 const Decimal = z.string().regex(/^[0-9]+(\.[0-9]+)?$/);
 const Message = z.object({
@@ -222,17 +212,6 @@ export class KlineStream {
 /** `kline.1.BTCUSDT` for BTC/USDT:USDT at 1m. */
 function topicName({ symbol, timeframe }: StreamTopic): string {
   return `kline.${bybitInterval(timeframe)}.${bybitSymbol(symbol)}`;
-}
-
-/** BTCUSDT for BTC/USDT:USDT. */
-export function bybitSymbol(symbol: string): string {
-  const [pair = symbol] = symbol.split(":");
-  return pair.replace("/", "");
-}
-
-/** Bybit's name of a timeframe. */
-export function bybitInterval(timeframe: Timeframe): string {
-  return intervals[timeframe];
 }
 
 function parseJson(data: RawData): unknown {

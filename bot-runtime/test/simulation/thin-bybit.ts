@@ -15,17 +15,6 @@ interface Signed {
   readonly timestampMs: number | undefined;
 }
 
-const TIMEFRAMES: Readonly<Record<string, string>> = {
-  "1m": "1",
-  "3m": "3",
-  "5m": "5",
-  "15m": "15",
-  "30m": "30",
-  "1h": "60",
-  "4h": "240",
-  "1d": "D",
-};
-
 /** Path of ccxt's implicit methods, which the bot's adapter calls. */
 const IMPLICIT = {
   privateGetV5OrderRealtime: "GET order/realtime",
@@ -128,19 +117,8 @@ export class ThinBybit {
     }));
   }
 
-  async fetchOHLCV(
-    ...[symbol, timeframe, since, limit]: [string, string, number | undefined, number | undefined]
-  ): Promise<readonly (readonly number[])[]> {
-    const answer = await this.#public("v5/market/kline", {
-      symbol: this.market(symbol).id,
-      interval: TIMEFRAMES[timeframe],
-      category: "linear",
-      limit,
-      ...(since === undefined ? {} : { start: since }),
-    });
-    const rows: unknown = parsed(answer).result["list"];
-    if (!Array.isArray(rows)) throw new ExchangeError("no candles");
-    return rows.map((row: readonly string[]) => row.slice(0, 6).map(Number)).toReversed();
+  publicGetV5MarketKline(params: Params): Promise<unknown> {
+    return this.#public("v5/market/kline", params);
   }
 
   async setLeverage(leverage: number, symbol: string): Promise<unknown> {
