@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BotConfig, BotTermination } from "@tradingbots/crds";
-import { freePorts } from "../../hack/control-plane/free-ports.ts";
 
 const MAIN = fileURLToPath(new URL("../src/bot/main.ts", import.meta.url));
+
+/** A frozen process does not answer. */
+const METRICS_LIMIT_MS = 2_000;
 
 export interface BotProcessOptions {
   readonly config: BotConfig;
@@ -14,6 +18,32 @@ export interface BotProcessOptions {
   readonly credentials: { readonly apiKey: string; readonly apiSecret: string };
   /** Program instead of the source, e.g. a bundle; with the flags of Node before it. */
   readonly program?: readonly string[];
+  /** Besides what a pod has. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Below the ports that systems give to outgoing connections (32768 and up): of many bots at once none finds its port taken by
+ * a connection of another.
+ */
+const FIRST_PORT = 12_000;
+const PORTS = 18_000;
+let portsAsked = (process.pid * 131) % PORTS;
+
+async function unusedPort(): Promise<number> {
+  for (let attempt = 0; attempt < PORTS; attempt += 1) {
+    portsAsked += 1;
+    const port = FIRST_PORT + (portsAsked % PORTS);
+    const server = createServer();
+    const isFree = await once(server.listen(port), "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+  throw new Error("no port is free");
 }
 
 /** A bot as a process of its own, with the files that a pod would have. */
@@ -24,6 +54,8 @@ export class BotProcess {
   #exited: Promise<number | null> = Promise.resolve(null);
   #healthPort = 0;
   output = "";
+  /** When the process was started last; ms of this process' monotonic clock. */
+  startedMs = 0;
 
   private constructor(directory: string, options: BotProcessOptions) {
     this.#directory = directory;
@@ -42,12 +74,14 @@ export class BotProcess {
     await writeFile(join(this.#directory, "config.json"), JSON.stringify(config));
   }
 
-  /** Starts it as a container of the pod `podUid`; the journal server takes the uid as its token. */
-  async start(podUid: string): Promise<void> {
-    await writeFile(join(this.#directory, "token"), podUid);
-    [this.#healthPort = 0] = await freePorts(1);
+  /** Starts it as a container of the pod `podUid`; the journal server of tests takes the uid as its token. */
+  async start(podUid: string, token = podUid): Promise<void> {
+    await writeFile(join(this.#directory, "token"), token);
+    this.#healthPort = await unusedPort();
+    this.startedMs = performance.now();
     const child = spawn(process.execPath, [...(this.#options.program ?? [MAIN])], {
       env: {
+        ...this.#options.environment,
         JOURNAL_URL: this.#options.journalUrl,
         POD_UID: podUid,
         POD_NAME: this.#options.config.botName,
@@ -82,6 +116,11 @@ export class BotProcess {
     return this.#exited;
   }
 
+  /** Freezes (SIGSTOP) or wakes (SIGCONT) the process, or sends another signal without waiting. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   async exited(): Promise<number | null> {
     return this.#exited;
   }
@@ -93,11 +132,30 @@ export class BotProcess {
 
   /** Candles that the bot has dealt with to the end, orders included; undefined when it does not answer. */
   async candlesDealtWith(): Promise<number | undefined> {
+    return this.metric("bot_candles_total");
+  }
+
+  /** A counter without labels or a gauge; 0 when it was never counted, undefined when the bot does not answer. */
+  async metric(name: string): Promise<number | undefined> {
     try {
-      const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/metrics`);
-      return Number(/^bot_candles_total (\d+)/m.exec(await answer.text())?.[1] ?? 0);
+      const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/metrics`, {
+        signal: AbortSignal.timeout(METRICS_LIMIT_MS),
+      });
+      return Number(new RegExp(`^${name} (\\S+)`, "m").exec(await answer.text())?.[1] ?? 0);
     } catch {
       return undefined;
+    }
+  }
+
+  /** The orchestrator's question: has the process looked at the exchange and manages what it found? */
+  async ready(): Promise<boolean> {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${this.#healthPort}/readyz`, {
+        signal: AbortSignal.timeout(METRICS_LIMIT_MS),
+      });
+      return answer.ok;
+    } catch {
+      return false;
     }
   }
 

@@ -1,0 +1,165 @@
+import { BotConfig, Report, Risk } from "@tradingbots/crds";
+import {
+  type ExchangeSimulator,
+  startExchangeSimulator,
+} from "../../../hack/exchange-simulator/server.ts";
+import { Pod } from "./pod.ts";
+import { BALANCE, type BotIdentity, NAMESPACE, type Platform, USER_ID } from "./platform.ts";
+import {
+  CANDLE_MS,
+  HISTORY_CANDLES,
+  Tape,
+  TAPE_LEVELS,
+  TAPE_STRATEGY,
+  type TapeEvent,
+} from "./tape.ts";
+
+const CREDENTIALS = { apiSecret: "test-secret-of-the-bot" };
+const CCXT_SYMBOL = "BTC/USDT:USDT";
+
+/** One bot, its exchange, and the pods that it has had. */
+export class CaseWorld {
+  readonly platform: Platform;
+  readonly exchange: ExchangeSimulator;
+  readonly bot: BotIdentity;
+  /** In force: what the next pod is given. */
+  config: BotConfig;
+  readonly pods: Pod[] = [];
+  /** Milliseconds for which a position was seen without a stop at the exchange. */
+  unprotectedMs = 0;
+  /** Signals that were to become trades. */
+  trades = 0;
+  readonly #tape: Tape;
+  #nakedSinceMs: number | undefined;
+  #isCandleOpen = false;
+
+  private constructor(
+    parts: Pick<CaseWorld, "platform" | "exchange" | "bot" | "config">,
+    tape: Tape,
+  ) {
+    this.platform = parts.platform;
+    this.exchange = parts.exchange;
+    this.bot = parts.bot;
+    this.config = parts.config;
+    this.#tape = tape;
+  }
+
+  static async create(platform: Platform): Promise<CaseWorld> {
+    const tape = new Tape();
+    const exchange = await startExchangeSimulator({
+      speed: "lockstep",
+      candles: [tape.series],
+      historyCandles: HISTORY_CANDLES,
+    });
+    const bot = await platform.createBot();
+    exchange.control.addKey({ apiKey: bot.name, ...CREDENTIALS, balance: BALANCE });
+    return new CaseWorld({ platform, exchange, bot, config: configOf(bot) }, tape);
+  }
+
+  /** The pod that runs, or that is about to. */
+  get pod(): Pod {
+    const pod = this.pods.at(-1);
+    if (pod === undefined) throw new Error("no pod was made yet");
+    return pod;
+  }
+
+  /** Another pod of the bot, not started yet; the one before is deleted at the API server, whatever becomes of its process. */
+  async addPod(): Promise<Pod> {
+    const identity = await this.platform.replacePod(this.bot);
+    const pod = await Pod.create(identity, {
+      platform: this.platform,
+      exchange: this.exchange,
+      config: this.config,
+      credentials: { apiKey: this.bot.name, ...CREDENTIALS },
+    });
+    this.pods.push(pod);
+    return pod;
+  }
+
+  /** What the operator tells the bot's pod. */
+  async configure(change: Partial<BotConfig>): Promise<void> {
+    this.config = { ...this.config, ...change, generation: this.config.generation + 1 };
+    await this.pod.configure(this.config);
+  }
+
+  /** The account as the exchange has it. */
+  get account() {
+    const account = this.exchange.control.account(this.bot.name);
+    if (account === undefined) throw new Error("the account is gone");
+    return account;
+  }
+
+  /** Plays one candle of this kind, after the rest of one that is open already. */
+  play(event: TapeEvent): void {
+    const { control } = this.exchange;
+    if (this.#isCandleOpen) this.playHalf();
+    this.#tape.write(event, control.clock().candlesEmitted);
+    control.step(1);
+    this.watchProtection();
+  }
+
+  /** Open time of the newest closed candle, ms. */
+  get lastOpenMs(): number {
+    return this.exchange.control.clock().replayTime - CANDLE_MS;
+  }
+
+  /** The market moves on by half a candle: what waits is filled at its open, or at its close. */
+  playHalf(): void {
+    this.exchange.control.halfStep();
+    this.#isCandleOpen = !this.#isCandleOpen;
+    this.watchProtection();
+  }
+
+  /** Called whenever something at the exchange may have changed. */
+  watchProtection(): void {
+    const now = performance.now();
+    const isNaked = this.account.positions.some(({ stopLoss }) => stopLoss === null);
+    if (this.#nakedSinceMs !== undefined) this.unprotectedMs += now - this.#nakedSinceMs;
+    this.#nakedSinceMs = isNaked ? now : undefined;
+  }
+
+  /** The bot's latest report and its epoch; undefined before the first. */
+  async report(): Promise<{ readonly epoch: number; readonly report: Report } | undefined> {
+    const [row] = await this.platform.query<{ epoch: number; report: unknown }>(
+      "select epoch, report from reports where bot_id = $1",
+      this.bot,
+    );
+    return row && { epoch: row.epoch, report: Report.parse(row.report) };
+  }
+
+  /** Newest epoch and its pod. */
+  async newestSession(): Promise<{ readonly epoch: number; readonly podUid: string } | undefined> {
+    const [row] = await this.platform.query<{ epoch: number; podUid: string }>(
+      `select epoch, pod_uid as "podUid" from journal_sessions
+        where bot_id = $1 order by epoch desc limit 1`,
+      this.bot,
+    );
+    return row;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.pods.map((pod) => pod.close()));
+    await this.exchange.close();
+  }
+}
+
+function configOf({ name, uid, account }: BotIdentity): BotConfig {
+  return BotConfig.parse({
+    botName: name,
+    botUid: uid,
+    namespace: NAMESPACE,
+    generation: 1,
+    userId: USER_ID,
+    accountName: account,
+    exchange: "bybit",
+    mode: "live",
+    symbols: [CCXT_SYMBOL],
+    timeframe: "1m",
+    strategy: TAPE_STRATEGY,
+    risk: Risk.parse({ ...TAPE_LEVELS, leverage: 2, dailyLossPercent: 100, minConfidence: 0 }),
+    autoTrade: true,
+    state: "Running",
+    endpoint: null, // each pod's own proxy
+    halts: [],
+  });
+}

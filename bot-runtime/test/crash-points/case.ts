@@ -1,0 +1,119 @@
+import { audit, type Expectation } from "./audit.ts";
+import { type Crash, CRASHES } from "./crashes.ts";
+import type { Platform } from "./platform.ts";
+import { isOnPath, type Phase, PHASES, type Step } from "./steps.ts";
+import { type Scenario, SCENARIOS, type Strike, TradeRun } from "./trade-run.ts";
+
+/** One crash at one step of one scenario. */
+export interface Case {
+  /** `scenario.phase.request.crash`: replays it. */
+  readonly name: string;
+  readonly scenario: Scenario;
+  readonly strike: Strike;
+}
+
+export interface Verdict {
+  readonly name: string;
+  /** What is wrong, as sentences; empty when the case passed. */
+  readonly faults: readonly string[];
+  /** What processes, journal and exchange said. */
+  readonly story: string;
+  readonly tookMs: number;
+}
+
+/** Parts of the order path that differ from the first scenario's. */
+const OWN_PHASES: Readonly<Record<string, readonly Phase[]>> = {
+  stop: PHASES,
+  target: ["exit"],
+  signal: ["exit", "exited"],
+  stopped: ["exit", "exited"],
+  // From the exit's request on it is the path of `stopped`.
+  flatten: ["exit"],
+};
+
+/** Runs every scenario once without a crash and enumerates each step of its order path × each crash that applies. */
+export async function enumerateCases(platform: Platform): Promise<readonly Case[]> {
+  const recordings = await Promise.allSettled(
+    SCENARIOS.map(async (scenario) => ({ scenario, steps: await recordSteps(platform, scenario) })),
+  );
+  const recorded = recordings.map((recording) => {
+    if (recording.status === "rejected") throw recording.reason;
+    return recording.value;
+  });
+  return recorded.flatMap(({ scenario, steps }) =>
+    steps
+      .filter((step) => OWN_PHASES[scenario.name]?.includes(step.phase) && isOnPath(step))
+      // Requests that leave together arrive in any order.
+      .toSorted((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || byName(a, b))
+      .flatMap((step) =>
+        CRASHES.filter(({ applies }) => applies.includes(step.kind)).map((crash) => ({
+          name: `${scenario.name}.${step.phase}.${step.request}.${crash.name}`,
+          scenario,
+          strike: { step, crash },
+        })),
+      ),
+  );
+}
+
+function byName(a: Step, b: Step): number {
+  return a.request.localeCompare(b.request);
+}
+
+/** The steps of a trade in which nothing goes wrong. Throws when something does. */
+async function recordSteps(platform: Platform, scenario: Scenario): Promise<readonly Step[]> {
+  const run = await TradeRun.create(platform, scenario, undefined);
+  try {
+    await run.trade();
+    const faults = await audit(run.world, { entries: [1] });
+    if (faults.length > 0) throw new Error(faults.join("; "));
+    return run.steps;
+  } catch (error) {
+    const story = await run.story();
+    throw new Error(`the clean run of ${scenario.name} failed\n${story}`, { cause: error });
+  } finally {
+    await run.close();
+  }
+}
+
+/** The case of a name as `--list` prints it. */
+export function caseNamed(name: string): Case {
+  const [scenarioName, phaseName, request = "", crashName] = name.split(".");
+  const scenario = SCENARIOS.find((each) => each.name === scenarioName);
+  const phase = PHASES.find((each) => each === phaseName);
+  const crash = CRASHES.find((each) => each.name === crashName);
+  if (scenario === undefined || phase === undefined || crash === undefined) {
+    throw new Error(`${name} is not <scenario>.<phase>.<request>.<crash>: see --list`);
+  }
+  return { name, scenario, strike: { step: { phase, request }, crash } };
+}
+
+export async function runCase(
+  platform: Platform,
+  { name, scenario, strike }: Case,
+): Promise<Verdict> {
+  const startedMs = performance.now();
+  const run = await TradeRun.create(platform, scenario, strike);
+  const faults: string[] = [];
+  let story = "";
+  try {
+    await run.trade();
+    faults.push(...(await audit(run.world, expectation(strike))));
+  } catch (error) {
+    faults.push(error instanceof Error ? error.message : String(error));
+  } finally {
+    if (!run.hit) faults.push("fault not reached");
+    story = await run.story();
+    await run.close();
+  }
+  return { name, faults, story, tookMs: performance.now() - startedMs };
+}
+
+/** Of the signal: an order that the exchange took stays the only one; one that it never saw is not sent again. */
+function expectation({ step, crash }: Strike): Expectation {
+  if (step.phase !== "enter") return { entries: [1] };
+  if (step.request === "order-create-entry") return { entries: [isTaken(crash) ? 1 : 0] };
+  // Whatever was lost before the order may cost the signal, never more.
+  return { entries: [0, 1] };
+}
+
+const isTaken = ({ taken }: Crash): boolean => taken;

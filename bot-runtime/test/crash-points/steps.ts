@@ -1,0 +1,67 @@
+import type { ProxiedRequest } from "../fault-proxy.ts";
+
+/**
+ * Parts of a trade, in order. A step of the order path is the first request of its kind in one of them.
+ * `start`: until the bot may trade · `enter`: a signal, up to the entry's request · `entered`: the order stands · `filled`: up to
+ * the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the exit's request · `exited` ·
+ * `end`: the pod is being stopped.
+ */
+export const PHASES = [
+  "start",
+  "enter",
+  "entered",
+  "filled",
+  "hold",
+  "exit",
+  "exited",
+  "end",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What a request can do: `read` changes nothing, `change` is taken by the exchange, `append` by the journal. */
+export type RequestKind = "read" | "change" | "append";
+
+export interface Step {
+  readonly phase: Phase;
+  /** Short name of the request, such as "order-create-entry". */
+  readonly request: string;
+  readonly kind: RequestKind;
+}
+
+/** Requests of a timer come in any phase: each is a step of those in which the order path itself brings it. */
+const TIMED: Readonly<Record<string, readonly Phase[]>> = {
+  "account-wallet-balance": ["start", "enter"],
+  "market-time": ["start"],
+  "market-kline": ["start"],
+  "journal-lease": ["start", "hold"],
+  "journal-session": ["start"],
+  "journal-records": ["start", "end"],
+};
+
+/** Records by the weightiest fact among them; a batch without any is `journal-records`. */
+const FACTS = [
+  [/"closedAt":"/, "journal-records-closed"],
+  [/"type":"fill"/, "journal-records-fill"],
+  [/"type":"order"/, "journal-records-order"],
+] as const;
+
+/** The step's request as a name, and what it can do. */
+export function nameRequest({ method, path, body }: ProxiedRequest): Omit<Step, "phase"> {
+  const { pathname } = new URL(path, "http://any");
+  const [, version, ...parts] = pathname.split("/");
+  const name = parts.join("-");
+  if (version === "v1") {
+    const fact =
+      name === "records" ? FACTS.find(([pattern]) => pattern.test(body))?.[1] : undefined;
+    return { request: fact ?? `journal-${name}`, kind: "append" };
+  }
+  if (method === "GET") return { request: name, kind: "read" };
+  if (name !== "order-create") return { request: name, kind: "change" };
+  const leg = body.includes('"reduceOnly":true') ? "exit" : "entry";
+  return { request: `order-create-${leg}`, kind: "change" };
+}
+
+/** Whether a request seen in a phase belongs to the order path there, or came by a timer. */
+export function isOnPath({ phase, request }: Omit<Step, "kind">): boolean {
+  return TIMED[request]?.includes(phase) ?? true;
+}

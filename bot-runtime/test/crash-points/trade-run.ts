@@ -1,0 +1,402 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import type { BotConfig } from "@tradingbots/crds";
+import { Decimal } from "../../src/money.ts";
+import type { Fault, ProxiedRequest } from "../fault-proxy.ts";
+import { CaseWorld } from "./case-world.ts";
+import type { Crash } from "./crashes.ts";
+import type { Platform } from "./platform.ts";
+import type { Pod } from "./pod.ts";
+import { nameRequest, type Phase, type Step } from "./steps.ts";
+import { TAPE_LEVELS, type TapeEvent } from "./tape.ts";
+
+/** How a position comes to its end. */
+export interface Scenario {
+  readonly name: string;
+  readonly leave: TapeEvent;
+  /** Instead of a candle: what the operator tells the bot. */
+  readonly order?: Partial<Pick<BotConfig, "state" | "halts">>;
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  { name: "stop", leave: "fall" },
+  { name: "target", leave: "soar" },
+  { name: "signal", leave: "rise" },
+  { name: "stopped", leave: "quiet", order: { state: "Stopped" } },
+  {
+    name: "flatten",
+    leave: "quiet",
+    order: { halts: [{ name: "kill-switch", action: "Flatten", symbols: null }] },
+  },
+];
+
+/** A crash at a step. */
+export interface Strike {
+  readonly step: Omit<Step, "kind">;
+  readonly crash: Crash;
+}
+
+/** Longer than the settle window of an entry (20 s) behind a lease of another pod (15 s) on a busy machine. */
+const WAIT_MS = 90_000;
+/** Of many cases at once each look costs the machine. */
+const LOOK_EVERY_MS = 200;
+/** A step that comes by a timer is waited for: a lease is renewed every 5 s. */
+const DWELL_MS = 15_000;
+/** A position's exit is sent at once; a request that follows it comes within some looks. */
+const EXITED_DWELL_MS = 1_500;
+/** While steps are recorded, each phase lasts long enough to show them. */
+const RECORD_MS = 1_000;
+/** A lease is renewed every 5 s, and released at the end only when the last intent is older than 10 s. */
+const HOLD_FOR_LEASE_MS = 11_000;
+const JOURNAL_DOWN_MS = 4_000;
+/** Without any sign from the bot the market goes on. */
+const CANDLE_EVERY_MS = 2_000;
+/** A bot that was down at the signal waits for the next; longer than what an exit is waited for (10 s). */
+const SIGNAL_EVERY_MS = 12_000;
+
+/** One trade of a bot as a process, from its start to its end, with at most one crash on the way. */
+export class TradeRun {
+  readonly world: CaseWorld;
+  readonly scenario: Scenario;
+  readonly strike: Strike | undefined;
+  /** First requests of each kind in each phase, in order. */
+  readonly steps: Step[] = [];
+  hit = false;
+  #phase: Phase = "start";
+  #recovery: Promise<void> = Promise.resolve();
+  #recovering = false;
+  #journalDownUntilMs = 0;
+  /** Newest one when the process that runs was started. */
+  #epochBefore = 0;
+  #lost: Pod | undefined;
+  readonly #woken = Promise.withResolvers<void>();
+  /** Of the process that runs: candles that it had dealt with when the signal came. */
+  #dealtBefore: { readonly of: string; readonly candles: number } | undefined;
+
+  private constructor(world: CaseWorld, scenario: Scenario, strike: Strike | undefined) {
+    this.world = world;
+    this.scenario = scenario;
+    this.strike = strike;
+  }
+
+  static async create(
+    platform: Platform,
+    scenario: Scenario,
+    strike: Strike | undefined,
+  ): Promise<TradeRun> {
+    return new TradeRun(await CaseWorld.create(platform), scenario, strike);
+  }
+
+  /** Trades once, and a second time after a node was lost; then the pod is stopped. */
+  async trade(): Promise<void> {
+    await this.#startPod();
+    await this.#tradeOnce(1);
+    await this.#wakeLostNode();
+    if (this.scenario.name !== "stopped" && this.scenario.name !== "flatten") {
+      await this.#becomeTrading();
+      if (this.#lost !== undefined) await this.#tradeOnce(2);
+    }
+    await this.#end();
+  }
+
+  /** What processes and journal have to say, for whoever looks for a mistake. */
+  async story(): Promise<string> {
+    const { platform, bot, pods, account } = this.world;
+    const told = await platform.query<{ line: string }>(
+      `select at || ' ' || kind || ': ' || message as line from events where bot_id = $1
+       union all
+       select at || ' order ' || purpose || ' ' || status || ' ' || coalesce(code, '') || ' ' || client_order_id
+         from orders where bot_id = $1
+       order by line`,
+      bot,
+    );
+    return [
+      ...pods.map(({ identity, process }) => `pod ${identity.uid}\n${process.output}`),
+      "journal",
+      ...told.map(({ line }) => line),
+      "exchange",
+      ...account.orders.map((order) => JSON.stringify(order)),
+    ].join("\n");
+  }
+
+  async close(): Promise<void> {
+    this.#woken.resolve();
+    await this.#recovery.catch(() => undefined);
+    await this.world.close();
+  }
+
+  async #tradeOnce(nth: number): Promise<void> {
+    await this.#becomeTrading();
+    await this.#dwell();
+    const signal = await this.#signal(nth);
+    if (!(await this.#decided(signal))) return;
+    await this.#until("the journal knows the order", () => this.#knowsOrder(signal));
+    await this.#dwell();
+    if (nth === 1) await this.#begin("filled");
+    if (this.#openOrder() !== undefined) this.world.playHalf();
+    await this.#until("the position is at its final stop and in the journal", async () => {
+      if (!this.#isAtFinalStop() && this.#isOpen) return false;
+      return this.#knowsTrade(nth);
+    });
+    await this.#dwell();
+    if (nth === 1) await this.#begin("hold");
+    await this.#dwell();
+    await this.#wakeLostNode();
+    if (nth === 1) await this.#begin("exit");
+    await this.#leave();
+    await this.#closed(nth);
+  }
+
+  async #startPod(): Promise<void> {
+    const pod = await this.world.addPod();
+    pod.exchangeLine.fault = (request) => this.#pass(pod, request);
+    pod.journalLine.fault = (request) =>
+      performance.now() < this.#journalDownUntilMs
+        ? { kind: "break-before" }
+        : this.#pass(pod, request);
+    await this.#startProcess(pod);
+  }
+
+  async #startProcess(pod: Pod): Promise<void> {
+    this.#epochBefore = (await this.world.newestSession())?.epoch ?? 0;
+    await pod.start();
+  }
+
+  /** What becomes of a request on one of the lines. */
+  #pass(pod: Pod, request: ProxiedRequest): Fault {
+    const step: Step = { phase: this.#phase, ...nameRequest(request) };
+    const isSame = (other: Omit<Step, "kind">) =>
+      other.phase === step.phase && other.request === step.request;
+    if (!this.steps.some(isSame)) this.steps.push(step);
+    if (step.request === "order-create-entry" && this.#phase === "enter") this.#phase = "entered";
+    if (step.request === "order-create-exit" && this.#phase === "exit") this.#phase = "exited";
+    if (this.strike === undefined || this.hit || !isSame(this.strike.step)) {
+      return { kind: "pass", accepted: () => this.world.watchProtection() };
+    }
+    this.hit = true;
+    return this.strike.crash.strike({
+      kill: () => this.#recover(pod, "SIGKILL", () => this.#startProcess(pod)),
+      deletePod: () => this.#recover(pod, "SIGKILL", () => this.#startPod()),
+      loseNode: () => {
+        this.#lost = pod;
+        this.#recover(pod, "SIGSTOP", () => this.#startPod());
+        return this.#woken.promise;
+      },
+      downJournal: () => (this.#journalDownUntilMs = performance.now() + JOURNAL_DOWN_MS),
+    });
+  }
+
+  #recover(pod: Pod, signal: "SIGKILL" | "SIGSTOP", start: () => Promise<void>): void {
+    pod.process.signal(signal);
+    this.#recovering = true;
+    const gone = signal === "SIGKILL" ? pod.process.exited() : Promise.resolve();
+    this.#recovery = gone.then(start).finally(() => (this.#recovering = false));
+    this.#recovery.catch(() => undefined); // thrown where it is waited for
+  }
+
+  async #wakeLostNode(): Promise<void> {
+    if (this.#lost === undefined) return;
+    this.#lost.process.signal("SIGCONT");
+    this.#woken.resolve();
+  }
+
+  async #becomeTrading(): Promise<void> {
+    let lastCandleMs = -Infinity;
+    await this.#until("the bot may trade", async () => {
+      const [said, session] = await Promise.all([this.world.report(), this.world.newestSession()]);
+      if (said === undefined || session === undefined || said.epoch !== session.epoch) return false;
+      if (session.epoch <= this.#epochBefore) return false;
+      if (session.podUid !== this.world.pod.identity.uid) return false;
+      if (said.report.trading) return true;
+      // In lockstep no candle arrives before the first step.
+      const isQuiet = said.report.blocked.every(({ reason }) => reason === "StaleData");
+      if (isQuiet && performance.now() - lastCandleMs > CANDLE_EVERY_MS) {
+        lastCandleMs = performance.now();
+        this.world.play("quiet");
+      }
+      return false;
+    });
+  }
+
+  /** The candle that makes the bot buy; gives back its open time, ms. */
+  async #signal(nth: number): Promise<number> {
+    const { process, identity, starts } = this.world.pod;
+    const candles = (await process.candlesDealtWith()) ?? 0;
+    this.#dealtBefore = { of: `${identity.uid}/${starts}`, candles };
+    if (nth === 1) await this.#begin("enter");
+    this.world.play("drop");
+    this.world.trades += 1;
+    return this.world.lastOpenMs;
+  }
+
+  /** Waits until the signal has become an order at the exchange (true), or certainly becomes none. */
+  async #decided(signal: number): Promise<boolean> {
+    let lastCandleMs = performance.now();
+    let isOrdered = false;
+    await this.#until("the signal is an order or certainly none", async () => {
+      const intents = await this.#intents(signal);
+      isOrdered = intents.some(({ id }) => this.#hasOrder(id));
+      if (isOrdered) return true;
+      if (intents.some(({ isOpen }) => isOpen)) return false;
+      const { process, identity, starts } = this.world.pod;
+      const candles = await process.candlesDealtWith();
+      const isSame = this.#dealtBefore?.of === `${identity.uid}/${starts}`;
+      if (candles !== undefined && candles > (isSame ? (this.#dealtBefore?.candles ?? 0) : 0)) {
+        isOrdered = (await this.#intents(signal)).some(({ id }) => this.#hasOrder(id));
+        return true;
+      }
+      // A turn that failed counts no candle: the next one does, when the bot is done with what was before.
+      if (performance.now() - lastCandleMs > CANDLE_EVERY_MS) {
+        lastCandleMs = performance.now();
+        this.world.play("quiet");
+      }
+      return false;
+    });
+    return isOrdered;
+  }
+
+  async #intents(signal: number) {
+    return this.world.platform.query<{ readonly id: string; readonly isOpen: boolean }>(
+      `select client_order_id as id, is_open as "isOpen" from intents
+        where bot_id = $1 and candle_open_time = to_timestamp(${signal / 1_000})`,
+      this.world.bot,
+    );
+  }
+
+  #hasOrder(id: string): boolean {
+    return this.world.account.orders.some(({ orderLinkId }) => orderLinkId === id);
+  }
+
+  async #knowsOrder(signal: number): Promise<boolean> {
+    const rows = await this.world.platform.query(
+      `select 1 from orders join intents using (user_id, bot_id, client_order_id)
+        where bot_id = $1 and candle_open_time = to_timestamp(${signal / 1_000})`,
+      this.world.bot,
+    );
+    return rows.length > 0;
+  }
+
+  async #knowsTrade(nth: number): Promise<boolean> {
+    const rows = await this.world.platform.query(
+      "select 1 from trades where bot_id = $1",
+      this.world.bot,
+    );
+    return rows.length >= nth || rows.length >= this.#entriesFilled;
+  }
+
+  get #entriesFilled(): number {
+    return this.world.account.orders.filter(
+      ({ orderLinkId, reduceOnly, status }) =>
+        orderLinkId !== "" && !reduceOnly && status === "Filled",
+    ).length;
+  }
+
+  get #isOpen(): boolean {
+    return this.world.account.positions.length > 0;
+  }
+
+  /** The stop is where the mean entry price puts it, not where the signal's candle did. */
+  #isAtFinalStop(): boolean {
+    const [position] = this.world.account.positions;
+    if (position?.stopLoss === null || position?.entryPrice == null) return false;
+    const factor = new Decimal(1).minus(new Decimal(TAPE_LEVELS.stopLossPercent).div(100));
+    const wanted = new Decimal(position.entryPrice).times(factor);
+    return wanted.minus(position.stopLoss).abs().lte("0.1"); // one tick
+  }
+
+  /** An order of the bot that waits for the next price. */
+  #openOrder() {
+    return this.world.account.orders.find(
+      ({ status, orderLinkId }) => status === "New" && orderLinkId !== "",
+    );
+  }
+
+  /** What is to end the position happens. */
+  async #leave(): Promise<void> {
+    const { order, leave } = this.scenario;
+    if (order === undefined) this.world.play(leave);
+    else await this.world.configure(order);
+  }
+
+  /** Waits until the position is closed and the journal knows. */
+  async #closed(nth: number): Promise<void> {
+    let signalMs = performance.now();
+    await this.#until("the position is closed and in the journal", async () => {
+      if (this.#openOrder() !== undefined) {
+        await this.#dwell();
+        this.world.playHalf();
+        return false;
+      }
+      if (this.#isOpen) {
+        const isOverdue = performance.now() - signalMs > SIGNAL_EVERY_MS;
+        if (this.scenario.name === "signal" && isOverdue) {
+          signalMs = performance.now();
+          this.world.play("rise");
+        }
+        return false;
+      }
+      const [row] = await this.world.platform.query<{ closed: number; open: number }>(
+        `select count(closed_at)::int as closed, (count(*) - count(closed_at))::int as open
+           from trades where bot_id = $1`,
+        this.world.bot,
+      );
+      return row?.open === 0 && row.closed >= Math.min(nth, this.#entriesFilled);
+    });
+  }
+
+  /** The pod is stopped, or the bot ends by itself. */
+  async #end(): Promise<void> {
+    const endsItself = this.scenario.name === "stopped";
+    if (!endsItself) await this.#begin("end");
+    await this.#lost?.process.end("SIGKILL");
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await this.#recovery;
+      const { process } = this.world.pod;
+      const starts = this.world.pod.starts;
+      if (!endsItself) {
+        await this.#until("the process is ready", () => process.ready());
+        process.signal("SIGTERM");
+      }
+      const code = await process.exited();
+      await this.#recovery;
+      if (this.world.pod.process === process && this.world.pod.starts === starts) {
+        if (code !== 0) throw new Error(`the bot ended with ${code}`);
+        return;
+      }
+      // It crashed at its end: what runs now ends the same way.
+    }
+    throw new Error("the bot did not come to its end");
+  }
+
+  /** Lets a phase last until its step was reached. */
+  async #dwell(): Promise<void> {
+    const { strike } = this;
+    const isForLease = strike === undefined || strike.step.request === "journal-lease-release";
+    if (this.#phase === "hold" && isForLease) await sleep(HOLD_FOR_LEASE_MS);
+    else if (strike === undefined) await sleep(RECORD_MS);
+    if (strike?.step.phase !== this.#phase) return;
+    const limitMs = this.#phase === "exited" ? EXITED_DWELL_MS : DWELL_MS;
+    const deadline = performance.now() + limitMs;
+    while (!this.hit && performance.now() < deadline) await sleep(LOOK_EVERY_MS);
+  }
+
+  /** The next phase begins between two requests: none is seen in one phase and answered in the next. */
+  async #begin(phase: Phase): Promise<void> {
+    while (!this.world.pod.exchangeLine.isQuiet) await nextTurn();
+    this.#phase = phase;
+  }
+
+  /** Waits until `holds`; a bot that is being started again is waited for first. */
+  async #until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + WAIT_MS;
+    for (;;) {
+      await this.#recovery;
+      if (await holds()) return;
+      if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+      if (!this.#recovering && !this.world.pod.process.running) {
+        if (this.scenario.name === "stopped" && !this.#isOpen) return;
+        throw new Error(`the bot ended while it was waited until ${what}`);
+      }
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+}
