@@ -26,6 +26,7 @@ export const RetCode = {
   ordersBlockModeSwitch: 110028,
   leverageNotModified: 110043,
   insufficientMargin: 110044,
+  protectionOfPartlyFilled: 110059,
   quantityBelowFilled: 110064,
   duplicateOrderLinkId: 110072,
   contractNotLive: 110074,

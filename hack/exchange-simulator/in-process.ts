@@ -2,6 +2,8 @@ import type { CandleSeries } from "./candles.ts";
 import type { Control } from "./control.ts";
 import type { ApiKey, Exchange } from "./exchange.ts";
 import { createExchangeCore } from "./exchange-core.ts";
+import type { PrivateStream } from "./private-stream.ts";
+import type { PublicStream } from "./public-stream.ts";
 import type { ReplayClock } from "./replay.ts";
 import { answerRequest, type Envelope } from "./rest/answer.ts";
 import { deliver, type Delivery } from "./rest/delivery.ts";
@@ -63,15 +65,29 @@ export function createInProcessExchange(options: InProcessOptions): InProcessExc
     request: (endpoint, parameters = {}, apiKey = "") =>
       answerRequest(apiRequest({ endpoint, parameters, apiKey }, exchange), exchange),
     deliver: (request) => deliver(apiRequest(request, exchange), core),
-    openPublicStream: (onMessage, onReset) =>
-      publicStream.open({ send: onMessage, reset: onReset }),
-    openPrivateStream: (onMessage, onReset) =>
-      privateStream.open({ send: onMessage, reset: onReset }),
+    openPublicStream: (onMessage, onReset) => connect(publicStream, onMessage, onReset),
+    openPrivateStream: (onMessage, onReset) => connect(privateStream, onMessage, onReset),
     control,
     exchange,
     step: (candles) => control.step(candles),
     halfStep: () => control.halfStep(),
   };
+}
+
+/** A reset ends the session, as a broken socket would. */
+function connect(
+  stream: PublicStream | PrivateStream,
+  onMessage: (text: string) => void,
+  onReset: () => void,
+): StreamSession {
+  const session: StreamSession = stream.open({
+    send: onMessage,
+    reset: () => {
+      session.close();
+      onReset();
+    },
+  });
+  return session;
 }
 
 function apiRequest(request: InProcessRequest, exchange: Exchange) {

@@ -31,6 +31,7 @@ export function amendOrder(account: Account, parameters: unknown, exchange: Exch
   const asked = parse(AmendOrder, parameters);
   const instrument = replayedInstrument(exchange, asked.symbol);
   const order = openOrderNamed(account, { ...asked, action: "replace" }, exchange.clock.now());
+  checkProtectionUnfilled(order, asked);
   const changed = amended(order, asked);
   if (changed.quantity.lte(order.filledQuantity)) {
     const message =
@@ -69,6 +70,16 @@ export function amendOrder(account: Account, parameters: unknown, exchange: Exch
   account.publish({ kind: "order", order });
   exchange.settle(account);
   return order;
+}
+
+/** Once a part is filled, stop and target belong to the position (https://bybit-exchange.github.io/docs/v5/error, 110059). */
+function checkProtectionUnfilled(order: Order, asked: z.infer<typeof AmendOrder>): void {
+  const changes = asked.takeProfit !== undefined || asked.stopLoss !== undefined;
+  if (!changes || order.filledQuantity.isZero()) return;
+  throw new BybitError(
+    RetCode.protectionOfPartlyFilled,
+    "Not allowed to modify the TP/SL of a partially filled open order",
+  );
 }
 
 function amended(order: Order, asked: z.infer<typeof AmendOrder>): OrderRequest {

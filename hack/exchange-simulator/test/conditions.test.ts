@@ -128,6 +128,8 @@ describe("partial fills", () => {
     await expect(client.editOrder(id ?? "", SYMBOL, "limit", "buy", 0.05, 2480)).rejects.toThrow(
       /110064/,
     );
+    const amendment = { category: "linear", symbol: "ETHUSDT", orderId: id, stopLoss: "2400" };
+    await expect(client["privatePostV5OrderAmend"](amendment)).rejects.toThrow(/110059/);
     await client.cancelOrder(id ?? "", SYMBOL);
     const orders = await client.fetchCanceledAndClosedOrders(SYMBOL);
     expect(orders.find((order) => order.id === id)).toMatchObject({
