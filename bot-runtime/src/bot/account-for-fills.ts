@@ -11,7 +11,7 @@ import type { Work } from "./work.ts";
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
   const { symbol, sinceMs, entryId } = work;
-  if (work.exitIds.size === 0) {
+  if (work.accountedMs === -Infinity) {
     const { botUid } = deps.config();
     for (const id of exitOrderIds({ botUid, symbol, entryId })) work.exitIds.add(id);
   }

@@ -7,7 +7,7 @@ import type {
   PositionSide,
 } from "../exchange/exchange.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
-import { candleReference, isOrderId, orderId } from "../orders/order-id.ts";
+import { candleReference, exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
@@ -45,13 +45,14 @@ export async function findOrphan(
   openTimes: readonly number[],
 ): Promise<Work | undefined> {
   if (openTimes.length === 0) return undefined;
+  const { botUid } = deps.config();
   const own = ownEntryIds(deps, symbol, openTimes);
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
   const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
   const executions = await deps.exchange.executions({ symbol, sinceMs });
   const filled = executions.findLast(
-    (each) => isOwn(each) && isStillOpen(symbol, each, executions),
+    (each) => isOwn(each) && isStillOpen({ botUid, symbol }, each, executions),
   );
   const orders = filled === undefined ? await deps.exchange.openOrders(symbol) : [];
   const placed = orders.find((order) => isOwn(order));
@@ -65,13 +66,14 @@ export async function findOrphan(
 
 /** Whether anything is left of what the execution's order opened. */
 function isStillOpen(
-  symbol: string,
-  { clientOrderId, side }: Execution,
+  bot: { readonly botUid: string; readonly symbol: string },
+  { clientOrderId: entryId, side }: Execution,
   executions: readonly Execution[],
 ): boolean {
-  if (clientOrderId === undefined) return false;
-  const identity = { symbol, entryId: clientOrderId, side: positionSide(side) };
-  const trade = accountForTrade({ ...identity, exitIds: new Set<string>() }, executions);
+  if (entryId === undefined) return false;
+  const exitIds = new Set(exitOrderIds({ ...bot, entryId }));
+  const identity = { symbol: bot.symbol, entryId, side: positionSide(side), exitIds };
+  const trade = accountForTrade(identity, executions);
   return trade.open.gt(0);
 }
 
@@ -129,14 +131,14 @@ export async function couldBeOwn(
   if (held === undefined) return false;
   const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
   const executions = await deps.exchange.executions({ symbol, sinceMs });
-  return openingExecutions(held, executions).some(isUnexplained);
+  return openingExecutions(held, executions).opening.some(isUnexplained);
 }
 
 /** What opened a position, of a symbol's executions, oldest first: back from now to when nothing was held. */
 function openingExecutions(
   held: HeldPosition,
   executions: readonly Execution[],
-): readonly Execution[] {
+): { readonly opening: readonly Execution[]; readonly isAll: boolean } {
   const openingSide = held.side === "long" ? "buy" : "sell";
   const opening: Execution[] = [];
   let before = held.quantity;
@@ -147,7 +149,17 @@ function openingExecutions(
     if (opens) opening.push(execution);
     before = quantity(opens ? before.minus(execution.quantity) : before.plus(execution.quantity));
   }
-  return opening;
+  return { opening, isAll: before.lte(0) };
+}
+
+/** Whether executions of other orders than `entryId` account for all of a position. */
+export function isOfOthers(
+  held: HeldPosition,
+  executions: readonly Execution[],
+  entryId: string,
+): boolean {
+  const { opening, isAll } = openingExecutions(held, executions);
+  return isAll && opening.every(({ clientOrderId }) => clientOrderId !== entryId);
 }
 
 /** The sentence about what holds a symbol besides the bot's own works; undefined when nothing does. */

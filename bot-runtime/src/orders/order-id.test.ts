@@ -1,6 +1,6 @@
 import { ClientOrderId } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
-import { candleReference, orderId, type OrderIdentity } from "./order-id.ts";
+import { candleReference, exitOrderIds, orderId, type OrderIdentity } from "./order-id.ts";
 
 const identity: OrderIdentity = {
   botUid: "0b1c2d3e-4f50-4172-8394-a5b6c7d8e9f0",
@@ -30,6 +30,15 @@ describe("orderId", () => {
   test("fields do not run together", () => {
     const left = orderId({ ...identity, symbol: "A", timeframe: "B1m" });
     expect(orderId({ ...identity, symbol: "AB", timeframe: "1m" })).not.toBe(left);
+  });
+
+  test("the exits of an entry are known by their ids, whoever sent them", () => {
+    const { botUid, symbol } = identity;
+    const exit = { botUid, symbol, timeframe: "", reference: "entry", leg: "exit" } as const;
+    const known = exitOrderIds({ botUid, symbol, entryId: "entry" });
+    expect(known).toContain(orderId({ ...exit, attempt: 0 }));
+    expect(known).toContain(orderId({ ...exit, attempt: 15 }));
+    expect(known).not.toContain(orderId({ ...exit, reference: "another entry", attempt: 0 }));
   });
 
   test("two weeks of minutes: every id is a UUID of version 8, none repeats", () => {

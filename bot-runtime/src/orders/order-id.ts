@@ -38,6 +38,18 @@ export function orderId(identity: OrderIdentity): string {
   ].join("-");
 }
 
+/** More attempts than a position needs to be closed; those beyond are known to the process that sends them. */
+const EXIT_ATTEMPTS = 16;
+
+/** Ids that the exits of an entry can have, whichever process sent them: by them an execution is known as the trade's own. */
+export function exitOrderIds(
+  entry: Pick<OrderIdentity, "botUid" | "symbol"> & { readonly entryId: string },
+): readonly string[] {
+  const { botUid, symbol, entryId } = entry;
+  const identity = { botUid, symbol, timeframe: "", reference: entryId, leg: "exit" } as const;
+  return Array.from({ length: EXIT_ATTEMPTS }, (_, attempt) => orderId({ ...identity, attempt }));
+}
+
 /** Whether a client order id has the form of ours: whoever else's it is, it may be an order of this bot. */
 export function isOrderId(id: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id);

@@ -49,6 +49,17 @@ describe("accountForTrade", () => {
       wanted: { open: "0", result: "0", fees: "0" },
     },
     {
+      name: "a short after a long of somebody else: what was sold to end that long opened nothing",
+      side: "short",
+      executions: [
+        execution({ side: "buy", price: "90", quantity: "2", id: "earlier" }),
+        execution({ side: "sell", price: "95", quantity: "2", id: "earlier-exit" }),
+        execution({ side: "sell", price: "100", quantity: "2", id: "own" }),
+        execution({ side: "buy", price: "98", quantity: "2", id: "of another process" }),
+      ],
+      wanted: { open: "0", result: "4", fees: "0", entry: "100", exit: "98" },
+    },
+    {
       name: "a long that met its target",
       side: "long",
       executions: [

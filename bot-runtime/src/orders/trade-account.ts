@@ -94,7 +94,7 @@ export function accountForTrade(
   const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY, isEntered: false };
   const fills: BookedFill[] = [];
   const fundings: TradeFunding[] = [];
-  for (const execution of inOrder(trade, executions)) {
+  for (const execution of sinceEntry(trade, executions)) {
     if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
     else fills.push(...book(trade, execution, holding));
   }
@@ -108,6 +108,13 @@ export function accountForTrade(
     open,
     realised: realisedPart(trade.side, sums, open),
   };
+}
+
+/** An entry is sent into an empty symbol: what was executed before its first fill opened and closed somebody else's positions. */
+function sinceEntry(trade: TradeIdentity, executions: readonly Execution[]): readonly Execution[] {
+  const ordered = inOrder(trade, executions);
+  const first = ordered.findIndex((execution) => isEntry(trade, execution));
+  return first < 0 ? [] : ordered.slice(first);
 }
 
 /** Oldest first; what happened within one millisecond has no order at the exchange: there the entry comes before its end. */
