@@ -130,7 +130,9 @@ describe("a process that takes up a position", () => {
     expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
     expect(market.sent[0]?.clientOrderId).not.toBe(sent?.clientOrderId);
     // Also of the one that its sender did not live to tell of.
-    const told = records.filter((body) => body.type === "order" && body.purpose === "exit");
+    const told = records.filter(
+      (body) => body.type === "order" && body.purpose === "exit" && body.status === "filled",
+    );
     expect(told).toMatchObject([
       { clientOrderId: sent?.clientOrderId, quantity: "0.4" },
       { clientOrderId: market.sent[0]?.clientOrderId, quantity: "0.6" },

@@ -32,6 +32,14 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "1"]);
   });
 
+  test("is over beside a position that somebody else has opened meanwhile", async () => {
+    const { market, run, records, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.fill("buy", quantity("2"), { id: "by-hand" });
+    expect(await run(work, 21_000)).toBe(true);
+    expect(records.some(isNotFound)).toBe(true);
+  });
+
   test("is not over while a position is there that nothing explains", async () => {
     const { market, run, sentEntry } = startExampleHolder();
     const work = sentEntry();

@@ -2,6 +2,7 @@ import type { OrderView } from "../exchange/exchange.ts";
 import { ZERO_QUANTITY } from "../money.ts";
 import { accountForFills, isAccountedFor, recordTrade } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
+import { isOfOthers } from "./reconcile.ts";
 import { type OrderFacts, orderRecord } from "./records.ts";
 import { isEntryUnwanted } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
@@ -63,14 +64,23 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the journal knows the ${work.side} position of order ${work.entryId}, but this exchange account never had that order; give the bot the key of the account that it traded on`;
     return;
   }
-  const mustExist = work.entry === "open" || heldOf(work) !== undefined;
-  if (mustExist && waitedMs < ACCEPTED_WINDOW_MS) {
+  const mayExist = work.entry === "open" || (await mayHold(deps, work));
+  if (mayExist && waitedMs < ACCEPTED_WINDOW_MS) {
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
   work.contradiction = undefined;
   work.entry = "over";
   deps.record(orderRecord(neverReceived(work), deps.nowMs()));
+}
+
+/** A position in the entry's direction is there, and other orders do not account for it. */
+async function mayHold(deps: TraderDeps, work: Work): Promise<boolean> {
+  const held = heldOf(work);
+  if (held === undefined) return false;
+  const { symbol, sinceMs } = work;
+  const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
+  return !isOfOthers(held, executions, work.entryId);
 }
 
 function isCancellable(deps: TraderDeps, work: Work): boolean {
