@@ -224,6 +224,25 @@ describe("errors in a row", () => {
   });
 });
 
+test("what changes by the mere passing of time is told within a second", async () => {
+  const it = await trading();
+  it.journal.leaseMs = 0;
+  await pass(600);
+  expect(it.reasons()).toEqual(["NoLease"]);
+  it.journal.leaseMs = 15_000;
+  await pass(600);
+  expect(it.reasons()).toEqual([]);
+});
+
+test("a wall clock that is set back by an hour holds up no report", async () => {
+  const it = await trading();
+  const reports = () => it.records.filter(({ type }) => type === "report").length;
+  vi.setSystemTime(Date.now() - 3_600_000);
+  const before = reports();
+  await pass(10_500);
+  expect(reports()).toBeGreaterThan(before);
+});
+
 test("what watches the gate can be read as metrics", async () => {
   const it = await trading({ exchange: { clock: () => ({ skewMs: -1_500, uncertaintyMs: 20 }) } });
   it.journal.leaseMs = 3_000;

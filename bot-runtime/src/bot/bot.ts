@@ -23,6 +23,8 @@ import type { TraderDeps } from "./trader-deps.ts";
 const TICK_MS = 100;
 /** A report at least this often: without a fresh one the operator takes the bot for not flat. */
 const REPORT_EVERY_MS = 10_000;
+/** What closes or opens the gate by the mere passing of time (lease, age of data, clock) is told within this time. */
+const NOTICE_EVERY_MS = 500;
 const BALANCE_EVERY_MS = 30_000;
 const EQUITY_EVERY_MS = 60_000;
 /** A bot that ends for good gives the journal this long to take its last records. */
@@ -66,9 +68,11 @@ export class Bot {
   #session: SessionAnswer | undefined;
   #stopTicking: () => void = () => undefined;
   #lastTradeAt: string | undefined;
-  #reported = { material: "", atMs: 0 };
-  #balanceMs = 0;
-  #equityMs = 0;
+  // All by the clock that nobody sets.
+  #reported = { material: "", atMs: -Infinity };
+  #noticedMs = -Infinity;
+  #balanceMs = -Infinity;
+  #equityMs = -Infinity;
   #openingDay: Promise<void> | undefined;
   #finishing = false;
   #stopping: Refusal | undefined;
@@ -296,12 +300,15 @@ export class Bot {
       const ended = trader.flat && trader.idle;
       if (ended && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
     }
-    const now = this.#deps.clock.nowMs();
+    const now = this.#deps.clock.monotonicMs();
     if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {
       this.#balanceMs = now;
       void this.#lookAtBalance();
     }
-    if (now - this.#reported.atMs >= REPORT_EVERY_MS) this.#report(true);
+    if (now - this.#noticedMs >= NOTICE_EVERY_MS) {
+      this.#noticedMs = now;
+      this.#report(now - this.#reported.atMs >= REPORT_EVERY_MS);
+    }
     if (this.#config.state !== "Running" && !this.#finishing) void this.#finishWhenFlat();
   }
 
@@ -315,8 +322,9 @@ export class Bot {
   async #lookAtBalance(): Promise<void> {
     try {
       await this.#account.refreshBalance();
-      if (this.#deps.clock.nowMs() - this.#equityMs < EQUITY_EVERY_MS) return;
-      this.#equityMs = this.#deps.clock.nowMs();
+      const now = this.#deps.clock.monotonicMs();
+      if (now - this.#equityMs < EQUITY_EVERY_MS) return;
+      this.#equityMs = now;
       this.#account.recordEquity();
     } catch (error) {
       this.#deps.log.warn("no-balance", { message: messageOf(error) });
@@ -385,7 +393,7 @@ export class Bot {
     });
     const material = materialPart(report);
     if (!always && material === this.#reported.material) return;
-    this.#reported = { material, atMs: this.#deps.clock.nowMs() };
+    this.#reported = { material, atMs: this.#deps.clock.monotonicMs() };
     this.#record({ type: "report", report });
   }
 }
