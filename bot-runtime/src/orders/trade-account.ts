@@ -18,7 +18,7 @@ export interface TradeIdentity {
   readonly entryId: string;
   readonly side: PositionSide;
   readonly symbol: string;
-  /** Client order ids of the trade's own exits, as far as they are known. */
+  /** Client order ids of the trade's own exits. */
   readonly exitIds: ReadonlySet<string>;
 }
 
@@ -79,7 +79,6 @@ interface Holding {
   open: Quantity;
   /** Of everybody else; negative in the other direction. */
   others: Quantity;
-  isEntered: boolean;
 }
 
 /**
@@ -91,7 +90,7 @@ export function accountForTrade(
   trade: TradeIdentity,
   executions: readonly Execution[],
 ): TradeAccount {
-  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY, isEntered: false };
+  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY };
   const fills: BookedFill[] = [];
   const fundings: TradeFunding[] = [];
   for (const execution of sinceEntry(trade, executions)) {
@@ -139,11 +138,8 @@ function book(trade: TradeIdentity, execution: Execution, holding: Holding): Boo
   if (isEntry(trade, execution)) {
     const held = heldAfterFee(trade, execution);
     holding.open = quantity(holding.open.plus(held));
-    holding.isEntered = true;
     return [{ execution, purpose: "entry", quantity: units, held, fee: execution.fee }];
   }
-  // An entry is only sent while the symbol is flat: what was before it has ended, and may be known by its end alone.
-  if (!holding.isEntered) return [];
   if (isOpening(trade.side, execution)) {
     holding.others = quantity(holding.others.plus(units));
     return [];
