@@ -10,6 +10,7 @@ import {
   type ExchangeSimulator,
   startExchangeSimulator,
 } from "../../hack/exchange-simulator/server.ts";
+import { createExchange } from "../src/exchange/bybit-ccxt.ts";
 
 const MAIN = fileURLToPath(new URL("../src/verify/main.ts", import.meta.url));
 const TRADING = { ContractTrade: ["Order", "Position"] };
@@ -69,6 +70,12 @@ describe("a key that the exchange knows", () => {
       "WithdrawalAllowed",
     ],
     [
+      "may transfer",
+      { permissions: { ...TRADING, Wallet: ["AccountTransfer"] } },
+      "refused",
+      "TransferAllowed",
+    ],
+    [
       "may not trade",
       { permissions: { ContractTrade: [], Derivatives: [], Spot: ["SpotTrade"] } },
       "refused",
@@ -84,6 +91,29 @@ describe("a key that the exchange knows", () => {
   });
 });
 
+test("a key without money is fit, and its owner reads that there is none", async () => {
+  exchange.control.addKey({ apiKey: "poor", apiSecret: SECRET, balance: "0" });
+  const result = await verify({ apiKey: "poor" });
+  expect(result).toMatchObject({ state: "verified", balance: "0" });
+  expect(result.message).toContain("holds no USDT yet");
+});
+
+describe("the addresses that a key is bound to", () => {
+  test.each([
+    ["bound", ["127.0.0.1"], ["127.0.0.1"]],
+    ["unbound", ["*"], []],
+  ])("%s", async (...[apiKey, ips, addresses]) => {
+    const credentials = { apiKey, apiSecret: SECRET };
+    exchange.control.addKey({ ...credentials, balance: "1", ips });
+    const client = createExchange({
+      key: { reveal: () => credentials, scrub: (text) => text },
+      testnet: false,
+      restUrl: exchange.url,
+    });
+    expect((await client.describeKey()).addresses).toEqual(addresses);
+  });
+});
+
 describe("a key that cannot be checked", () => {
   test("unknown to the exchange", async () => {
     expect(await verify({ apiKey: "nobody" })).toMatchObject({
@@ -96,6 +126,14 @@ describe("a key that cannot be checked", () => {
     exchange.control.addKey({ apiKey: "known", apiSecret: SECRET, balance: "1" });
     const result = await verify({ apiKey: "known", apiSecret: "another-secret" });
     expect(result).toMatchObject({ state: "refused", reason: "InvalidKey" });
+  });
+
+  test("one that has expired", async () => {
+    const expiresMs = Date.now() - 60_000;
+    exchange.control.addKey({ apiKey: "old", apiSecret: SECRET, balance: "1", expiresMs });
+    const result = await verify({ apiKey: "old" });
+    expect(result).toMatchObject({ state: "refused" });
+    expect(result.message).toMatch(/expired/i);
   });
 
   test("an exchange out of reach", async () => {

@@ -16,8 +16,8 @@ interface Check {
 
 /**
  * What a key must be and must not be. A key that can take money out is refused on a testnet too: it is the same habit. A key
- * that works from every address is refused for real money only, because whoever steals it can use it: testnets and the
- * simulator (an address that a BotClass sets) have no use for an address list.
+ * that works from every address is refused for real money only, because whoever steals it can use it: on a testnet and at the
+ * simulator there is nothing to take.
  */
 const keyChecks: readonly Check[] = [
   {
@@ -78,7 +78,10 @@ export function keyRefusal(key: KeyDescription, use: KeyUse): Refusal | undefine
   return undefined;
 }
 
-/** Orders of this configuration move real money. */
+/**
+ * Orders of this configuration move real money. An address that a BotClass sets may be another one of the real exchange; only
+ * one without TLS is certainly none, as the simulator's.
+ */
 export function isRealMoney({ mode, endpoint }: Pick<BotConfig, "mode" | "endpoint">): boolean {
-  return mode === "live" && endpoint === null;
+  return mode === "live" && !(endpoint?.restUrl.startsWith("http://") ?? false);
 }
