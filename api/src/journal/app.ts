@@ -19,8 +19,8 @@ import type { LogSettings } from "../logger.ts";
 import { observeRequests } from "../metrics.ts";
 import { createServer, type Server } from "../server.ts";
 import { appendIntent } from "./intents.ts";
-import { createLeaseRenewals } from "./lease-renewals.ts";
-import { grantLease, LEASE_TTL_MS, releaseLease } from "./leases.ts";
+import { renewLeasesTogether } from "./lease-renewals.ts";
+import { grantLease, LEASE_TTL_MS, releaseLease, renewLeases } from "./leases.ts";
 import { appendRecords } from "./records.ts";
 import type { ReportAnnouncer } from "./report-announcer.ts";
 import type { ReportHub } from "./report-hub.ts";
@@ -131,7 +131,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
 }
 
 function leaseRoutes(app: Server, pool: Database): void {
-  const renewals = createLeaseRenewals(pool);
+  const renewals = renewLeasesTogether((leases) => renewLeases(pool, leases));
 
   app.post(
     "/lease",

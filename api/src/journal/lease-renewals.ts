@@ -1,5 +1,4 @@
-import type { Database } from "../database.ts";
-import { type HeldLease, renewLeases } from "./leases.ts";
+import type { HeldLease } from "./leases.ts";
 
 /** Leases in one statement: it takes some milliseconds, and those behind it wait no longer. */
 const BATCH_MAX = 500;
@@ -10,17 +9,20 @@ interface Wish {
   readonly fail: (error: unknown) => void;
 }
 
+/** One statement: gives back the leases that it renewed. */
+type Renew = (leases: readonly HeldLease[]) => Promise<readonly HeldLease[]>;
+
 /**
  * Renews leases, many in one statement: what arrives while one is under way travels with the next. How many wait is bounded
  * by the requests that the journal takes.
  */
-export function createLeaseRenewals(pool: Pick<Database, "connect">) {
+export function renewLeasesTogether(renewAll: Renew) {
   const waiting: Wish[] = [];
   let isRunning = false;
 
   async function run(): Promise<void> {
     isRunning = true;
-    while (waiting.length > 0) await renew(pool, waiting.splice(0, BATCH_MAX));
+    while (waiting.length > 0) await renewBatch(renewAll, waiting.splice(0, BATCH_MAX));
     isRunning = false;
   }
 
@@ -34,12 +36,9 @@ export function createLeaseRenewals(pool: Pick<Database, "connect">) {
   };
 }
 
-async function renew(pool: Pick<Database, "connect">, wishes: readonly Wish[]): Promise<void> {
+async function renewBatch(renewAll: Renew, wishes: readonly Wish[]): Promise<void> {
   try {
-    const leases = await renewLeases(
-      pool,
-      wishes.map(({ lease }) => lease),
-    );
+    const leases = await renewAll(wishes.map(({ lease }) => lease));
     const renewed = new Set(leases.map(keyOf));
     for (const { lease, settle } of wishes) settle(renewed.has(keyOf(lease)));
   } catch (error) {
