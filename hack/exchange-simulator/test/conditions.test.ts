@@ -1,4 +1,4 @@
-import { type bybit, ExchangeError, RateLimitExceeded } from "ccxt";
+import { type bybit, ExchangeError } from "ccxt";
 import { Decimal } from "decimal.js";
 import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import type { ExchangeSimulator } from "../server.ts";
 import type { SettingsChange } from "../settings.ts";
 import { clientOf, KEY, MINUTE_MS, type Prices, startScripted, SYMBOL } from "./simulator.ts";
 
-// Fees, partial fills, funding, liquidation, limits, maintenance and delisting, spoken by the real ccxt client.
+// Fees, partial fills, funding, liquidation, maintenance and delisting, spoken by the real ccxt client.
 
 const still: Prices = ["2500.00", "2500.00", "2500.00", "2500.00"];
 const FUNDING_INTERVAL_CANDLES = 480;
@@ -258,44 +258,6 @@ describe("liquidation", () => {
     simulator.control.step(2);
     expect(account().positions).toMatchObject([{ size: "3" }]);
     expect((await client.fetchPositions([SYMBOL]))[0]?.info["liqPrice"]).toBe("");
-  });
-});
-
-describe("limits", () => {
-  test("requests beyond the limit of a second are answered 10006, with Bybit's headers", async () => {
-    await start({ requestsPerSecond: 2 });
-    const outcomes = await Promise.all(
-      [0, 1, 2, 3].map(() =>
-        client.fetchPositions([SYMBOL]).then(
-          () => "answered",
-          (error: unknown) => error,
-        ),
-      ),
-    );
-    expect(outcomes.filter((outcome) => outcome === "answered")).toHaveLength(2);
-    const refusals = outcomes.filter((outcome) => outcome !== "answered");
-    for (const refusal of refusals) expect(refusal).toBeInstanceOf(RateLimitExceeded);
-    const headers = z.looseObject({}).parse(client.last_response_headers);
-    expect(headers).toMatchObject({ "X-Bapi-Limit": "2", "X-Bapi-Limit-Status": "0" });
-    // Public endpoints and others of the account have room of their own.
-    await client.fetchTime();
-    await client.createOrder(SYMBOL, "market", "buy", 0.1);
-    // A second later by the server's clock there is room again.
-    simulator.control.setSkew(1_001);
-    await client.fetchPositions([SYMBOL]);
-  });
-
-  test("an address that asks too often is banned for a while, public endpoints included", async () => {
-    await start({ requestsPer5Seconds: 3, banMs: 60_000 });
-    const statuses: number[] = [];
-    for (let index = 0; index < 5; index += 1) {
-      statuses.push((await fetch(`${simulator.url}/v5/market/time`)).status);
-    }
-    expect(statuses).toEqual([200, 200, 200, 403, 403]);
-    await expect(client.createOrder(SYMBOL, "market", "buy", 0.1)).rejects.toThrow(/403/);
-    expect(account().orders).toEqual([]);
-    simulator.control.setSkew(60_001);
-    expect((await fetch(`${simulator.url}/v5/market/time`)).status).toBe(200);
   });
 });
 

@@ -191,6 +191,48 @@ describe("deliveries", () => {
   });
 });
 
+describe("limits", () => {
+  const positions = { category: "linear", symbol: "ETHUSDT" };
+
+  function ask(endpoint: string, apiKey = KEY.apiKey) {
+    const delivery = exchange.deliver({ endpoint, parameters: positions, apiKey });
+    if (delivery.kind !== "answer") throw new Error(delivery.kind);
+    const { status, headers, text } = delivery;
+    return { status, headers, retCode: status === 200 ? envelope(delivery).retCode : text };
+  }
+
+  test("requests beyond the limit of a second are answered 10006, with Bybit's headers", () => {
+    exchange.control.changeSettings({ requestsPerSecond: 2 });
+    exchange.control.addKey({ apiKey: "other", apiSecret: "s", balance: "1" });
+    const answers = [0, 1, 2].map(() => ask("GET /v5/position/list"));
+    expect(answers.map(({ retCode }) => retCode)).toEqual([0, 0, 10006]);
+    expect(answers.map(({ headers }) => headers["x-bapi-limit-status"])).toEqual(["1", "0", "0"]);
+    expect(answers[2]?.headers).toMatchObject({
+      "x-bapi-limit": "2",
+      "x-bapi-limit-reset-timestamp": `${START_MS + 1_000}`,
+    });
+    // Another endpoint, another account and public data have room of their own.
+    expect(ask("GET /v5/account/info").retCode).toBe(0);
+    expect(ask("GET /v5/position/list", "other").retCode).toBe(0);
+    expect(ask("GET /v5/market/tickers").retCode).toBe(0);
+    nowMs += 1_000;
+    expect(ask("GET /v5/position/list").retCode).toBe(0);
+  });
+
+  test("an address that asks too often is banned for a while, public endpoints included", () => {
+    exchange.control.changeSettings({ requestsPer5Seconds: 3, banMs: 60_000 });
+    const answers = [0, 1, 2, 3, 4].map(() => ask("GET /v5/market/tickers"));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 403, 403]);
+    expect(answers[3]?.retCode).toBe("403, access too frequent");
+    expect(exchange.deliver({ endpoint: CREATE, parameters: entry })).toMatchObject({
+      status: 403,
+    });
+    expect(orders()).toBe(0);
+    nowMs += 60_000;
+    expect(ask("GET /v5/market/tickers").status).toBe(200);
+  });
+});
+
 describe("faults of streams", () => {
   const Message = z.object({ topic: z.string(), data: z.array(z.looseObject({})) });
 
