@@ -233,6 +233,19 @@ describe("the risk gate", () => {
     ]);
   });
 
+  test("a weak signal is refused also after a strong one passed", () => {
+    // In by RSI 0, out in the same bar; then RSI 44.4 twice, of which the confidence is 70.4.
+    const bars: readonly Bar[] = [...FALL, [100, 100, 89, 98.8], [98.8, 98.8, 98.8, 98.8]];
+    const { trades, summary } = report(bars, {
+      risk: Risk.parse({ minConfidence: 90, stopLossPercent: 10, takeProfitPercent: 20 }),
+      strategy: { name: "rsi", params: { period: 2, buyBelow: 60, direction: "long" } },
+    });
+    expect(trades.map(({ reason }) => reason)).toEqual(["stop"]);
+    expect(summary.refusals).toEqual([
+      { reason: "LowConfidence", count: 2, message: "confidence 70.4 is below minConfidence 90" },
+    ]);
+  });
+
   test("candles before the start only warm the strategy up", () => {
     const bars: readonly Bar[] = [...FALL, AT_100, [97, 97, 96, 96], [96, 97, 95, 97]];
     expect(story(bars, { fromMs: 3 * MINUTE_MS })).toEqual(["long 4@97 5@97 end -2"]);

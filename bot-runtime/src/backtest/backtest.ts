@@ -5,7 +5,7 @@ import { startStrategy } from "../strategies/start-strategy.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import type { CandleTable } from "./candle-table.ts";
 import { EntryDesk, type RefusalCount, type Risk, type Sizing } from "./entry-desk.ts";
-import { fixedPointText } from "./fixed-point.ts";
+import { type FixedPoint, fixedPointText } from "./fixed-point.ts";
 import { type BacktestTrade, type Closing, Ledger, type Places } from "./ledger.ts";
 import { OpenPosition } from "./open-position.ts";
 import { PriceScale } from "./price-scale.ts";
@@ -70,6 +70,8 @@ class Run {
   readonly #desk: EntryDesk;
   readonly #scale: PriceScale;
   readonly #ledger: Ledger;
+  /** Value of every position, where all have the same. */
+  readonly #notional: FixedPoint | undefined;
   #position: OpenPosition | undefined;
   #due: Due | undefined;
 
@@ -79,6 +81,8 @@ class Run {
     this.#desk = new EntryDesk(input.sizing, input.risk);
     this.#scale = new PriceScale(input.candles, { ...input.risk, tick: input.tick });
     this.#ledger = new Ledger(this.#scale, input.feePercent);
+    const { sizing } = input;
+    this.#notional = sizing.kind === "notional" ? this.#ledger.value(sizing.notional) : undefined;
   }
 
   result(): BacktestResult {
@@ -122,11 +126,7 @@ class Run {
       return;
     }
     const { side, size } = due;
-    const { sizing } = this.#input;
-    const entryValue =
-      sizing.kind === "notional"
-        ? this.#ledger.value(sizing.notional)
-        : this.#ledger.valueOf(size.quantity, fill);
+    const entryValue = this.#notional ?? this.#ledger.valueOf(size.quantity, fill);
     this.#position = new OpenPosition(
       { side, entryIndex: index, entryPrice: fill, entryValue },
       this.#scale,
