@@ -18,7 +18,7 @@ export interface CandleTable {
 }
 
 /** Candles that are missing between two neighbours. */
-export interface Gap {
+interface Gap {
   /** Index of the first candle after the gap. */
   readonly index: number;
   readonly missing: number;

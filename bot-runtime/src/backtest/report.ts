@@ -5,7 +5,7 @@ import { type BacktestTrade, type ExitReason, quantityText } from "./ledger.ts";
 import { type Summary, summarise } from "./summary.ts";
 
 /** A trade as the report file has it: times are the open times of the bars in which it happened, ISO 8601 in UTC; the rest are exact decimal strings. */
-export interface ReportedTrade {
+interface ReportedTrade {
   readonly side: "long" | "short";
   readonly entryTime: string;
   readonly entryPrice: string;
