@@ -30,7 +30,7 @@ export interface OwnExecution {
   readonly after: Decimal;
 }
 
-export interface SentOrder {
+interface SentOrder {
   readonly by: BotRun;
   readonly symbol: string;
   readonly opens: boolean;

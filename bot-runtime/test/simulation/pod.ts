@@ -9,7 +9,7 @@ import type { HttpClient } from "../../src/http-client.ts";
 import { JournalClient } from "../../src/journal/journal-client.ts";
 import type { VirtualProcess } from "./timeline.ts";
 
-export const JOURNAL_URL = "http://journal";
+const JOURNAL_URL = "http://journal";
 
 export interface BotParts {
   readonly config: BotConfig;

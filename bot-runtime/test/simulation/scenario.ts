@@ -27,7 +27,7 @@ export interface Scenario {
   readonly events: readonly ScenarioEvent[];
 }
 
-export type ScenarioEvent = { readonly atMs: number } & Happening;
+type ScenarioEvent = { readonly atMs: number } & Happening;
 
 type Direction = "requests" | "answers" | "both";
 
@@ -235,7 +235,7 @@ interface Drawer {
   readonly oneOf: <Item>(items: readonly Item[]) => Item;
 }
 
-export function drawer(random: Random): Drawer {
+function drawer(random: Random): Drawer {
   const between = (from: number, to: number): number =>
     from + Math.floor(random() * (to - from + 1));
   return {
