@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { botNodeFlags } from "../images/bot-node-flags.ts";
+import { bundle } from "../images/bundle.ts";
+
+/** The programs of the bot's image, and of the benchmark, made as the image makes them. */
+export interface BotBundle {
+  /** Flags and file for `node`. */
+  readonly program: (name: "bot" | "order-path") => readonly string[];
+  readonly remove: () => Promise<void>;
+}
+
+export async function bundleBot(): Promise<BotBundle> {
+  const directory = await mkdtemp(join(tmpdir(), "bench-bot-"));
+  const entries = {
+    bot: "bot-runtime/src/bot/main.ts",
+    "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
+    "order-path": "hack/bench/order-path-program.ts",
+  };
+  await bundle({ entries, small: true }, directory);
+  return {
+    program: (name) => [...botNodeFlags(), join(directory, `${name}.mjs`)],
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,87 @@
+import type { BotConfig, Intent, RecordBody } from "@tradingbots/crds";
+import { Bot } from "../../bot-runtime/src/bot/bot.ts";
+import { Metrics } from "../../bot-runtime/src/bot/metrics.ts";
+import { systemClock } from "../../bot-runtime/src/clock.ts";
+import type { Exchange } from "../../bot-runtime/src/exchange/exchange.ts";
+import { KlineStream, type StreamedCandle } from "../../bot-runtime/src/exchange/kline-stream.ts";
+import { streamUrl } from "../../bot-runtime/src/exchange/open-exchange.ts";
+import { JournalClient } from "../../bot-runtime/src/journal/journal-client.ts";
+import { JournalModel } from "../../bot-runtime/test/journal-model.ts";
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+export interface BotParts {
+  readonly config: BotConfig;
+  readonly exchange: Exchange;
+  /** Sees every candle of the stream before the bot does. */
+  readonly onCandle: (candle: StreamedCandle) => void;
+  readonly onIntent: (intent: Intent) => void;
+  readonly onRecord: (record: RecordBody) => void;
+}
+
+export interface RunningBot {
+  readonly journal: JournalModel;
+  readonly end: () => Promise<void>;
+}
+
+/** A bot wired as its `main.ts` does it, in this process, with a journal in memory that answers at once. */
+export function startBotInProcess(parts: BotParts): RunningBot {
+  const { config, exchange } = parts;
+  const model = new JournalModel({ nowMs: systemClock.monotonicMs });
+  const journal: JournalClient = new JournalClient({
+    url: "http://journal",
+    send: model.send,
+    readToken: async () => config.botUid,
+    log: silent,
+    clock: systemClock,
+    random: Math.random,
+    onSession: (session, isFirst) => {
+      if (isFirst) bot.sessionGranted(session);
+    },
+  });
+  const stream = new KlineStream({
+    url: streamUrl(config),
+    onCandle: (candle) => {
+      parts.onCandle(candle);
+      bot.candleArrived(candle);
+    },
+    log: silent,
+    clock: systemClock,
+    random: Math.random,
+  });
+  const bot: Bot = new Bot({
+    config,
+    exchange,
+    journal: {
+      get standing() {
+        return journal.standing;
+      },
+      get epoch() {
+        return journal.epoch;
+      },
+      leaseRemainingMs: () => journal.leaseRemainingMs(),
+      appendIntent: (intent) => {
+        parts.onIntent(intent);
+        return journal.appendIntent(intent);
+      },
+      record: (record) => {
+        parts.onRecord(record);
+        journal.record(record);
+      },
+      flush: (limitMs) => journal.flush(limitMs),
+    },
+    stream,
+    metrics: new Metrics(),
+    log: silent,
+    clock: systemClock,
+  });
+  bot.start();
+  void journal.run();
+  return {
+    journal: model,
+    end: async () => {
+      await bot.stop("the measurement is over");
+      await journal.end();
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** One measured figure with what it is to be read beside. */
+export interface Figure {
+  /** As in the JSON; its unit is its last part. */
+  readonly key: string;
+  readonly value: number;
+  /** The aim; undefined for a figure that only explains another. */
+  readonly aim?: { readonly most: number } | { readonly least: number };
+  /** What the figure is compared with: measured in the same run, or published and named so. */
+  readonly baseline: string;
+  /** How it was measured: n, what was left out, spread. */
+  readonly how: string;
+}
+
+export function meetsAim({ aim, value }: Figure): boolean {
+  if (aim === undefined) return true;
+  return "most" in aim ? value <= aim.most : value >= aim.least;
+}
+
+/** One line per figure: `key value aim baseline how`; a missed aim is marked. */
+export function figureTable(figures: readonly Figure[]): string {
+  const rows = figures.map((figure) => [
+    figure.key,
+    print(figure.value),
+    aimText(figure),
+    figure.baseline,
+    figure.how,
+  ]);
+  const all = [["figure", "value", "aim", "baseline", "how"], ...rows];
+  const widths = [0, 1, 2, 3].map((column) =>
+    Math.max(...all.map((row) => row[column]?.length ?? 0)),
+  );
+  return all
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
+    .join("\n");
+}
+
+function aimText(figure: Figure): string {
+  const { aim } = figure;
+  if (aim === undefined) return "";
+  const bound = "most" in aim ? `≤ ${aim.most}` : `≥ ${aim.least}`;
+  return meetsAim(figure) ? bound : `${bound} MISSED`;
+}
+
+function print(value: number): string {
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 3 });
+}
+
+/** Every key with its number at the top, and all that there is to say of it under `details`. */
+export async function writeFigures(path: string, figures: readonly Figure[]): Promise<void> {
+  const values = Object.fromEntries(figures.map(({ key, value }) => [key, value]));
+  const details = Object.fromEntries(
+    figures.map((figure) => {
+      const { key, ...rest } = figure;
+      return [key, { ...rest, met: meetsAim(figure) }];
+    }),
+  );
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify({ ...values, details }, null, 2)}\n`);
+}

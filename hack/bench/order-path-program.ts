@@ -1,0 +1,158 @@
+import * as z from "zod";
+import { systemClock } from "../../bot-runtime/src/clock.ts";
+import { createClient } from "../../bot-runtime/src/exchange/bybit-client.ts";
+import { createExchange } from "../../bot-runtime/src/exchange/bybit-ccxt.ts";
+import { submitEntry } from "../../bot-runtime/src/exchange/bybit-orders.ts";
+import { bybitPublic } from "../../bot-runtime/src/exchange/bybit-public.ts";
+import type { EntryOrder } from "../../bot-runtime/src/exchange/exchange.ts";
+import { PaperExchange } from "../../bot-runtime/src/exchange/paper-exchange.ts";
+import { createHttpClient } from "../../bot-runtime/src/http-client.ts";
+import { busyConfig, keyOf } from "./bench-config.ts";
+import { startBotInProcess } from "./bot-in-process.ts";
+
+/**
+ * Runs as a program of its own under the flags of the bot's image: one bot against the simulator, and two measurements beside
+ * it. Prints JSON: {ownMs, wholeMs, bareMs: number[]}.
+ *
+ * - own: everything between a candle and its order, without waiting for anybody: an exchange in memory answers every look-up at
+ *   once, the journal too, and the order itself goes through ccxt (signature, encoding, parsing) to a transport that answers at once.
+ * - whole: from the candle's arrival to the exchange's answer, over HTTP, look-ups and journal included.
+ * - bare: ccxt's createOrder with stop and target alone, over the same HTTP, after each whole one.
+ */
+const Task = z.object({
+  restUrl: z.string(),
+  websocketUrl: z.string(),
+  symbol: z.string(),
+  keys: z.object({ bot: z.string(), bare: z.string() }),
+  samples: z.int(),
+});
+type Task = z.infer<typeof Task>;
+
+const WARM_UP = 20;
+const LIMIT_MS = 240_000;
+/** An exchange in memory keeps up with any market; the other fills in the next candle, and is looked at 4 times a second. */
+const CANDLES_PER_SECOND = { own: 40, whole: 8 };
+
+async function measure(task: Task) {
+  await setSpeed(task, CANDLES_PER_SECOND.own);
+  const ownMs = await ownPath(task);
+  await setSpeed(task, CANDLES_PER_SECOND.whole);
+  const { wholeMs, bareMs } = await wholePath(task);
+  return { ownMs, wholeMs, bareMs };
+}
+
+async function setSpeed({ restUrl }: Task, speed: number): Promise<void> {
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  const url = `${restUrl}/control/speed`;
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ speed });
+  const { status } = await createHttpClient()(url, { method: "POST", headers, body, signal });
+  if (status !== 200) throw new Error(`${url} answered ${status}`);
+}
+
+async function ownPath(task: Task): Promise<readonly number[]> {
+  const config = {
+    ...busyConfig("own", task.symbol, task),
+    mode: "paper",
+    accountName: null,
+  } as const;
+  const paper = new PaperExchange(bybitPublic(createHttpClient(), task.restUrl), systemClock.nowMs);
+  const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
+  client.setMarkets(await client.fetchMarkets());
+  client.options["timeDifference"] = 0;
+  let sent = "";
+  client.fetchImplementation = async (_url: string, call: { body?: string }) => {
+    sent = call.body ?? "";
+    const id = /"orderLinkId":"([^"]+)"/.exec(sent)?.[1] ?? "";
+    const result = { orderId: `x-${id}`, orderLinkId: id };
+    const answer = JSON.stringify({
+      retCode: 0,
+      retMsg: "OK",
+      result,
+      retExtInfo: {},
+      time: Date.now(),
+    });
+    return { status: 200, statusText: "OK", headers: {}, text: async () => answer };
+  };
+  let arrivedMs = 0;
+  const samples: number[] = [];
+  const { submitEntry: fill } = paper;
+  Object.assign(paper, {
+    submitEntry: async (order: EntryOrder) => {
+      const outcome = await submitEntry(client, order);
+      if (outcome.kind !== "accepted") throw new Error(`${outcome.kind}: ${outcome.message}`);
+      samples.push(performance.now() - arrivedMs);
+      return fill(order);
+    },
+  });
+  const bot = startBotInProcess({
+    config,
+    exchange: paper,
+    onCandle: (candle) => {
+      paper.observe(candle);
+      arrivedMs = performance.now();
+    },
+    onIntent: () => {},
+    onRecord: () => {},
+  });
+  await enough(samples, task.samples, "own");
+  await bot.end();
+  return samples.slice(WARM_UP);
+}
+
+async function wholePath(task: Task) {
+  const options = { testnet: false, restUrl: task.restUrl };
+  const exchange = createExchange({ ...options, key: keyOf(task.keys.bot) });
+  const bare = createClient({ ...options, key: keyOf(task.keys.bare) });
+  bare.setMarkets(await bare.fetchMarkets());
+  await bare.loadTimeDifference();
+  const wholeMs: number[] = [];
+  const bareMs: number[] = [];
+  let arrivedMs = 0;
+  const placeBare = async ({ symbol, side, quantity, stopLoss, takeProfit }: EntryOrder) => {
+    const startedMs = performance.now();
+    await bare.createOrder(symbol, "market", side, quantity.toNumber(), undefined, {
+      stopLoss: { triggerPrice: stopLoss.toFixed() },
+      takeProfit: { triggerPrice: takeProfit.toFixed() },
+      tpslMode: "Full",
+    });
+    bareMs.push(performance.now() - startedMs);
+    const back = side === "buy" ? "sell" : "buy";
+    await bare.createOrder(symbol, "market", back, quantity.toNumber(), undefined, {
+      reduceOnly: true,
+    });
+  };
+  const bot = startBotInProcess({
+    config: busyConfig("whole", task.symbol, task),
+    exchange: {
+      ...exchange,
+      submitEntry: async (order) => {
+        const outcome = await exchange.submitEntry(order);
+        if (outcome.kind === "accepted") {
+          wholeMs.push(performance.now() - arrivedMs);
+          await placeBare(order);
+        }
+        return outcome;
+      },
+    },
+    onCandle: () => (arrivedMs = performance.now()),
+    onIntent: () => {},
+    onRecord: () => {},
+  });
+  await enough(wholeMs, task.samples, "whole");
+  await bot.end();
+  return { wholeMs: wholeMs.slice(WARM_UP), bareMs: bareMs.slice(WARM_UP) };
+}
+
+async function enough(samples: readonly number[], wanted: number, what: string): Promise<void> {
+  const startedMs = performance.now();
+  while (samples.length < wanted + WARM_UP) {
+    if (performance.now() - startedMs > LIMIT_MS)
+      throw new Error(`${what}: only ${samples.length} of ${wanted + WARM_UP} orders`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const task = Task.parse(JSON.parse(process.argv[2] ?? ""));
+process.stdout.write(JSON.stringify(await measure(task)));
+process.exit(0);
