@@ -2,21 +2,18 @@ import { isOrderId } from "../../src/orders/order-id.ts";
 import { Decimal } from "../../src/money.ts";
 import type { CaseWorld } from "./case-world.ts";
 
-/** Entries of one candle that a case must end with at the exchange. */
-export interface Expectation {
-  /** Of the first signal: exactly this many, or either. */
-  readonly entries: readonly number[];
-}
-
 type Orders = CaseWorld["account"]["orders"];
 
 /**
- * Compares the exchange's account with the journal, to the last decimal. Gives back what is wrong as sentences; none when the
- * case ended as it must.
+ * Compares the exchange's account with the journal, to the last decimal. `entryCounts` says how many entries may be at the
+ * exchange. Gives back what is wrong as sentences; none when the case ended as it must.
  */
-export async function audit(world: CaseWorld, expected: Expectation): Promise<readonly string[]> {
+export async function audit(
+  world: CaseWorld,
+  entryCounts: readonly number[],
+): Promise<readonly string[]> {
   return [
-    ...auditExchange(world, expected),
+    ...auditExchange(world, entryCounts),
     ...(await auditEntries(world)),
     ...(await auditOrders(world)),
     ...(await auditFills(world)),
@@ -27,12 +24,10 @@ export async function audit(world: CaseWorld, expected: Expectation): Promise<re
 const ownOrders = (orders: Orders) => orders.filter(({ orderLinkId }) => orderLinkId !== "");
 const entriesOf = (orders: Orders) => ownOrders(orders).filter(({ reduceOnly }) => !reduceOnly);
 
-function auditExchange(world: CaseWorld, expected: Expectation): readonly string[] {
+function auditExchange(world: CaseWorld, entryCounts: readonly number[]): readonly string[] {
   const { orders, positions } = world.account;
   const own = ownOrders(orders);
   const entries = entriesOf(orders);
-  const trades = world.trades;
-  const wanted = expected.entries.map((count) => count + trades - 1);
   const exits = own.filter(({ reduceOnly, status }) => reduceOnly && status === "Filled");
   return [
     ...(world.unprotectedMs > 0
@@ -48,13 +43,25 @@ function auditExchange(world: CaseWorld, expected: Expectation): readonly string
     ...(new Set(own.map(({ orderLinkId }) => orderLinkId)).size === own.length
       ? []
       : ["an order id is there twice"]),
-    ...(wanted.includes(entries.length)
+    ...(entryCounts.includes(entries.length)
       ? []
-      : [`${entries.length} entries at the exchange instead of ${wanted.join(" or ")}`]),
+      : [`${entries.length} entries at the exchange instead of ${entryCounts.join(" or ")}`]),
+    ...(isEnteredFlat(world) ? [] : ["an entry was filled while a position was open"]),
     ...(exits.length <= entries.length
       ? []
       : [`${exits.length} exits for ${entries.length} entries`]),
   ];
+}
+
+/** Every fill of an entry began a position of its own. */
+function isEnteredFlat({ account }: CaseWorld): boolean {
+  let held = new Decimal(0);
+  return account.executions.every(({ orderLinkId, side, quantity, closedQuantity }) => {
+    const opens = new Decimal(closedQuantity).isZero();
+    const isFlat = held.isZero();
+    held = held.plus(side === "Buy" ? quantity : `-${quantity}`);
+    return !opens || isFlat || orderLinkId === "";
+  });
 }
 
 /** Every entry was intended, each candle has at most one, and no intent is left open. */

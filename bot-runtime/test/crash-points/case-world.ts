@@ -14,8 +14,7 @@ import {
   type TapeEvent,
 } from "./tape.ts";
 
-const CREDENTIALS = { apiSecret: "test-secret-of-the-bot" };
-const CCXT_SYMBOL = "BTC/USDT:USDT";
+export const SYMBOL = "BTC/USDT:USDT";
 
 /** One bot, its exchange, and the pods that it has had. */
 export class CaseWorld {
@@ -27,8 +26,6 @@ export class CaseWorld {
   readonly pods: Pod[] = [];
   /** Milliseconds for which a position was seen without a stop at the exchange. */
   unprotectedMs = 0;
-  /** Signals that were to become trades. */
-  trades = 0;
   readonly #tape: Tape;
   #nakedSinceMs: number | undefined;
   #isCandleOpen = false;
@@ -52,8 +49,14 @@ export class CaseWorld {
       historyCandles: HISTORY_CANDLES,
     });
     const bot = await platform.createBot();
-    exchange.control.addKey({ apiKey: bot.name, ...CREDENTIALS, balance: BALANCE });
-    return new CaseWorld({ platform, exchange, bot, config: configOf(bot) }, tape);
+    const world = new CaseWorld({ platform, exchange, bot, config: configOf(bot) }, tape);
+    exchange.control.addKey({ ...world.credentials, balance: BALANCE });
+    return world;
+  }
+
+  /** The account's key at the exchange. */
+  get credentials() {
+    return { apiKey: this.bot.name, apiSecret: "test-secret-of-the-bot" };
   }
 
   /** The pod that runs, or that is about to. */
@@ -70,7 +73,7 @@ export class CaseWorld {
       platform: this.platform,
       exchange: this.exchange,
       config: this.config,
-      credentials: { apiKey: this.bot.name, ...CREDENTIALS },
+      credentials: this.credentials,
     });
     this.pods.push(pod);
     return pod;
@@ -153,7 +156,7 @@ function configOf({ name, uid, account }: BotIdentity): BotConfig {
     accountName: account,
     exchange: "bybit",
     mode: "live",
-    symbols: [CCXT_SYMBOL],
+    symbols: [SYMBOL],
     timeframe: "1m",
     strategy: TAPE_STRATEGY,
     risk: Risk.parse({ ...TAPE_LEVELS, leverage: 2, dailyLossPercent: 100, minConfidence: 0 }),

@@ -1,15 +1,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Case, caseNamed, enumerateCases, runCase, type Verdict } from "./case.ts";
+import { caseNamed, enumerateCases, runCase, type Verdict } from "./case.ts";
 import { type Platform, startPlatform } from "./platform.ts";
+import { measureRecoveries } from "./recovery.ts";
+import { runTwoPods, TWO_PODS_CASES } from "./two-pods.ts";
 
-const usage = `Crashes at every step of the order path, with the bot as a process, the exchange simulator and the real journal.
+const usage = `Crashes at every step of the order path, and two pods on one account with the network cut between them: the bot as a
+process, the exchange simulator and the real journal.
 
   --list               print the cases and their count
   --case NAME          replay one case and print what its processes said
   --only TEXT          cases whose name contains TEXT
   --concurrency 24     cases at once; most of their time is waiting
+  --recoveries N       no case: how long N killed bots and N new pods need until their position is protected
 `;
 const { values } = parseArgs({
   options: {
@@ -17,6 +21,7 @@ const { values } = parseArgs({
     case: { type: "string" },
     only: { type: "string", default: "" },
     concurrency: { type: "string", default: "24" },
+    recoveries: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -26,7 +31,15 @@ const STORIES = join(import.meta.dirname, "..", "..", "..", ".build", "crash-poi
 /** Lines of progress come this often. */
 const PROGRESS_EVERY_MS = 10_000;
 
+/** A case, and a rough order of how long it takes. */
+interface Job {
+  readonly name: string;
+  readonly patience: number;
+  readonly run: (platform: Platform) => Promise<Verdict>;
+}
+
 if (values.help) console.log(usage);
+else if (values.recoveries !== undefined) await printRecoveries(Number(values.recoveries));
 else {
   const platform = await startPlatform();
   try {
@@ -38,31 +51,41 @@ else {
 
 async function run(platform: Platform): Promise<number> {
   if (values.case !== undefined) {
-    const verdict = await runCase(platform, caseNamed(values.case));
+    const verdict = await jobNamed(values.case).run(platform);
     console.log(verdict.story);
     return summarise([verdict]);
   }
-  const all = await enumerateCases(platform);
-  const cases = all.filter(({ name }) => name.includes(values.only));
-  if (values.list) {
-    for (const { name } of cases) console.log(name);
-    console.log(`${cases.length} cases`);
-    return 0;
+  const all = [
+    ...(await enumerateCases(platform)).map(({ name }) => name),
+    ...TWO_PODS_CASES.map(({ name }) => name),
+  ];
+  const names = all.filter((name) => name.includes(values.only));
+  if (!values.list) return summarise(await runAll(platform, names.map(jobNamed)));
+  for (const name of names) console.log(name);
+  console.log(`${names.length} cases`);
+  return 0;
+}
+
+function jobNamed(name: string): Job {
+  const twoPods = TWO_PODS_CASES.find((made) => made.name === name);
+  if (twoPods !== undefined) {
+    return { name, patience: 3, run: (platform) => runTwoPods(platform, twoPods) };
   }
-  return summarise(await runAll(platform, cases));
+  const made = caseNamed(name);
+  return { name, patience: made.patience, run: (platform) => runCase(platform, made) };
 }
 
 /** Runs cases, several at once, those that wait longest first. */
-async function runAll(platform: Platform, cases: readonly Case[]): Promise<readonly Verdict[]> {
-  const waiting = cases.toSorted((a, b) => patience(b) - patience(a));
+async function runAll(platform: Platform, jobs: readonly Job[]): Promise<readonly Verdict[]> {
+  const waiting = jobs.toSorted((a, b) => b.patience - a.patience);
   const verdicts: Verdict[] = [];
   const timer = setInterval(() => {
     const failed = verdicts.filter(({ faults }) => faults.length > 0).length;
-    console.log(`${verdicts.length} of ${cases.length} cases, ${failed} failed`);
+    console.log(`${verdicts.length} of ${jobs.length} cases, ${failed} failed`);
   }, PROGRESS_EVERY_MS);
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const verdict = await runCase(platform, next);
+      const verdict = await next.run(platform);
       verdicts.push(verdict);
       if (verdict.faults.length > 0) printFailure(verdict);
     }
@@ -70,12 +93,6 @@ async function runAll(platform: Platform, cases: readonly Case[]): Promise<reado
   await Promise.all(Array.from({ length: Number(values.concurrency) }, work));
   clearInterval(timer);
   return verdicts;
-}
-
-/** A rough order of how long cases take: leases and settle windows are waited for. */
-function patience({ strike: { crash } }: Case): number {
-  if (crash.name.startsWith("node-lost")) return 2;
-  return crash.name === "pod-deleted" || crash.name.endsWith("before") ? 1 : 0;
 }
 
 function printFailure({ name, faults, tookMs, story }: Verdict): void {
@@ -87,10 +104,23 @@ function printFailure({ name, faults, tookMs, story }: Verdict): void {
 
 function summarise(verdicts: readonly Verdict[]): number {
   const failed = verdicts.filter(({ faults }) => faults.length > 0);
+  if (failed.length > 0) console.log(`\nwhat was said is in ${STORIES}`);
   for (const verdict of failed) {
     printFailure(verdict);
     console.log(`  replay: node bot-runtime/test/crash-points/main.ts --case ${verdict.name}`);
   }
   console.log(`${verdicts.length - failed.length} passed, ${failed.length} failed`);
   return failed.length === 0 ? 0 : 1;
+}
+
+async function printRecoveries(rounds: number): Promise<void> {
+  const { restarted, replaced } = await measureRecoveries(rounds);
+  for (const [name, times] of [
+    ["restarted", restarted] as const,
+    ["replaced", replaced] as const,
+  ]) {
+    const sorted = times.toSorted((a, b) => a - b);
+    const at = (share: number) => sorted[Math.ceil(sorted.length * share) - 1]?.toFixed(0);
+    console.log(`${name}: n ${sorted.length}, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+  }
 }

@@ -61,6 +61,8 @@ export class TradeRun {
   /** First requests of each kind in each phase, in order. */
   readonly steps: Step[] = [];
   hit = false;
+  /** Candles that were to become trades. */
+  signals = 0;
   #phase: Phase = "start";
   #recovery: Promise<void> = Promise.resolve();
   #recovering = false;
@@ -224,7 +226,7 @@ export class TradeRun {
     this.#dealtBefore = { of: `${identity.uid}/${starts}`, candles };
     if (nth === 1) await this.#begin("enter");
     this.world.play("drop");
-    this.world.trades += 1;
+    this.signals += 1;
     return this.world.lastOpenMs;
   }
 
