@@ -6,10 +6,17 @@ interface Capabilities {
   readonly atomicProtection: boolean;
   /** Orders can be found by the client's id, open or over. */
   readonly lookUpByClientId: boolean;
+  /**
+   * A timer at the exchange that cancels a silent bot's entries and spares stops. On Bybit it is not used: its "disconnect
+   * cancel all" cancels every active order of the account after the private stream's silence, stops of positions of other
+   * bots included, and only institutional clients get it (https://bybit-exchange.github.io/docs/v5/order/dcp). What a bot
+   * leaves behind there needs no timer: entries are market orders, which end at once, and every position has its stop.
+   */
+  readonly deadManTimer: boolean;
 }
 
 const PROVEN: Readonly<Partial<Record<ExchangeName, Capabilities>>> = {
-  bybit: { atomicProtection: true, lookUpByClientId: true },
+  bybit: { atomicProtection: true, lookUpByClientId: true, deadManTimer: false },
 };
 
 export type Capability =
