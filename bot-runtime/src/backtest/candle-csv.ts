@@ -40,6 +40,7 @@ export class CandleCsvParser {
   readonly #table = new CandleTableBuilder();
   /** openTime, open, high, low, close of the line at hand. */
   readonly #candle = new Float64Array(COLUMNS.length - 1);
+  #priceDecimals = 0;
   #line = 0;
   /** Beginning of a line whose end has not come yet. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -72,7 +73,7 @@ export class CandleCsvParser {
     if (this.#rest.length > 0) this.push(Uint8Array.of(LINE_FEED));
     if (this.#table.length === 0) throw this.#error("there are no candles in it");
     try {
-      return this.#table.build();
+      return this.#table.build(this.#priceDecimals);
     } catch (error) {
       if (!(error instanceof OffGridError)) throw error;
       throw new CandleFileError(this.#file, error.index + 2, error.message);
@@ -140,7 +141,7 @@ export class CandleCsvParser {
     const isTime = column === 0;
     if (digits === 0 || (isTime && point !== -1)) throw this.#notANumber(start, column);
     if (mantissa >= MAX_MANTISSA) return this.#longNumber(start, column);
-    if (decimals > this.#table.priceDecimals) this.#noteDecimals(mantissa, decimals);
+    if (decimals > this.#priceDecimals) this.#noteDecimals(mantissa, decimals);
     return mantissa / (POWERS[decimals] ?? NaN);
   }
 
@@ -153,7 +154,7 @@ export class CandleCsvParser {
       throw this.#error(
         `${COLUMNS[column]} ${text} has more than ${PRICE_DIGITS} significant digits`,
       );
-    if (kept.length > this.#table.priceDecimals) this.#table.priceDecimals = kept.length;
+    if (kept.length > this.#priceDecimals) this.#priceDecimals = kept.length;
     return Number(text);
   }
 
@@ -164,7 +165,7 @@ export class CandleCsvParser {
       rest /= 10;
       needed -= 1;
     }
-    if (needed > this.#table.priceDecimals) this.#table.priceDecimals = needed;
+    if (needed > this.#priceDecimals) this.#priceDecimals = needed;
   }
 
   /** Nothing is decided by the volume: that it is a number is all that is asked of it. */

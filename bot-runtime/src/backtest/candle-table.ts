@@ -41,18 +41,9 @@ export class CandleTableBuilder {
   #highs = new Float64Array(FIRST_CAPACITY);
   #lows = new Float64Array(FIRST_CAPACITY);
   #closes = new Float64Array(FIRST_CAPACITY);
-  #priceDecimals = 0;
 
   get length(): number {
     return this.#length;
-  }
-
-  get priceDecimals(): number {
-    return this.#priceDecimals;
-  }
-
-  set priceDecimals(decimals: number) {
-    this.#priceDecimals = decimals;
   }
 
   /**
@@ -81,7 +72,8 @@ export class CandleTableBuilder {
     return undefined;
   }
 
-  build(): CandleTable {
+  /** `priceDecimals`: see `CandleTable`. Throws `OffGridError`. */
+  build(priceDecimals: number): CandleTable {
     const cut = (column: Float64Array): Float64Array => column.subarray(0, this.#length);
     const openTimesMs = cut(this.#openTimesMs);
     const intervalMs = mostFrequentStep(openTimesMs);
@@ -94,7 +86,7 @@ export class CandleTableBuilder {
       closes: cut(this.#closes),
       intervalMs,
       gaps: findGaps(openTimesMs, intervalMs),
-      priceDecimals: this.#priceDecimals,
+      priceDecimals,
     };
   }
 
@@ -139,7 +131,7 @@ function mostFrequentStep(timesMs: Float64Array): number {
   return [...runs].reduce((best, each) => (each[1] > best[1] ? each : best), [0, 0])[0];
 }
 
-/** Throws when a candle does not lie on the grid that most candles keep: `line` numbers count the header as 1. */
+/** Throws when a candle does not lie on the grid that most candles keep. */
 function findGaps(timesMs: Float64Array, intervalMs: number): readonly Gap[] {
   const gaps: Gap[] = [];
   for (let index = 1; index < timesMs.length; index += 1) {
