@@ -114,6 +114,26 @@ describe("without the journal's memory", () => {
   });
 });
 
+test("a symbol that was removed and comes back is not given its old trades again", async () => {
+  const it = startExampleBot();
+  const trade = exampleTrade(SYMBOL);
+  it.shown.executions = [
+    exampleExecution("buy", { clientOrderId: trade.id, atMs: 1 }),
+    exampleExecution("sell", { cause: "target", price: price("102"), atMs: 2 }),
+  ];
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(30_000);
+  const closed = () =>
+    it.records.filter((body) => body.type === "trade" && body.trade.closedAt !== null).length;
+  expect(closed()).toBe(1);
+  it.bot.applyConfig({ ...it.config, symbols: [OTHER_SYMBOL], generation: 2 });
+  await pass(5_000);
+  it.bot.applyConfig({ ...it.config, generation: 3 });
+  await pass(30_000);
+  expect(closed()).toBe(1);
+  expect(it.lastReport()).toMatchObject({ flat: true, dayResult: "2" });
+});
+
 describe("a trade of the journal of which the exchange account knows nothing", () => {
   test("is a contradiction: not flat, nothing is opened, the bot says so and stays", async () => {
     const submitEntry = vi.fn<Exchange["submitEntry"]>();

@@ -4,6 +4,7 @@ import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
 import { add, type Amount, type Price, ZERO_AMOUNT } from "../money.ts";
+import type { OrderStream } from "../exchange/order-stream.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import { positionSize } from "../orders/sizing.ts";
 import { EventLoopWatch } from "../risk/event-loop-watch.ts";
@@ -48,6 +49,8 @@ export interface BotDeps {
     "standing" | "epoch" | "leaseRemainingMs" | "appendIntent" | "record" | "flush"
   >;
   readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
+  /** Of the account's own orders and positions; undefined where there is none. */
+  readonly orderStream?: Pick<OrderStream, "alive" | "start" | "close"> | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
@@ -123,6 +126,7 @@ export class Bot {
     this.#loop.tick();
     this.#key.tick();
     this.#deps.stream.start();
+    this.#deps.orderStream?.start();
     this.#stopTicking = this.#deps.clock.every(TICK_MS, () => this.#tick());
   }
 
@@ -157,11 +161,18 @@ export class Bot {
     if (closed) this.#traders.get(symbol)?.candleClosed(candle);
   }
 
+  /** Something happened at the exchange to the symbol, or undefined: to any. */
+  hinted(symbol: string | undefined): void {
+    if (symbol !== undefined) this.#traders.get(symbol)?.look();
+    else for (const trader of this.#traders.values()) trader.look();
+  }
+
   /** Ends the process's part in bounded time; positions stay as they are, with their stops at the exchange. */
   async stop(reason: string): Promise<BotTermination> {
     this.#stopping = { reason: "Stopping", message: "the pod is being stopped" };
     this.#stopTicking();
     this.#deps.stream.close();
+    this.#deps.orderStream?.close();
     const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
     await Promise.race([settled, this.#deps.clock.sleep(SETTLE_ON_STOP_MS)]);
     const termination = this.#termination(reason);
@@ -227,6 +238,7 @@ export class Bot {
       standing: (symbol) => this.#standing(symbol),
       otherAccount: () => this.#key.otherAccount,
       openDay: (closeMs) => this.#openDay(closeMs),
+      isStreamed: () => this.#deps.orderStream?.alive === true,
       nowMs: clock.nowMs,
       monotonicMs: clock.monotonicMs,
     };
@@ -298,7 +310,10 @@ export class Bot {
       trader.tick();
       // It left the configuration and has been managed to its end. One in a turn may be sending.
       const ended = trader.flat && trader.idle;
-      if (ended && !this.#config.symbols.includes(symbol)) this.#traders.delete(symbol);
+      if (!ended || this.#config.symbols.includes(symbol)) continue;
+      this.#traders.delete(symbol);
+      // Should the symbol come back, what was open when this process started is not taken up a second time.
+      this.#session = this.#session && withoutSymbol(this.#session, symbol);
     }
     const now = this.#deps.clock.monotonicMs();
     if (this.#traders.size > 0 && now - this.#balanceMs >= BALANCE_EVERY_MS) {
@@ -331,14 +346,24 @@ export class Bot {
     }
   }
 
-  /** Never without the journal's memory: what only it knows of would not have been looked at. */
-  get #flat(): boolean {
+  /** Nothing of the bot's own is left, as far as this process can see. Never without the journal's memory: it may know of more. */
+  get #isDone(): boolean {
     if (this.#session === undefined) return false;
     return [...this.#traders.values()].every((trader) => trader.flat);
   }
 
+  /** What the operator goes by. Only who holds the lease may say so: another pod may be about to open something. */
+  get #flat(): boolean {
+    return this.#isDone && this.#deps.journal.leaseRemainingMs() > 0;
+  }
+
+  /** A pod that was replaced ends as well, without a word on what its successor does. */
+  get #mayEnd(): boolean {
+    return this.#flat || (this.#isDone && this.#deps.journal.standing === "stale");
+  }
+
   async #finishWhenFlat(): Promise<void> {
-    if (!this.#flat) return;
+    if (!this.#mayEnd) return;
     this.#finishing = true;
     const looks = await Promise.all(
       [...this.#traders.values()].map((trader) => trader.confirmFlat()),
@@ -347,8 +372,8 @@ export class Bot {
       this.#record(eventRecord("ended", `${this.#config.state}: flat`, this.#deps.clock.nowMs()));
       this.#report(true);
       await this.#deps.journal.flush(LAST_FLUSH_MS);
-      // Started again meanwhile: then this process goes on.
-      if (this.#config.state !== "Running") {
+      // Started again meanwhile, or the lease was lost: then this process goes on.
+      if (this.#config.state !== "Running" && this.#mayEnd) {
         this.#finished.resolve(this.#termination(this.#config.state));
         return;
       }
@@ -400,4 +425,12 @@ export class Bot {
 
 function symbolOf({ symbol }: SymbolTrader): string {
   return symbol;
+}
+
+function withoutSymbol(session: SessionAnswer, symbol: string): SessionAnswer {
+  return {
+    ...session,
+    openTrades: session.openTrades.filter((trade) => trade.symbol !== symbol),
+    openIntents: session.openIntents.filter((intent) => intent.symbol !== symbol),
+  };
 }

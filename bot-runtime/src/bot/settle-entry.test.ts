@@ -32,6 +32,17 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "1"]);
   });
 
+  test("whose trade was closed meanwhile is told to the journal as closed", async () => {
+    const { market, run, records, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.hidden.add(ENTRY);
+    market.fill("buy", quantity("1"), { id: ENTRY });
+    market.fill("sell", quantity("1"), { cause: "target", at: "102" });
+    expect(await run(work, 25_000)).toBe(true);
+    const told = records.findLast((body) => body.type === "trade");
+    expect(told?.trade).toMatchObject({ reason: "target", pnl: "2" });
+  });
+
   test("is over beside a position that somebody else has opened meanwhile", async () => {
     const { market, run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();

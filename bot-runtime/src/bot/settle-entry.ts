@@ -57,6 +57,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     // Its order is too old to be found; its executions say all that there is to know.
     work.contradiction = undefined;
     work.entry = "over";
+    recordTrade(deps, work);
     return;
   }
   if (work.filled) {
