@@ -14,7 +14,7 @@ const MARKET_PRICE_COLLAR = new Decimal("0.03");
 
 const createTypes: Readonly<Record<StopOrderType, string>> = {
   "": "CreateByUser",
-  Stop: "CreateByUser",
+  Stop: "CreateByStopOrder",
   StopLoss: "CreateByStopLoss",
   TakeProfit: "CreateByTakeProfit",
 };
