@@ -138,6 +138,31 @@ describe("without a lease that outlasts the order", () => {
   });
 });
 
+describe("a stopped bot that does not hold its lease", () => {
+  test("waits for it before it says flat", async () => {
+    const it = await trading();
+    const ended = vi.fn<() => void>();
+    void it.bot.finished.then(ended);
+    it.journal.leaseMs = 0;
+    it.bot.applyConfig({ ...it.config, state: "Stopped", generation: 2 });
+    await pass(60_000);
+    expect(ended).not.toHaveBeenCalled();
+    expect(it.lastReport()).toMatchObject({ state: "Stopped", flat: false });
+    it.journal.leaseMs = 15_000;
+    await pass(1_000);
+    expect(await it.bot.finished).toMatchObject({ flat: true });
+  });
+
+  test("ends without saying flat once it knows that it was replaced", async () => {
+    const it = await trading();
+    it.journal.leaseMs = 0;
+    it.journal.standing = "stale";
+    it.bot.applyConfig({ ...it.config, state: "Stopped", generation: 2 });
+    await pass(1_000);
+    expect(await it.bot.finished).toMatchObject({ flat: false });
+  });
+});
+
 test("a clock that is not known well enough closes the gate, and opens it again", async () => {
   let reading: ClockReading | undefined = { skewMs: 0, uncertaintyMs: 20 };
   const it = await trading({ exchange: { clock: () => reading } });
