@@ -20,7 +20,7 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 	rm -f .demo.json .build/*-unseal-key .build/e2e/platform.json
 
 ##@ Develop
-.PHONY: check test test-unit e2e generate verify images tools
+.PHONY: check test test-unit simulate test-crash-points bench-bot e2e generate verify images tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -28,9 +28,21 @@ check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated 
 	knip
 	$(MAKE) --no-print-directory verify
 
-test: $(INSTALLED) ## Unit and integration tests on real Postgres, Vault, etcd and kube-apiserver processes
+test: $(INSTALLED) ## Unit and integration tests on real servers as processes, the simulation, the crash points
 	node hack/tools/main.ts etcd kube-apiserver kubectl vault helm kubeconform
 	$(VITEST)
+	$(MAKE) --no-print-directory simulate test-crash-points
+
+SEEDS ?= 2000
+simulate: $(INSTALLED) ## Bots, journal and exchange on a virtual clock, SEEDS=2000 runs; then planted bugs must be found
+	node bot-runtime/test/simulation/main.ts --seeds $(SEEDS)
+	node bot-runtime/test/simulation/main.ts --planted
+
+test-crash-points: $(INSTALLED) ## Every step of an order's path with every fault, on real processes; two pods on one account
+	node bot-runtime/test/crash-points/main.ts
+
+bench-bot: $(INSTALLED) ## Speed and size of a bot beside their baselines; writes bench-results/bot.json
+	node hack/bench/main.ts bot
 
 test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build
 	$(VITEST) --project unit
