@@ -165,6 +165,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     standing: unused,
     otherAccount: () => undefined,
     openDay: unused,
+    isStreamed: () => false,
     metrics,
     log: { info: silent, warn: silent, error: silent },
     nowMs: () => clock.nowMs,

@@ -1,7 +1,8 @@
 import type { BotTermination } from "@tradingbots/crds";
 import { systemClock } from "../clock.ts";
 import { KlineStream } from "../exchange/kline-stream.ts";
-import { openBotExchange, streamUrl } from "../exchange/open-exchange.ts";
+import { openBotExchange, orderStreamUrl, streamUrl } from "../exchange/open-exchange.ts";
+import { OrderStream } from "../exchange/order-stream.ts";
 import { createHttpClient } from "../http-client.ts";
 import { JournalClient } from "../journal/journal-client.ts";
 import { readTextFile } from "../read-text-file.ts";
@@ -58,7 +59,7 @@ async function main(): Promise<void> {
 
 async function startBot(environment: Environment, log: Log, onEpoch: (epoch: number) => void) {
   const config = await readConfig(environment.configFile);
-  const { exchange, paper } = await openBotExchange(config, environment.credentialsFile);
+  const { exchange, paper, key } = await openBotExchange(config, environment.credentialsFile);
   const metrics = new Metrics();
   const ending = new AbortController();
   const journal = new JournalClient({
@@ -85,11 +86,31 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     clock: systemClock,
     random: Math.random,
   });
-  const bot: Bot = new Bot({ config, exchange, journal, stream, metrics, log, clock: systemClock });
+  const orderStream =
+    key &&
+    new OrderStream({
+      url: orderStreamUrl(config),
+      key,
+      onHint: (symbol) => bot.hinted(symbol),
+      log,
+      clock: systemClock,
+      random: Math.random,
+    });
+  const bot: Bot = new Bot({
+    config,
+    exchange,
+    journal,
+    stream,
+    orderStream,
+    metrics,
+    log,
+    clock: systemClock,
+  });
   metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
   metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
   metrics.gauge("bot_journal_dropped_records", () => journal.dropped);
   metrics.gauge("bot_journal_refused_records", () => journal.refused);
+  metrics.gauge("bot_order_stream_alive", () => Number(orderStream?.alive === true));
   metrics.gauge("bot_ready", () => Number(bot.ready));
   await startHealthServer(environment.healthPort, {
     ready: () => bot.ready,

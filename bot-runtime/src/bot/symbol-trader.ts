@@ -25,6 +25,8 @@ const POLL_MS = 250;
 const SYMBOLS_PER_POLL = 4;
 /** What exchange and journal contradict each other in, or cannot be closed, is looked at this often: only somebody else can change it. */
 const UNKNOWN_LOOK_MS = 5_000;
+/** What is settled and protected is looked at this often while the exchange itself tells of changes: it may have lost one. */
+const STREAMED_LOOK_MS = 5_000;
 /** Longest pause after failed turns: something open is not left alone for long. */
 const PAUSE_MAX_MS = { open: 2_000, flat: 15_000 };
 /** After so many failed turns in a row what was known may be wrong. */
@@ -208,6 +210,8 @@ export class SymbolTrader {
   get #lookEveryMs(): number {
     const isHopeless = this.#works.every((work) => work.contradiction ?? work.dust);
     if (this.#upToDate && isHopeless) return UNKNOWN_LOOK_MS;
+    if (this.#upToDate && this.#deps.isStreamed() && this.#works.every(isSettled))
+      return STREAMED_LOOK_MS;
     return POLL_MS * Math.ceil(this.#deps.config().symbols.length / SYMBOLS_PER_POLL);
   }
 
@@ -366,4 +370,13 @@ export class SymbolTrader {
     if (!isExchangeFault(error)) this.#deps.account.noteError();
     return failureOf(error);
   }
+}
+
+/** Nothing of the bot's own is under way, and its stop is at the exchange. */
+function isSettled(work: Work): boolean {
+  const { entry, exit, exitWanted, contradiction, vanishedMs } = work;
+  if (entry !== "over" || exit !== undefined || exitWanted !== undefined) return false;
+  return (
+    contradiction === undefined && vanishedMs === undefined && heldOf(work)?.stopLoss !== undefined
+  );
 }

@@ -19,6 +19,8 @@ export interface TraderDeps {
   readonly otherAccount: () => string | undefined;
   /** Sees the close of a candle (ms of candle time), and begins the trading day if it is due. */
   readonly openDay: (closeMs: number | undefined) => Promise<void>;
+  /** The exchange tells of changes to the account by itself at the moment: looks may be rarer. */
+  readonly isStreamed: () => boolean;
   readonly metrics: Metrics;
   readonly log: Log;
   /** Wall clock, ms. */

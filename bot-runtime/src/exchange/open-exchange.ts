@@ -1,5 +1,5 @@
 import type { BotConfig } from "@tradingbots/crds";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ExchangeKeyValues } from "./exchange.ts";
 import { createHttpClient } from "../http-client.ts";
 import { bybitPublic } from "./bybit-public.ts";
 import { capability } from "./capabilities.ts";
@@ -9,11 +9,14 @@ import { PaperExchange } from "./paper-exchange.ts";
 
 const PUBLIC_STREAM = "wss://stream.bybit.com/v5/public/linear";
 const TESTNET_STREAM = "wss://stream-testnet.bybit.com/v5/public/linear";
+const PRIVATE_PATH = "/v5/private";
 
 /** A paper bot needs its exchange to be shown the stream and the journal's memory. */
 export interface OpenedExchange {
   readonly exchange: Exchange;
   readonly paper: PaperExchange | undefined;
+  /** For the account's private stream; undefined where there is none to follow. */
+  readonly key: ExchangeKeyValues | undefined;
 }
 
 /** The exchange that a bot trades on: play money over public data, or the real one with the account's key. */
@@ -22,13 +25,16 @@ export async function openBotExchange(
   credentialsFile: string,
 ): Promise<OpenedExchange> {
   if (config.mode !== "paper") {
-    return { exchange: await openExchange(config, credentialsFile), paper: undefined };
+    const exchange = await openExchange(config, credentialsFile);
+    const { supported } = capability(config.exchange, []);
+    const key = supported ? await readExchangeKey(credentialsFile) : undefined;
+    return { exchange, paper: undefined, key };
   }
   const paper = new PaperExchange(
     bybitPublic(createHttpClient(), config.endpoint?.restUrl),
     Date.now,
   );
-  return { exchange: paper, paper };
+  return { exchange: paper, paper, key: undefined };
 }
 
 /** The exchange with an account's key. */
@@ -51,6 +57,11 @@ export async function openExchange(
 export function streamUrl(config: BotConfig): string {
   if (config.endpoint !== null) return config.endpoint.websocketUrl;
   return config.mode === "testnet" ? TESTNET_STREAM : PUBLIC_STREAM;
+}
+
+/** Address of the account's private stream: beside the public one. */
+export function orderStreamUrl(config: BotConfig): string {
+  return new URL(PRIVATE_PATH, streamUrl(config)).href;
 }
 
 /** Stands where no adapter can: the bot says why and trades nothing. */
