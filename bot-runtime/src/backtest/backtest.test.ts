@@ -178,6 +178,13 @@ test("the candle whose signal closes a position opens none, the next one may", (
   expect(story(bars)).toEqual(["long 3@100 5@110 signal 97.9", "short 6@112 6@112 end -2"]);
 });
 
+test("without an account no stop is too far away", () => {
+  const risk = { ...Risk.parse({}), stopLossPercent: 99.5, takeProfitPercent: 400, leverage: 100 };
+  expect(story([...FALL, AT_100, [97, 97, 0.5, 97]], { risk })).toEqual([
+    "long 3@100 4@0.5 stop -996.005",
+  ]);
+});
+
 describe("levels", () => {
   // In at 100.5: unrounded 97.987…; stop 2.5 % 97.9875, target 5 % 105.525.
   const bars: readonly Bar[] = [...FALL, [100.5, 100.5, 98, 98], [98, 106, 97.9, 98]];

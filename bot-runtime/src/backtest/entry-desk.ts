@@ -18,8 +18,8 @@ export type Risk = BotConfig["risk"];
 /**
  * How large positions are.
  *
- * - `notional`: each has this value at its fill price, whatever was won or lost before. Without an account no limit on shares of
- *   one can be measured: of the gate's checks minConfidence and the stop before liquidation (without leverage) remain.
+ * - `notional`: each has this value at its fill price, whatever was won or lost before. Without an account no share of one can be
+ *   measured, and nothing is liquidated: of the gate's checks minConfidence remains.
  * - `account`: as a bot sizes them, from the account's equity and the close of the signal's candle, cut to the quantity step; the
  *   whole gate applies. The account starts with `balance`.
  */
@@ -55,6 +55,14 @@ const UNDISTURBED = {
   consecutiveErrors: 0,
   dataAgeMs: 0,
 } as const;
+
+/** Limits where there is no account. Money for twice the position: no stop lies near what would liquidate it. */
+const UNLIMITED = {
+  leverage: 0.5,
+  positionPercent: 100,
+  balancePercent: 100,
+  dailyLossPercent: 100,
+};
 
 /** Trading rules where there is no exchange: every size and leverage can be had. */
 const NO_MARKET: Market = {
@@ -94,13 +102,12 @@ export class EntryDesk {
   #dayStartsFrom = ZERO_AMOUNT;
 
   constructor(sizing: Sizing, risk: Risk) {
-    const whole = { leverage: 1, positionPercent: 100, balancePercent: 100, dailyLossPercent: 100 };
     this.#sizing = sizing;
     this.#config = {
       state: "Running",
       autoTrade: true,
       halts: [],
-      risk: sizing.kind === "account" ? risk : { ...risk, ...whole },
+      risk: sizing.kind === "account" ? risk : { ...risk, ...UNLIMITED },
     };
   }
 
