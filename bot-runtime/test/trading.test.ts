@@ -60,15 +60,17 @@ describe("a bot on the simulator", () => {
     // What the trades earned is what the account has more, exactly.
     const earned = sum(trades.map(({ pnl }) => pnl ?? "0"));
     expect(earned.plus(10_000).toFixed()).toBe(new Decimal(wallet.balance).toFixed());
-    // No order twice, every intent one order; but for one that the change to Stopped overtook, which the journal says.
+    // No order twice, every intent one order; but for one that the change to Stopped overtook, and those that a busy machine
+    // brought too late for the exchange's receive window. The journal names them.
     const ids = entriesOf(it).map(({ orderLinkId }) => orderLinkId);
     expect(new Set(ids).size).toBe(ids.length);
-    const overtaken = it.journal
-      .ofType("order")
-      .filter(({ status, exchangeOrderId }) => status === "cancelled" && exchangeOrderId === null)
-      .map(({ clientOrderId }) => clientOrderId);
+    const unsent = it.journal.ofType("order").filter(({ status, exchangeOrderId }) => {
+      return ["cancelled", "refused"].includes(status) && exchangeOrderId === null;
+    });
+    const overtaken = unsent.filter(({ status }) => status === "cancelled");
     expect(overtaken.length).toBeLessThanOrEqual(1);
-    expect(new Set([...ids, ...overtaken])).toEqual(new Set(it.journal.intents.keys()));
+    const explained = unsent.map(({ clientOrderId }) => clientOrderId);
+    expect(new Set([...ids, ...explained])).toEqual(new Set(it.journal.intents.keys()));
     const reasons = new Set(trades.map(({ reason }) => reason));
     expect(
       [...reasons].every((reason) =>

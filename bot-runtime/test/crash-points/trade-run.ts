@@ -47,6 +47,9 @@ const EXITED_DWELL_MS = 1_500;
 const RECORD_MS = 1_000;
 /** A lease is renewed every 5 s, and released at the end only when the last intent is older than 10 s. */
 const HOLD_FOR_LEASE_MS = 11_000;
+const SIGNALS_MAX = 5;
+/** RSI(2) halves what it remembers with each. */
+const CALM_CANDLES = 6;
 const JOURNAL_DOWN_MS = 4_000;
 /** Without any sign from the bot the market goes on. */
 const CANDLE_EVERY_MS = 2_000;
@@ -129,8 +132,8 @@ export class TradeRun {
   async #tradeOnce(nth: number): Promise<void> {
     await this.#becomeTrading();
     await this.#dwell();
-    const signal = await this.#signal(nth);
-    if (!(await this.#decided(signal))) return;
+    const signal = await this.#enter(nth);
+    if (signal === undefined) return;
     await this.#until("the journal knows the order", () => this.#knowsOrder(signal));
     await this.#dwell();
     if (nth === 1) await this.#begin("filled");
@@ -217,6 +220,42 @@ export class TradeRun {
       }
       return false;
     });
+  }
+
+  /** Signals until one is an order: gives back its candle's open time, ms; undefined when the crash has cost the signal. */
+  async #enter(nth: number): Promise<number | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      if (nth > 1 || attempt > 1) await this.#calm();
+      const lost = await this.#lostToBusyMachine();
+      const signal = await this.#signal(nth);
+      if (await this.#decided(signal)) return signal;
+      const isOfCrash = nth === 1 && this.strike?.step.phase === "enter" && this.hit;
+      const isOfMachine = (await this.#lostToBusyMachine()) > lost;
+      if (isOfCrash || !isOfMachine || attempt === SIGNALS_MAX) return undefined;
+      this.signals -= 1;
+    }
+  }
+
+  /** Signals that were refused because too much time had passed: right, and no crash's doing, where the processor is busy. */
+  async #lostToBusyMachine(): Promise<number> {
+    const rows = await this.world.platform.query(
+      `select 1 from events where bot_id = $1 and kind = 'entry-refused'
+          and message ~ 'TooLate|StaleSignal|Stalled|10002'`,
+      this.world.bot,
+    );
+    return rows.length;
+  }
+
+  /** Quiet candles, each dealt with, until the index has forgotten what ended the trade before. */
+  async #calm(): Promise<void> {
+    for (let candle = 0; candle < CALM_CANDLES; candle += 1) {
+      const { process } = this.world.pod;
+      const before = (await process.candlesDealtWith()) ?? 0;
+      this.world.play("quiet");
+      await this.#until("a quiet candle is dealt with", async () => {
+        return ((await process.candlesDealtWith()) ?? 0) > before;
+      });
+    }
   }
 
   /** The candle that makes the bot buy; gives back its open time, ms. */
