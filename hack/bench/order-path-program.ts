@@ -56,7 +56,11 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     mode: "paper",
     accountName: null,
   } as const;
-  const paper = new PaperExchange(bybitPublic(createHttpClient(), task.restUrl), systemClock.nowMs);
+  const paper = new PaperExchange(
+    bybitPublic(createHttpClient(), task.restUrl),
+    systemClock.nowMs,
+    config.risk.leverage,
+  );
   const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
   client.setMarkets(await client.fetchMarkets());
   client.options["timeDifference"] = 0;

@@ -33,6 +33,7 @@ export async function openBotExchange(
   const paper = new PaperExchange(
     bybitPublic(createHttpClient(), config.endpoint?.restUrl),
     Date.now,
+    config.risk.leverage,
   );
   return { exchange: paper, paper, key: undefined };
 }

@@ -16,6 +16,8 @@ const market: Market = {
   maximumLeverage: 100,
 };
 
+const LEVERAGE = 5;
+
 type Bar = readonly [open: string, high: string, low: string, close: string];
 
 /** A paper exchange that has seen one closed candle at 100. */
@@ -24,6 +26,7 @@ function exchange() {
   const paper = new PaperExchange(
     { market: async () => market, candles: async () => [] },
     () => now,
+    LEVERAGE,
   );
   let minute = 0;
   const show = ([open, high, low, close]: Bar, closed: boolean) => {
@@ -152,7 +155,10 @@ test("a restarted pod finds the open trade of the one before", async () => {
   });
   expect((await paper.position(SYMBOL)).held).toMatchObject({ side: "long", stopLoss: undefined });
   expect((await paper.findOrder(entry("buy")))?.status).toBe("filled");
-  expect(text((await paper.balance()).equity)).toBe("8990.95");
+  const { equity, available } = await paper.balance();
+  expect(text(equity)).toBe("8990.95");
+  // 99 at the bot's own leverage, not at none.
+  expect(text(available)).toBe("8971.15");
   expect((await paper.protect(SYMBOL, { stopLoss: price("98"), takeProfit: undefined })).kind).toBe(
     "accepted",
   );

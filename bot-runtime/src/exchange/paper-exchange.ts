@@ -80,11 +80,14 @@ export class PaperExchange implements Exchange {
   readonly #nowMs: () => number;
   readonly #markets = new Map<string, Market>();
   readonly #books = new Map<string, Book>();
+  readonly #leverage: number;
   #wallet = FIRST_BALANCE;
 
-  constructor(data: PublicMarketData, nowMs: () => number) {
+  /** `leverage` is in force until another is set: also on positions that the journal remembers, whose margin it decides. */
+  constructor(data: PublicMarketData, nowMs: () => number, leverage: number) {
     this.#data = data;
     this.#nowMs = nowMs;
+    this.#leverage = leverage;
   }
 
   /** Takes up the balance and the open positions that the journal remembers of the pod before. */
@@ -214,7 +217,7 @@ export class PaperExchange implements Exchange {
       orders: [],
       executions: [],
       position: undefined,
-      leverage: 1,
+      leverage: this.#leverage,
       last: undefined,
     };
     this.#books.set(symbol, book);
