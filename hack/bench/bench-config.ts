@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { BotConfig, Risk } from "@tradingbots/crds";
 import type { ExchangeKeyValues } from "../../bot-runtime/src/exchange/exchange.ts";
 
-export interface Endpoint {
+interface Endpoint {
   readonly restUrl: string;
   readonly websocketUrl: string;
 }

@@ -10,7 +10,7 @@ import { JournalModel } from "../../bot-runtime/test/journal-model.ts";
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
-export interface BotParts {
+interface BotParts {
   readonly config: BotConfig;
   readonly exchange: Exchange;
   /** Sees every candle of the stream before the bot does. */

@@ -14,7 +14,7 @@ export interface Figure {
   readonly how: string;
 }
 
-export function meetsAim({ aim, value }: Figure): boolean {
+function meetsAim({ aim, value }: Figure): boolean {
   if (aim === undefined) return true;
   return "most" in aim ? value <= aim.most : value >= aim.least;
 }
