@@ -37,6 +37,8 @@ export interface BotRun {
 
 /** When a process dies: at its n-th message of a kind, before it leaves, after it left, or as its answer arrives. */
 export interface DeathWish {
+  /** It is frozen for so long instead. */
+  readonly freezesMs?: number;
   readonly call: string;
   readonly occurrence: number;
   readonly moment: "before" | "after" | "answer";
@@ -342,6 +344,11 @@ export class Platform {
       if (each.wish.call !== call || each.wish.moment !== moment) continue;
       each.seen += 1;
       if (each.seen !== each.wish.occurrence) continue;
+      if (each.wish.freezesMs !== undefined) {
+        this.#trace(`${run.name} is frozen at ${call} for ${each.wish.freezesMs} ms`);
+        run.process.freeze(each.wish.freezesMs);
+        continue;
+      }
       this.#die(run, `dies at ${call} (${moment})`);
       return true;
     }
