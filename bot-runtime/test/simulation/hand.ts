@@ -11,6 +11,8 @@ interface HandParts {
 
 const SYMBOL = "BTCUSDT";
 const UNITS = "0.005";
+/** An entry has been filled, or never will be, this long after it was sent, ms. */
+const ENTRY_MS = 25_000;
 const CATEGORY = { category: "linear", symbol: SYMBOL, positionIdx: 0 };
 
 /** The account's owner, who trades on it beside the bot. */
@@ -27,6 +29,8 @@ export class Hand {
     const own = this.#parts.observer.world.own(SYMBOL);
     const growing = own.isNegative() ? "Sell" : "Buy";
     if (kind === "hand-adds") {
+      // Against an entry on its way the exchange would net both, and nobody could say whose the rest is.
+      if (own.isZero() && this.#parts.observer.world.openingAgeMs() < ENTRY_MS) return;
       this.#held = this.#held.plus(growing === "Buy" ? UNITS : `-${UNITS}`);
       this.#ask("POST /v5/order/create", { side: growing, orderType: "Market", qty: UNITS });
       this.#parts.observer.touched({});

@@ -56,6 +56,8 @@ export interface World {
   readonly nakedMs: (symbol: string) => number;
   /** Somebody took the position's stop away by hand, or the exchange cancelled what was left of it. */
   readonly stripped: (symbol: string) => boolean;
+  /** ms since an opening order last left a process. */
+  readonly openingAgeMs: () => number;
   /** Somebody traded on the account by hand. */
   readonly touchedByHand: () => boolean;
 }
@@ -101,6 +103,7 @@ export class Observer {
   readonly #naked = new Map<string, { readonly lookedMs: number; readonly forMs: number }>();
   readonly #stripped = new Set<string>();
   #byHand = false;
+  #openingMs = -Infinity;
   #closedSeen = 0;
   #executionsSeen = 0;
   #violation: Violation | undefined;
@@ -117,6 +120,7 @@ export class Observer {
       sentMs: (id) => this.#sentMs.get(id),
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
+      openingAgeMs: () => parts.timeline.nowMs - this.#openingMs,
       touchedByHand: () => this.#byHand,
     };
   }
@@ -139,7 +143,10 @@ export class Observer {
     const { symbol, orderLinkId, reduceOnly } = order;
     const opens = !reduceOnly;
     const { nowMs } = this.#parts.timeline;
-    if (opens) this.#sentMs.set(orderLinkId, nowMs);
+    if (opens) {
+      this.#openingMs = nowMs;
+      this.#sentMs.set(orderLinkId, nowMs);
+    }
     this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs } });
   }
 

@@ -147,17 +147,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "the lease is counted from the answer, not from the request",
-    patches: [
-      {
-        module: `${src}/journal/lease-keeper.ts`,
-        text: "    this.#validUntilMs = sentMs + answer.body.ttlMs;",
-        replacement:
-          "    this.#validUntilMs = this.#options.clock.monotonicMs() + answer.body.ttlMs;",
-      },
-    ],
-  },
-  {
     name: "the exchange takes opening orders for a minute (receive window)",
     patches: [
       {
