@@ -388,22 +388,23 @@ export class TradeRun {
   async #end(): Promise<void> {
     const endsItself = this.scenario.name === "stopped";
     if (!endsItself) await this.#begin("end");
-    await this.#lost?.process.end("SIGKILL");
     for (let attempt = 0; attempt < 3; attempt += 1) {
       await this.#recovery;
-      const { process } = this.world.pod;
-      const starts = this.world.pod.starts;
+      await this.#wakeLostNode();
+      const { pod } = this.world;
+      const { process, starts } = pod;
       if (!endsItself) {
         await this.#until("the process is ready", () => process.ready());
         process.signal("SIGTERM");
       }
-      const code = await process.exited();
+      // A node that is lost now takes the process along: its successor is asked next.
+      const isAnother = () => this.world.pod !== pod || pod.starts !== starts;
+      await this.#until("the process has ended", async () => !process.running || isAnother());
       await this.#recovery;
-      if (this.world.pod.process === process && this.world.pod.starts === starts) {
-        if (code !== 0) throw new Error(`the bot ended with ${code}`);
-        return;
-      }
-      // It crashed at its end: what runs now ends the same way.
+      if (isAnother()) continue;
+      const code = await process.exited();
+      if (code !== 0) throw new Error(`the bot ended with ${code}`);
+      return;
     }
     throw new Error("the bot did not come to its end");
   }
