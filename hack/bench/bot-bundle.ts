@@ -7,7 +7,7 @@ import { bundle } from "../images/bundle.ts";
 /** The programs of the bot's image, and of the benchmark, made as the image makes them. */
 export interface BotBundle {
   /** Flags and file for `node`. */
-  readonly program: (name: "bot" | "order-path") => readonly string[];
+  readonly program: (name: "bot" | "order-path", mode?: "live" | "paper") => readonly string[];
   readonly remove: () => Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export async function bundleBot(): Promise<BotBundle> {
   };
   await bundle({ entries, small: true }, directory);
   return {
-    program: (name) => [...botNodeFlags(), join(directory, `${name}.mjs`)],
+    program: (name, mode = "live") => [...botNodeFlags(mode), join(directory, `${name}.mjs`)],
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

@@ -56,7 +56,7 @@ function growthBytes({ samples }: Course): number {
 async function course(bundled: BotBundle, mode: "live" | "paper"): Promise<Course> {
   const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
   const world = await createWorld({
-    program: bundled.program("bot"),
+    program: bundled.program("bot", mode),
     config: { mode, accountName },
   });
   try {

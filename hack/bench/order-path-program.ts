@@ -24,14 +24,14 @@ const Task = z.object({
   websocketUrl: z.string(),
   symbol: z.string(),
   keys: z.object({ bot: z.string(), bare: z.string() }),
-  samples: z.int(),
+  samples: z.object({ own: z.int(), whole: z.int() }),
 });
 type Task = z.infer<typeof Task>;
 
 const WARM_UP = 20;
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 400_000;
 /** An exchange in memory keeps up with any market; the other fills in the next candle, and is looked at 4 times a second. */
-const CANDLES_PER_SECOND = { own: 40, whole: 8 };
+const CANDLES_PER_SECOND = { own: 40, whole: 12 };
 
 async function measure(task: Task) {
   await setSpeed(task, CANDLES_PER_SECOND.own);
@@ -99,7 +99,7 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     onIntent: () => {},
     onRecord: () => {},
   });
-  await enough(samples, task.samples, "own");
+  await enough(samples, task.samples.own, "own");
   await bot.end();
   return samples.slice(WARM_UP);
 }
@@ -143,7 +143,7 @@ async function wholePath(task: Task) {
     onIntent: () => {},
     onRecord: () => {},
   });
-  await enough(wholeMs, task.samples, "whole");
+  await enough(wholeMs, task.samples.whole, "whole");
   await bot.end();
   return { wholeMs: wholeMs.slice(WARM_UP), bareMs: bareMs.slice(WARM_UP) };
 }

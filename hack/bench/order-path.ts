@@ -7,7 +7,7 @@ import type { Figure } from "./figure.ts";
 import { median, percentile, spread } from "./statistics.ts";
 
 const run = promisify(execFile);
-const SAMPLES = 200;
+const SAMPLES = { own: 300, whole: 120 };
 const Answer = z.object({
   ownMs: z.array(z.number()),
   wholeMs: z.array(z.number()),

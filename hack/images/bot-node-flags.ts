@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** The flags of Node that the bot's image sets, for those who measure bots without an image. */
-export function botNodeFlags(): readonly string[] {
+/** The flags of Node that the bot's image sets, and the operator for paper bots, for those who measure bots without a pod. */
+export function botNodeFlags(mode: "live" | "paper"): readonly string[] {
   const dockerfile = readFileSync(join(import.meta.dirname, "bot", "Dockerfile"), "utf8");
   const [, entryPoint = ""] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile) ?? [];
   const [program, ...flags] = z.array(z.string()).parse(JSON.parse(entryPoint));
   if (program !== "node") throw new Error("the bot's image does not start node");
-  return flags;
+  return mode === "paper" ? [...flags, "--lite-mode"] : flags;
 }

@@ -89,7 +89,8 @@ function botContainer(
     name: "bot",
     image,
     imagePullPolicy: settings.imagePullPolicy,
-    args: ["/app/bot.mjs"],
+    // Without compilers a Node is 16 MB smaller, and signing an order ten times slower: for those who send none.
+    args: hasKey ? ["/app/bot.mjs"] : ["--lite-mode", "/app/bot.mjs"],
     env: [
       { name: "JOURNAL_URL", value: settings.journalUrl },
       fieldVariable("POD_UID", "metadata.uid"),
