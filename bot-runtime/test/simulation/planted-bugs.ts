@@ -74,8 +74,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/exchange/bybit-outcomes.ts`,
-        text: `  { code: "110072", meaning: "orderLinkId is duplicate", outcome: "unknown", source: "C" },`,
-        replacement: `  { code: "110072", meaning: "orderLinkId is duplicate", outcome: "refused", source: "C" },`,
+        text: `  if (row?.outcome !== "refused") return { kind: "unknown", code, message };`,
+        replacement: `  if (code === "110072") return { kind: "refused", code, message, final: true };
+  if (row?.outcome !== "refused") return { kind: "unknown", code, message };`,
       },
     ],
   },
@@ -86,11 +87,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         module: `${src}/bot/settle-entry.ts`,
         text: "  if (waitedMs < SETTLE_WINDOW_MS) return;",
         replacement: "",
-      },
-      {
-        module: `${src}/bot/settle-entry.ts`,
-        text: "  if (mustExist && waitedMs < ACCEPTED_WINDOW_MS) {",
-        replacement: "  if (mustExist && waitedMs < 0) {",
       },
     ],
   },
