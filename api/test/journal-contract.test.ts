@@ -190,7 +190,18 @@ describe.each([
     expect((await lease(pod, 2)).status).toBe(200);
     await release(pod, 1);
     expect((await append(pod, 2, 1)).status).toBe(200);
-    expect(codeOf(await lease(pod, 1))).toBe("409 stale_epoch");
+    expect(codeOf(await lease(pod, 1))).toBe("409 unknown_session");
+  });
+
+  test("a session that was granted after its pod gave up waiting is replaced by another", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await sessionOf(pod); // nobody waits for this answer any more
+    expect(codeOf(await lease(pod, 1))).toBe("409 unknown_session");
+    expect(codeOf(await append(pod, 1, 1))).toBe("409 unknown_session");
+    expect((await sessionOf(pod)).epoch).toBe(3);
+    expect((await lease(pod, 3)).status).toBe(200);
+    expect((await append(pod, 3, 1)).status).toBe(200);
   });
 
   test("a frozen holder's late intent is refused, with a successor or without", async () => {

@@ -173,7 +173,7 @@ test("a restarted container loses no record to its predecessor's late batch, nor
     ["old 1", "old 2", "old 3", "young 1", "young 2", "young 3"].map((message) => ({ message })),
   );
   expect(await rows("select epoch from reports where bot_id = $1")).toEqual([{ epoch: 2 }]);
-  expect(codeOf(await client.intent(1, 1))).toEqual({ status: 409, code: "stale_epoch" });
+  expect(codeOf(await client.intent(1, 1))).toEqual({ status: 409, code: "unknown_session" });
   await client.lease(2);
   expect((await client.intent(2, 1)).status).toBe(200);
 });

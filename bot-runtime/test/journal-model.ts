@@ -98,8 +98,8 @@ export class JournalModel {
   }
 
   lease(podUid: string, { epoch }: z.infer<typeof LeaseRequest>): ModelAnswer {
-    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
-    if (epoch < this.#newestEpoch) return STALE_EPOCH;
+    const refused = this.#refusalOf(podUid, epoch);
+    if (refused !== undefined) return refused;
     const held = this.#lease;
     const retryAfterMs = (held?.untilMs ?? 0) - this.#nowMs();
     if (held !== undefined && held.podUid !== podUid && retryAfterMs > 0)
@@ -115,8 +115,8 @@ export class JournalModel {
   }
 
   appendIntent(podUid: string, { epoch, intent }: z.infer<typeof IntentRequest>): ModelAnswer {
-    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
-    if (epoch < this.#newestEpoch) return STALE_EPOCH;
+    const refused = this.#refusalOf(podUid, epoch);
+    if (refused !== undefined) return refused;
     if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");
     const id = intent.clientOrderId;
     if (!this.intents.has(id)) this.intents.set(id, intent);
@@ -131,6 +131,13 @@ export class JournalModel {
       this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
     }
     return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
+  }
+
+  /** A newer epoch of the same pod only means that another session is to be opened; one of another pod is the end. */
+  #refusalOf(podUid: string, epoch: number): ModelAnswer | undefined {
+    if (this.#sessions.get(epoch) !== podUid) return UNKNOWN_SESSION;
+    if (epoch === this.#newestEpoch) return undefined;
+    return this.#sessions.get(this.#newestEpoch) === podUid ? UNKNOWN_SESSION : STALE_EPOCH;
   }
 
   /** Who holds the lease at this moment. */

@@ -95,19 +95,23 @@ export async function requireSession(
 }
 
 function unknownSession(epoch: number): ApiError {
-  const message = `epoch ${epoch} is not this pod's: POST /v1/session first`;
+  const message = `epoch ${epoch} is not this pod's, or not its last: POST /v1/session first`;
   return new ApiError("unknown_session", message);
 }
 
 interface Standing {
   readonly isKnown: boolean;
   readonly newest: number | null;
+  readonly newestIsOwn: boolean;
   readonly isLeased: boolean;
 }
 
 /**
  * Asked under the bot's lock. Says whether the process holds an unexpired lease, by the database's clock.
- * @throws ApiError `unknown_session`; `stale_epoch` when a newer process has taken over
+ *
+ * A newer epoch of the same pod was granted to a request for a session that its process gave up waiting for: nobody has it, and
+ * a pod has one living process. So the asker opens another session. A newer epoch of another pod is the end.
+ * @throws ApiError `unknown_session`; `stale_epoch` when another pod has taken over
  */
 export async function requireNewestSession(
   database: Queryable,
@@ -117,6 +121,7 @@ export async function requireNewestSession(
   const { rows } = await database.query<Standing>(
     `select coalesce(bool_or(epoch = $3 and pod_uid = $4), false) as "isKnown",
             max(epoch) as newest,
+            max(epoch) filter (where pod_uid = $4) = max(epoch) as "newestIsOwn",
             exists (select from journal_leases
                      where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4
                        and expires_at > clock_timestamp()) as "isLeased"
@@ -126,6 +131,7 @@ export async function requireNewestSession(
   const standing = atMostOne(rows);
   if (standing?.isKnown !== true) throw unknownSession(epoch);
   if (standing.newest === epoch) return standing;
+  if (standing.newestIsOwn) throw unknownSession(epoch);
   throw new ApiError("stale_epoch", `epoch ${standing.newest} has taken over from epoch ${epoch}`);
 }
 
