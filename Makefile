@@ -39,7 +39,7 @@ simulate: $(INSTALLED) ## Bots, journal and exchange on a virtual clock, SEEDS=2
 	node bot-runtime/test/simulation/main.ts --planted
 
 test-crash-points: $(INSTALLED) ## Every step of an order's path with every fault, on real processes; two pods on one account
-	node bot-runtime/test/crash-points/main.ts
+	node bot-runtime/test/crash-points/main.ts $(if $(CASE),--case $(CASE))
 
 bench-bot: $(INSTALLED) ## Speed and size of a bot beside their baselines; writes bench-results/bot.json
 	node hack/bench/main.ts bot
