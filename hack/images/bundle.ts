@@ -29,7 +29,10 @@ const ZOD_LOCALES = /\/zod\/v4\/locales\/index\.js$/;
 const withoutDeadWeight: Plugin = {
   name: "without-dead-weight",
   setup: (hooks) => {
-    hooks.onResolve({ filter: FOREIGN_TO_CCXT }, ({ path }) => ({ path, namespace: "unused" }));
+    // The operator's undici is another matter.
+    hooks.onResolve({ filter: FOREIGN_TO_CCXT }, ({ path, importer }) =>
+      importer.includes("/node_modules/ccxt/") ? { path, namespace: "unused" } : undefined,
+    );
     hooks.onLoad({ filter: /./, namespace: "unused" }, () => ({ contents: "module.exports = {}" }));
     hooks.onLoad({ filter: ZOD_LOCALES }, ({ path }) => ({
       contents: 'export { default as en } from "./en.js";',

@@ -37,3 +37,9 @@ test("what a bot never uses of zod and ccxt is in no program of its pod", () => 
   const found = [...programs.values()].flat().filter((path) => unused.test(path));
   expect(found).toEqual([]);
 });
+
+test("what only ccxt can do without is in the programs of others", async () => {
+  const { operator, "vault-setup": setup } = Object.fromEntries(await bundledSources("operator"));
+  for (const sources of [operator, setup])
+    expect(sources?.some((path) => path.includes("node_modules/undici/"))).toBe(true);
+});
