@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { MAKER_FEE_RATE, TAKER_FEE_RATE } from "./instruments.ts";
 import { Decimal } from "./money.ts";
-import type { Order } from "./order.ts";
+import type { Execution, Order } from "./order.ts";
 
 const MAX_PARTS = 100;
+const MAX_DELAY_MS = 24 * 3_600_000;
 /** "Wait for at least 10 minutes" (https://bybit-exchange.github.io/docs/v5/rate-limit). */
 const BAN_MS = 600_000;
 
@@ -28,6 +29,15 @@ const FillRule = z.strictObject({
   rest: z.enum(["follows", "cancelled"]).default("follows"),
 });
 
+const ExecutionDelay = z.strictObject({
+  /** All symbols, types, or orders, without it. Executions of stops and targets are told apart by `stopOrderType`; "" is a plain order's. */
+  symbol: z.string().optional(),
+  type: z.enum(["Trade", "Funding", "BustTrade", "Delivery"]).optional(),
+  stopOrderType: z.enum(["", "Stop", "StopLoss", "TakeProfit"]).optional(),
+  /** After it happened, server time. */
+  delayMs: z.int().min(1).max(MAX_DELAY_MS),
+});
+
 const SettingsChange = z.strictObject({
   /** Of the executed value; Bybit's for tier "No VIP" by default. */
   takerFeeRate: Rate.optional(),
@@ -36,6 +46,8 @@ const SettingsChange = z.strictObject({
   fills: z.array(FillRule).max(100).optional(),
   /** By symbol: what longs pay shorts of the position's value at 00:00, 08:00 and 16:00 UTC of replay time. None by default. */
   fundingRates: z.record(z.string(), SignedRate).optional(),
+  /** How late /v5/execution/list shows executions; the first rule that fits one decides. Positions, wallet and streams stay true. */
+  executionDelays: z.array(ExecutionDelay).max(100).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. */
@@ -54,6 +66,7 @@ export interface Settings {
   readonly makerFeeRate: Decimal;
   readonly fills: readonly z.output<typeof FillRule>[];
   readonly fundingRates: Readonly<Record<string, Decimal>>;
+  readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -66,6 +79,7 @@ export const defaultSettings: Settings = {
   makerFeeRate: MAKER_FEE_RATE,
   fills: [],
   fundingRates: {},
+  executionDelays: [],
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,
@@ -94,4 +108,18 @@ export function fillRuleFor(
       (candidate.reduceOnly === undefined || candidate.reduceOnly === order.reduceOnly),
   );
   return rule ?? { parts: 1, rest: "follows" };
+}
+
+/** How long after it happened the execution list shows an execution, ms. */
+export function executionDelayMs(
+  { executionDelays }: Settings,
+  execution: Pick<Execution, "symbol" | "type" | "stopOrderType">,
+): number {
+  const rule = executionDelays.find(
+    ({ symbol, type, stopOrderType }) =>
+      (symbol === undefined || symbol === execution.symbol) &&
+      (type === undefined || type === execution.type) &&
+      (stopOrderType === undefined || stopOrderType === execution.stopOrderType),
+  );
+  return rule?.delayMs ?? 0;
 }

@@ -3,6 +3,7 @@ import { type Account, isShown } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import { openOrderNamed } from "../exchange.ts";
 import { isActive, isProtection, type Order } from "../order.ts";
+import { executionDelayMs } from "../settings.ts";
 import { cancelOrder } from "../trading.ts";
 import { amendOrder } from "./amend-order.ts";
 import { createOrder } from "./create-order.ts";
@@ -137,7 +138,8 @@ export const orderEndpoints: Endpoints = {
             query,
           ) &&
           isWithin(execution.timeMs, query) &&
-          isShown(key.account, execution.orderId, nowMs),
+          isShown(key.account, execution.orderId, nowMs) &&
+          nowMs >= execution.timeMs + executionDelayMs(exchange.settings(), execution),
       );
       const { entries, nextPageCursor } = pageOf(executions, query);
       return { category: "linear", list: entries.map(executionView), nextPageCursor };

@@ -191,6 +191,44 @@ describe("deliveries", () => {
   });
 });
 
+describe("executions that the list shows late", () => {
+  const Listed = z.object({ list: z.array(z.object({ execType: z.string() })) });
+
+  function listed(): readonly string[] {
+    const query = { category: "linear", symbol: "ETHUSDT" };
+    const { result } = exchange.request("GET /v5/execution/list", query, KEY.apiKey);
+    return Listed.parse(result).list.map(({ execType }) => execType);
+  }
+
+  test.for<[what: string, delay: object, before: readonly string[]]>([
+    ["the stop's", { type: "Trade", stopOrderType: "StopLoss" }, ["Funding", "Trade"]],
+    ["a target's", { stopOrderType: "TakeProfit" }, ["Trade", "Funding", "Trade"]],
+    ["a plain order's", { type: "Trade", stopOrderType: "" }, ["Trade", "Funding"]],
+    ["funding", { type: "Funding" }, ["Trade", "Trade"]],
+    ["all of the symbol's", { symbol: "ETHUSDT" }, []],
+    ["all of another's", { symbol: "BTCUSDT" }, ["Trade", "Funding", "Trade"]],
+  ])("%s", ([, match, before]) => {
+    const flat: Prices = ["2500.00", "2500.00", "2500.00", "2500.00"];
+    // The replay begins at 00:00 UTC; funding is due at its first candle's open.
+    exchange = create([flat, ["2500.00", "2500.00", "2470.00", "2470.00"]]);
+    exchange.control.changeSettings({
+      fundingRates: { ETHUSDT: "0.0001" },
+      executionDelays: [{ ...match, delayMs: 4_000 }],
+    });
+    exchange.control.setSpeed(0);
+    exchange.request(CREATE, entry, KEY.apiKey);
+    exchange.control.setSpeed("lockstep");
+    exchange.step(2);
+    expect(account().executions.map(({ type }) => type)).toEqual(["Trade", "Funding", "Trade"]);
+    // The position is as it is.
+    expect(account().positions).toEqual([]);
+    nowMs += 3_999;
+    expect(listed()).toEqual(before);
+    nowMs += 1;
+    expect(listed()).toEqual(["Trade", "Funding", "Trade"]);
+  });
+});
+
 describe("limits", () => {
   const positions = { category: "linear", symbol: "ETHUSDT" };
 
