@@ -1,9 +1,11 @@
-import type { SessionAnswer } from "@tradingbots/crds";
+import { type RecordBody, SessionAnswer } from "@tradingbots/crds";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { JournalModel } from "../../test/journal-model.ts";
 import type { Candle, Exchange, Execution, HeldPosition } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
 import {
   exampleExecution,
+  exampleIntent,
   exampleSession,
   exampleTrade,
   OTHER_SYMBOL,
@@ -38,7 +40,7 @@ function exchangeWithPosition(newest: number) {
     fee: amount("0.06"),
     atMs: 1,
   });
-  const shown = { unrealised: "-30", isOpen: true, newest, executions: [opened] };
+  const shown = { unrealised: "-30", isOpen: true, newest, executions: [opened], hidden: false };
   const position = async (symbol: string): ReturnType<Exchange["position"]> => {
     const held: HeldPosition = {
       symbol,
@@ -57,7 +59,7 @@ function exchangeWithPosition(newest: number) {
   const found = { exchangeOrderId: "o1", side: "buy", isProtection: false, createdMs: 1 } as const;
   const one = { quantity: quantity("1"), filledQuantity: quantity("1"), status: "filled" } as const;
   const findOrder: Exchange["findOrder"] = async ({ clientOrderId }) =>
-    clientOrderId === exampleTrade(OTHER_SYMBOL).id
+    clientOrderId === exampleTrade(OTHER_SYMBOL).id && !shown.hidden
       ? { clientOrderId, ...found, ...one }
       : undefined;
   const lookUps = { position, executions, findOrder, openOrders: async () => [] };
@@ -184,6 +186,20 @@ function sessionAfter(it: Awaited<ReturnType<typeof started>>, realised: string)
   return { ...exampleSession, epoch: 2, realised, dayBaseline: { day, equity, startsFrom } };
 }
 
+/** A journal that knows an entry of OTHER_SYMBOL, and its pod. */
+function journalWithEntry(clientOrderId: string) {
+  const model = new JournalModel({ nowMs: () => 0 });
+  const session = () => SessionAnswer.parse(model.session("pod").body);
+  const { epoch } = session();
+  model.lease("pod", { epoch });
+  model.appendIntent("pod", { epoch, intent: { ...exampleIntent(OTHER_SYMBOL), clientOrderId } });
+  const hear = (bodies: readonly RecordBody[]) => {
+    const records = bodies.map((body, index) => ({ sequence: index + 1, body }));
+    model.appendRecords("pod", { epoch, records });
+  };
+  return { session, hear };
+}
+
 describe("a restart within the day", () => {
   test("with the position still open finds the same figure", async () => {
     const it = await started(LAST_OF_DAY);
@@ -207,6 +223,25 @@ describe("a restart within the day", () => {
     expect([figure, closed]).toEqual(["28.9406", "-1.1194"]);
     const next = await started(LAST_OF_DAY + 10, sessionAfter(it, closed ?? ""));
     next.shown.isOpen = false;
+    expect(await next.dayResult()).toBe(figure);
+  });
+
+  test("after a trade whose entry was never shown finds the same figure, and is flat", async () => {
+    const journal = journalWithEntry(exampleTrade(OTHER_SYMBOL).id);
+    const it = await started(LAST_OF_DAY, journal.session());
+    it.shown.hidden = true;
+    await pass(25_000);
+    await it.closeCandle();
+    it.stopFills();
+    const figure = await it.dayResult();
+    expect(figure).toBe("28.9406");
+    journal.hear(it.records);
+    const next = await started(LAST_OF_DAY + 10, journal.session());
+    next.shown.hidden = true;
+    next.stopFills();
+    expect(await next.dayResult()).toBe(figure);
+    expect(next.lastReport()?.flat).toBe(true);
+    await pass(25_000);
     expect(await next.dayResult()).toBe(figure);
   });
 });

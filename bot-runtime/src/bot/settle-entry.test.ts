@@ -24,12 +24,16 @@ describe("an entry of unknown outcome that no look-up shows", () => {
   });
 
   test("is found by its executions although its order stays hidden", async () => {
-    const { market, run, sentEntry } = startExampleHolder();
+    const { market, run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();
     market.hidden.add(ENTRY);
     market.fill("buy", quantity("1"), { id: ENTRY });
     await run(work, 25_000);
     expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "1"]);
+    // An intent whose entry nobody tells the end of would stay open in the journal for ever.
+    expect(records.filter((body) => body.type === "order")).toMatchObject([
+      { clientOrderId: ENTRY, purpose: "entry", side: "buy", quantity: "1", status: "filled" },
+    ]);
   });
 
   test("whose trade was closed meanwhile is told to the journal as closed", async () => {
@@ -64,6 +68,21 @@ describe("an entry of unknown outcome that no look-up shows", () => {
   });
 });
 
+test.each([
+  ["that is found", false],
+  ["that stays hidden", true],
+])("of an entry %s the trade is told before the order", async (_, isHidden) => {
+  const { market, run, records, sentEntry } = startExampleHolder();
+  const work = sentEntry();
+  if (isHidden) market.hidden.add(ENTRY);
+  market.fill("buy", quantity("1"), { id: ENTRY });
+  market.fill("sell", quantity("1"), { cause: "stop", at: "99" });
+  expect(await run(work, 25_000)).toBe(true);
+  const told = records.flatMap(({ type }) => (type === "order" || type === "trade" ? type : []));
+  // Whatever part of it arrives, the next process finds the entry open or the trade told.
+  expect(told).toEqual(["trade", "order"]);
+});
+
 test("an accepted entry that is hidden for minutes is waited for, named, and taken up", async () => {
   const { market, run, records, sentEntry } = startExampleHolder();
   const work = sentEntry({ accepted: true });
@@ -88,7 +107,7 @@ test("an entry whose rest was cancelled is a position of what was filled", async
 });
 
 const halt = (action: "BlockEntries" | "CancelOrders" | "Flatten", symbols: string[] | null) => ({
-  halts: [{ name: "h", action, symbols }],
+  halts: [{ name: "h", uid: "u", action, symbols }],
 });
 
 describe("an open entry is cancelled by id, its protection left alone,", () => {

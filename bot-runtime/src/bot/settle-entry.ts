@@ -43,9 +43,18 @@ async function settleFoundEntry(deps: TraderDeps, work: Work, order: OrderView):
   }
   await accountForFills(deps, work);
   if (!isAccountedFor(work, order)) return;
+  endEntry(deps, work, entryFacts(work, order));
+}
+
+/**
+ * The trade is told before the order: a journal that heard one and not the other must not take for over what it knows no trade
+ * of, because no later process would take it up.
+ */
+function endEntry(deps: TraderDeps, work: Work, facts: OrderFacts): void {
+  work.contradiction = undefined;
   work.entry = "over";
-  deps.record(orderRecord(entryFacts(work, order), deps.nowMs()));
   recordTrade(deps, work);
+  deps.record(orderRecord(facts, deps.nowMs()));
 }
 
 /** "Not found" is not "not placed": only silence of orders, executions and position over the whole window is. */
@@ -55,9 +64,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
   await accountForFills(deps, work);
   if (work.account.entered.gt(0)) {
     // Its order is too old to be found; its executions say all that there is to know.
-    work.contradiction = undefined;
-    work.entry = "over";
-    recordTrade(deps, work);
+    endEntry(deps, work, foundByExecutions(work));
     return;
   }
   if (work.filled) {
@@ -70,9 +77,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
-  work.contradiction = undefined;
-  work.entry = "over";
-  deps.record(orderRecord(neverReceived(work), deps.nowMs()));
+  endEntry(deps, work, neverReceived(work));
 }
 
 /** A position in the entry's direction is there, and other orders do not account for it. */
@@ -111,15 +116,22 @@ function entryFacts(work: Work, order: OrderView): OrderFacts {
   };
 }
 
+function foundByExecutions(work: Work): OrderFacts {
+  return { ...unseen(work), quantity: work.account.entered, status: "filled" };
+}
+
 function neverReceived(work: Work): OrderFacts {
   return {
-    clientOrderId: work.entryId,
-    symbol: work.symbol,
-    purpose: "entry",
-    side: work.side === "long" ? "buy" : "sell",
+    ...unseen(work),
     quantity: ZERO_QUANTITY,
     status: "cancelled",
     code: "NotFound",
     message: "the exchange never received the order",
   };
+}
+
+/** What is known of an entry that the exchange shows no order of. */
+function unseen({ entryId, symbol, side }: Work) {
+  const entrySide = side === "long" ? "buy" : "sell";
+  return { clientOrderId: entryId, symbol, purpose: "entry", side: entrySide } as const;
 }
