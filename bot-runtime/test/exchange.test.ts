@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   clientOf,
   KEY,
@@ -162,6 +162,90 @@ test("a rest below the minimum is closed with the whole position", async () => {
   expect(outcome.kind).toBe("accepted");
   simulator.control.step(1);
   expect((await exchange.position(SYMBOL)).held).toBeUndefined();
+});
+
+describe("trading rules", () => {
+  const endpoint = "GET /v5/market/instruments-info";
+  const wrongName = { kind: "retCode", retCode: 10_001, when: "before" } as const;
+
+  test("a contract whose name is called wrong trades on when the list of all has it", async () => {
+    simulator.control.setFaults([{ match: { endpoint }, fault: wrongName, times: 2 }]);
+    const fresh = adapter();
+    await fresh.prepare([SYMBOL]);
+    expect(fresh.market(SYMBOL)?.symbol).toBe(SYMBOL);
+    expect(simulator.control.faults().map(({ seen }) => seen)).toEqual([3]);
+  });
+
+  test("no rules are known when every answer is wrong", async () => {
+    simulator.control.setFaults([{ match: { endpoint }, fault: wrongName, times: null }]);
+    const fresh = adapter();
+    await expect(fresh.prepare([SYMBOL])).rejects.toMatchObject({ code: "10001" });
+    expect(() => fresh.market(SYMBOL)).toThrow(/prepare/);
+  });
+});
+
+describe("a position older than a week, which no one question covers", () => {
+  const DAY_MS = 86_400_000;
+  const exitId = ID.replace(/1$/, "7");
+  let openedMs: number;
+
+  /** Exchange and bot share this process' clock. */
+  beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    openedMs = Date.now();
+    await exchange.submitEntry(entry());
+    simulator.control.step(1);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** A bot that is started at this time. */
+  async function startedAt(timeMs: number): Promise<void> {
+    vi.setSystemTime(timeMs);
+    // An exchange that was updated meanwhile knows closed orders by its history alone.
+    simulator.control.changeSettings({ maintenance: true });
+    simulator.control.changeSettings({ maintenance: false });
+    exchange = adapter();
+    await exchange.prepare([SYMBOL]);
+  }
+
+  test.each([6.99, 7, 7.5, 14, 20])(
+    "every execution is found once, after %d days",
+    async (days) => {
+      await startedAt(openedMs + days * DAY_MS);
+      const exit = { symbol: SYMBOL, clientOrderId: exitId, side: "sell" } as const;
+      await exchange.submitExit({ ...exit, quantity: quantity("0.1") });
+      simulator.control.step(1);
+      const found = await exchange.executions({ symbol: SYMBOL, sinceMs: openedMs });
+      expect(found.map(({ clientOrderId, atMs }) => [clientOrderId, atMs])).toEqual([
+        [ID, openedMs],
+        [exitId, openedMs + days * DAY_MS],
+      ]);
+      expect(account().executions).toHaveLength(2);
+    },
+  );
+
+  test("executions on either side of where two questions meet are found once", async () => {
+    // The windows are a second shorter than the exchange's seven days.
+    const borderMs = openedMs + 7 * DAY_MS - 1_000;
+    const times = [borderMs - 1, borderMs, borderMs + 1, borderMs + 2];
+    for (const [index, timeMs] of times.entries()) {
+      await startedAt(timeMs);
+      await exchange.submitEntry(entry({ clientOrderId: ID.replace(/.$/, `${index + 2}`) }));
+      simulator.control.step(1);
+    }
+    await startedAt(openedMs + 8 * DAY_MS);
+    const found = await exchange.executions({ symbol: SYMBOL, sinceMs: openedMs });
+    expect(found.map(({ atMs }) => atMs)).toEqual([openedMs, ...times]);
+  });
+
+  test("its entry's order is not found any more: only its executions tell of it", async () => {
+    await startedAt(openedMs + 8 * DAY_MS);
+    expect(await exchange.findOrder({ symbol: SYMBOL, clientOrderId: ID })).toBeUndefined();
+    const { held } = await exchange.position(SYMBOL);
+    expect(held && text(held.quantity)).toBe("0.1");
+  });
 });
 
 describe("a contract that is delisted with a position open", () => {

@@ -62,8 +62,6 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     config.risk.leverage,
   );
   const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
-  client.setMarkets(await client.fetchMarkets());
-  client.options["timeDifference"] = 0;
   let sent = "";
   client.fetchImplementation = async (_url: string, call: { body?: string }) => {
     sent = call.body ?? "";
@@ -108,6 +106,13 @@ async function wholePath(task: Task) {
   const options = { testnet: false, restUrl: task.restUrl };
   const exchange = createExchange({ ...options, key: keyOf(task.keys.bot) });
   const bare = createClient({ ...options, key: keyOf(task.keys.bare) });
+  // Known beforehand, as in the bot: ccxt asks two account endpoints before its first order otherwise.
+  const account = {
+    enableUnifiedMargin: false,
+    enableUnifiedAccount: true,
+    unifiedMarginStatus: 6,
+  };
+  Object.assign(bare.options, account, { fetchMarkets: { types: ["linear"] } });
   bare.setMarkets(await bare.fetchMarkets());
   await bare.loadTimeDifference();
   const wholeMs: number[] = [];

@@ -21,12 +21,7 @@ function page<Item extends z.ZodType>(item: Item) {
   });
 }
 
-export const EntryAccepted = z.object({
-  id: z.string().min(1),
-  clientOrderId: z.string().min(1),
-});
-
-export const ExitAccepted = z.object({
+export const OrderPlaced = z.object({
   result: z.object({ orderId: z.string().min(1), orderLinkId: z.string().min(1) }),
 });
 
@@ -104,24 +99,22 @@ export const KeyAnswer = z.object({
   }),
 });
 
-/** Of ccxt's unified market, only the exchange's own text. */
 export const Instrument = z.object({
   symbol: z.string(),
-  id: z.string(),
-  quote: z.string(),
-  info: z.object({
-    status: z.string(),
-    priceFilter: z.object({ tickSize: Decimal }),
-    leverageFilter: z.object({ maxLeverage: Decimal }),
-    lotSizeFilter: z.object({
-      qtyStep: Decimal,
-      minOrderQty: Decimal,
-      maxMktOrderQty: Decimal.optional(),
-      maxOrderQty: Decimal,
-      minNotionalValue: Decimal.optional(),
-    }),
+  quoteCoin: z.string(),
+  status: z.string(),
+  priceFilter: z.object({ tickSize: Decimal }),
+  leverageFilter: z.object({ maxLeverage: Decimal }),
+  lotSizeFilter: z.object({
+    qtyStep: Decimal,
+    minOrderQty: Decimal,
+    maxMktOrderQty: Decimal.optional(),
+    maxOrderQty: Decimal,
+    minNotionalValue: Decimal.optional(),
   }),
 });
+/** What is not wanted is not read: Bybit lists some 650 linear contracts. */
+export const InstrumentPage = page(z.looseObject({ symbol: z.string() }));
 
 /** [open time, open, high, low, close, volume, turnover], newest first. */
 export const KlineAnswer = z.object({

@@ -36,9 +36,9 @@ interface Clients {
 const monotonicMs = () => performance.now();
 
 /**
- * Bybit v5 linear perpetuals through ccxt, on three connections, so that nothing waits for what matters less. Entries
- * and leverage use ccxt's unified calls; everything else uses its
- * implicit ones, because their answers are exact strings, take the exchange's own filters, and hide no further call.
+ * Bybit v5 linear perpetuals through ccxt, on three connections, so that nothing waits for what matters less. Of ccxt it uses
+ * transport, signature, errors and the implicit calls: their texts are exact, they take the exchange's own filters, hide no
+ * further call, and need no table of all 650 contracts in memory.
  */
 export function createExchange(options: ExchangeOptions): Exchange {
   const data = createClient(options);
@@ -52,7 +52,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
     clock: { nowMs: () => trading.milliseconds(), monotonicMs },
   });
   const clients: Clients = { data, trading, kill, clock, scrub: options.key.scrub };
-  const markets = createMarkets([data, trading, kill], monotonicMs);
+  const markets = createMarkets(data, monotonicMs);
   return {
     prepare: (symbols) =>
       reading(clients, async () => {
@@ -66,7 +66,11 @@ export function createExchange(options: ExchangeOptions): Exchange {
     urgent: guarded(clients, lookUps(kill)),
     setLeverage: (symbol, leverage) =>
       changing(clients, async () => {
-        await trading.setLeverage(leverage, symbol);
+        await trading.privatePostV5PositionSetLeverage({
+          ...request(symbol),
+          buyLeverage: `${leverage}`,
+          sellLeverage: `${leverage}`,
+        });
         return { kind: "accepted", exchangeOrderId: undefined };
       }),
     submitEntry: (order) => changing(clients, () => submitEntry(trading, order)),
@@ -99,7 +103,7 @@ function guarded(clients: Clients, { position, openOrders, findOrder, executions
 async function candles(client: BybitClient, query: CandleQuery): Promise<readonly Candle[]> {
   const { symbol, timeframe, sinceMs, limit } = query;
   const answer: unknown = await client.publicGetV5MarketKline({
-    ...request(client, symbol),
+    ...request(symbol),
     interval: bybitInterval(timeframe),
     limit,
     ...(sinceMs === undefined ? {} : { start: sinceMs }),

@@ -1,8 +1,9 @@
+import { createHmac, createSecretKey } from "node:crypto";
 // The file itself: ccxt exports only the whole of it (130 MB resident; this one exchange: 61 MB bundled). A relative path
 // passes by the package's exports map in Node and in esbuild alike. npm hoists ccxt to the root: no other package has it.
 import Bybit from "../../../node_modules/ccxt/js/src/bybit.js";
-import { z } from "zod";
 import { createHttpClient } from "../http-client.ts";
+import { bybitSymbol } from "./bybit-names.ts";
 import { type ExchangeOptions, RECEIVE_WINDOW_MS } from "./exchange.ts";
 
 export type BybitClient = Bybit;
@@ -19,9 +20,20 @@ const RATE = { rateLimiterAlgorithm: "rollingWindow", rollingWindowSize: 5_000, 
 export const CATEGORY = "linear";
 export const QUOTE = "USDT";
 
-/** Signs a request that says when it was decided (`madeMs`, this machine's time) with that time. */
+/**
+ * Signs a request that says when it was decided (`madeMs`, this machine's time) with that time, and with OpenSSL: ccxt's own
+ * signature is plain JavaScript.
+ */
 class TimedBybit extends Bybit {
   #madeMs: number | undefined;
+
+  constructor(secret: string, config: ConstructorParameters<typeof Bybit>[0]) {
+    super({ ...config, secret });
+    // Made once: of every signature's time it was the longer part.
+    const key = createSecretKey(secret, "utf8");
+    // ccxt also hands on secret, hash and form: for Bybit always this secret, SHA-256, hexadecimal.
+    this.hmac = (message) => createHmac("sha256", key).update(message).digest("hex");
+  }
 
   override sign(...[path, api, method, params, headers, body]: Parameters<Bybit["sign"]>) {
     const { madeMs, ...rest } = { madeMs: undefined, ...params };
@@ -42,24 +54,13 @@ class TimedBybit extends Bybit {
  */
 export function createClient(options: ExchangeOptions): BybitClient {
   const { apiKey, apiSecret } = options.key.reveal();
-  const client = new TimedBybit({
+  const client = new TimedBybit(apiSecret, {
     apiKey,
-    secret: apiSecret,
     timeout: REQUEST_TIMEOUT_MS,
     fetchImplementation: createHttpClient(),
     ...RATE,
-    options: {
-      defaultType: "swap",
-      adjustForTimeDifference: true,
-      recvWindow: RECEIVE_WINDOW_MS,
-      fetchMarkets: { types: [CATEGORY] },
-      // Known: without them ccxt asks two account endpoints before the first private call (250–300 ms).
-      enableUnifiedMargin: false,
-      enableUnifiedAccount: true,
-      unifiedMarginStatus: 6,
-    },
+    options: { recvWindow: RECEIVE_WINDOW_MS },
   });
-  client.has["fetchCurrencies"] = false;
   if (options.testnet) client.setSandboxMode(true);
   // After setSandboxMode, which replaces the addresses. `hostname` could change neither scheme nor port.
   if (options.restUrl !== undefined)
@@ -76,14 +77,7 @@ function redirect(urls: unknown, restUrl: string): unknown {
   );
 }
 
-const KnownMarket = z.object({ id: z.string() });
-
-/**
- * Names a symbol as Bybit does. A contract that was delisted is not in ccxt's memory, but its position may still be there: then
- * the name is made as Bybit makes it, base and quote in one word.
- */
-export function request(client: BybitClient, symbol: string): { category: string; symbol: string } {
-  const known = KnownMarket.safeParse(client.markets?.[symbol]);
-  const id = known.data?.id ?? symbol.replace(/:.*$/, "").replace("/", "");
-  return { category: CATEGORY, symbol: id };
+/** Names a symbol as Bybit does: also one that was delisted, whose position may still be there. */
+export function request(symbol: string): { category: string; symbol: string } {
+  return { category: CATEGORY, symbol: bybitSymbol(symbol) };
 }

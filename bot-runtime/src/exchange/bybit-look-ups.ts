@@ -38,7 +38,7 @@ export function lookUps(client: BybitClient): LookUps {
 }
 
 async function position(client: BybitClient, symbol: string): Promise<PositionView> {
-  const answer: unknown = await client.privateGetV5PositionList(request(client, symbol));
+  const answer: unknown = await client.privateGetV5PositionList(request(symbol));
   const rows = PositionPage.parse(answer).result.list;
   if (rows.some((row) => row.positionIdx !== 0)) {
     throw exchangeFault("HedgeMode", {
@@ -72,7 +72,7 @@ function level(text: string) {
 }
 
 async function openOrders(client: BybitClient, symbol: string): Promise<readonly OrderView[]> {
-  const orders = await orderPages(client, "open", request(client, symbol));
+  const orders = await orderPages(client, "open", request(symbol));
   return orders.filter((order) => order.status === "open");
 }
 
@@ -84,7 +84,7 @@ async function findOrder(
   client: BybitClient,
   reference: OrderReference,
 ): Promise<OrderView | undefined> {
-  const wanted = { ...request(client, reference.symbol), orderLinkId: reference.clientOrderId };
+  const wanted = { ...request(reference.symbol), orderLinkId: reference.clientOrderId };
   for (const where of ["open", "history"] as const) {
     const orders = await orderPages(client, where, wanted);
     const found = orders.find((order) => order.clientOrderId === reference.clientOrderId);
@@ -171,7 +171,7 @@ async function executionWindow(
   let cursor: string | undefined;
   for (let pages = 0; pages < PAGES_MAX.execution; pages += 1) {
     const answer: unknown = await client.privateGetV5ExecutionList({
-      ...request(client, symbol),
+      ...request(symbol),
       ...window,
       limit: PAGE_LIMIT.execution,
       ...(cursor && { cursor }),

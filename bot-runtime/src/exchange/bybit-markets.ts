@@ -1,12 +1,17 @@
+import type * as z from "zod";
 import { amount, price, quantity } from "../money.ts";
-import { Instrument } from "./bybit-answers.ts";
-import type { BybitClient } from "./bybit-client.ts";
+import { Instrument, InstrumentPage } from "./bybit-answers.ts";
+import { type BybitClient, request } from "./bybit-client.ts";
+import { readError } from "./bybit-outcomes.ts";
 import type { Market } from "./exchange.ts";
 
-/** Ticks, minimums and listings change: often enough to know before most orders do, 2 requests of Bybit's 120 a second. */
+/** Ticks, minimums and listings change: often enough to know before most orders do, one request for each symbol. */
 const RULES_MAX_AGE_MS = 3_600_000;
 const DEFAULT_MINIMUM_VALUE = "5";
 const TRADING = "Trading";
+const INVALID_PARAMETER = "10001";
+/** The most that Bybit gives at once: https://bybit-exchange.github.io/docs/v5/market/instrument */
+const LIST_PAGE = 1_000;
 
 /** Trading rules of the symbols that a bot has, kept fresh. */
 export interface Markets {
@@ -16,28 +21,17 @@ export interface Markets {
   readonly market: (symbol: string) => Market | undefined;
 }
 
-/** Loads by the first of `clients`, and tells all of them. `monotonicMs` is a clock that nobody sets. */
-export function createMarkets(
-  clients: readonly [BybitClient, ...BybitClient[]],
-  monotonicMs: () => number,
-): Markets {
+/** `monotonicMs` is a clock that nobody sets. */
+export function createMarkets(client: BybitClient, monotonicMs: () => number): Markets {
   const wanted = new Set<string>();
   const known = new Map<string, Market | undefined>();
   let dueMs = 0;
   let loading: Promise<void> | undefined;
 
   const load = async () => {
-    const all = await clients[0].fetchMarkets();
-    // Only the wanted ones stay in memory: Bybit lists some 650 linear contracts, 25 MB.
-    const chosen = all.filter((market) => wanted.has(market?.symbol ?? ""));
-    const rules = chosen.flatMap((market) => tradingRules(market) ?? []);
-    for (const symbol of wanted) {
-      known.set(
-        symbol,
-        rules.find((market) => market.symbol === symbol),
-      );
-    }
-    for (const client of clients) client.setMarkets(chosen);
+    const symbols = [...wanted];
+    const rules = await Promise.all(symbols.map((symbol) => askAbout(client, symbol)));
+    for (const [index, symbol] of symbols.entries()) known.set(symbol, rules[index]);
     dueMs = monotonicMs() + RULES_MAX_AGE_MS;
   };
   const loadOnce = async () => (loading ??= load().finally(() => (loading = undefined)));
@@ -60,18 +54,66 @@ export function createMarkets(
   };
 }
 
-function tradingRules(market: unknown): Market | undefined {
-  const { symbol, quote, info } = Instrument.parse(market);
-  if (info.status !== TRADING) return undefined;
-  const lot = info.lotSizeFilter;
+/**
+ * Asks for one contract alone. That it does not trade is proven only by its own status, or by a list of all that do without it.
+ */
+async function askAbout(client: BybitClient, symbol: string): Promise<Market | undefined> {
+  const query = request(symbol);
+  const row =
+    (await findAlone(client, query)) ??
+    (await findAlone(client, { ...query, status: "Closed" })) ??
+    (await findInList(client, query));
+  return row && tradingRules(symbol, Instrument.parse(row));
+}
+
+type Row = z.infer<typeof InstrumentPage>["result"]["list"][number];
+type Query = ReturnType<typeof request>;
+
+/** Without a status Bybit lists what trades. Undefined also when it calls the name wrong, as it does for what is long gone. */
+async function findAlone(
+  client: BybitClient,
+  query: Query & { readonly status?: "Closed" },
+): Promise<Row | undefined> {
+  try {
+    const answer: unknown = await client.publicGetV5MarketInstrumentsInfo(query);
+    return InstrumentPage.parse(answer).result.list.find((row) => row.symbol === query.symbol);
+  } catch (error) {
+    if (readError(error).code === INVALID_PARAMETER) return undefined;
+    throw error;
+  }
+}
+
+/** Throws rather than take an empty list for the end of all trading. */
+async function findInList(client: BybitClient, query: Query): Promise<Row | undefined> {
+  const { category } = query;
+  let cursor = "";
+  do {
+    const page = cursor === "" ? {} : { cursor };
+    const answer: unknown = await client.publicGetV5MarketInstrumentsInfo({
+      category,
+      limit: LIST_PAGE,
+      ...page,
+    });
+    const { list, nextPageCursor } = InstrumentPage.parse(answer).result;
+    if (list.length === 0 && cursor === "") throw new Error("the exchange lists no contracts");
+    const row = list.find(({ symbol }) => symbol === query.symbol);
+    if (row !== undefined) return row;
+    cursor = nextPageCursor ?? "";
+  } while (cursor !== "");
+  return undefined;
+}
+
+function tradingRules(symbol: string, instrument: z.infer<typeof Instrument>): Market | undefined {
+  if (instrument.status !== TRADING) return undefined;
+  const lot = instrument.lotSizeFilter;
   return {
     symbol,
-    quoteCurrency: quote,
-    tick: price(info.priceFilter.tickSize),
+    quoteCurrency: instrument.quoteCoin,
+    tick: price(instrument.priceFilter.tickSize),
     quantityStep: quantity(lot.qtyStep),
     minimumQuantity: quantity(lot.minOrderQty),
     maximumQuantity: quantity(lot.maxMktOrderQty ?? lot.maxOrderQty),
     minimumValue: amount(lot.minNotionalValue ?? DEFAULT_MINIMUM_VALUE),
-    maximumLeverage: Math.floor(Number(info.leverageFilter.maxLeverage)),
+    maximumLeverage: Math.floor(Number(instrument.leverageFilter.maxLeverage)),
   };
 }

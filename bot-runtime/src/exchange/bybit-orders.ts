@@ -1,4 +1,4 @@
-import { EntryAccepted, ExitAccepted, OrderCancelled } from "./bybit-answers.ts";
+import { OrderCancelled, OrderPlaced } from "./bybit-answers.ts";
 import { type BybitClient, request } from "./bybit-client.ts";
 import type {
   EntryOrder,
@@ -9,49 +9,29 @@ import type {
   PlacedReference,
 } from "./exchange.ts";
 
-/** ccxt takes exact strings at run time wherever its types say number; nothing of an order passes through a double. */
-type ExactOrder = (
-  ...order: [
-    symbol: string,
-    type: "market",
-    side: "buy" | "sell",
-    quantity: string,
-    price: undefined,
-    params: Record<string, unknown>,
-  ]
-) => Promise<unknown>;
-
-function isExactOrder(method: unknown): method is ExactOrder {
-  return typeof method === "function";
-}
-
+/** https://bybit-exchange.github.io/docs/v5/order/create-order */
 export async function submitEntry(client: BybitClient, order: EntryOrder): Promise<Outcome> {
-  const createOrder: unknown = client.createOrder.bind(client);
-  if (!isExactOrder(createOrder)) throw new Error("ccxt has no createOrder");
-  const { symbol, side, quantity } = order;
-  const answer = await createOrder(symbol, "market", side, quantity.toFixed(), undefined, {
+  const answer: unknown = await client.privatePostV5OrderCreate({
     ...(order.madeMs === undefined ? {} : { madeMs: order.madeMs }),
-    stopLoss: { triggerPrice: order.stopLoss.toFixed() },
-    takeProfit: { triggerPrice: order.takeProfit.toFixed() },
+    ...request(order.symbol),
+    side: order.side === "buy" ? "Buy" : "Sell",
+    orderType: "Market",
+    qty: order.quantity.toFixed(),
+    stopLoss: order.stopLoss.toFixed(),
+    takeProfit: order.takeProfit.toFixed(),
     // The whole position carries them, however many slices the order fills in, and moving them moves them for all of it.
     tpslMode: "Full",
-    clientOrderId: order.clientOrderId,
+    orderLinkId: order.clientOrderId,
     positionIdx: 0,
   });
-  // An empty 200 comes back from ccxt as success without an id.
-  const { data } = EntryAccepted.safeParse(answer);
-  if (data?.clientOrderId !== order.clientOrderId) return incomplete;
-  return { kind: "accepted", exchangeOrderId: data.id };
+  return placed(answer, order.clientOrderId);
 }
 
-/**
- * Past ccxt's unified call, which refuses to send what it finds below the minimum or knows no rules of: an exit is the
- * exchange's to judge. Quantity 0 closes all that is held. https://bybit-exchange.github.io/docs/v5/order/create-order
- */
+/** Quantity 0 closes all that is held. */
 export async function submitExit(client: BybitClient, order: ExitOrder): Promise<Outcome> {
   const whole = order.wholePosition === true;
   const answer: unknown = await client.privatePostV5OrderCreate({
-    ...request(client, order.symbol),
+    ...request(order.symbol),
     side: order.side === "buy" ? "Buy" : "Sell",
     orderType: "Market",
     qty: whole ? "0" : order.quantity.toFixed(),
@@ -60,8 +40,13 @@ export async function submitExit(client: BybitClient, order: ExitOrder): Promise
     ...(whole && { closeOnTrigger: true }),
     positionIdx: 0,
   });
-  const result = ExitAccepted.safeParse(answer).data?.result;
-  if (result?.orderLinkId !== order.clientOrderId) return incomplete;
+  return placed(answer, order.clientOrderId);
+}
+
+/** An empty 200 comes back from ccxt as success without an id. */
+function placed(answer: unknown, clientOrderId: string): Outcome {
+  const result = OrderPlaced.safeParse(answer).data?.result;
+  if (result?.orderLinkId !== clientOrderId) return incomplete;
   return { kind: "accepted", exchangeOrderId: result.orderId };
 }
 
@@ -70,7 +55,7 @@ export async function cancel(
   reference: OrderReference | PlacedReference,
 ): Promise<Outcome> {
   const answer: unknown = await client.privatePostV5OrderCancel({
-    ...request(client, reference.symbol),
+    ...request(reference.symbol),
     ...("clientOrderId" in reference
       ? { orderLinkId: reference.clientOrderId }
       : { orderId: reference.exchangeOrderId }),
@@ -86,7 +71,7 @@ export async function protect(
   levels: Levels,
 ): Promise<Outcome> {
   await client.privatePostV5PositionTradingStop({
-    ...request(client, symbol),
+    ...request(symbol),
     positionIdx: 0,
     tpslMode: "Full",
     stopLoss: levels.stopLoss.toFixed(),

@@ -14,13 +14,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/exchange/bybit-orders.ts`,
-        text: `    clientOrderId: order.clientOrderId,
-    positionIdx: 0,
-  });
-  // An empty`,
-        replacement: `    positionIdx: 0,
-  });
-  // An empty`,
+        text: `    tpslMode: "Full",
+    orderLinkId: order.clientOrderId,`,
+        replacement: `    tpslMode: "Full",`,
       },
     ],
   },

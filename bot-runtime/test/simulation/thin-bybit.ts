@@ -27,6 +27,7 @@ const IMPLICIT = {
   privatePostV5OrderCreate: "POST order/create",
   privatePostV5OrderCancel: "POST order/cancel",
   privatePostV5PositionTradingStop: "POST position/trading-stop",
+  privatePostV5PositionSetLeverage: "POST position/set-leverage",
 } as const;
 
 /**
@@ -40,7 +41,6 @@ export class ThinBybit {
   readonly #apiKey: string;
   readonly #timeoutMs: number;
   readonly #wires: Wires = ownWires();
-  markets: Record<string, { readonly id: string }> | undefined;
 
   constructor(config: {
     readonly apiKey: string;
@@ -80,17 +80,6 @@ export class ThinBybit {
     };
   }
 
-  market(symbol: string): { readonly id: string } {
-    const market = this.markets?.[symbol];
-    if (market === undefined)
-      throw new ExchangeError(`bybit does not have market symbol ${symbol}`);
-    return market;
-  }
-
-  setMarkets(markets: readonly { readonly symbol: string; readonly id: string }[]): void {
-    this.markets = Object.fromEntries(markets.map((market) => [market.symbol, market]));
-  }
-
   /** The exchange's time, ms. */
   async fetchTime(): Promise<number> {
     const { result } = parsed(await this.#public("v5/market/time", {}));
@@ -102,63 +91,12 @@ export class ThinBybit {
     this.options["timeDifference"] = this.milliseconds() - serverMs;
   }
 
-  async fetchMarkets(): Promise<readonly object[]> {
-    const answer = await this.#public("v5/market/instruments-info", {
-      category: "linear",
-      limit: 1000,
-    });
-    const rows: unknown = parsed(answer).result["list"];
-    if (!Array.isArray(rows)) throw new ExchangeError("no markets");
-    return rows.map((info: Record<string, unknown>) => ({
-      id: info["symbol"],
-      symbol: `${String(info["baseCoin"])}/${String(info["quoteCoin"])}:${String(info["settleCoin"])}`,
-      quote: info["quoteCoin"],
-      info,
-    }));
+  publicGetV5MarketInstrumentsInfo(params: Params): Promise<unknown> {
+    return this.#public("v5/market/instruments-info", params);
   }
 
   publicGetV5MarketKline(params: Params): Promise<unknown> {
     return this.#public("v5/market/kline", params);
-  }
-
-  async setLeverage(leverage: number, symbol: string): Promise<unknown> {
-    const [buyLeverage, sellLeverage] = [`${leverage}`, `${leverage}`];
-    const params = {
-      symbol: this.market(symbol).id,
-      buyLeverage,
-      sellLeverage,
-      category: "linear",
-    };
-    return this.#ask({
-      path: "v5/position/set-leverage",
-      api: "private",
-      method: "POST",
-      params,
-    });
-  }
-
-  async createOrder(
-    ...[symbol, , side, qty, , given]: [string, string, string, string, undefined, Params]
-  ): Promise<object> {
-    const { clientOrderId, stopLoss, takeProfit, ...rest } = given;
-    const answer = await this.#ask({
-      path: "v5/order/create",
-      api: "private",
-      method: "POST",
-      params: {
-        symbol: this.market(symbol).id,
-        side: side === "buy" ? "Buy" : "Sell",
-        orderType: "Market",
-        category: "linear",
-        qty,
-        ...trigger("stopLoss", stopLoss),
-        ...trigger("takeProfit", takeProfit),
-        ...(clientOrderId === undefined ? {} : { orderLinkId: clientOrderId }),
-        ...rest,
-      },
-    });
-    const { result } = parsed(answer);
-    return { id: result["orderId"], clientOrderId: result["orderLinkId"] };
   }
 
   #public(path: string, params: Params): Promise<unknown> {
@@ -223,8 +161,4 @@ function parsed(answer: unknown): Envelope {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
-}
-
-function trigger(name: string, level: unknown): object {
-  return isRecord(level) ? { [name]: level["triggerPrice"] } : {};
 }
