@@ -1,5 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
-
 /**
  * All time that a bot knows. Everything below `main.ts` takes it from here, so that the very same code also runs on a virtual
  * clock, where a second takes no time and a run can be repeated to the last event.
@@ -18,10 +16,18 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep: async (ms, signal) => {
-    const options = signal === undefined ? { ref: false } : { ref: false, signal };
-    await pause(ms, undefined, options).catch(() => undefined);
-  },
+  // Not by `node:timers/promises`, which makes an error with its stack for every pause that is cut short.
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms).unref();
+      signal?.addEventListener("abort", end);
+      if (signal?.aborted === true) end();
+    }),
   every: (ms, run) => {
     const timer = setInterval(run, ms);
     return () => clearInterval(timer);
