@@ -125,13 +125,12 @@ describe("a bot on the simulator", () => {
       config: { strategy: { name: "rsi", params: { buyBelow: 49.9, sellAbove: 50.1 } } },
     });
     await untilTrading(it);
-    const halts = [{ name: "everything", action: "BlockEntries" as const, symbols: null }];
+    const halts = [
+      { name: "everything", uid: "u", action: "BlockEntries" as const, symbols: null },
+    ];
     await it.bot.configure({ ...it.config, halts });
     const from = Date.now();
-    await until(
-      "the halt is reported",
-      () => it.journal.report?.halts.includes("everything") === true,
-    );
+    await until("the halt is reported", () => it.journal.report?.halts.includes("u") === true);
     expect(Date.now() - from).toBeLessThan(2_000);
     const before = entriesOf(it).length;
     for (let candle = 0; candle < 40; candle += 1) {

@@ -38,6 +38,10 @@ export const BotConfig = z.object({
     .array(
       z.object({
         name: z.string(),
+        uid: z
+          .string()
+          .max(64)
+          .describe("What the bot acknowledges: another halt may have had the same name."),
         action: HaltAction,
         symbols: z
           .array(MarketSymbol)

@@ -9,16 +9,12 @@ export const DecimalString = z
 /** RFC 3339 time; the API server checks the format. */
 export const Timestamp = z.string().max(35).meta({ format: "date-time" });
 
-export const UserId = z
-  .string()
-  .max(36)
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+const USER_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const UserId = z.string().max(36).regex(USER_ID);
 
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** A name that the API server accepts for a pod and a label value. */
-export const DnsLabel = z
-  .string()
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+export const DnsLabel = z.string().max(63).regex(DNS_LABEL);
 
 export const Exchange = z.enum(["bybit", "binance", "kraken", "coinbase", "alpaca"]);
 export type Exchange = z.infer<typeof Exchange>;
@@ -32,11 +28,16 @@ export type BotState = z.infer<typeof BotState>;
 export const Timeframe = z.enum(["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"]);
 export type Timeframe = z.infer<typeof Timeframe>;
 
+const MARKET_SYMBOL = /^[A-Z0-9]{1,20}\/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?$/;
 /** ccxt's unified symbol: `BTC/USDT` spot, `BTC/USDT:USDT` linear perpetual. */
-export const MarketSymbol = z
-  .string()
-  .max(40)
-  .regex(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?$/);
+export const MarketSymbol = z.string().max(40).regex(MARKET_SYMBOL);
+
+/** The same of a string in a rule of the Common Expression Language, where a field is one or another of them. */
+export const PATTERNS = {
+  userId: USER_ID.source,
+  dnsLabel: DNS_LABEL.source,
+  marketSymbol: MARKET_SYMBOL.source,
+} as const;
 
 export const Condition = z.object({
   type: z.string().max(64),

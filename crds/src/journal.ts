@@ -92,7 +92,7 @@ export const Report = z.object({
     .nullable(),
   dayResult: DecimalString.nullable(),
   lastTradeAt: Timestamp.nullable(),
-  halts: z.array(z.string().max(253)).max(64).describe("Names of the halts that are obeyed."),
+  halts: z.array(z.string().max(64)).max(64).describe("Uids of the halts that are obeyed."),
   leased: z
     .boolean()
     .default(false)

@@ -1,9 +1,14 @@
 import * as z from "zod";
-import { Conditions, Timestamp } from "./fields.ts";
+import { Conditions, Exchange, PATTERNS, Timestamp } from "./fields.ts";
 import { defineKind, rule, rules } from "./kind.ts";
 
 export const HaltAction = z.enum(["BlockEntries", "CancelOrders", "Flatten"]);
 export type HaltAction = z.infer<typeof HaltAction>;
+
+/** A value that nothing can match is refused: a kill switch with a slip of the pen would stop nobody. */
+const isOf = (type: string, condition: string) =>
+  `self.type != '${type}' || !has(self.value) || ${condition}`;
+const EXCHANGES = Exchange.options.map((name) => `'${name}'`).join(", ");
 
 const Scope = z
   .object({
@@ -20,6 +25,22 @@ const Scope = z
       rule(
         "(self.type == 'all') != has(self.value)",
         "scope.value names the user, bot, exchange or symbol; it is left out for scope.type all",
+      ),
+      rule(
+        isOf("symbol", `self.value.matches(r'${PATTERNS.marketSymbol}')`),
+        "scope.value is no symbol: write it as bots have it, like BTC/USDT:USDT",
+      ),
+      rule(
+        isOf("exchange", `self.value in [${EXCHANGES}]`),
+        `scope.value is no exchange: it is one of ${Exchange.options.join(", ")}`,
+      ),
+      rule(
+        isOf("user", `self.value.matches(r'${PATTERNS.userId}')`),
+        "scope.value is no user's id: it is a UUID in lower case",
+      ),
+      rule(
+        isOf("bot", `self.value.matches(r'${PATTERNS.dnsLabel}')`),
+        "scope.value is no bot's name: write it without its namespace",
       ),
     ),
   );

@@ -354,6 +354,9 @@ describe("TradingHalt on create", () => {
   describeCreates(TradingHalt, [
     ["everything", halt],
     ["one user's bots", { ...halt, scope: { type: "user", value: bot.userId } }],
+    ["one bot", { ...halt, scope: { type: "bot", value: "bot-1" } }],
+    ["one exchange", { ...halt, scope: { type: "exchange", value: "bybit" } }],
+    ["a perpetual", { ...halt, scope: { type: "symbol", value: "BTC/USDT:USDT" } }],
     [
       "one symbol, flattened",
       { ...halt, scope: { type: "symbol", value: "BTC/USDT" }, action: "Flatten" },
@@ -374,6 +377,26 @@ describe("TradingHalt on create", () => {
       "no value for scope bot",
       { ...halt, scope: { type: "bot" } },
       "scope.value names the user, bot, exchange or symbol",
+    ],
+    [
+      "a symbol without its slash",
+      { ...halt, scope: { type: "symbol", value: "BTCUSDT" } },
+      "write it as bots have it, like BTC/USDT:USDT",
+    ],
+    [
+      "an unknown exchange",
+      { ...halt, scope: { type: "exchange", value: "Bybit" } },
+      "it is one of bybit, binance",
+    ],
+    [
+      "a user who is no UUID",
+      { ...halt, scope: { type: "user", value: "somebody" } },
+      "it is a UUID in lower case",
+    ],
+    [
+      "a bot with its namespace",
+      { ...halt, scope: { type: "bot", value: "tradingbots-00/bot-1" } },
+      "write it without its namespace",
     ],
     [
       "an expiry of Flatten",

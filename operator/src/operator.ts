@@ -63,7 +63,8 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const { log, metrics, now, clock, vault } = deps;
   const guarded = deps.client.guarded(deps.guard);
   const reports = deps.reports({
-    onReport: (key, latest, previous) => routeReport({ queues }, key, { latest, previous }),
+    onReport: (key, latest, previous) =>
+      routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
   const queue = (name: string, options: Pick<QueueOptions, "concurrency" | "process">) =>
     createWorkQueue({

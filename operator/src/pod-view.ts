@@ -24,9 +24,11 @@ export interface PodView {
   readonly image: string | undefined;
   readonly inputsHash: string | undefined;
   readonly credentialsVersion: number | undefined;
-  /** Hash of the configuration in the annotation, and the two parts of it that decisions need. */
+  /** Hash of the configuration in the annotation, and the parts of it that decisions need. */
   readonly configHash: string;
   readonly toldState: BotState | undefined;
+  /** Uids of the halts in it. */
+  readonly toldHalts: readonly string[];
   readonly endpoint: Endpoint | null;
   readonly trouble: PodTrouble | undefined;
   readonly end: PodEnd | undefined;
@@ -49,7 +51,11 @@ export interface PodEnd {
 const ConfigPart = z.object({
   state: BotState.optional(),
   endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
+  halts: z.array(z.object({ uid: z.string() })).catch([]),
 });
+
+/** One for all of them. */
+const NO_HALTS: readonly string[] = [];
 
 export function podView(pod: Pod): PodView {
   const { metadata, status, spec } = pod;
@@ -76,6 +82,7 @@ export function podView(pod: Pod): PodView {
     credentialsVersion: Number.isInteger(version) ? version : undefined,
     configHash: hashOf(text),
     toldState: config?.state,
+    toldHalts: config?.halts.length ? config.halts.map((halt) => halt.uid) : NO_HALTS,
     endpoint: config?.endpoint ?? null,
     trouble: podTrouble(pod),
     end: podEnd(pod),

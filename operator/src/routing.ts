@@ -218,7 +218,7 @@ function addBot(
 
 /** A report wakes its bot only when it says something that a status shows. */
 export function routeReport(
-  { queues }: Pick<RoutingDeps, "queues">,
+  { queues, cluster }: Pick<RoutingDeps, "queues" | "cluster">,
   botKey: string,
   { latest, previous }: { readonly latest: BotReport; readonly previous: BotReport | undefined },
 ): void {
@@ -227,7 +227,9 @@ export function routeReport(
   );
   const isProgress = !isDeepStrictEqual(openness(latest), openness(previous));
   const concerned = new Set([...halts, ...(isProgress ? latest.report.halts : [])]);
-  for (const halt of concerned) queues.halts.addAfter(halt, HALT_COALESCE_MS, "pod");
+  for (const { name, uid } of concerned.size > 0 ? cluster().halts.store.views() : []) {
+    if (concerned.has(uid)) queues.halts.addAfter(name, HALT_COALESCE_MS, "pod");
+  }
   if (previous === undefined || isUrgent(latest, previous) || concerned.size > 0) {
     queues.bots.addAfter(botKey, URGENT_COALESCE_MS, "pod");
   } else if (isMaterial(latest, previous)) {

@@ -627,7 +627,7 @@ describe("a halt", () => {
     );
     expect(await platform.ready(name)).toBe("False Halted"); // the column REASON of `kubectl get tb`
     under.report(name, uid, {
-      halts: [halt],
+      halts: [await uidOf(halt)],
       trading: false,
       blocked: [{ reason: "Halted", message: "a halt" }],
     });
@@ -666,7 +666,7 @@ describe("a halt", () => {
       halts: [{ name: halt, action: "Flatten", symbols: null }],
     });
     await eventually(() => platform.ready(name)).toBe("False Halted");
-    under.report(name, uid, { ...HOLDING, halts: [halt] });
+    under.report(name, uid, { ...HOLDING, halts: [await uidOf(halt)] });
     await eventually(() => haltOf(halt)).toMatchObject({
       matched: 1,
       acknowledged: 1,
@@ -677,7 +677,7 @@ describe("a halt", () => {
     await under.settle();
     expect((await platform.bot(name))?.spec.state).toBe("Running");
 
-    under.report(name, uid, { halts: [halt], openSymbols: [], openEntries: [] });
+    under.report(name, uid, { halts: [await uidOf(halt)], openSymbols: [], openEntries: [] });
     await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
     await eventually(() => haltOf(halt)).toMatchObject({
       finished: 1,
@@ -686,7 +686,12 @@ describe("a halt", () => {
     });
     await eventually(() => platform.config(name)).toMatchObject({ state: "Paused" });
     const generation = (await platform.bot(name))?.metadata.generation ?? 0;
-    under.report(name, uid, { generation, state: "Paused", halts: [halt], trading: false });
+    under.report(name, uid, {
+      generation,
+      state: "Paused",
+      halts: [await uidOf(halt)],
+      trading: false,
+    });
     await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
     await eventually(() => platform.pod(name)).toBeUndefined();
     await eventually(() => platform.ready(name)).toBe("False Halted");
@@ -707,7 +712,7 @@ describe("a halt", () => {
     const { name, uid } = await runningBot();
     const halt = await platform.createHalt({ scope: { type: "all" }, action: "Flatten" });
     await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
-    under.report(name, uid, { halts: [halt] });
+    under.report(name, uid, { halts: [await uidOf(halt)] });
     await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
     await platform.patch(TRADING_BOTS, name, { state: "Running" });
     await eventually(() => platform.config(name)).toMatchObject({ state: "Running" });
@@ -718,7 +723,7 @@ describe("a halt", () => {
     await eventually(() => platform.config(name)).toMatchObject({
       halts: [{ name: halt }, { name: second }],
     });
-    under.report(name, uid, { halts: [halt, second] });
+    under.report(name, uid, { halts: [await uidOf(halt), await uidOf(second)] });
     await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
   });
 
@@ -731,7 +736,7 @@ describe("a halt", () => {
       });
       await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
       const stopping = platform.patch(TRADING_BOTS, name, { state: "Stopped" });
-      under.report(name, uid, { halts: [halt] });
+      under.report(name, uid, { halts: [await uidOf(halt)] });
       await stopping;
       await under.settle();
       expect((await platform.bot(name))?.spec.state).toBe("Stopped");
@@ -751,7 +756,11 @@ describe("a halt", () => {
     await eventually(() => platform.config(name)).toMatchObject({
       halts: [{ name: halt, action: "CancelOrders", symbols: ["ETH/USDT:USDT"] }],
     });
-    const open = { flat: false, openSymbols: ["BTC/USDT:USDT", "ETH/USDT:USDT"], halts: [halt] };
+    const open = {
+      flat: false,
+      openSymbols: ["BTC/USDT:USDT", "ETH/USDT:USDT"],
+      halts: [await uidOf(halt)],
+    };
     under.report(name, uid, { ...open, openEntries: ["ETH/USDT:USDT"] });
     await eventually(() => haltOf(halt)).toMatchObject({
       acknowledged: 1,
@@ -773,9 +782,56 @@ describe("a halt", () => {
     await eventually(() => platform.config(name)).toMatchObject({
       halts: [{ name: halt, symbols: ["BTC/USDT:USDT"] }],
     });
-    under.report(name, uid, { ...HOLDING, halts: [halt] });
+    under.report(name, uid, { ...HOLDING, halts: [await uidOf(halt)] });
     await eventually(() => haltOf(halt)).toMatchObject({ matched: 1, acknowledged: 1 });
     expect(await haltOf(halt)).toMatchObject({ finished: 0, Executed: "False InProgress" });
+
+    // An operator that has just started has heard nothing yet, and the halt itself closes what tells of the symbol.
+    await under.settle();
+    await under.stop();
+    under = await startOperator(platform, { isJournalHeard: false });
+    await under.settle();
+    expect(await platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
+    expect(await haltOf(halt)).toMatchObject({ matched: 1, finished: 0 });
+    under.setHeard(true);
+    under.report(name, uid, { openSymbols: [], openEntries: [], halts: [await uidOf(halt)] });
+    await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
+    await eventually(() => haltOf(halt)).toMatchObject({ finished: 1, Executed: "True AllBots" });
+
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.pod(name)).toBeUndefined();
+    await under.settle();
+    expect(await haltOf(halt)).toMatchObject({ matched: 1, finished: 1, Executed: "True AllBots" });
+  });
+
+  test("is obeyed when its own uid is told: another one of its name has ended", async () => {
+    const { name, uid } = await runningBot();
+    const halt = await platform.createHalt({ scope: { type: "bot", value: name } });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [{ name: halt }] });
+    const report = { halts: [await uidOf(halt)], trading: false };
+    under.report(name, uid, report);
+    await eventually(() => haltOf(halt)).toMatchObject({ acknowledged: 1 });
+    await platform.client.remove(TRADING_HALTS, { name: halt });
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [] });
+
+    await platform.createHalt({ scope: { type: "all" }, action: "Flatten" }, halt);
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [{ action: "Flatten" }] });
+    under.report(name, uid, { ...report, dayResult: "1" });
+    await under.settle();
+    expect(await haltOf(halt)).toMatchObject({ matched: 1, acknowledged: 0, finished: 0 });
+    expect((await platform.bot(name))?.spec.state).toBe("Running");
+
+    under.report(name, uid, { ...report, halts: [await uidOf(halt)] });
+    await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
+    await eventually(() => haltOf(halt)).toMatchObject({ finished: 1, Executed: "True AllBots" });
+  });
+
+  test("that nobody is concerned by is neither acknowledged nor executed", async () => {
+    await runningBot();
+    const scope = { type: "symbol", value: "BTC/USD:USDT" };
+    const halt = await platform.createHalt({ scope, action: "Flatten" });
+    await eventually(() => haltOf(halt)).toMatchObject({ matched: 0, Executed: "False NoBots" });
+    expect((await platform.conditionsOf(halt))["Acknowledged"]).toBe("False NoBots");
   });
 
   test("that flattens is not done by a bot without a pod that may hold something", async () => {
@@ -819,6 +875,11 @@ const HOLDING = {
     },
   ],
 };
+
+/** What a bot acknowledges. */
+async function uidOf(halt: string): Promise<string> {
+  return (await platform.halt(halt))?.metadata.uid ?? "";
+}
 
 /** Its counts, and what its condition Executed says. */
 async function haltOf(name: string) {

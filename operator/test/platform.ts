@@ -135,8 +135,10 @@ function cast(client: KubeClient) {
     return name;
   }
 
-  async function createHalt(spec: Record<string, unknown>): Promise<string> {
-    const name = nextName("halt");
+  async function createHalt(
+    spec: Record<string, unknown>,
+    name = nextName("halt"),
+  ): Promise<string> {
     await client.create(TRADING_HALTS, {
       apiVersion: "tradingbots.dev/v1alpha1",
       kind: "TradingHalt",

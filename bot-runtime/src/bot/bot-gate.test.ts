@@ -201,10 +201,15 @@ test("a stream that is silent closes the gate, and opens it again", async () => 
 
 test("a halt of another symbol is obeyed there and told as obeyed", async () => {
   const it = await trading();
-  const halt = { name: "eth", action: "BlockEntries" as const, symbols: [OTHER_SYMBOL] };
+  const halt = {
+    name: "eth",
+    uid: "uid-of-eth",
+    action: "BlockEntries" as const,
+    symbols: [OTHER_SYMBOL],
+  };
   it.bot.applyConfig({ ...it.config, halts: [halt] });
   await pass(1_000);
-  expect(it.lastReport()).toMatchObject({ halts: ["eth"], blocked: [] });
+  expect(it.lastReport()).toMatchObject({ halts: ["uid-of-eth"], blocked: [] });
   it.bot.applyConfig({ ...it.config, halts: [{ ...halt, symbols: [SYMBOL] }] });
   await pass(1_000);
   expect(it.reasons()).toEqual(["Halted"]);

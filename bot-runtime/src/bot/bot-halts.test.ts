@@ -35,13 +35,13 @@ test("a halt is acknowledged at once, and an entry in flight is said to be open 
   closeCandle();
   await pass(0);
   expect(submitEntry).toHaveBeenCalledTimes(1);
-  const halts = [{ name: "h", action: "CancelOrders" as const, symbols: null }];
+  const halts = [{ name: "h", uid: "u", action: "CancelOrders" as const, symbols: null }];
   bot.applyConfig({ ...config, halts });
-  const open = { halts: ["h"], openSymbols: [SYMBOL], openEntries: [SYMBOL] };
+  const open = { halts: ["u"], openSymbols: [SYMBOL], openEntries: [SYMBOL] };
   expect(lastReport()).toMatchObject(open);
   await pass(5_000);
   expect(lastReport()).toMatchObject(open);
   answer({ kind: "refused", code: "1", message: "no", final: true });
   await pass(1_000);
-  expect(lastReport()).toMatchObject({ halts: ["h"], openSymbols: [], openEntries: [] });
+  expect(lastReport()).toMatchObject({ halts: ["u"], openSymbols: [], openEntries: [] });
 });

@@ -192,7 +192,7 @@ describe("an entry whose intent the journal is writing", () => {
         ({ bot, config }) =>
           bot.applyConfig({
             ...config,
-            halts: [{ name: "all", action: "BlockEntries", symbols: null }],
+            halts: [{ name: "all", uid: "u", action: "BlockEntries", symbols: null }],
           }),
         "Halted",
       ],

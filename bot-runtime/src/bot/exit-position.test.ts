@@ -220,7 +220,7 @@ test.each([
 test("a Flatten on another symbol, or a CancelOrders, closes nothing", async () => {
   const halts = [
     flatten(["ETH/USDT:USDT"]),
-    { name: "h", action: "CancelOrders" as const, symbols: null },
+    { name: "h", uid: "u", action: "CancelOrders" as const, symbols: null },
   ];
   const { market, run, heldWork } = startExampleHolder({ halts });
   expect(await run(heldWork(), 5_000)).toBe(false);
@@ -228,5 +228,5 @@ test("a Flatten on another symbol, or a CancelOrders, closes nothing", async () 
 });
 
 function flatten(symbols: string[] | null) {
-  return { name: "everything", action: "Flatten" as const, symbols };
+  return { name: "everything", uid: "u", action: "Flatten" as const, symbols };
 }

@@ -45,7 +45,7 @@ export function buildReport(facts: ReportFacts): Report {
       : null,
     dayResult: dayResult === undefined ? null : text(dayResult),
     lastTradeAt: facts.lastTradeAt ?? null,
-    halts: config.halts.map((halt) => halt.name),
+    halts: config.halts.map((halt) => halt.uid),
     leased: facts.leased,
     consecutiveErrors: facts.consecutiveErrors,
     asOf: facts.at.toISOString(),

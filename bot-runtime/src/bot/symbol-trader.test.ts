@@ -33,7 +33,7 @@ const held: HeldPosition = {
 };
 
 const halt = (action: "CancelOrders" | "Flatten", symbols: string[] | null) => ({
-  halts: [{ name: "everything", action, symbols }],
+  halts: [{ name: "everything", uid: "u", action, symbols }],
   generation: 2,
 });
 

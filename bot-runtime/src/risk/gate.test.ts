@@ -60,7 +60,7 @@ const proposal: EntryProposal = {
 };
 
 const halted = (symbols: string[] | null) => ({
-  config: { ...config, halts: [{ name: "h", action: "Flatten" as const, symbols }] },
+  config: { ...config, halts: [{ name: "h", uid: "u", action: "Flatten" as const, symbols }] },
 });
 const sized = (units: string, value: string, equity = "10000") => ({
   size: { quantity: quantity(units), value: amount(value), margin: amount("1") },

@@ -25,7 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: "flatten",
     leave: "quiet",
-    order: { halts: [{ name: "kill-switch", action: "Flatten", symbols: null }] },
+    order: { halts: [{ name: "kill-switch", uid: "u", action: "Flatten", symbols: null }] },
   },
 ];
 

@@ -197,7 +197,7 @@ class Run {
       next({ state: "Paused" });
     } else {
       const symbols = order.ofSymbol ? this.#scenario.symbols.slice(0, 1) : null;
-      next({ halts: [{ name: `halt-${order.action}`, action: order.action, symbols }] });
+      next({ halts: [{ name: "halt", uid: order.action, action: order.action, symbols }] });
     }
     this.#timeline.after(order.ms, () => {
       if (this.#platform.config.state === "Stopped") return;

@@ -35,8 +35,8 @@ test.each(["BlockEntries", "CancelOrders", "Flatten"])(
     const scope = { type: "symbol", value: "BTC/USDT:USDT" };
     const halts = [exampleHalt("h-1", { action, scope }), exampleHalt("h-2", { action })];
     expect(botConfig(exampleFacts({ halts }), "Running").halts).toEqual([
-      { name: "h-1", action, symbols: ["BTC/USDT:USDT"] },
-      { name: "h-2", action, symbols: null },
+      { name: "h-2", uid: "uid-of-h-2", action, symbols: null },
+      { name: "h-1", uid: "uid-of-h-1", action, symbols: ["BTC/USDT:USDT"] },
     ]);
   },
 );
@@ -68,4 +68,21 @@ test("more halts than fit are cut, in an order that does not change", () => {
   ];
   const strongest = botConfig(exampleFacts({ halts: [...halts, ...strong] }), "Running").halts;
   expect(strongest.slice(0, 3).map(({ name }) => name)).toEqual(["z-1", "z-2", "block-0"]);
+});
+
+const on = (value: string) => ({ scope: { type: "symbol", value } });
+
+test("what is cut changes nothing: every symbol keeps the strongest action that concerns it", () => {
+  const btc = Array.from({ length: 70 }, (_, index) =>
+    exampleHalt(`btc-${index}`, { ...on("BTC/USDT:USDT"), action: "CancelOrders" }),
+  );
+  const halts = [
+    ...btc,
+    exampleHalt("x-block-eth", on("ETH/USDT:USDT")),
+    exampleHalt("y-flatten-xrp", { ...on("XRP/USDT:USDT"), action: "Flatten" }),
+    exampleHalt("z-block-all"),
+  ];
+  const told = botConfig(exampleFacts({ halts }), "Running").halts.map(({ name }) => name);
+  expect(told).toHaveLength(64);
+  expect(told.slice(0, 3)).toEqual(["y-flatten-xrp", "btc-0", "z-block-all"]);
 });

@@ -5,7 +5,7 @@ import { symbolsOf } from "../halt/scope.ts";
 import { endpointOf } from "../pod-parts.ts";
 import type { BotFacts } from "./facts.ts";
 
-/** The schema's limit. The strongest halts come first: what is cut off asks for nothing that the others do not. */
+/** The schema's limit. A halt that is cut off is not told, so its status names the bot as one that has not acknowledged it. */
 const HALTS_MAX = 64;
 const STRENGTH: Readonly<Record<HaltAction, number>> = {
   Flatten: 0,
@@ -36,18 +36,40 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
     endpoint:
       botClass === undefined ? (pod?.endpoint ?? null) : endpointOf(botClass, spec.exchange),
     exchangeAccountId: (account && connectedId(account)) ?? null,
-    halts: halts
-      .toSorted(byStrength)
-      .slice(0, HALTS_MAX)
-      .map((halt) => ({
-        name: halt.name,
-        action: halt.spec.action,
-        symbols: symbolsOf(halt),
-      })),
+    halts: mostTelling(halts).map((halt) => ({
+      name: halt.name,
+      uid: halt.uid,
+      action: halt.spec.action,
+      symbols: symbolsOf(halt),
+    })),
   };
 }
 
+/**
+ * As many halts as fit. Those that ask for something that no stronger one does come first: at most one for all symbols and one
+ * for each symbol, so that what is cut off changes nothing.
+ */
+function mostTelling(halts: readonly HaltView[]): readonly HaltView[] {
+  const covered = new Set<string>();
+  const needed: HaltView[] = [];
+  const others: HaltView[] = [];
+  for (const halt of halts.toSorted(byStrength)) {
+    const symbols = symbolsOf(halt) ?? [ALL];
+    const isCovered = covered.has(ALL) || symbols.every((symbol) => covered.has(symbol));
+    (isCovered ? others : needed).push(halt);
+    for (const symbol of symbols) covered.add(symbol);
+  }
+  return [...needed, ...others].slice(0, HALTS_MAX);
+}
+
+/** Stands for all symbols; no symbol is written so. */
+const ALL = "*";
+
 function byStrength(a: HaltView, b: HaltView): number {
-  const difference = STRENGTH[a.spec.action] - STRENGTH[b.spec.action];
-  return difference === 0 ? (a.name < b.name ? -1 : 1) : difference;
+  return rank(a) - rank(b) || (a.name < b.name ? -1 : 1);
+}
+
+/** The strongest first; of the same action those for all symbols. */
+function rank(halt: HaltView): number {
+  return 2 * STRENGTH[halt.spec.action] + (symbolsOf(halt) === null ? 0 : 1);
 }

@@ -154,6 +154,7 @@ export function examplePod(facts: BotFacts, changes: Partial<PodView> = {}): Pod
     credentialsVersion,
     configHash: hashOf(JSON.stringify(botConfig(facts, bot.spec.state))),
     toldState: bot.spec.state,
+    toldHalts: facts.halts.map((halt) => halt.uid),
     endpoint: null,
     trouble: undefined,
     end: undefined,

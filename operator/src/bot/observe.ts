@@ -47,13 +47,19 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
   };
 }
 
-/** Whether the halt concerns the bot, by what it shall trade and by what it last said that it has open. */
+/**
+ * Whether the halt concerns the bot, by what it shall trade and by what it last said that it has open. What was told stays: a
+ * symbol that left the specification may be closed by the halt itself, and an operator that has just started has heard nothing.
+ */
 export function concernsNow(
   halt: HaltView,
   bot: BotView,
-  { reports }: Pick<ObserveDeps, "reports">,
+  { reports, cluster }: Pick<ObserveDeps, "reports" | "cluster">,
 ): boolean {
-  return concerns(halt, bot, reports.latest(bot.key)?.report.openSymbols);
+  if (concerns(halt, bot, reports.latest(bot.key)?.report.openSymbols)) return true;
+  const pod = cluster.pods.get(bot.key);
+  const wasTold = pod?.ownerUid === bot.uid && pod.toldHalts.includes(halt.uid);
+  return wasTold || bot.pausedByHalts.includes(halt.uid);
 }
 
 /** What is known of how far a bot has come: its own pod and what it said last. Cheap enough for a hundred thousand bots. */

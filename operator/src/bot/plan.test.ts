@@ -59,7 +59,7 @@ function check(cases: readonly Case[]): void {
 
 const halted = {
   halts: [exampleHalt("h", { action: "Flatten" })],
-  report: { kind: "fresh", latest: exampleReport({ halts: ["h"] }) },
+  report: { kind: "fresh", latest: exampleReport({ halts: ["uid-of-h"] }) },
 } as const;
 const pausedBefore = { annotations: { "tradingbots.dev/paused-by-halts": "uid-of-h" } };
 
@@ -74,7 +74,7 @@ describe("a Flatten that the bot has carried out", () => {
       name: "is not carried out while something is open",
       facts: runningFacts({
         ...halted,
-        report: { kind: "fresh", latest: exampleReport({ halts: ["h"], flat: false }) },
+        report: { kind: "fresh", latest: exampleReport({ halts: ["uid-of-h"], flat: false }) },
       }),
     },
     {

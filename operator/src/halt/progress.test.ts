@@ -13,7 +13,7 @@ import { pausingHalts, progressOf } from "./progress.ts";
 
 const BTC = "BTC/USDT:USDT";
 const ETH = "ETH/USDT:USDT";
-const HALTED = { halts: ["h"], trading: false };
+const HALTED = { halts: ["uid-of-h"], trading: false };
 
 function said(report: Partial<Report>, ageMs = 0): BotFacts {
   return runningFacts({
@@ -31,6 +31,12 @@ const cancelEth = exampleHalt("h", {
 
 test.each([
   { name: "has not heard of it", halt: flatten, facts: said({}), is: "unheard" },
+  {
+    name: "obeys another halt of the same name",
+    halt: { ...flatten, uid: "made-anew" },
+    facts: said(HALTED),
+    is: "unheard",
+  },
   { name: "obeys and is flat", halt: flatten, facts: said(HALTED), is: "finished" },
   {
     name: "obeys and holds something",

@@ -29,8 +29,9 @@ export function progressOf(halt: HaltView, facts: Known): Progress {
 
 const NO_WORD: Progress = { acknowledged: false, finished: false };
 
-function obeys({ name }: HaltView, pod: PodView, { podUid, report }: BotReport): boolean {
-  return podUid === pod.uid && report.halts.includes(name);
+/** Of the same name may have been another halt, with another action. */
+function obeys({ uid }: HaltView, pod: PodView, { podUid, report }: BotReport): boolean {
+  return podUid === pod.uid && report.halts.includes(uid);
 }
 
 /** The report that names the halt was made after the bot had taken it over: what it calls closed is not opened again. */

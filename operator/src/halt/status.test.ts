@@ -41,7 +41,7 @@ test.each([
     name: "nobody is in its scope",
     matched: [],
     counts: { matched: 0, acknowledged: 0, finished: 0, laggards: [] },
-    conditions: ["True NoBots", "True NoBots"],
+    conditions: ["False NoBots", "False NoBots"],
   },
 ])("Flatten and CancelOrders: $name", ({ matched, counts, conditions }) => {
   for (const action of ["Flatten", "CancelOrders"]) {
@@ -71,4 +71,11 @@ test.each([
   const lifted = statusOf({ ...halt, status: { conditions } }, [], false);
   const condition = conditionOf(lifted.conditions, "Executed");
   expect(`${condition?.status} ${condition?.reason}`).toBe(executed);
+});
+
+test("a Flatten that was done stays done when its bots are gone", () => {
+  const halt = exampleHalt("h", { action: "Flatten" });
+  const { conditions } = statusOf(halt, [bot("a", true, true)]);
+  const later = statusOf({ ...halt, status: { conditions } }, []);
+  expect(conditionOf(later.conditions, "Executed")).toEqual(conditionOf(conditions, "Executed"));
 });

@@ -51,7 +51,11 @@ function inForceFact({ spec: { lifted } }: HaltView, isInForce: boolean): Fact {
     : fact("InForce", "False", { reason: "Expired", message: "The halt's time is over." });
 }
 
-const NO_BOTS = { reason: "NoBots", message: "No bot is in its scope." };
+/** Never True: a name that is written wrong must not look like a halt that was obeyed. */
+const NO_BOTS = {
+  reason: "NoBots",
+  message: "No bot is in its scope; if there should be one, check scope.value.",
+};
 
 function acknowledgedFact(isInForce: boolean, matched: number, missing: number): Fact {
   if (!isInForce) {
@@ -60,7 +64,7 @@ function acknowledgedFact(isInForce: boolean, matched: number, missing: number):
       message: "There is nothing to acknowledge.",
     });
   }
-  if (matched === 0) return fact("Acknowledged", "True", NO_BOTS);
+  if (matched === 0) return fact("Acknowledged", "False", NO_BOTS);
   return missing === 0
     ? fact("Acknowledged", "True", {
         reason: "AllBots",
@@ -84,7 +88,10 @@ const DEEDS: Readonly<Record<Exclude<HaltAction, "BlockEntries">, { done: string
     },
   };
 
-/** Whether what a halt asks for beyond blocking entries is done. What was done stays said when the halt is lifted. */
+/**
+ * Whether what a halt asks for beyond blocking entries is done. What was done stays said when the halt is lifted or its bots are
+ * gone.
+ */
 function executedFacts(
   { halt, isInForce, matched }: HaltFacts,
   unfinished: number,
@@ -92,15 +99,13 @@ function executedFacts(
   const { action, lifted } = halt.spec;
   if (action === "BlockEntries") return [];
   const { done, left } = DEEDS[action];
+  const before = conditionOf(halt.status.conditions, "Executed");
+  if (before?.status === "True" && matched.length === 0) return [fact("Executed", "True", before)];
   if (!isInForce) {
-    const before = conditionOf(halt.status.conditions, "Executed");
-    if (before?.status === "True") {
-      return [fact("Executed", "True", { reason: before.reason, message: before.message })];
-    }
     const message = "The halt ended before every bot had said that it was done.";
     return [fact("Executed", "False", { reason: lifted ? "Lifted" : "Ended", message })];
   }
-  if (matched.length === 0) return [fact("Executed", "True", NO_BOTS)];
+  if (matched.length === 0) return [fact("Executed", "False", NO_BOTS)];
   if (unfinished === 0) return [fact("Executed", "True", { reason: "AllBots", message: done })];
   // Without a count: a hundred thousand bots that finish one by one are not as many writes.
   const message = `Some bots ${left}; status.laggards names them.`;
