@@ -77,6 +77,7 @@ export class Exchange {
   readonly #onChange: (account: Account, event: AccountEvent) => void;
   readonly #symbolStatus = new Map<string, SymbolStatus>();
   #settings = defaultSettings;
+  #restartedMs = -Infinity;
   #sequence = 0;
 
   /** `isStanding` tells whether no further price is to come, so that orders are filled at the last one. */
@@ -136,7 +137,14 @@ export class Exchange {
 
   /** Changes what is given; throws a ZodError for what makes no sense. */
   changeSettings(change: SettingsChange): void {
+    const wasDown = this.#settings.maintenance;
     this.#settings = changedSettings(this.#settings, change);
+    if (wasDown && !this.#settings.maintenance) this.#restartedMs = this.clock.now();
+  }
+
+  /** When maintenance last ended, server time. */
+  get restartedMs(): number {
+    return this.#restartedMs;
   }
 
   findKey(apiKey: string): ApiKey | undefined {

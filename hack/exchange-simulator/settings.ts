@@ -50,7 +50,7 @@ const SettingsChange = z.strictObject({
   executionDelays: z.array(ExecutionDelay).max(100).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
-  /** Private requests are answered 10016 and nothing is matched; public data go on. */
+  /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
   maintenance: z.boolean().optional(),
   /** Per account and endpoint; more are answered 10006. Null: no limit. Bybit: 10 for orders, 50 for look-ups. */
   requestsPerSecond: z.int().min(1).nullable().optional(),

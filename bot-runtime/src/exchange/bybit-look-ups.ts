@@ -22,8 +22,11 @@ import type {
 const PAGE_LIMIT = { order: 50, execution: 100 };
 /** Pages of one question: Bybit allows 500 open orders of a symbol, and nobody's week has 20,000 executions of one. */
 const PAGES_MAX = { order: 20, execution: 200 };
-/** Bybit answers at most seven days of executions to one question. */
-const EXECUTION_WINDOW_MS = 7 * 86_400_000 - 1_000;
+/**
+ * Bybit answers at most seven days of executions to one question, and seven to one without an end. An hour less, so that the
+ * last question, which has no end, reaches the present even where that is known badly.
+ */
+const EXECUTION_WINDOW_MS = 7 * 86_400_000 - 3_600_000;
 /** Bybit keeps executions for two years. https://bybit-exchange.github.io/docs/v5/order/execution */
 const EXECUTION_WINDOWS_MAX = 105;
 
@@ -152,8 +155,8 @@ async function executions(
   let fromMs = query.sinceMs;
   for (let windows = 0; windows < EXECUTION_WINDOWS_MAX; windows += 1) {
     const untilMs = fromMs + EXECUTION_WINDOW_MS;
-    const last = untilMs >= client.milliseconds();
-    // The last window has no end: it reaches the present whatever the clocks say.
+    // By the exchange's time: this machine's may be days behind.
+    const last = untilMs >= client.nonce();
     const window = last ? { startTime: fromMs } : { startTime: fromMs, endTime: untilMs };
     found.push(...(await executionWindow(client, query.symbol, window)));
     if (last) return found;

@@ -16,6 +16,7 @@ import {
   pageOf,
   parse,
 } from "./endpoint.ts";
+import { isRemembered, pastRange } from "./history.ts";
 import { executionView, orderView } from "./order-view.ts";
 
 /** Closed orders that /v5/order/realtime still knows (Bybit: "the most recent 500"). */
@@ -49,12 +50,15 @@ const OrdersQuery = z.object({
   openOnly: z.coerce.number().int().min(0).max(2).default(0),
   orderFilter: OrderFilter,
   orderStatus: OptionalText,
-  startTime: OptionalMilliseconds,
-  endTime: OptionalMilliseconds,
   limit: pageLimit(50, 20),
   cursor: OptionalText,
 });
 type OrdersQuery = z.infer<typeof OrdersQuery>;
+
+const HistoryQuery = OrdersQuery.extend({
+  startTime: OptionalMilliseconds,
+  endTime: OptionalMilliseconds,
+});
 
 const ExecutionsQuery = z.object({
   category: Linear,
@@ -113,16 +117,24 @@ export const orderEndpoints: Endpoints = {
     answer: ({ key, parameters, exchange }) => {
       const query = parse(OrdersQuery, parameters);
       requireScope(query, ["symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId"]);
-      const orders = realtimeOrders(key.account, query);
+      const orders = realtimeOrders(key.account, query, exchange.restartedMs);
       return orderPage(shown(key.account, orders, exchange.clock.now()), query);
     },
   },
   "GET /v5/order/history": {
     access: "private",
     answer: ({ key, parameters, exchange }) => {
-      const query = parse(OrdersQuery, parameters);
-      const orders = key.account.closedOrders.filter((order) => isSelected(order, query));
-      return orderPage(shown(key.account, orders, exchange.clock.now()), query);
+      const query = parse(HistoryQuery, parameters);
+      const nowMs = exchange.clock.now();
+      const { fromMs, untilMs } = pastRange(query, nowMs);
+      const orders = key.account.closedOrders.filter(
+        (order) =>
+          isSelected(order, query) &&
+          order.createdMs >= fromMs &&
+          order.createdMs <= untilMs &&
+          isRemembered(order, nowMs),
+      );
+      return orderPage(shown(key.account, orders, nowMs), query);
     },
   },
   "GET /v5/execution/list": {
@@ -130,6 +142,7 @@ export const orderEndpoints: Endpoints = {
     answer: ({ key, parameters, exchange }) => {
       const query = parse(ExecutionsQuery, parameters);
       const nowMs = exchange.clock.now();
+      const { fromMs, untilMs } = pastRange(query, nowMs);
       const executions = key.account.executions.filter(
         (execution) =>
           (query.execType === undefined || query.execType === execution.type) &&
@@ -137,7 +150,8 @@ export const orderEndpoints: Endpoints = {
             { id: execution.orderId, linkId: execution.linkId, symbol: execution.symbol },
             query,
           ) &&
-          isWithin(execution.timeMs, query) &&
+          execution.timeMs >= fromMs &&
+          execution.timeMs <= untilMs &&
           isShown(key.account, execution.orderId, nowMs) &&
           nowMs >= execution.timeMs + executionDelayMs(exchange.settings(), execution),
       );
@@ -164,14 +178,20 @@ function requireScope<Query extends object>(
 
 /**
  * Open orders; with openOnly=1 the recently closed ones instead. An order that is asked for by id is found in either state,
- * as unified accounts see it.
+ * as unified accounts see it. What was closed before Bybit last restarted is not known here any more
+ * (https://bybit-exchange.github.io/docs/v5/order/open-order).
  */
-function realtimeOrders(account: Account, query: OrdersQuery): readonly Order[] {
+function realtimeOrders(
+  account: Account,
+  query: OrdersQuery,
+  restartedMs: number,
+): readonly Order[] {
   const byId = query.orderId !== undefined || query.orderLinkId !== undefined;
   const open = query.openOnly === 0 || byId ? [...account.openOrders.values()] : [];
   const closed =
     query.openOnly > 0 || byId ? account.closedOrders.slice(-REALTIME_CLOSED_ORDERS) : [];
-  return [...open, ...closed].filter((order) => isSelected(order, query));
+  const known = closed.filter((order) => order.updatedMs >= restartedMs);
+  return [...open, ...known].filter((order) => isSelected(order, query));
 }
 
 function shown(account: Account, orders: readonly Order[], nowMs: number): readonly Order[] {
@@ -187,7 +207,6 @@ function isSelected(order: Order, query: OrdersQuery): boolean {
   const { orderFilter, orderStatus } = query;
   return (
     isNamed(order, query) &&
-    isWithin(order.createdMs, query) &&
     (orderFilter === undefined || orderFilter === filterOf(order)) &&
     (orderStatus === undefined || orderStatus === order.status)
   );
@@ -204,13 +223,6 @@ function isNamed(order: Pick<Order, "id" | "linkId" | "symbol">, names: Names): 
   if (names.symbol !== undefined && names.symbol !== order.symbol) return false;
   if (names.orderId !== undefined) return names.orderId === order.id;
   return names.orderLinkId === undefined || names.orderLinkId === order.linkId;
-}
-
-function isWithin(
-  timeMs: number,
-  range: { readonly startTime?: number | undefined; readonly endTime?: number | undefined },
-): boolean {
-  return timeMs >= (range.startTime ?? 0) && timeMs <= (range.endTime ?? Infinity);
 }
 
 function filterOf(order: Order): "Order" | "StopOrder" {

@@ -229,6 +229,71 @@ describe("executions that the list shows late", () => {
   });
 });
 
+describe("questions about the past", () => {
+  const DAY_MS = 86_400_000;
+  const still = { category: "linear", symbol: "ETHUSDT" };
+  const Times = z.object({
+    list: z.array(z.object({ execTime: z.string().optional(), orderLinkId: z.string() })),
+  });
+
+  function asked(path: string, query: object) {
+    const { retCode, result } = exchange.request(
+      `GET /v5/${path}`,
+      { ...still, ...query },
+      KEY.apiKey,
+    );
+    if (retCode !== 0) return retCode;
+    return Times.parse(result).list.map(({ orderLinkId }) => orderLinkId);
+  }
+
+  /** One order a day for ten days, named by its day; the last is today. */
+  beforeEach(() => {
+    exchange.control.setSpeed(0);
+    for (let day = 0; day <= 10; day += 1) {
+      nowMs = START_MS + day * DAY_MS;
+      const { category, symbol, side, orderType, qty } = entry;
+      const order = { category, symbol, side, orderType, qty, orderLinkId: `${day}` };
+      exchange.request(CREATE, order, KEY.apiKey);
+    }
+  });
+
+  const at = (day: number): number => START_MS + day * DAY_MS;
+
+  test.for<[what: string, query: object, days: readonly string[] | number]>([
+    ["without times: seven days", {}, ["10", "9", "8", "7", "6", "5", "4", "3"]],
+    ["from a start on: seven days", { startTime: at(1) }, ["8", "7", "6", "5", "4", "3", "2", "1"]],
+    ["up to an end: seven days", { endTime: at(8) }, ["8", "7", "6", "5", "4", "3", "2", "1"]],
+    ["seven days", { startTime: at(0), endTime: at(1) - 1 }, ["0"]],
+    ["more than seven days", { startTime: at(0), endTime: at(7) + 1 }, 10001],
+    ["backwards", { startTime: at(2), endTime: at(1) }, 10001],
+  ])("%s", ([, query, days]) => {
+    expect(asked("execution/list", query)).toEqual(days);
+    expect(asked("order/history", query)).toEqual(days);
+  });
+
+  test("a cancelled order of which nothing was filled is forgotten after a day", () => {
+    const limit = { ...still, side: "Buy", orderType: "Limit", qty: "0.1", price: "2000" };
+    exchange.request(CREATE, { ...limit, orderLinkId: "cancelled" }, KEY.apiKey);
+    const named = { ...still, orderLinkId: "cancelled" };
+    exchange.request("POST /v5/order/cancel", named, KEY.apiKey);
+    nowMs += DAY_MS;
+    expect(asked("order/history", { orderLinkId: "cancelled" })).toEqual(["cancelled"]);
+    nowMs += 1;
+    expect(asked("order/history", { orderLinkId: "cancelled" })).toEqual([]);
+    expect(asked("order/history", { orderLinkId: "10" })).toEqual(["10"]);
+  });
+
+  test("a restart empties what realtime knows of closed orders, and no history", () => {
+    const named = { orderLinkId: "10" };
+    expect(asked("order/realtime", named)).toEqual(["10"]);
+    nowMs += 1;
+    exchange.control.changeSettings({ maintenance: true });
+    exchange.control.changeSettings({ maintenance: false });
+    expect(asked("order/realtime", named)).toEqual([]);
+    expect(asked("order/history", named)).toEqual(["10"]);
+  });
+});
+
 describe("limits", () => {
   const positions = { category: "linear", symbol: "ETHUSDT" };
 
