@@ -16,6 +16,7 @@ const AccountState = z.looseObject({
       symbol: z.string(),
       side: z.string(),
       size: z.string(),
+      entryPrice: z.string().nullable(),
       stopLoss: z.string().nullable(),
       takeProfit: z.string().nullable(),
     }),
