@@ -75,11 +75,24 @@ export async function asTenant<T>(
   tenant: Tenant,
   work: (database: Queryable) => Promise<T>,
 ): Promise<T> {
+  return inTransaction(pool, async (database) => {
+    await database.query("select set_config($1, $2, true)", settingOf(tenant));
+    return work(database);
+  });
+}
+
+/**
+ * Runs `work` in one transaction that sees no tenant's rows until it says whose. Every statement sees what was committed before
+ * it began, whatever the role's default is: who has waited for a lock must see what its holder wrote.
+ */
+export async function inTransaction<T>(
+  pool: Pick<Database, "connect">,
+  work: (database: Queryable) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query("begin");
-    await client.query("select set_config($1, $2, true)", settingOf(tenant));
+    await client.query("begin isolation level read committed");
     const result = await work(client);
     await client.query("commit");
     return result;

@@ -265,6 +265,71 @@ describe.each([
     });
   });
 
+  test("what is over is not appended again, also when its intent comes after the word of its end", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await lease(pod, 1);
+    await append(pod, 1, 1);
+    await tell(pod, 1, [
+      [1, order(1, "filled")],
+      [2, order(2, "cancelled")],
+      [3, order(3, "refused")],
+      [4, trade(4, { pnl: "1", closedAt: "2026-01-02T04:00:00.000Z" })],
+      [5, order(5, "accepted")],
+      [6, trade(6)],
+    ]);
+    for (const id of [1, 2, 3, 4])
+      expect(codeOf(await append(pod, 1, id))).toBe("409 intent_closed");
+    for (const id of [5, 6]) expect((await append(pod, 1, id)).status).toBe(200);
+    const { openIntents } = await sessionOf(pod);
+    expect(openIntents.map(({ clientOrderId: id }) => id).toSorted()).toEqual(
+      [5, 6].map((id) => intent(id).clientOrderId),
+    );
+  });
+
+  test.for<object>([
+    { quantity: "0.011" },
+    { side: "sell" },
+    { stopLoss: "59399.9" },
+    { attempt: 1 },
+    { at: "2026-01-02T03:04:05.679Z" },
+  ])("an intent is repeated with the same contents or not at all: %j", async (change) => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await lease(pod, 1);
+    const changed = { epoch: 1, intent: { ...intent(1), ...change } };
+    expect((await append(pod, 1, 1)).status).toBe(200);
+    expect(codeOf(await pod.post("/v1/intents", changed))).toBe("409 intent_closed");
+    expect((await append(pod, 1, 1)).status).toBe(200);
+    expect((await sessionOf(pod)).openIntents).toEqual([intent(1)]);
+  });
+
+  test("the end of a trade closes its intent, whatever became known of the order", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await lease(pod, 1);
+    for (const id of [1, 2]) await append(pod, 1, id);
+    await tell(pod, 1, [
+      [1, trade(1)],
+      [2, trade(2)],
+      [3, trade(1, { pnl: "1", closedAt: "2026-01-02T04:00:00.000Z" })],
+    ]);
+    expect((await sessionOf(pod)).openIntents).toEqual([intent(2)]);
+  });
+
+  test("a clock that steps back lets a dead pod's lease last no longer than a new one", async () => {
+    const [dead, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(dead);
+    await lease(dead, 1);
+    await sessionOf(young);
+    await journal.pass(-3_600_000);
+    const refused = await lease(young, 2);
+    const { retryAfterMs } = z.object({ retryAfterMs: z.int() }).parse(refused.body);
+    expect([codeOf(refused), retryAfterMs <= 15_000]).toEqual(["409 lease_held", true]);
+    await journal.pass(15_100);
+    expect((await lease(young, 2)).status).toBe(200);
+  });
+
   test("an older word changes nothing, also one of an older epoch that comes late", async () => {
     const pod = journal.newPod();
     await sessionOf(pod);

@@ -2,10 +2,10 @@ import { LeaseAnswer, SessionAnswer } from "@tradingbots/crds";
 import { Client, type Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startDatabase, type TestDatabase } from "./database.ts";
-import { type Answer, intent } from "./journal.ts";
+import { type Answer, fill, intent, order } from "./journal.ts";
 import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
 
-/** What only many connections at once can show; what a lease is stands in the contract suite. */
+/** What only Postgres and many connections at once can show; what a lease is stands in the contract suite. */
 
 let database: TestDatabase;
 /** Two replicas, each with its own connections. */
@@ -126,6 +126,133 @@ test("intents and a lease of another pod at the moment of expiry: none is taken 
     expect([200, 409]).toContain(takeover.status);
   }
 });
+
+test("an intent that waits while another pod takes over is refused, whatever the role's isolation is", async () => {
+  await database.superuser.query(
+    "alter role tradingbots_journal set default_transaction_isolation = 'repeatable read'",
+  );
+  const strict = await startJournalApp(database);
+  const changing = new Client(database.superuserUrl);
+  await changing.connect();
+  try {
+    const old = strict.pod(botId, "old", 1);
+    await sessionOf(old);
+    await lease(old, 1);
+    await changing.query("begin");
+    await changing.query("select pg_advisory_xact_lock(hashtextextended($1, 1))", [botId]);
+    const waiting = append(old, 1, 1);
+    await expect.poll(() => waitingForLock()).toBe(1);
+    await changing.query(
+      `insert into journal_sessions (user_id, bot_id, epoch, pod_uid, token_issued)
+       select user_id, bot_id, 2, 'young', now() from journal_sessions where bot_id = $1`,
+      [botId],
+    );
+    await changing.query("commit");
+    expect((await waiting).body).toMatchObject({ code: "stale_epoch" });
+  } finally {
+    await changing.end();
+    await strict.close();
+    await database.superuser.query(
+      "alter role tradingbots_journal reset default_transaction_isolation",
+    );
+  }
+});
+
+async function waitingForLock(): Promise<number> {
+  const { rows } = await database.superuser.query<{ count: number }>(
+    "select count(*)::int as count from pg_locks where locktype = 'advisory' and not granted",
+  );
+  return rows[0]?.count ?? 0;
+}
+
+test("an intent and the word that it is over, at the same moment: it is over", async () => {
+  const orders = { taken: 0, refused: 0 };
+  for (let round = 0; round < 25; round += 1) {
+    const bot = await createBot(database);
+    const pod = apps[0].pod(bot, "one", 1);
+    await sessionOf(pod);
+    await lease(pod, 1);
+    const ids = [1, 2, 3, 4, 5];
+    const tell = async (id: number) => {
+      const records = [{ sequence: id, body: order(id, "cancelled") }];
+      return apps[1].pod(bot, "one", 1).post("/v1/records", { epoch: 1, records });
+    };
+    const [appended] = await Promise.all([
+      Promise.all(ids.map(async (id) => append(pod, 1, id))),
+      Promise.all(ids.map(tell)),
+    ]);
+    orders.taken += appended.filter(isTaken).length;
+    orders.refused += appended.filter((answer) => !isTaken(answer)).length;
+    expect((await sessionOf(pod)).openIntents).toEqual([]);
+  }
+  expect(orders.taken).toBeGreaterThan(0);
+  expect(orders.refused).toBeGreaterThan(0);
+});
+
+test("batches of two epochs with the same executions in other orders do not wait for each other", async () => {
+  const ids = Array.from({ length: 400 }, (_, index) => index + 1);
+  for (let round = 0; round < 6; round += 1) {
+    const bot = await createBot(database);
+    const pods = apps.map((app) => app.pod(bot, "one", 1));
+    for (const pod of pods) await sessionOf(pod);
+    const answers = await Promise.all(
+      [ids, ids.toReversed()].map(async (executions, index) => {
+        const bodies = executions.map((id) => fill(`exec-${id}`, id));
+        const records = bodies.map((body, at) => ({ sequence: at + 1, body }));
+        return pods[index]?.post("/v1/records", { epoch: index + 1, records });
+      }),
+    );
+    expect(answers).toEqual(
+      ids.slice(0, 2).map(() => ({ status: 200, body: { lastSequence: 400 } })),
+    );
+  }
+});
+
+test("an intent reads no more sessions when there are thousands, and old ones are removed", async () => {
+  const pod = apps[0].pod(botId, "one", 1);
+  await sessionOf(pod);
+  await lease(pod, 1);
+  await database.superuser.query(
+    `insert into journal_sessions (user_id, bot_id, epoch, pod_uid, token_issued)
+     select user_id, bot_id, earlier.epoch, pod_uid, token_issued
+       from journal_sessions, generate_series(2, 3000) as earlier (epoch) where bot_id = $1`,
+    [botId],
+  );
+  expect(await sessionsRead(3_000)).toBeLessThanOrEqual(4);
+  const sessions = async () =>
+    database.superuser.query<{ count: number; oldest: number; second: number }>(
+      `select count(*)::int as count, min(epoch) as oldest, min(epoch) filter (where epoch > 1) as second
+         from journal_sessions where bot_id = $1`,
+      [botId],
+    );
+  for (let times = 0; times < 25; times += 1) await sessionOf(pod);
+  expect((await sessions()).rows).toEqual([{ count: 1_001, oldest: 1, second: 2_026 }]); // 1 has the lease
+  await lease(pod, 3_025);
+  await sessionOf(pod);
+  expect((await sessions()).rows).toEqual([{ count: 1_000, oldest: 2_027, second: 2_027 }]);
+});
+
+/** Rows of sessions that Postgres looks at to judge one process. */
+async function sessionsRead(epoch: number): Promise<number> {
+  const judging = new Client(database.journalUrl);
+  await judging.connect();
+  await judging.query("begin");
+  const { rows } = await judging.query<{ user_id: string }>("select user_id from speak_for($1)", [
+    botId,
+  ]);
+  const standing = await judging.query("select * from bot_standing($1, $2, 'one', $3)", [
+    rows[0]?.user_id,
+    botId,
+    epoch,
+  ]);
+  expect(standing.rows).toMatchObject([{ is_known: true, newest: epoch }]);
+  const { rows: read } = await judging.query<{ read: number }>(
+    `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_user_tables
+      where relname = 'journal_sessions'`,
+  );
+  await judging.end();
+  return read[0]?.read ?? Infinity;
+}
 
 test("the leases of 1,200 bots are renewed in a handful of transactions", async () => {
   const pods: Pod[] = [];

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   type Intent,
   IntentRequest,
@@ -39,6 +40,7 @@ export interface JournalModelOptions {
 
 const UNKNOWN_SESSION = refusal(409, "unknown_session");
 const STALE_EPOCH = refusal(409, "stale_epoch");
+const INTENT_CLOSED = refusal(409, "intent_closed");
 const FINAL: ReadonlySet<string> = new Set(["filled", "cancelled", "refused"]);
 
 /**
@@ -56,6 +58,8 @@ export class JournalModel {
   readonly #sessions = new Map<number, string>();
   readonly #stored = new Map<string, Stored>();
   readonly #lastSequences = new Map<number, number>();
+  /** Client order ids that have come to their end, appended or not. */
+  readonly #over = new Set<string>();
 
   constructor({ nowMs }: JournalModelOptions) {
     this.#nowMs = nowMs;
@@ -100,10 +104,14 @@ export class JournalModel {
   lease(podUid: string, { epoch }: z.infer<typeof LeaseRequest>): ModelAnswer {
     const refused = this.#refusalOf(podUid, epoch);
     if (refused !== undefined) return refused;
-    const held = this.#lease;
-    const retryAfterMs = (held?.untilMs ?? 0) - this.#nowMs();
-    if (held !== undefined && held.podUid !== podUid && retryAfterMs > 0)
-      return refusal(409, "lease_held", { retryAfterMs: Math.ceil(retryAfterMs) });
+    const held = this.leaseholder;
+    if (held !== undefined && held.podUid !== podUid) {
+      // It would end later than a new one when the clock has stepped back.
+      const untilMs = Math.min(held.untilMs, this.#nowMs() + LEASE_TTL_MS);
+      this.#lease = { ...held, untilMs };
+      const retryAfterMs = Math.ceil(untilMs - this.#nowMs());
+      return refusal(409, "lease_held", { retryAfterMs });
+    }
     this.#lease = { podUid, epoch, untilMs: this.#nowMs() + LEASE_TTL_MS };
     return { status: 200, body: { ttlMs: LEASE_TTL_MS } };
   }
@@ -119,7 +127,9 @@ export class JournalModel {
     if (refused !== undefined) return refused;
     if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");
     const id = intent.clientOrderId;
-    if (!this.intents.has(id)) this.intents.set(id, intent);
+    const kept = this.intents.get(id) ?? intent;
+    if (this.#over.has(id) || !isDeepStrictEqual(kept, intent)) return INTENT_CLOSED;
+    this.intents.set(id, kept);
     return { status: 200, body: { accepted: true } };
   }
 
@@ -128,6 +138,8 @@ export class JournalModel {
     for (const { sequence, body } of records) {
       const key = `${epoch}/${sequence}`;
       if (!this.#stored.has(key)) this.#stored.set(key, { epoch, sequence, body });
+      if (body.type === "order" && FINAL.has(body.status)) this.#over.add(body.clientOrderId);
+      if (body.type === "trade" && body.trade.closedAt !== null) this.#over.add(body.trade.id);
       this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
     }
     return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
@@ -206,14 +218,12 @@ export class JournalModel {
   }
 
   #sessionAnswer(): SessionAnswer {
-    const orders = this.ofType("order").filter(({ status }) => FINAL.has(status));
-    const over = new Set(orders.map(({ clientOrderId }) => clientOrderId));
     const { report } = this;
     return {
       epoch: this.#newestEpoch,
       lastSequence: 0,
       openTrades: this.trades.filter(({ closedAt }) => closedAt === null),
-      openIntents: [...this.intents.values()].filter(({ clientOrderId: id }) => !over.has(id)),
+      openIntents: [...this.intents.values()].filter((each) => !this.#over.has(each.clientOrderId)),
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
       realised: this.#realised(),

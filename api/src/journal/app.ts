@@ -142,8 +142,13 @@ function leaseRoutes(app: Server, pool: Database): void {
       const { pod } = holder;
       const renewed =
         pod !== undefined && (await renewals.renew({ botId: pod.name, podUid: pod.uid, epoch }));
-      if (!renewed) {
-        await asSpeaker(pool, holder, (database, speaker) => grantLease(database, speaker, epoch));
+      if (renewed) return { ttlMs: LEASE_TTL_MS };
+      const held = await asSpeaker(pool, holder, (database, speaker) =>
+        grantLease(database, speaker, epoch),
+      );
+      if (held !== undefined) {
+        const message = `epoch ${held.epoch} of another pod holds the lease`;
+        throw new ApiError("lease_held", message, { retryAfterMs: held.leftMs });
       }
       return { ttlMs: LEASE_TTL_MS };
     },

@@ -1,5 +1,4 @@
-import { asTenant, type Database, type Queryable } from "../database.ts";
-import { ApiError } from "../errors.ts";
+import { asTenant, atMostOne, type Database, type Queryable } from "../database.ts";
 import { lockBot, requireNewestSession } from "./sessions.ts";
 import type { Speaker } from "./speaker.ts";
 
@@ -9,17 +8,23 @@ export const LEASE_TTL_MS = 15_000;
 /** The end of a lease that begins now, by the database's clock. */
 const NEW_END = `clock_timestamp() + interval '${LEASE_TTL_MS} milliseconds'`;
 
+/** Another pod's lease that has not run out. */
+interface HeldByAnother {
+  readonly epoch: number;
+  readonly leftMs: number;
+}
+
 /**
- * Gives the bot's lease to the newest process. One of the same pod has it at once: the process before is dead. Another pod
- * waits until the lease has run out or is released.
- * @throws ApiError `unknown_session`, `stale_epoch`, or `lease_held` with the time that is left
+ * Gives the bot's lease to the newest process, or says who holds it. One of the same pod has it at once: the process before
+ * is dead. Another pod waits until the lease has run out or is released.
+ * @throws ApiError `unknown_session`, `stale_epoch`
  */
 export async function grantLease(
   database: Queryable,
   speaker: Speaker,
   epoch: number,
-): Promise<void> {
-  await lockBot(database, speaker, "exclusive"); // intents under the lease before are written or refused
+): Promise<HeldByAnother | undefined> {
+  await lockBot(database, speaker); // intents under the lease before are written or refused
   await requireNewestSession(database, speaker, epoch);
   const { userId, botId, podUid } = speaker;
   const { rowCount } = await database.query(
@@ -32,19 +37,23 @@ export async function grantLease(
         or journal_leases.expires_at <= clock_timestamp()`,
     [userId, botId, epoch, podUid],
   );
-  if (rowCount !== 1) throw await leaseHeld(database, speaker);
+  return rowCount === 1 ? undefined : boundedHolder(database, speaker);
 }
 
-async function leaseHeld(database: Queryable, { userId, botId }: Speaker): Promise<ApiError> {
-  const { rows } = await database.query<{ epoch: number; left_ms: number }>(
-    `select epoch, ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::int as left_ms
-       from journal_leases where user_id = $1 and bot_id = $2`,
+/** A lease that ends later than one that begins now was written before the database's clock stepped back. */
+async function boundedHolder(
+  database: Queryable,
+  { userId, botId }: Speaker,
+): Promise<HeldByAnother> {
+  const { rows } = await database.query<HeldByAnother>(
+    `update journal_leases set expires_at = least(expires_at, ${NEW_END})
+      where user_id = $1 and bot_id = $2
+      returning epoch,
+        ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::int as "leftMs"`,
     [userId, botId],
   );
-  const { epoch, left_ms: leftMs } = rows[0] ?? { epoch: 0, left_ms: 0 };
-  return new ApiError("lease_held", `epoch ${epoch} of another pod holds the lease`, {
-    retryAfterMs: Math.max(leftMs, 1),
-  });
+  const { epoch, leftMs } = atMostOne(rows) ?? { epoch: 0, leftMs: 0 }; // none: released meanwhile
+  return { epoch, leftMs: Math.min(Math.max(leftMs, 1), LEASE_TTL_MS) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { JournalRecord, RecordBody } from "@tradingbots/crds";
 import type { Queryable } from "../database.ts";
 import { saveReport } from "./reports.ts";
-import { requireSession } from "./sessions.ts";
+import { lockBot, requireSession } from "./sessions.ts";
 import type { Speaker } from "./speaker.ts";
 
 export interface Batch {
@@ -18,17 +18,21 @@ export interface Appended {
 /**
  * Stores a batch, all of it or nothing. A record that is known changes nothing, whether it is known by its epoch and
  * sequence or by what the exchange calls it. One statement per kind: rows travel as one JSON parameter, in which
- * amounts stay text until they are numeric.
+ * amounts stay text until they are numeric. Rows go in by the order of their keys: batches of two epochs may hold the same
+ * executions in different orders, and would wait for each other.
  */
 export async function appendRecords(
   database: Queryable,
   speaker: Speaker,
   { epoch, records }: Batch,
 ): Promise<Appended> {
+  const over = intentsOver(records);
+  // An intent whose answer the bot gave up waiting for is written before it is closed here, or refused after.
+  if (over.length > 0) await lockBot(database, speaker);
   await requireSession(database, speaker, epoch);
   const key = { speaker, epoch };
   await insert(database, INSERT_ORDERS, { ...key, rows: rowsOf(records, "order") });
-  await closeIntents(database, speaker, rowsOf(records, "order"));
+  await closeIntents(database, speaker, over);
   await insert(database, INSERT_FILLS, { ...key, rows: rowsOf(records, "fill") });
   await insert(database, INSERT_FUNDING, { ...key, rows: rowsOf(records, "funding") });
   await insert(database, UPSERT_TRADES, { ...key, rows: lastOfEachTrade(records) });
@@ -94,6 +98,7 @@ const INSERT_FILLS = `
          sequence bigint, "executionId" text, "clientOrderId" uuid, "tradeId" uuid, symbol text,
          purpose text, side text, price numeric, quantity numeric, fee numeric,
          "feeCurrency" text, at timestamptz)
+   order by "executionId", sequence
   on conflict (user_id, bot_id, execution_id) do nothing`;
 
 const INSERT_FUNDING = `
@@ -103,6 +108,7 @@ const INSERT_FUNDING = `
     from json_to_recordset($4) as r(
          sequence bigint, "executionId" text, "tradeId" uuid, symbol text, amount numeric,
          currency text, at timestamptz)
+   order by "executionId", sequence
   on conflict (user_id, bot_id, execution_id) do nothing`;
 
 const UPSERT_TRADES = `
@@ -114,6 +120,7 @@ const UPSERT_TRADES = `
          sequence bigint, id uuid, symbol text, side text, quantity numeric, "entryPrice" numeric,
          "exitPrice" numeric, pnl numeric, fees numeric, funding numeric,
          "openedAt" timestamptz, "closedAt" timestamptz, reason text)
+   order by id
   on conflict (user_id, bot_id, id) do update set
     epoch = excluded.epoch, sequence = excluded.sequence, quantity = excluded.quantity,
     entry_price = excluded.entry_price, exit_price = excluded.exit_price, pnl = excluded.pnl,
@@ -137,18 +144,26 @@ const INSERT_EVENTS = `
 const INSERT_DAY_BASELINES = `
   insert into day_baselines (user_id, bot_id, day, equity, starts_from, at)
   select $1, $2, day, equity, "startsFrom", at
-    from json_to_recordset($4) as r(day date, equity numeric, "startsFrom" numeric, at timestamptz)
+    from json_to_recordset($4) as r(sequence bigint, day date, equity numeric, "startsFrom" numeric, at timestamptz)
    where $3::int is not null
+   order by day, sequence
   on conflict (user_id, bot_id, day) do nothing`;
 
+/** As in `append_intent`. */
 const FINAL: ReadonlySet<string> = new Set(["refused", "filled", "cancelled"]);
+
+/** Client order ids that have come to their end: by a final word about the order, or by the end of their trade. */
+function intentsOver(records: readonly JournalRecord[]): readonly string[] {
+  const orders = rowsOf(records, "order").filter(({ status }) => FINAL.has(status));
+  const trades = rowsOf(records, "trade").filter(({ trade }) => trade.closedAt !== null);
+  return [...orders.map((order) => order.clientOrderId), ...trades.map(({ trade }) => trade.id)];
+}
 
 async function closeIntents(
   database: Queryable,
   { userId, botId }: Speaker,
-  orders: readonly Numbered<"order">[],
+  over: readonly string[],
 ): Promise<void> {
-  const over = orders.filter(({ status }) => FINAL.has(status)).map((order) => order.clientOrderId);
   if (over.length === 0) return;
   await database.query(
     `update intents set is_open = false

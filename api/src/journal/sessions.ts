@@ -5,6 +5,13 @@ import type { Speaker } from "./speaker.ts";
 
 /** Bounds of the answer in crds. */
 const OPEN_MAX = 64;
+/**
+ * Sessions of a bot that are kept, besides the one with the lease. A container that crashes at once starts again every five
+ * minutes: for three days facts of any of them are still taken.
+ */
+const SESSIONS_MAX = 1_000;
+/** Removed with one new session: more were left by a version that kept them all, and go little by little. */
+const REMOVED_MAX = 100;
 
 /**
  * Grants a new epoch and tells what is not over. Asking again grants another: a process that starts in the same pod must
@@ -12,9 +19,10 @@ const OPEN_MAX = 64;
  * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again
  */
 export async function openSession(database: Queryable, speaker: Speaker): Promise<SessionAnswer> {
-  await lockBot(database, speaker, "exclusive");
+  await lockBot(database, speaker);
   await refuseReplacedPod(database, speaker);
   const epoch = await grantEpoch(database, speaker);
+  await removeOldSessions(database, speaker, epoch);
   await supersedeLease(database, speaker);
   return {
     epoch,
@@ -28,16 +36,11 @@ export async function openSession(database: Queryable, speaker: Speaker): Promis
 }
 
 /**
- * A new epoch waits for intents under way, and intents wait for a new epoch: once a process has its epoch, no older
- * one's intent is accepted.
+ * Waits for the bot's intents under way and keeps new ones out until the transaction ends (`append_intent` takes the same
+ * lock, shared): once a process has its epoch, no older one's intent is accepted, and what is over stays over.
  */
-export async function lockBot(
-  database: Queryable,
-  { botId }: Speaker,
-  mode: "exclusive" | "shared",
-): Promise<void> {
-  const lock = mode === "shared" ? "pg_advisory_xact_lock_shared" : "pg_advisory_xact_lock";
-  await database.query(`select ${lock}(hashtextextended($1, 1))`, [botId]);
+export async function lockBot(database: Queryable, { botId }: Speaker): Promise<void> {
+  await database.query("select pg_advisory_xact_lock(hashtextextended($1, 1))", [botId]);
 }
 
 /** A pod gets no token after its deletion, and the next of its name is made after that: tokens tell which is newer. */
@@ -72,6 +75,23 @@ async function grantEpoch(
   return row.epoch;
 }
 
+async function removeOldSessions(
+  database: Queryable,
+  { userId, botId }: Speaker,
+  newest: number,
+): Promise<void> {
+  await database.query(
+    `delete from journal_sessions
+      where user_id = $1 and bot_id = $2 and epoch = any(array(
+        select epoch from journal_sessions
+         where user_id = $1 and bot_id = $2 and epoch <= $3
+           and epoch <> coalesce(
+             (select epoch from journal_leases where user_id = $1 and bot_id = $2), 0)
+         order by epoch limit $4))`,
+    [userId, botId, newest - SESSIONS_MAX, REMOVED_MAX],
+  );
+}
+
 /** Whoever holds the lease keeps it to its end and renews it no more. */
 async function supersedeLease(database: Queryable, { userId, botId }: Speaker): Promise<void> {
   await database.query(
@@ -99,38 +119,41 @@ function unknownSession(epoch: number): ApiError {
   return new ApiError("unknown_session", message);
 }
 
-interface Standing {
+/** What the database says of a process; asked under the bot's lock. */
+export interface Standing {
+  /** The epoch was granted to this pod. */
   readonly isKnown: boolean;
-  readonly newest: number | null;
+  readonly newest: number;
   readonly newestIsOwn: boolean;
+  /** It holds an unexpired lease, by the database's clock. */
   readonly isLeased: boolean;
 }
 
-/**
- * Asked under the bot's lock. Says whether the process holds an unexpired lease, by the database's clock.
- *
- * A newer epoch of the same pod was granted to a request for a session that its process gave up waiting for: nobody has it, and
- * a pod has one living process. So the asker opens another session. A newer epoch of another pod is the end.
- * @throws ApiError `unknown_session`; `stale_epoch` when another pod has taken over
- */
+/** @throws ApiError as `assertNewest` */
 export async function requireNewestSession(
   database: Queryable,
   { userId, botId, podUid }: Speaker,
   epoch: number,
-): Promise<Pick<Standing, "isLeased">> {
+): Promise<void> {
   const { rows } = await database.query<Standing>(
-    `select coalesce(bool_or(epoch = $3 and pod_uid = $4), false) as "isKnown",
-            max(epoch) as newest,
-            max(epoch) filter (where pod_uid = $4) = max(epoch) as "newestIsOwn",
-            exists (select from journal_leases
-                     where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4
-                       and expires_at > clock_timestamp()) as "isLeased"
-       from journal_sessions where user_id = $1 and bot_id = $2`,
-    [userId, botId, epoch, podUid],
+    `select is_known as "isKnown", newest, newest_is_own as "newestIsOwn", is_leased as "isLeased"
+       from bot_standing($1, $2, $3, $4)`,
+    [userId, botId, podUid, epoch],
   );
-  const standing = atMostOne(rows);
+  assertNewest(atMostOne(rows), epoch);
+}
+
+/**
+ * A newer epoch of the same pod was granted to a request for a session that its process gave up waiting for: nobody has it, and
+ * a pod has one living process. So the asker opens another session. A newer epoch of another pod is the end.
+ * @throws ApiError `unknown_session`; `stale_epoch` when another pod has taken over
+ */
+export function assertNewest(
+  standing: Standing | undefined,
+  epoch: number,
+): asserts standing is Standing {
   if (standing?.isKnown !== true) throw unknownSession(epoch);
-  if (standing.newest === epoch) return standing;
+  if (standing.newest === epoch) return;
   if (standing.newestIsOwn) throw unknownSession(epoch);
   throw new ApiError("stale_epoch", `epoch ${standing.newest} has taken over from epoch ${epoch}`);
 }

@@ -1,5 +1,5 @@
 import { paperServiceAccount } from "@tradingbots/crds";
-import { asTenant, atMostOne, type Database, type Queryable } from "../database.ts";
+import { atMostOne, type Database, inTransaction, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { TokenHolder } from "./tokens.ts";
 
@@ -23,9 +23,9 @@ export async function asSpeaker<T>(
 ): Promise<T> {
   if (pod === undefined) throw new ApiError("unknown_bot", "the token is not bound to a pod");
   const botId = pod.name; // a bot's pod has the bot's name
-  return asTenant(pool, { botId }, async (database) => {
+  return inTransaction(pool, async (database) => {
     const { rows } = await database.query<BotRow>(
-      "select user_id, namespace, account_id from bots where id = $1",
+      "select user_id, namespace, account_id from speak_for($1)",
       [botId],
     );
     const bot = atMostOne(rows);

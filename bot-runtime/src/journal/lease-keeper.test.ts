@@ -212,6 +212,30 @@ test("a lease that only the journal lost is asked for at once", async () => {
   expect(await bot.appendIntent(intent(2))).toBe("appended");
 });
 
+test("an intent that is over is refused, and nothing else changes", async () => {
+  const { clock, startPod } = createWorld();
+  const bot = startPod("pod-1");
+  await clock.go(2_000);
+  const { clientOrderId, symbol, side, quantity } = intent(1);
+  bot.record({
+    type: "order",
+    clientOrderId,
+    exchangeOrderId: null,
+    symbol,
+    purpose: "entry",
+    side,
+    quantity,
+    status: "cancelled",
+    code: "IntentUnconfirmed",
+    message: null,
+    at,
+  });
+  await clock.go(1_000);
+  expect(await bot.appendIntent(intent(1))).toBe("refused");
+  expect([bot.standing, bot.epoch, bot.leaseRemainingMs() > 0]).toEqual(["ready", 1, true]);
+  expect(await bot.appendIntent(intent(2))).toBe("appended");
+});
+
 test("a holder that was frozen sees no lease when it wakes, and its late intent is refused", async () => {
   const { clock, journal, startPod } = createWorld();
   const hold: { now: Hold } = { now: () => "arrives" };
