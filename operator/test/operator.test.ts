@@ -727,6 +727,25 @@ describe("a halt", () => {
     await eventually(async () => (await platform.bot(name))?.spec.state).toBe("Paused");
   });
 
+  test.each(["Paused", "Stopped"])(
+    "that flattens pauses once a bot that was %s before, when it is started under the halt",
+    async (state) => {
+      const name = await platform.createBot({ state });
+      const halt = await platform.createHalt({ scope: { type: "all" }, action: "Flatten" });
+      await eventually(() => haltOf(halt)).toMatchObject({ matched: 1, Executed: "True AllBots" });
+      await under.settle();
+      expect((await platform.bot(name))?.spec.state).toBe(state);
+      await platform.patch(TRADING_BOTS, name, { state: "Running" });
+      await eventually(() => platform.ready(name)).toBe("False Halted");
+      expect((await platform.bot(name))?.spec.state).toBe("Paused");
+      expect(await platform.pod(name)).toBeUndefined();
+      await platform.patch(TRADING_BOTS, name, { state: "Running" });
+      await eventually(() => platform.pod(name)).toBeDefined();
+      await under.settle();
+      expect((await platform.bot(name))?.spec.state).toBe("Running");
+    },
+  );
+
   test("that flattens never takes back that a user stops the bot", async () => {
     const { name, uid } = await runningBot();
     for (let round = 0; round < 5; round++) {

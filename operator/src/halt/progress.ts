@@ -45,7 +45,10 @@ function isDone(halt: HaltView, { report }: BotReport): boolean {
   return symbols === null ? open.length === 0 : !symbols.some((symbol) => open.includes(symbol));
 }
 
-/** Flatten halts that the bot has carried out and that have not paused it yet: each pauses it once, however often it is started. */
+/**
+ * Flatten halts that the bot has carried out and that have not paused it yet. Each pauses it once, the first time that it finds it
+ * Running: also a bot that was Paused or did not exist when the halt was made. Whoever starts it after that is obeyed.
+ */
 export function pausingHalts(facts: Known & Pick<BotFacts, "halts">): readonly HaltView[] {
   return facts.halts.filter(
     (halt) =>
