@@ -10,7 +10,7 @@ import { protectionOrders } from "./trading.ts";
  * strings, absent ones null; orders and executions are oldest first.
  */
 export function accountView(account: Account, exchange: Exchange) {
-  const balances = balancesOf(account, exchange.trading.lastPrice);
+  const balances = balancesOf(account, exchange.trading);
   const orders = [...account.closedOrders, ...account.openOrders.values()];
   const held = [...account.positions.values()].filter(({ holding }) => !holding.size.isZero());
   return {

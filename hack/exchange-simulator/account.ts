@@ -3,6 +3,7 @@ import { DEFAULT_LEVERAGE } from "./instruments.ts";
 import { type Decimal, ZERO } from "./money.ts";
 import { type Execution, isActive, leavesQuantity, type Order } from "./order.ts";
 import { FLAT, type Holding, sideOf, unrealisedPnl } from "./position.ts";
+import type { Valuation } from "./trading.ts";
 
 /** Closed orders and executions kept per account; the oldest are forgotten. Bybit keeps them for two years. */
 const MAX_HISTORY = 20_000;
@@ -47,8 +48,6 @@ export interface Account {
   /** To be called after every change, in their order. */
   readonly publish: (event: AccountEvent) => void;
 }
-
-type PriceOf = (symbol: string) => Decimal;
 
 export function createAccount(
   userId: number,
@@ -113,19 +112,22 @@ export interface Balances {
   readonly available: Decimal;
 }
 
-export function balancesOf(account: Account, priceOf: PriceOf): Balances {
+export function balancesOf(account: Account, { lastPrice, settings }: Valuation): Balances {
+  const { takerFeeRate } = settings();
   let [unrealised, positionMargin, heldByOrders] = [ZERO, ZERO, ZERO];
   for (const { symbol, holding, leverage } of account.positions.values()) {
     const side = sideOf(holding);
     if (side === "") continue;
-    unrealised = unrealised.plus(unrealisedPnl(holding, priceOf(symbol)));
-    positionMargin = positionMargin.plus(initialMargin(side, holding.entryValue, leverage));
+    unrealised = unrealised.plus(unrealisedPnl(holding, lastPrice(symbol)));
+    positionMargin = positionMargin.plus(
+      initialMargin(side, holding.entryValue, { leverage, takerFeeRate }),
+    );
   }
   for (const order of account.openOrders.values()) {
     if (order.reduceOnly || !isActive(order)) continue;
-    const value = leavesQuantity(order).times(order.price ?? priceOf(order.symbol));
+    const value = leavesQuantity(order).times(order.price ?? lastPrice(order.symbol));
     const { leverage } = positionOf(account, order.symbol);
-    heldByOrders = heldByOrders.plus(orderMargin(order.side, value, leverage));
+    heldByOrders = heldByOrders.plus(orderMargin(order.side, value, { leverage, takerFeeRate }));
   }
   const equity = account.wallet.plus(unrealised);
   return {

@@ -236,6 +236,32 @@ describe("orders that are filled in parts", () => {
     expect(quantities()).toEqual(["0.1", "0.1"]);
   });
 
+  test("a stop between the parts of an entry ends the entry: no part of it is left without a stop", () => {
+    inParts(2);
+    const order = place({ protection: exits });
+    at(2_500);
+    settings = defaultSettings;
+    within(2_440, 2_500);
+    expect(order).toMatchObject({ status: "Cancelled", rejectReason: "EC_NoImmediateQtyToFill" });
+    at(2_500);
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("0");
+    expect(account.openOrders.size).toBe(0);
+    expect(fills()).toEqual([
+      ["0.05", "2500"],
+      ["0.05", "2450"],
+    ]);
+  });
+
+  test("an order that turns a position round goes on in parts", () => {
+    place({ protection: exits });
+    at(2_500);
+    inParts(2);
+    place({ side: "Sell", quantity: new Decimal("0.3") });
+    at(2_500);
+    at(2_500);
+    expect(positionOf(account, "ETHUSDT").holding.size.toFixed()).toBe("-0.2");
+  });
+
   test("a stop in parts leaves the position open between them, and covers all of it", () => {
     place({ protection: exits });
     at(2_500);

@@ -4,7 +4,7 @@ import { book } from "./ledger.ts";
 import { orderMargin } from "./margin.ts";
 import { type Match, nextMatch, type Tick } from "./matching.ts";
 import { Decimal, ZERO } from "./money.ts";
-import { isActive, isProtection, type Order } from "./order.ts";
+import { isActive, isProtection, type Order, type Side } from "./order.ts";
 import { applyTrade, type HoldingChange, sideOf } from "./position.ts";
 import { fillRuleFor } from "./settings.ts";
 import { cancelOrder, closeOrder, protectPosition, type Trading } from "./trading.ts";
@@ -89,7 +89,10 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
   bookTrade(account, { order, match, quantity, change }, trading);
   settleRest(account, { order, cancelled: rest === "cancelled", nowMs });
   const after = sideOf(position.holding);
-  if (before !== "" && after !== before) dropExits(account, order.symbol, nowMs);
+  if (before !== "" && after !== before) {
+    dropExits(account, order.symbol, nowMs);
+    endEntries(account, { symbol: order.symbol, side: before, nowMs });
+  }
   if (before !== after) position.createdMs = nowMs;
   const { takeProfit, stopLoss } = order.protection;
   const protects = takeProfit !== undefined || stopLoss !== undefined;
@@ -125,7 +128,7 @@ function settleRest(
     closeOrder(account, order, { status: "Filled", nowMs });
   } else if (reducibleQuantity(account, order).isZero()) {
     closeOrder(account, order, { status: "Cancelled", nowMs, cancelType: "CancelByReduceOnly" });
-  } else if (filled.cancelled && (order.type === "Market" || order.timeInForce === "IOC")) {
+  } else if (filled.cancelled && mayNotWait(order)) {
     order.rejectReason = "EC_NoImmediateQtyToFill";
     closeOrder(account, order, { status: "Cancelled", nowMs });
   } else {
@@ -139,8 +142,9 @@ function canAfford(account: Account, order: Order, trading: Trading): boolean {
   if (order.reduceOnly) return true;
   const { leverage } = positionOf(account, order.symbol);
   const value = order.quantity.times(trading.lastPrice(order.symbol));
-  const { available } = balancesOf(account, trading.lastPrice);
-  return orderMargin(order.side, value, leverage).lte(available);
+  const { available } = balancesOf(account, trading);
+  const { takerFeeRate } = trading.settings();
+  return orderMargin(order.side, value, { leverage, takerFeeRate }).lte(available);
 }
 
 interface Booking extends Fill {
@@ -189,6 +193,26 @@ export function dropExits(account: Account, symbol: string, nowMs: number): void
       cancelOrder(account, order, { cancelType: "CancelByReduceOnly", nowMs });
     }
   }
+}
+
+/**
+ * What is left of an entry that may not wait ends with the position that it began to open: Bybit's market order is over after one
+ * match, so that no part of it can come after the stop and stand without one.
+ */
+function endEntries(
+  account: Account,
+  closed: { readonly symbol: string; readonly side: Side; readonly nowMs: number },
+): void {
+  for (const order of ordersOf(account, closed.symbol)) {
+    const begun = order.status === "PartiallyFilled" && order.side === closed.side;
+    if (!begun || !mayNotWait(order)) continue;
+    order.rejectReason = "EC_NoImmediateQtyToFill";
+    closeOrder(account, order, { status: "Cancelled", nowMs: closed.nowMs });
+  }
+}
+
+function mayNotWait(order: Order): boolean {
+  return order.type === "Market" || order.timeInForce === "IOC";
 }
 
 /** Stop and target always cover the whole position; one that has begun to trade covers what it has left of it. */

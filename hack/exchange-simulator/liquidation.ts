@@ -6,9 +6,7 @@ import { maintenanceMargin } from "./margin.ts";
 import { Decimal, ZERO } from "./money.ts";
 import { isProtection } from "./order.ts";
 import { type Holding, sideOf, unrealisedPnl } from "./position.ts";
-import { cancelOrder, type Trading } from "./trading.ts";
-
-type PriceOf = (symbol: string) => Decimal;
+import { cancelOrder, type Trading, type Valuation } from "./trading.ts";
 
 /**
  * Price of `symbol` at which a cross margin account is liquidated: where its equity, everything else valued at last prices, is no
@@ -18,13 +16,13 @@ type PriceOf = (symbol: string) => Decimal;
 export function liquidationPrice(
   account: Account,
   symbol: string,
-  priceOf: PriceOf,
+  valuation: Valuation,
 ): Decimal | undefined {
   const { holding } = positionOf(account, symbol);
   if (sideOf(holding) === "") return undefined;
   return priceForEquity(holding, {
-    rest: equityWithout(account, symbol, priceOf),
-    equity: maintenanceMargins(account),
+    rest: equityWithout(account, symbol, valuation),
+    equity: maintenanceMargins(account, valuation),
   });
 }
 
@@ -40,20 +38,23 @@ function priceForEquity(
 }
 
 /** Wallet and unrealised profit of all positions but the one in `symbol`. */
-function equityWithout(account: Account, symbol: string, priceOf: PriceOf): Decimal {
+function equityWithout(account: Account, symbol: string, { lastPrice }: Valuation): Decimal {
   let equity = account.wallet;
   for (const position of account.positions.values()) {
     if (position.symbol === symbol) continue;
-    equity = equity.plus(unrealisedPnl(position.holding, priceOf(position.symbol)));
+    equity = equity.plus(unrealisedPnl(position.holding, lastPrice(position.symbol)));
   }
   return equity;
 }
 
-function maintenanceMargins(account: Account): Decimal {
+/** Of all its positions. */
+export function maintenanceMargins(account: Account, { settings }: Valuation): Decimal {
+  const { takerFeeRate } = settings();
   let sum = ZERO;
   for (const { holding, leverage } of account.positions.values()) {
     const side = sideOf(holding);
-    if (side !== "") sum = sum.plus(maintenanceMargin(side, holding.entryValue, leverage));
+    if (side !== "")
+      sum = sum.plus(maintenanceMargin(side, holding.entryValue, { leverage, takerFeeRate }));
   }
   return sum;
 }
@@ -68,7 +69,7 @@ export function liquidate(
   trading: Trading,
 ): void {
   const { symbol, tick } = when.event;
-  const price = liquidationPrice(account, symbol, trading.lastPrice);
+  const price = liquidationPrice(account, symbol, trading);
   if (price === undefined) return;
   const long = positionOf(account, symbol).holding.size.isPositive();
   const worst = tick.kind === "price" ? tick.price : long ? tick.low : tick.high;
@@ -114,7 +115,7 @@ function takeOver(account: Account, first: string, trading: Trading): void {
 function bankruptcyPrice(account: Account, symbol: string, trading: Trading): Decimal | undefined {
   const { holding } = positionOf(account, symbol);
   if (sideOf(holding) === "") return undefined;
-  const rest = equityWithout(account, symbol, trading.lastPrice);
+  const rest = equityWithout(account, symbol, trading);
   const { tickSize } = instrumentOf(symbol);
   const { takerFeeRate } = trading.settings();
   const long = holding.size.isPositive();

@@ -1,4 +1,4 @@
-import { MAINTENANCE_MARGIN_RATE, TAKER_FEE_RATE } from "./instruments.ts";
+import { MAINTENANCE_MARGIN_RATE } from "./instruments.ts";
 import { Decimal } from "./money.ts";
 import type { Side } from "./order.ts";
 
@@ -6,31 +6,38 @@ import type { Side } from "./order.ts";
 // MARGIN_DECIMALS; margins decide what is accepted and are shown, the ledger never contains them.
 const MARGIN_DECIMALS = 8;
 
+export interface MarginTerms {
+  readonly leverage: Decimal;
+  /** Share of the value that a taker pays. */
+  readonly takerFeeRate: Decimal;
+}
+
 /** Margin of a position: its entry value over the leverage, and the fee for closing it at the bankruptcy price. */
-export function initialMargin(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+export function initialMargin(side: Side, entryValue: Decimal, terms: MarginTerms): Decimal {
   return entryValue
-    .div(leverage)
-    .plus(closingFee(side, entryValue, leverage))
+    .div(terms.leverage)
+    .plus(closingFee(side, entryValue, terms))
     .toDecimalPlaces(MARGIN_DECIMALS);
 }
 
 /** Margin that an opening order needs: its position's, and the fee for opening it. */
-export function orderMargin(side: Side, value: Decimal, leverage: Decimal): Decimal {
-  return initialMargin(side, value, leverage).plus(value.times(TAKER_FEE_RATE));
+export function orderMargin(side: Side, value: Decimal, terms: MarginTerms): Decimal {
+  return initialMargin(side, value, terms).plus(value.times(terms.takerFeeRate));
 }
 
-export function maintenanceMargin(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+export function maintenanceMargin(side: Side, entryValue: Decimal, terms: MarginTerms): Decimal {
   return entryValue
     .times(MAINTENANCE_MARGIN_RATE)
-    .plus(closingFee(side, entryValue, leverage))
+    .plus(closingFee(side, entryValue, terms))
     .toDecimalPlaces(MARGIN_DECIMALS);
 }
 
 /** The bankruptcy price lies one leverage-th of the entry price on the losing side. */
-function closingFee(side: Side, entryValue: Decimal, leverage: Decimal): Decimal {
+function closingFee(side: Side, entryValue: Decimal, terms: MarginTerms): Decimal {
+  const { leverage, takerFeeRate } = terms;
   const share = new Decimal(1)
     .div(leverage)
     .times(side === "Buy" ? -1 : 1)
     .plus(1);
-  return entryValue.times(share).times(TAKER_FEE_RATE);
+  return entryValue.times(share).times(takerFeeRate);
 }

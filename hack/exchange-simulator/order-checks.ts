@@ -5,6 +5,7 @@ import { orderMargin } from "./margin.ts";
 import { Decimal, isMultipleOf, text } from "./money.ts";
 import { isProtection, type OrderRequest, type Protection, type Side } from "./order.ts";
 import { sideOf } from "./position.ts";
+import type { Valuation } from "./trading.ts";
 
 /** Open orders of one symbol: active ones, and conditional ones without stops and targets of positions (Bybit's limits). */
 const MAX_ACTIVE_ORDERS = 500;
@@ -22,7 +23,7 @@ export interface OrderContext {
   readonly request: OrderRequest;
   readonly instrument: Instrument;
   readonly account: Account;
-  readonly priceOf: (symbol: string) => Decimal;
+  readonly valuation: Valuation;
 }
 
 type Check = (context: OrderContext) => Refusal | undefined;
@@ -53,10 +54,10 @@ const priceOnTick: Check = ({ request: { type, price }, instrument }) => {
   return price !== undefined && isPrice(price, instrument) ? undefined : invalid("Price invalid");
 };
 
-const triggerBeyondLastPrice: Check = ({ request: { trigger, symbol }, instrument, priceOf }) => {
+const triggerBeyondLastPrice: Check = ({ request: { trigger, symbol }, instrument, valuation }) => {
   if (trigger === undefined) return undefined;
   if (!isPrice(trigger.price, instrument)) return invalid("TriggerPrice invalid");
-  const last = priceOf(symbol);
+  const last = valuation.lastPrice(symbol);
   const [asked, current] = [text(trigger.price), text(last)];
   if (trigger.direction === "rising" && trigger.price.lte(last)) {
     const message = `expect Rising, but trigger_price[${asked}] <= current[${current}]??LastPrice`;
@@ -69,11 +70,11 @@ const triggerBeyondLastPrice: Check = ({ request: { trigger, symbol }, instrumen
   return undefined;
 };
 
-const protectionOnRightSide: Check = ({ request, instrument, priceOf }) => {
+const protectionOnRightSide: Check = ({ request, instrument, valuation }) => {
   const { protection, side, reduceOnly } = request;
   if (protection.takeProfit === undefined && protection.stopLoss === undefined) return undefined;
   if (reduceOnly) return invalid("TP/SL cannot be set on a reduce-only order");
-  const base = request.trigger?.price ?? request.price ?? priceOf(request.symbol);
+  const base = request.trigger?.price ?? request.price ?? valuation.lastPrice(request.symbol);
   return protectionRefusal({ protection, side, base }, instrument);
 };
 
@@ -104,9 +105,9 @@ const reduceOnlyReduces: Check = ({ request, account }) => {
   return { retCode: Code.reduceOnlyNotSatisfied, message };
 };
 
-const valueAboveMinimum: Check = ({ request, priceOf }) => {
+const valueAboveMinimum: Check = ({ request, valuation }) => {
   if (request.reduceOnly) return undefined;
-  const price = request.price ?? request.trigger?.price ?? priceOf(request.symbol);
+  const price = request.price ?? request.trigger?.price ?? valuation.lastPrice(request.symbol);
   if (request.quantity.times(price).gte(MINIMUM_ORDER_VALUE)) return undefined;
   const message = `Order does not meet minimum order value ${text(MINIMUM_ORDER_VALUE)}USDT`;
   return { retCode: Code.belowMinimumValue, message };
@@ -124,15 +125,17 @@ const roomForOrder: Check = ({ request, account }) => {
   return { retCode: Code.tooManyActiveOrders, message: "The number of active orders exceeds 500" };
 };
 
-const affordable: Check = ({ request, account, priceOf }) => {
+const affordable: Check = ({ request, account, valuation }) => {
   if (request.reduceOnly || request.trigger !== undefined) return undefined;
   const { holding, leverage } = positionOf(account, request.symbol);
   const held = sideOf(holding);
   const closes = held !== "" && held !== request.side ? holding.size.abs() : new Decimal(0);
   const opens = Decimal.max(request.quantity.minus(closes), 0);
-  const value = opens.times(request.price ?? priceOf(request.symbol));
-  const { available } = balancesOf(account, priceOf);
-  return value.isZero() || orderMargin(request.side, value, leverage).lte(available)
+  const value = opens.times(request.price ?? valuation.lastPrice(request.symbol));
+  const { takerFeeRate } = valuation.settings();
+  const { available } = balancesOf(account, valuation);
+  return value.isZero() ||
+    orderMargin(request.side, value, { leverage, takerFeeRate }).lte(available)
     ? undefined
     : { retCode: Code.insufficientBalance, message: "ab not enough for new order" };
 };

@@ -56,7 +56,7 @@ export interface ExchangeSimulator {
  *
  * Where it differs from Bybit:
  * - The market is its candles: no book, no spread, no depth; mark, index, bid and ask are the last price. Orders never move it.
- * - Orders are filled whole unless the settings ask for parts (one a price). A market order trades at the next replayed price: the next candle's open when sent between candles,
+ * - Orders are filled whole unless the settings ask for parts (one a price; Bybit's market order takes all of its parts in one match). A market order trades at the next replayed price: the next candle's open when sent between candles,
  *   the candle's close when sent after its open. While the market stands still (paused, or after the last candle) it trades at
  *   the last price at once. In lockstep it waits for the step.
  * - Stops and targets: Full mode, market, last price. Inside a candle a stop is served before a target.

@@ -26,6 +26,9 @@ export interface Trading {
   readonly settings: () => Settings;
 }
 
+/** What accounts are valued and margins reckoned by. */
+export type Valuation = Pick<Trading, "lastPrice" | "settings">;
+
 /** Puts a new order into the account's open orders. What it may not do has been checked before (order-checks.ts). */
 export function openOrder(
   account: Account,

@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { type Account, balancesOf, positionOf } from "../account.ts";
+import { type Account, balancesOf } from "../account.ts";
 import type { ApiKey, Exchange } from "../exchange.ts";
-import { maintenanceMargin } from "../margin.ts";
+import { maintenanceMargins } from "../liquidation.ts";
 import { type Decimal, text, ZERO } from "../money.ts";
-import { sideOf } from "../position.ts";
 import { type Endpoints, Linear, OptionalText, parse, replayedInstrument } from "./endpoint.ts";
 
 const DAY_MS = 86_400_000;
@@ -93,9 +92,8 @@ function isoSeconds(ms: number): string {
 
 /** The wallet as /v5/account/wallet-balance and the private stream show it. */
 export function walletView(account: Account, exchange: Exchange): object {
-  const priceOf = (symbol: string) => exchange.market.lastPrice(symbol);
-  const balances = balancesOf(account, priceOf);
-  const maintenance = totalMaintenanceMargin(account);
+  const balances = balancesOf(account, exchange.trading);
+  const maintenance = maintenanceMargins(account, exchange.trading);
   const realised = [...account.positions.values()].reduce(
     (sum, position) => sum.plus(position.cumulativeRealised),
     ZERO,
@@ -139,16 +137,6 @@ export function walletView(account: Account, exchange: Exchange): object {
       },
     ],
   };
-}
-
-function totalMaintenanceMargin(account: Account): Decimal {
-  let total = ZERO;
-  for (const symbol of account.positions.keys()) {
-    const { holding, leverage } = positionOf(account, symbol);
-    const side = sideOf(holding);
-    if (side !== "") total = total.plus(maintenanceMargin(side, holding.entryValue, leverage));
-  }
-  return total;
 }
 
 function rate(margin: Decimal, equity: Decimal): string {

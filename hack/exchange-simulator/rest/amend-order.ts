@@ -53,7 +53,7 @@ export function amendOrder(account: Account, parameters: unknown, exchange: Exch
     request: { ...changed, linkId: "" },
     instrument,
     account: { ...account, openOrders: others, linkIds },
-    priceOf: lastPrice,
+    valuation: exchange.trading,
   });
   if (refusal !== undefined) throw new BybitError(refusal.retCode, refusal.message);
 

@@ -59,7 +59,7 @@ export function createOrder(account: Account, parameters: unknown, exchange: Exc
   checkListed(exchange.symbolStatus(asked.symbol), asked.reduceOnly || asked.closeOnTrigger);
   const request = orderRequest(account, asked);
   const { trading } = exchange;
-  const refusal = refusalOf({ request, instrument, account, priceOf: trading.lastPrice });
+  const refusal = refusalOf({ request, instrument, account, valuation: trading });
   if (refusal !== undefined) throw new BybitError(refusal.retCode, refusal.message);
 
   const marketable = isMarketable(request, trading.lastPrice(request.symbol));

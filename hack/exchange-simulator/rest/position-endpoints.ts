@@ -139,7 +139,7 @@ function setLeverage({ parameters, key, exchange }: PrivateCall): object {
   }
   const before = position.leverage;
   position.leverage = buyLeverage;
-  const overdrawn = balancesOf(key.account, exchange.trading.lastPrice).available.isNegative();
+  const overdrawn = balancesOf(key.account, exchange.trading).available.isNegative();
   if (overdrawn && buyLeverage.lt(before)) {
     position.leverage = before;
     throw new BybitError(RetCode.insufficientMargin, "available margin is insufficient");
@@ -186,6 +186,7 @@ export function positionView(account: Account, position: Position, exchange: Exc
   const side = sideOf(holding);
   const mark = exchange.market.lastPrice(symbol);
   const open = side !== "";
+  const terms = { leverage, takerFeeRate: exchange.settings().takerFeeRate };
   return {
     symbol,
     positionIdx: 0,
@@ -204,8 +205,8 @@ export function positionView(account: Account, position: Position, exchange: Exc
     markPrice: text(mark),
     liqPrice: shownLiquidationPrice(account, symbol, exchange),
     bustPrice: "",
-    positionIM: open ? text(initialMargin(side, holding.entryValue, leverage)) : "",
-    positionMM: open ? text(maintenanceMargin(side, holding.entryValue, leverage)) : "",
+    positionIM: open ? text(initialMargin(side, holding.entryValue, terms)) : "",
+    positionMM: open ? text(maintenanceMargin(side, holding.entryValue, terms)) : "",
     tpslMode: "Full",
     ...levelsOf(account, symbol),
     trailingStop: "0",
@@ -225,7 +226,7 @@ export function positionView(account: Account, position: Position, exchange: Exc
 /** For a cross margin account an estimate; "" when no price liquidates it, and while liquidation is off. */
 function shownLiquidationPrice(account: Account, symbol: string, exchange: Exchange): string {
   if (!exchange.settings().liquidation) return "";
-  const price = liquidationPrice(account, symbol, exchange.trading.lastPrice);
+  const price = liquidationPrice(account, symbol, exchange.trading);
   const { tickSize, maximumPrice } = instrumentOf(symbol);
   if (price === undefined || price.lte(tickSize) || price.gte(maximumPrice)) return "";
   return text(price.toNearest(tickSize));

@@ -91,6 +91,16 @@ describe("fees", () => {
   });
 });
 
+test("margins are reckoned with the settings' fees, as the ledger is", async () => {
+  await start({ takerFeeRate: "0.001" }, [still]);
+  await openAtOnce("buy", 0.4);
+  // Ten times leverage by default: 1000/10 and the closing fee 900 × 0.001; the opening fee has left the wallet.
+  const { wallet } = account();
+  expect([wallet.balance, wallet.available]).toEqual(["999", "898.1"]);
+  const [position] = await client.fetchPositions([SYMBOL]);
+  expect(position?.info).toMatchObject({ positionIM: "100.9", positionMM: "5.9" });
+});
+
 describe("partial fills", () => {
   test("an order is open while it is filled in parts, and trades add up", async () => {
     await start({ fills: [{ symbol: "ETHUSDT", parts: 3 }] }, [still, still]);
