@@ -3,6 +3,7 @@ import { type Quantity, quantity, ZERO_QUANTITY } from "../money.ts";
 import { isOrderId } from "../orders/order-id.ts";
 import { exitOrderIds } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
+import { awaitsFunding } from "./late-funding.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, fillRecord, fundingRecord, orderRecord, tradeRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
@@ -18,6 +19,8 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
   work.account = accountForTrade(work, executions);
   work.accountedMs = deps.monotonicMs();
+  if (work.account.open.gt(0)) work.closedSeenMs = undefined;
+  else work.closedSeenMs ??= work.accountedMs;
   const isNew = (executionId: string) => {
     const known = work.recordedExecutions.has(executionId);
     work.recordedExecutions.add(executionId);
@@ -60,14 +63,16 @@ export function isAccountedFor({ account }: Work, order: OrderView): boolean {
 }
 
 export function recordTrade(deps: TraderDeps, work: Work): void {
-  const record = tradeRecord(work);
-  // Closed before its entry is over would be closed too early: the rest of the entry may still fill.
-  if (record === undefined || (record.trade.closedAt !== null && work.entry !== "over")) return;
+  // Until then it is open: the rest of the entry may still fill, and funding may still come.
+  const isFinal = work.entry === "over" && !awaitsFunding(deps, work);
+  const record = tradeRecord(work, isFinal);
+  if (record === undefined) return;
   const text = JSON.stringify(record);
   if (text === work.recordedTrade) return;
   work.recordedTrade = text;
   deps.record(record);
-  if (record.trade.closedAt === null) return;
+  work.toldClosed = record.trade.closedAt !== null;
+  if (!work.toldClosed) return;
   recordExits(deps, work);
   deps.metrics.count("bot_trades_total", { reason: record.trade.reason ?? "unknown" });
   deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });

@@ -225,7 +225,7 @@ export class Bot {
     return trader;
   }
 
-  #traderDeps(): TraderDeps {
+  #traderDeps(): Omit<TraderDeps, "looks"> {
     const { exchange, journal, metrics, log, clock } = this.#deps;
     return {
       exchange,

@@ -217,7 +217,7 @@ export function startExampleBot(options: ExampleOptions = {}) {
   const exchange = { ...exampleExchange(shown), ...options.exchange };
   const bot = new Bot({
     config,
-    exchange: { ...exchange, urgent: exchange },
+    exchange: { ...exchange, urgent: options.exchange?.urgent ?? exchange },
     journal,
     stream: {
       follow: silent,

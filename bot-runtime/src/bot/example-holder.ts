@@ -158,6 +158,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const current = { ...exampleConfig, ...config };
   const deps: TraderDeps = {
     exchange,
+    looks: exchange,
     journal: { appendIntent: unused, standing: "ready" },
     record,
     account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),

@@ -57,8 +57,8 @@ export class ForeignHoldings {
     this.#lookedMs = this.#deps.monotonicMs();
     const symbol = this.#symbol;
     const [{ held }, orders] = await Promise.all([
-      this.#deps.exchange.position(symbol),
-      this.#deps.exchange.openOrders(symbol),
+      this.#deps.looks.position(symbol),
+      this.#deps.looks.openOrders(symbol),
     ]);
     const seen = { symbol, held, orders };
     const sentence = foreignHolding(works, seen);

@@ -8,10 +8,10 @@ import { heldOf, type Work } from "./work.ts";
  * protected, so that none of it waits behind candles, balances or other symbols' polls.
  */
 export function lookUps(deps: TraderDeps, work: Work): LookUps {
-  return isUrgent(deps, work) ? deps.exchange.urgent : deps.exchange;
+  return isUrgent(deps, work) ? deps.exchange.urgent : deps.looks;
 }
 
-function isUrgent({ config }: Pick<TraderDeps, "config">, work: Work): boolean {
+export function isUrgent({ config }: Pick<TraderDeps, "config">, work: Work): boolean {
   if (work.exitWanted !== undefined || reasonToClose(config(), work.symbol) !== undefined)
     return true;
   if (work.entry !== "over" && isEntryUnwanted(config(), work)) return true;

@@ -37,12 +37,15 @@ export class Proposals {
     this.#newest = undefined;
   }
 
-  /** A closed candle of the stream. */
-  push(candle: Candle): void {
+  /** A closed candle of the stream; gives what the strategy proposes at it. */
+  push(candle: Candle): ProposedCandle | undefined {
     try {
-      this.#newest = this.#series?.push(candle, this.#monotonicMs()) ?? this.#newest;
+      const proposed = this.#series?.push(candle, this.#monotonicMs());
+      this.#newest = proposed ?? this.#newest;
+      return proposed;
     } catch (error) {
       this.#ended(error);
+      return undefined;
     }
   }
 

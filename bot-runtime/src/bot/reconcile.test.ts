@@ -147,7 +147,7 @@ describe("what holds a symbol could be the bot's own", () => {
   ])("%s", async (...[, expected, works, position, orders, executions]) => {
     const exchange = exampleExchange({ held: position, orders, executions });
     const seen = { symbol: SYMBOL, held: position, orders };
-    expect(await couldBeOwn({ exchange, nowMs: Date.now }, works, seen)).toBe(expected);
+    expect(await couldBeOwn({ looks: exchange, nowMs: Date.now }, works, seen)).toBe(expected);
   });
 });
 

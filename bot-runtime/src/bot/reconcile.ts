@@ -40,7 +40,7 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
  * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
 export async function findOrphan(
-  deps: Pick<TraderDeps, "exchange" | "config" | "log" | "nowMs" | "monotonicMs">,
+  deps: Pick<TraderDeps, "looks" | "config" | "log" | "nowMs" | "monotonicMs">,
   symbol: string,
   openTimes: readonly number[],
 ): Promise<Work | undefined> {
@@ -50,11 +50,11 @@ export async function findOrphan(
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
   const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
-  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  const executions = await deps.looks.executions({ symbol, sinceMs });
   const filled = executions.findLast(
     (each) => isOwn(each) && isStillOpen({ botUid, symbol }, each, executions),
   );
-  const orders = filled === undefined ? await deps.exchange.openOrders(symbol) : [];
+  const orders = filled === undefined ? await deps.looks.openOrders(symbol) : [];
   const placed = orders.find((order) => isOwn(order));
   const entryId = filled?.clientOrderId ?? placed?.clientOrderId;
   const found = filled ?? placed;
@@ -120,7 +120,7 @@ export interface SymbolView {
  * copy. The position of another bot on the same symbol looks alike, one opened by hand does not.
  */
 export async function couldBeOwn(
-  deps: Pick<TraderDeps, "exchange" | "nowMs">,
+  deps: Pick<TraderDeps, "looks" | "nowMs">,
   works: readonly Work[],
   { symbol, held, orders }: SymbolView,
 ): Promise<boolean> {
@@ -130,7 +130,7 @@ export async function couldBeOwn(
   if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
   if (held === undefined) return false;
   const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
-  const executions = await deps.exchange.executions({ symbol, sinceMs });
+  const executions = await deps.looks.executions({ symbol, sinceMs });
   return openingExecutions(held, executions).opening.some(isUnexplained);
 }
 

@@ -72,11 +72,14 @@ export function fundingRecord(work: Work, { execution, amount }: TradeFunding): 
   };
 }
 
-/** The trade as it stands; undefined before its first fill. */
-export function tradeRecord(work: Work): Extract<RecordBody, { type: "trade" }> | undefined {
+/** The trade as it stands; undefined before its first fill. It is closed when nothing is open and nothing can come any more. */
+export function tradeRecord(
+  work: Work,
+  isFinal: boolean,
+): Extract<RecordBody, { type: "trade" }> | undefined {
   const { account } = work;
   if (account.entryPrice === undefined || account.openedMs === undefined) return undefined;
-  const closed = account.open.isZero();
+  const closed = account.open.isZero() && isFinal;
   const trade: Trade = {
     id: work.entryId,
     symbol: work.symbol,

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Exchange, HeldPosition } from "../exchange/exchange.ts";
+import type { Exchange, HeldPosition, LookUps } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
 import {
   exampleExecution,
+  exampleMarket,
   exampleSession,
   exampleTrade,
   OTHER_SYMBOL,
@@ -90,6 +91,146 @@ describe("a Flatten closes within a second", () => {
     bot.applyConfig({ ...config, ...halt("Flatten", null) });
     await pass(3_000);
     expect(submitExit).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("what cannot wait does not wait for a look that hangs:", () => {
+  const unavailable = Object.assign(new Error("timed out"), {
+    name: "ExchangeFault",
+    fault: "Unavailable",
+    code: "RequestTimeout",
+  });
+
+  /** A bot whose polls come to nothing after 8 s, as those of a half-dead connection. */
+  async function botThatPolls(side: "long" | "short") {
+    const trade = { ...exampleTrade(SYMBOL), side };
+    const clientOrderId = trade.id;
+    const opened = exampleExecution(side === "long" ? "buy" : "sell", { clientOrderId });
+    const [stopLoss, takeProfit] = side === "long" ? ["99", "102"] : ["101", "98"];
+    const shown = { ...held, side, stopLoss: price(stopLoss), takeProfit: price(takeProfit) };
+    const urgent: LookUps = {
+      position: async () => ({ leverage: 10, held: shown }),
+      openOrders: async () => [],
+      findOrder: async () => undefined,
+      executions: async () => [opened],
+    };
+    const timing = { hangs: false };
+    const position: LookUps["position"] = (symbol) =>
+      timing.hangs
+        ? new Promise((_, reject) => void setTimeout(() => reject(unavailable), 8_000))
+        : urgent.position(symbol);
+    const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: "x",
+    }));
+    const it = startExampleBot({ exchange: { ...urgent, position, urgent, submitExit } });
+    it.grantSession({ ...exampleSession, openTrades: [trade] });
+    await pass(1_000);
+    timing.hangs = true;
+    await pass(1_000);
+    return { ...it, submitExit };
+  }
+  type Polling = Awaited<ReturnType<typeof botThatPolls>>;
+
+  test.each<[string, "long" | "short", (it: Polling) => void]>([
+    ["a stop", "long", ({ bot, config }) => bot.applyConfig({ ...config, state: "Stopped" })],
+    [
+      "a Flatten",
+      "long",
+      ({ bot, config }) => bot.applyConfig({ ...config, ...halt("Flatten", null) }),
+    ],
+    ["a signal", "short", ({ closeCandle }) => closeCandle()],
+  ])("%s closes within 0.1 s", async (...[, side, order]) => {
+    const it = await botThatPolls(side);
+    expect(it.submitExit).not.toHaveBeenCalled();
+    order(it);
+    await pass(100);
+    expect(it.submitExit).toHaveBeenCalledTimes(1);
+  });
+
+  test("but a position that is to stay is polled on, with pauses", async () => {
+    const it = await botThatPolls("long");
+    it.bot.applyConfig({ ...it.config, generation: 2 });
+    await pass(30_000);
+    expect(it.submitExit).not.toHaveBeenCalled();
+    expect(it.metrics.value("bot_turn_failures_total")).toBe(3);
+  });
+});
+
+/** Shows the entry of the example trade as filled. */
+const findOrder: Exchange["findOrder"] = async ({ clientOrderId }) => {
+  const found = { exchangeOrderId: "o", side: "buy", isProtection: false } as const;
+  const one = { quantity: quantity("1"), filledQuantity: quantity("1") };
+  const isEntry = clientOrderId === exampleTrade(SYMBOL).id;
+  return isEntry ? { ...found, ...one, clientOrderId, status: "filled", createdMs: 0 } : undefined;
+};
+
+describe("funding that the executions show after the closing one", () => {
+  const EVERY_MS = 8 * 3_600_000;
+  const market = (symbol: string) => ({ ...exampleMarket(symbol), fundingEveryMs: EVERY_MS });
+  const funding = exampleExecution("buy", {
+    executionId: "funding",
+    cause: "funding",
+    fee: amount("0.25"),
+    atMs: EVERY_MS,
+  });
+
+  /** A bot whose position has just ended, this long after a funding time at which it was held, or not. */
+  async function closedBot(openedMs: number, closedMs: number) {
+    const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+      kind: "refused",
+      code: "1",
+      message: "no",
+      final: true,
+    }));
+    const it = await holdingBot({ market, findOrder, submitEntry });
+    const clientOrderId = it.trade.id;
+    const executions = [
+      exampleExecution("buy", { clientOrderId, atMs: openedMs }),
+      exampleExecution("sell", { cause: "target", price: price("102"), atMs: closedMs }),
+    ];
+    it.shown.held = undefined;
+    it.shown.executions = executions;
+    await pass(3_000);
+    const told = () => it.records.findLast((body) => body.type === "trade")?.trade;
+    return { ...it, executions, told, submitEntry };
+  }
+
+  test("is part of the trade, which is told as closed when it is there", async () => {
+    const it = await closedBot(EVERY_MS - 60_000, EVERY_MS + 2_000);
+    await pass(20_000);
+    // A process that dies now leaves it to the next one.
+    expect(it.told()).toMatchObject({ closedAt: null, pnl: null });
+    expect(it.lastReport()?.flat).toBe(false);
+    it.shown.executions = [...it.executions, funding];
+    await pass(7_000);
+    expect(it.records.filter(({ type }) => type === "funding")).toMatchObject([
+      { executionId: "funding", tradeId: it.trade.id, amount: "-0.25" },
+    ]);
+    expect(it.told()).toMatchObject({ pnl: "1.75", funding: "-0.25", reason: "target" });
+    expect(it.lastReport()?.flat).toBe(true);
+  });
+
+  test("is waited for a minute after its time, and no entry waits for it", async () => {
+    const it = await closedBot(EVERY_MS - 60_000, EVERY_MS + 2_000);
+    it.closeCandle();
+    await pass(1_000);
+    expect(it.submitEntry).toHaveBeenCalledTimes(1);
+    await pass(50_000);
+    expect(it.told()?.closedAt).toBeNull();
+    await pass(15_000);
+    expect(it.told()).toMatchObject({ pnl: "2", funding: "0", reason: "target" });
+    expect(it.lastReport()?.flat).toBe(true);
+  });
+
+  test.each([
+    ["opened after it", EVERY_MS + 10_000, EVERY_MS + 20_000],
+    ["closed before it", EVERY_MS - 60_000, EVERY_MS - 10_000],
+    ["closed long after it", EVERY_MS - 60_000, EVERY_MS + 120_000],
+  ])("is not waited for by a trade that was %s", async (...[, openedMs, closedMs]) => {
+    const it = await closedBot(openedMs, closedMs);
+    expect(it.told()).toMatchObject({ pnl: "2" });
+    expect(it.lastReport()?.flat).toBe(true);
   });
 });
 

@@ -3,11 +3,15 @@ import { type Candle, type HeldPosition, isExchangeFault } from "../exchange/exc
 import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
-import type { CandleSeries } from "./candle-series.ts";
+import { accountForFills } from "./account-for-fills.ts";
+import type { CandleSeries, ProposedCandle } from "./candle-series.ts";
 import { enterPosition, type EntrySignal, notTraded, refusalEvent } from "./enter-position.ts";
 import { failureOf } from "./failure.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
+import { FUNDING_LOOK_AGAIN_MS } from "./late-funding.ts";
 import { messageOf } from "./log.ts";
+import { isUrgent } from "./look-ups.ts";
+import { LookGivenUp, PatientLooks } from "./patient-looks.ts";
 import { Proposals } from "./proposals.ts";
 import { findOrphan, rememberedWork } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
@@ -41,12 +45,17 @@ const SENT_MAX = 64;
 export class SymbolTrader {
   readonly symbol: string;
   readonly #deps: TraderDeps;
+  readonly #looks: PatientLooks;
   readonly #changed: () => void;
   readonly #turns: Turns;
   readonly #proposals: Proposals;
   readonly #foreign: ForeignHoldings;
   readonly #sent = new Set<string>();
   #works: Work[] = [];
+  /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
+  #settling: Work[] = [];
+  /** Those that could not wait when the turn began. */
+  #urgent: ReadonlySet<Work> = new Set();
   #session: SessionAnswer | undefined;
   #adoptedSession = false;
   #reconciled = false;
@@ -55,14 +64,15 @@ export class SymbolTrader {
   #failure: Refusal | undefined;
   #withoutCandles: Refusal | undefined;
 
-  constructor(symbol: string, deps: TraderDeps, changed: () => void) {
+  constructor(symbol: string, deps: Omit<TraderDeps, "looks">, changed: () => void) {
     const { monotonicMs } = deps;
     this.symbol = symbol;
-    this.#deps = deps;
+    this.#looks = new PatientLooks(deps.exchange);
+    this.#deps = { ...deps, looks: this.#looks };
     this.#changed = changed;
-    this.#foreign = new ForeignHoldings(symbol, deps);
+    this.#foreign = new ForeignHoldings(symbol, this.#deps);
     this.#turns = new Turns({
-      turn: () => this.#turn(),
+      turn: () => this.#turnUnlessUrgent(),
       ended: (error) => this.#turnEnded(error),
       longestPauseMs: () => (this.flat ? PAUSE_MAX_MS.flat : PAUSE_MAX_MS.open),
       monotonicMs,
@@ -115,7 +125,7 @@ export class SymbolTrader {
 
   /** Result of the works that are not over, realised and unrealised. */
   get standing(): Amount {
-    return this.#works
+    return [...this.#works, ...this.#settling]
       .filter(({ counts }) => counts)
       .map(standingResult)
       .reduce(add, ZERO_AMOUNT);
@@ -128,7 +138,8 @@ export class SymbolTrader {
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    return this.#upToDate && this.#works.length === 0 && this.#foreign.mayBeOwn === undefined;
+    const isOver = this.#works.length === 0 && this.#settling.length === 0;
+    return this.#upToDate && isOver && this.#foreign.mayBeOwn === undefined;
   }
 
   /** What the trader knows is all that there is to know. */
@@ -167,7 +178,7 @@ export class SymbolTrader {
 
   /** A closed candle of the stream. */
   candleClosed(candle: Candle): void {
-    this.#proposals.push(candle);
+    this.#wantExitBy(this.#proposals.push(candle));
     this.wake();
   }
 
@@ -180,12 +191,25 @@ export class SymbolTrader {
     }
     const due = !this.isKnown || this.#works.length > 0;
     const isLate = now - this.#lookedMs >= this.#lookEveryMs;
-    if ((due && isLate) || this.#foreign.isDue) this.wake();
+    if ((due && isLate) || this.#foreign.isDue || this.#unsettled.length > 0) this.wake();
     else this.#turns.resume();
   }
 
   wake(): void {
+    this.#hurry();
     this.#turns.wake();
+  }
+
+  /** What cannot wait any more does not wait for a look that only observes, once. */
+  #hurry(): void {
+    const urgent = this.#urgentWorks;
+    if (urgent.every((work) => this.#urgent.has(work))) return;
+    this.#urgent = new Set(urgent);
+    this.#looks.giveUp();
+  }
+
+  get #urgentWorks(): readonly Work[] {
+    return this.#works.filter((work) => isUrgent(this.#deps, work));
   }
 
   /** Something has happened at the exchange: a look is due now. */
@@ -215,6 +239,16 @@ export class SymbolTrader {
     return POLL_MS * Math.ceil(this.#deps.config().symbols.length / SYMBOLS_PER_POLL);
   }
 
+  async #turnUnlessUrgent(): Promise<void> {
+    this.#urgent = new Set(this.#urgentWorks);
+    try {
+      await this.#turn();
+    } catch (error) {
+      if (!(error instanceof LookGivenUp)) throw error;
+      this.look();
+    }
+  }
+
   /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
     await this.#deps.exchange.prepare([this.symbol]);
@@ -223,13 +257,14 @@ export class SymbolTrader {
     if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
     this.#proposals.catchUp();
     await this.#act();
+    await this.#lookForFunding();
   }
 
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
   async #reconcile(): Promise<void> {
     const session = this.#session;
     if (session !== undefined && !this.#adoptedSession) {
-      const known = new Set(this.#works.map((work) => work.entryId));
+      const known = new Set([...this.#works, ...this.#settling].map((work) => work.entryId));
       const remembered = rememberedWork(session, this.symbol, this.#deps.monotonicMs());
       this.#works.push(...remembered.filter((work) => !known.has(work.entryId)));
       this.#adoptedSession = true;
@@ -259,15 +294,37 @@ export class SymbolTrader {
     for (const work of this.#works) {
       // What another account shows says nothing about the work, and nothing is sent there.
       if (other !== undefined) work.contradiction = other;
-      else if (await advanceWork(this.#deps, work)) this.#end(work);
+      else if (await advanceWork(this.#deps, work)) this.#close(work);
     }
   }
 
   /** In one step: a result is counted either as open or as closed, never as both. */
-  #end(work: Work): void {
+  #close(work: Work): void {
     this.#works = this.#works.filter((each) => each !== work);
-    if (work.counts) this.#deps.account.day.realise(work.account.result);
     this.#foreign.workEnded();
+    if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);
+    else this.#settling.push(work);
+  }
+
+  #realise(work: Work): void {
+    if (work.counts) this.#deps.account.day.realise(work.account.result);
+  }
+
+  get #unsettled(): readonly Work[] {
+    const beforeMs = this.#deps.monotonicMs() - FUNDING_LOOK_AGAIN_MS;
+    return this.#settling.filter(({ accountedMs }) => accountedMs <= beforeMs);
+  }
+
+  /** After everything else: what is closed can wait. */
+  async #lookForFunding(): Promise<void> {
+    if (this.#deps.otherAccount() !== undefined) return;
+    for (const work of this.#unsettled) {
+      await accountForFills(this.#deps, work);
+      if (work.account.open.isZero() && !work.toldClosed) continue;
+      this.#settling = this.#settling.filter((each) => each !== work);
+      if (work.toldClosed) this.#realise(work);
+      else this.#works.push(work);
+    }
   }
 
   async #lookForForeign(): Promise<void> {
@@ -292,14 +349,10 @@ export class SymbolTrader {
       return;
     }
     const config = this.#deps.config();
-    const { enter, exit, note } = proposed.proposal;
+    const { enter, exit } = proposed.proposal;
     // Stop or target may have ended the work within this very candle.
     if (this.#works.length > 0 && (enter ?? exit) !== undefined) await this.#advanceAll();
-    for (const work of this.#works) {
-      if (work.side !== exit || work.exitWanted !== undefined) continue;
-      work.exitWanted = "signal";
-      this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
-    }
+    this.#wantExitBy(proposed);
     if (this.#works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
     if (this.#works.length === 0) {
       await this.#openDay();
@@ -308,6 +361,15 @@ export class SymbolTrader {
     }
     // Counted when it has been dealt with to the end, orders included.
     this.#deps.metrics.count("bot_candles_total");
+  }
+
+  #wantExitBy(proposed: ProposedCandle | undefined): void {
+    for (const work of this.#works) {
+      if (work.side !== proposed?.proposal.exit || work.exitWanted !== undefined) continue;
+      work.exitWanted = "signal";
+      const { note } = proposed.proposal;
+      this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
+    }
   }
 
   async #openDay(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { BotConfig, RecordBody } from "@tradingbots/crds";
-import type { Exchange } from "../exchange/exchange.ts";
+import type { Exchange, LookUps } from "../exchange/exchange.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import type { Standing } from "../risk/gate.ts";
 import type { Account } from "./account.ts";
@@ -9,6 +9,8 @@ import type { Metrics } from "./metrics.ts";
 /** What the trading of one symbol needs of the rest of the bot. */
 export interface TraderDeps {
   readonly exchange: Exchange;
+  /** What nothing waits for that cannot wait. */
+  readonly looks: LookUps;
   readonly journal: Pick<JournalClient, "appendIntent" | "standing">;
   readonly record: (body: RecordBody) => void;
   readonly account: Account;

@@ -34,6 +34,10 @@ export interface Work {
   account: TradeAccount;
   /** When the executions were last asked for. */
   accountedMs: number;
+  /** When nothing of it was first seen to be open any more. */
+  closedSeenMs: number | undefined;
+  /** The journal has been told that the trade is closed, with its result. */
+  toldClosed: boolean;
   /** The position as the exchange showed it last, and when. */
   held: HeldPosition | undefined;
   lookedMs: number;
@@ -118,6 +122,8 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     contradiction: undefined,
     account: accountForTrade({ ...origin, exitIds }, []),
     accountedMs: -Infinity,
+    closedSeenMs: undefined,
+    toldClosed: false,
     held: undefined,
     lookedMs: takenUpMs,
     vanishedMs: undefined,

@@ -105,6 +105,8 @@ export const Instrument = z.object({
   status: z.string(),
   priceFilter: z.object({ tickSize: Decimal }),
   leverageFilter: z.object({ maxLeverage: Decimal }),
+  /** Minutes; a dated future has none. */
+  fundingInterval: z.number().int().min(0).optional(),
   lotSizeFilter: z.object({
     qtyStep: Decimal,
     minOrderQty: Decimal,

@@ -115,5 +115,6 @@ function tradingRules(symbol: string, instrument: z.infer<typeof Instrument>): M
     maximumQuantity: quantity(lot.maxMktOrderQty ?? lot.maxOrderQty),
     minimumValue: amount(lot.minNotionalValue ?? DEFAULT_MINIMUM_VALUE),
     maximumLeverage: Math.floor(Number(instrument.leverageFilter.maxLeverage)),
+    fundingEveryMs: (instrument.fundingInterval ?? 0) * 60_000 || undefined,
   };
 }
