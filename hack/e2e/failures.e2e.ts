@@ -164,12 +164,16 @@ test.for(COMPONENTS)(
     await removeStop(trader, position.symbol);
     // The entry carries it from the last price; the bot moves it to the fill.
     const wanted = stopOfHolding(position.entryPrice);
-    await eventually({
-      what: "the bot puts the stop back that somebody removed",
+    const restored = await eventually({
+      what: "the bot puts the stop back that somebody removed, where the fill wants it",
       withinMs: 10_000,
-      probe: async () => (await positionsOf(trader))[0]?.stopLoss === wanted || undefined,
+      probe: async () => {
+        const stopLoss = (await positionsOf(trader))[0]?.stopLoss;
+        return stopLoss === wanted ? stopLoss : undefined;
+      },
       otherwise: async () => `${wanted} ${JSON.stringify(await positionsOf(trader))}`,
     });
+    expect(restored).toBe(wanted);
 
     // Its owner closes the position; the strategy would enter again at once.
     await closeByHand(trader, position.symbol, position.size);
