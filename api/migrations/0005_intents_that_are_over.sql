@@ -1,11 +1,13 @@
 -- One statement says who speaks, one appends an intent; what is over stays over; old sessions are removed.
 
--- Everything after it in the transaction speaks for the bot. No row: there is no such bot.
-create function speak_for(speaker text) returns table (user_id uuid, namespace text, account_id text)
+-- Everything after it in the transaction speaks for the bot; gives its user. Null: a pod in that namespace with that service
+-- account is not the bot's.
+create function speak_for(bot text, of_namespace text, service_account text, paper_account text) returns uuid
 language plpgsql as $$
 begin
-  perform set_config('app.bot_id', speaker, true);
-  return query select bots.user_id, bots.namespace, bots.account_id from bots where bots.id = speaker;
+  perform set_config('app.bot_id', bot, true);
+  return (select user_id from bots
+           where id = bot and namespace = of_namespace and service_account in (account_id, paper_account));
 end $$;
 revoke execute on function speak_for from public;
 grant execute on function speak_for to tradingbots_journal;
@@ -31,15 +33,21 @@ grant execute on function bot_standing to tradingbots_journal;
 
 -- Waits for whoever changes the bot's session, lease or closed intents, and only then looks: read committed lets every
 -- statement of a function see what was committed before it began. is_taken: the intent is kept, open, and the very one.
-create function append_intent(of_user uuid, of_bot text, of_pod text, of_epoch int, intent json)
+-- The first four say who speaks, as in speak_for; no row when it gives none.
+create function append_intent(of_bot text, of_namespace text, service_account text, paper_account text,
+                              of_pod text, of_epoch int, intent json)
   returns table (is_known boolean, newest int, newest_is_own boolean, is_leased boolean, is_taken boolean)
 language plpgsql as $$
 declare
+  of_user uuid := speak_for(of_bot, of_namespace, service_account, paper_account);
   standing record;
   told record;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'append_intent needs read committed: an older snapshot does not see the newest epoch';
+  end if;
+  if of_user is null then
+    return;
   end if;
   perform pg_advisory_xact_lock_shared(hashtextextended(of_bot, 1)); -- as lockBot in journal/sessions.ts
   select * into standing from bot_standing(of_user, of_bot, of_pod, of_epoch);

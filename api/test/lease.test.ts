@@ -208,6 +208,31 @@ test("batches of two epochs with the same executions in other orders do not wait
   }
 });
 
+test("an order waits for three statements of the database", async () => {
+  const sent: unknown[] = [];
+  const app = await startJournalApp(database, (pool) => {
+    pool.on("connect", (client) => {
+      const query = client.query.bind(client);
+      const noting = (text: unknown, ...rest: [unknown]) => {
+        sent.push(text);
+        return Reflect.apply(query, client, [text, ...rest]) as unknown;
+      };
+      Object.assign(client, { query: noting });
+    });
+  });
+  const pod = app.pod(botId, "one", 1);
+  await sessionOf(pod);
+  await lease(pod, 1);
+  sent.length = 0;
+  expect(isTaken(await append(pod, 1, 1))).toBe(true);
+  expect(sent).toEqual([
+    "begin isolation level read committed",
+    expect.stringContaining("append_intent"),
+    "commit",
+  ]);
+  await app.close();
+});
+
 test("an intent reads no more sessions when there are thousands, and old ones are removed", async () => {
   const pod = apps[0].pod(botId, "one", 1);
   await sessionOf(pod);
@@ -237,9 +262,10 @@ async function sessionsRead(epoch: number): Promise<number> {
   const judging = new Client(database.journalUrl);
   await judging.connect();
   await judging.query("begin");
-  const { rows } = await judging.query<{ user_id: string }>("select user_id from speak_for($1)", [
-    botId,
-  ]);
+  const { rows } = await judging.query<{ user_id: string }>(
+    "select speak_for($1, 'tradingbots-00', $2, $2) as user_id",
+    [botId, `paper-${botId}`],
+  );
   const standing = await judging.query("select * from bot_standing($1, $2, 'one', $3)", [
     rows[0]?.user_id,
     botId,

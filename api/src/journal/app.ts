@@ -105,9 +105,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     "/intents",
     { schema: { body: IntentRequest, response: { 200: IntentAnswer } } },
     async (request) => {
-      await asSpeaker(pool, holderOf(request), (database, speaker) =>
-        storable(() => appendIntent(database, speaker, request.body)),
-      );
+      await storable(() => appendIntent(pool, holderOf(request), request.body));
       return { accepted: true as const };
     },
   );

@@ -1,27 +1,38 @@
 import type { Intent } from "@tradingbots/crds";
-import { atMostOne, type Queryable } from "../database.ts";
+import { atMostOne, type Database, inTransaction } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { assertNewest, type Standing } from "./sessions.ts";
-import type { Speaker } from "./speaker.ts";
+import { podOf, unknownBot, whoSpeaks } from "./speaker.ts";
+import type { TokenHolder } from "./tokens.ts";
+
+interface Answered extends Standing {
+  /** The intent is kept, open, and the very one. */
+  readonly isTaken: boolean;
+}
 
 /**
  * Writes down an order that is about to be sent: write-ahead log and fencing check in one. Repeating it changes nothing.
  * The bot's lock keeps a new session, a new lease and a record that closes the intent out until this transaction has ended.
- * @throws ApiError `unknown_session`; `stale_epoch` when a newer process has taken over; `no_lease`; `intent_closed` when
- * the order is known to be over, or another one has its id
+ * An order waits for it, so it is one statement between begin and commit.
+ * @throws ApiError `unknown_bot`; `unknown_session`; `stale_epoch` when a newer process has taken over; `no_lease`;
+ * `intent_closed` when the order is known to be over, or another one has its id
  */
 export async function appendIntent(
-  database: Queryable,
-  { userId, botId, podUid }: Speaker,
+  pool: Pick<Database, "connect">,
+  holder: TokenHolder,
   { epoch, intent }: { readonly epoch: number; readonly intent: Intent },
 ): Promise<void> {
-  const { rows } = await database.query<Standing & { readonly isTaken: boolean }>(
-    `select is_known as "isKnown", newest, newest_is_own as "newestIsOwn", is_leased as "isLeased",
-            is_taken as "isTaken"
-       from append_intent($1, $2, $3, $4, $5)`,
-    [userId, botId, podUid, epoch, JSON.stringify(intent)],
+  const { uid } = podOf(holder);
+  const { rows } = await inTransaction(pool, (database) =>
+    database.query<Answered>(
+      `select is_known as "isKnown", newest, newest_is_own as "newestIsOwn", is_leased as "isLeased",
+              is_taken as "isTaken"
+         from append_intent($1, $2, $3, $4, $5, $6, $7)`,
+      [...whoSpeaks(holder), uid, epoch, JSON.stringify(intent)],
+    ),
   );
   const standing = atMostOne(rows);
+  if (standing === undefined) throw unknownBot(holder);
   assertNewest(standing, epoch);
   if (!standing.isLeased) {
     throw new ApiError("no_lease", "POST /v1/lease first: it is not held or ran out");

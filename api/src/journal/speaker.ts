@@ -1,5 +1,5 @@
 import { paperServiceAccount } from "@tradingbots/crds";
-import { atMostOne, type Database, inTransaction, type Queryable } from "../database.ts";
+import { type Database, inTransaction, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { TokenHolder } from "./tokens.ts";
 
@@ -18,28 +18,42 @@ export interface Speaker {
  */
 export async function asSpeaker<T>(
   pool: Pick<Database, "connect">,
-  { pod, namespace, serviceAccount, issuedAt }: TokenHolder,
+  holder: TokenHolder,
   work: (database: Queryable, speaker: Speaker) => Promise<T>,
 ): Promise<T> {
-  if (pod === undefined) throw new ApiError("unknown_bot", "the token is not bound to a pod");
-  const botId = pod.name; // a bot's pod has the bot's name
+  const pod = podOf(holder);
   return inTransaction(pool, async (database) => {
-    const { rows } = await database.query<BotRow>(
-      "select user_id, namespace, account_id from speak_for($1)",
-      [botId],
+    const { rows } = await database.query<{ user_id: string | null }>(
+      "select speak_for($1, $2, $3, $4) as user_id",
+      whoSpeaks(holder),
     );
-    const bot = atMostOne(rows);
-    const accounts = [bot?.account_id, paperServiceAccount(botId)];
-    if (bot === undefined || bot.namespace !== namespace || !accounts.includes(serviceAccount)) {
-      throw new ApiError("unknown_bot", `no bot has the pod ${namespace}/${botId}`);
-    }
-    const speaker = { userId: bot.user_id, botId, namespace, podUid: pod.uid };
+    const userId = rows[0]?.user_id ?? undefined;
+    if (userId === undefined) throw unknownBot(holder);
+    const { namespace, issuedAt } = holder;
+    const speaker = { userId, botId: pod.name, namespace, podUid: pod.uid };
     return work(database, { ...speaker, tokenIssuedAt: issuedAt });
   });
 }
 
-interface BotRow {
-  readonly user_id: string;
-  readonly namespace: string;
-  readonly account_id: string | null;
+/**
+ * The pod that a token is bound to: a bot's pod has the bot's name.
+ * @throws ApiError `unknown_bot` when it is bound to none
+ */
+export function podOf({ pod }: TokenHolder): NonNullable<TokenHolder["pod"]> {
+  if (pod === undefined) throw new ApiError("unknown_bot", "the token is not bound to a pod");
+  return pod;
+}
+
+/** Parameters of `speak_for`: bot, namespace, the token's service account, and that of the bot's paper trading. */
+export function whoSpeaks(holder: TokenHolder): string[] {
+  const { name } = podOf(holder);
+  return [name, holder.namespace, holder.serviceAccount, paperServiceAccount(name)];
+}
+
+/** `speak_for` found nobody. */
+export function unknownBot(holder: TokenHolder): ApiError {
+  return new ApiError(
+    "unknown_bot",
+    `no bot has the pod ${holder.namespace}/${podOf(holder).name}`,
+  );
 }
