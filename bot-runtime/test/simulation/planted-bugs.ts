@@ -226,6 +226,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a trade ends without waiting for funding that is shown late",
+    patches: [
+      {
+        module: `${src}/bot/late-funding.ts`,
+        text: "  return closedMs - dueMs + seenForMs < FUNDING_LATE_MS;",
+        replacement: "  return closedMs - dueMs + seenForMs < 0;",
+      },
+    ],
+  },
+  {
     name: "of an order that fills in parts one fill is recorded",
     patches: [
       {

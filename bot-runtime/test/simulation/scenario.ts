@@ -21,6 +21,10 @@ export interface Scenario {
   readonly parts: number;
   readonly restCancelled: boolean;
   readonly fundingRate: string;
+  /** From a funding until the list of executions shows it. */
+  readonly fundingDelayMs: number;
+  /** From the first moment until the time of the funding, if there is one. */
+  readonly fundingAfterMs: number;
   readonly leverage: number;
   readonly maxConsecutiveErrors: number;
   readonly deaths: readonly DeathWish[];
@@ -73,6 +77,8 @@ export function drawScenario(seed: number): Scenario {
   const candleMs = draw.between(2_500, 8_000);
   const marked = draw.oneOf([FUNDING_MS, FUNDING_MS, MIDNIGHT_MS, QUIET_MS, QUIET_MS]);
   const twoPods = seed % 2 === 1;
+  const candlesToMark = draw.between(3, 9);
+  const late = drawer(createRandom(seed, 14));
   const trap = leaseTrap(drawer(createRandom(seed, 13)));
   return {
     seed,
@@ -80,7 +86,7 @@ export function drawScenario(seed: number): Scenario {
     durationMs,
     candleMs,
     symbols: draw.chance(0.2) ? ["BTC/USDT:USDT", "ETH/USDT:USDT"] : ["BTC/USDT:USDT"],
-    firstOpenMs: marked - (HISTORY_CANDLES + draw.between(3, 9)) * MINUTE_MS,
+    firstOpenMs: marked - (HISTORY_CANDLES + candlesToMark) * MINUTE_MS,
     weather: draw.chance(0.5)
       ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) }
       : foulWeather(draw),
@@ -89,6 +95,9 @@ export function drawScenario(seed: number): Scenario {
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     restCancelled: draw.chance(0.3),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
+    fundingDelayMs: late.chance(0.5) ? late.between(500, 40_000) : 0,
+    // A candle opens half its time after the one before has closed.
+    fundingAfterMs: (2 * candlesToMark + 1) * Math.ceil(candleMs / 2),
     leverage: draw.oneOf([5, 10, 10]),
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: [...deaths(draw), ...trap.deaths],

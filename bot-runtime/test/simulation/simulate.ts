@@ -13,7 +13,8 @@ import { drawScenario, type Happening, HISTORY_CANDLES, type Scenario } from "./
 import { Timeline } from "./timeline.ts";
 import { useTimeline } from "./virtual-globals.ts";
 
-const START_MS = Date.UTC(2026, 0, 5, 12);
+/** By the exchange's clock, as by the candles' it is a time of funding. */
+const MARK_MS = Date.UTC(2026, 0, 5, 16);
 /** Entries are followed for 20 s and refused exits are tried every 15 s: everything is settled within this, ms. */
 const SETTLING_MS = 150_000;
 /** What is on its way when the bot has ended arrives within this, ms. */
@@ -41,7 +42,8 @@ export function simulate(seed: number, trace?: (line: string) => void): Outcome 
 /** One run: the world of a scenario, and what happens in it. */
 class Run {
   readonly #scenario: Scenario;
-  readonly #timeline = new Timeline(START_MS);
+  readonly #startMs: number;
+  readonly #timeline: Timeline;
   readonly #random: Random;
   readonly #exchange: InProcessExchange;
   readonly #journal: JournalModel;
@@ -53,6 +55,8 @@ class Run {
 
   constructor(scenario: Scenario, trace: ((line: string) => void) | undefined) {
     const { seed } = scenario;
+    this.#startMs = MARK_MS - scenario.fundingAfterMs;
+    this.#timeline = new Timeline(this.#startMs);
     useTimeline(this.#timeline);
     this.#scenario = scenario;
     this.#trace = trace && ((line) => trace(`${this.#elapsed()} ${line}`));
@@ -93,7 +97,7 @@ class Run {
     for (const { atMs, ...happening } of events)
       this.#timeline.after(atMs, () => this.#happen(happening));
     this.#playMarket();
-    this.#timeline.runUntil(START_MS + durationMs, () => this.#broken);
+    this.#timeline.runUntil(this.#startMs + durationMs, () => this.#broken);
     if (!this.#broken) this.#settle();
     return this.#outcome();
   }
@@ -103,7 +107,7 @@ class Run {
   }
 
   #elapsed(): string {
-    return `+${((this.#timeline.nowMs - START_MS) / 1_000).toFixed(3)}`;
+    return `+${((this.#timeline.nowMs - this.#startMs) / 1_000).toFixed(3)}`;
   }
 
   /** Half a candle at a time, for as long as the run lasts. */
@@ -120,7 +124,7 @@ class Run {
   #settle(): void {
     this.#trace?.("faults end; the bot is to stop");
     this.#exchange.control.setFaults([]);
-    this.#exchange.control.changeSettings({ fills: [] });
+    this.#exchange.control.changeSettings({ fills: [], executionDelays: [] });
     this.#platform.heal();
     this.#hand.withdraw();
     this.#platform.configure((config) => ({
@@ -229,7 +233,7 @@ class Run {
       openingOrders,
       exits: ownOrders.length - openingOrders,
       executions: ownExecutions.length,
-      virtualMs: this.#timeline.nowMs - START_MS,
+      virtualMs: this.#timeline.nowMs - this.#startMs,
     };
   }
 }
@@ -255,9 +259,10 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   control.addKey({ apiKey: API_KEY, apiSecret: "unused", balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
   const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
-  const { parts, fundingRate } = scenario;
+  const { parts, fundingRate, fundingDelayMs: delayMs } = scenario;
   control.changeSettings({
     fills: parts > 1 ? [{ parts, rest }] : [],
+    executionDelays: delayMs > 0 ? [{ type: "Funding", delayMs }] : [],
     fundingRates: Object.fromEntries(symbols.map((symbol) => [MARKET_IDS[symbol], fundingRate])),
   });
   return exchange;
