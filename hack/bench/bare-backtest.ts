@@ -75,7 +75,7 @@ export function bareBacktest(candles: BareCandles, rules: BareRules): BareResult
       loss += down / period;
     }
     const sum = gain + loss;
-    const strength = index < period ? NaN : sum === 0 ? 0 : (100 * gain) / sum;
+    const strength = index < period ? NaN : sum === 0 ? 0 : 100 * (gain / sum);
     entering = !held && strength < buyBelow;
     leaving = held && strength > sellAbove;
   }

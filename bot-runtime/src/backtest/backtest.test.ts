@@ -326,3 +326,31 @@ describe("sized as a bot sizes", () => {
     expect(summary.refusals.map(({ reason }) => reason)).toEqual(["BelowMinimum"]);
   });
 });
+
+test.each<[string, readonly Bar[], number]>([
+  // Of five bars; the position opens in bar 3.
+  ["stopped inside the next bar: two bars", [AT_100, [97, 97, 85, 95]], 40],
+  ["stopped at the next bar's open: one", [AT_100, [85, 86, 84, 85]], 20],
+  ["taken at its target at the next bar's open: one", [AT_100, [125, 126, 124, 125]], 20],
+  [
+    "stopped inside its entry's bar: one",
+    [
+      [100, 100, 85, 98.5],
+      [98.5, 98.5, 98.5, 98.5],
+    ],
+    20,
+  ],
+  ["open at the end: two", [AT_100, [97, 97, 97, 97]], 40],
+])("share of bars in the market: %s", (_, bars, percent) => {
+  const { trades, summary } = report([...FALL, ...bars]);
+  expect(trades).toHaveLength(1);
+  expect(summary.inMarketPercent).toBe(percent);
+});
+
+test("a bar that a signal leaves at its open does not count as in the market", () => {
+  const rise = [98, 104, 110].map((close): Bar => [close, close, close, close]);
+  const bars = [...FALL, [100, 100, 98, 98] as const, ...rise, [110, 110, 110, 110] as const];
+  const strategy = { name: "rsi", params: { period: 2, direction: "long" } };
+  expect(story(bars, { strategy })).toEqual(["long 3@100 6@110 signal 97.9"]);
+  expect(report(bars, { strategy }).summary.inMarketPercent).toBe(37.5);
+});

@@ -122,7 +122,7 @@ class Run {
     this.#due = undefined;
     const fill = this.#scale.price(this.#input.candles.opens[index] ?? NaN);
     if (due.kind === "leave") {
-      this.#close({ exitIndex: index, exitPrice: fill, reason: "signal" });
+      this.#close({ exitIndex: index, exitPrice: fill, reason: "signal", atOpen: true });
       return;
     }
     const { side, size } = due;
@@ -163,7 +163,7 @@ class Run {
     const { closes, length } = this.#input.candles;
     if (this.#position === undefined) return;
     const exitPrice = this.#scale.price(closes[length - 1] ?? NaN);
-    this.#close({ exitIndex: length - 1, exitPrice, reason: "end" });
+    this.#close({ exitIndex: length - 1, exitPrice, reason: "end", atOpen: false });
   }
 
   #close(closing: Closing): void {

@@ -25,6 +25,8 @@ export interface Closing {
   readonly exitIndex: number;
   readonly exitPrice: FixedPoint;
   readonly reason: ExitReason;
+  /** Whether it closed at its bar's open, so that it was not in the market during that bar. */
+  readonly atOpen: boolean;
 }
 
 /** A position from its opening to its closing. */
@@ -88,13 +90,13 @@ export class Ledger {
 
   book(opening: Opening, closing: Closing): void {
     const { side, entryIndex, entryPrice, entryValue } = opening;
-    const { exitIndex, exitPrice, reason } = closing;
+    const { exitIndex, exitPrice, reason, atOpen } = closing;
     const exitValue = valueAt(opening, exitPrice);
     const fees = (entryValue + exitValue) * this.#feeRate;
     const pnl = gross(opening, exitValue) * this.#feeUnit - fees;
     this.#result += pnl;
     const opened = { side, entryIndex, entryPrice, entryValue };
-    this.#trades.push({ ...opened, exitIndex, exitPrice, reason, fees, pnl });
+    this.#trades.push({ ...opened, exitIndex, exitPrice, reason, atOpen, fees, pnl });
   }
 
   /** Sum of all trades' results, and what an open position has earned by `price`, with the fee of its entry. */

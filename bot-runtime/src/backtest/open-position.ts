@@ -3,7 +3,7 @@ import { powerOfTen } from "./fixed-point.ts";
 import type { Closing, Opening } from "./ledger.ts";
 import type { PriceScale } from "./price-scale.ts";
 
-type Reached = Pick<Closing, "exitPrice" | "reason">;
+type Reached = Pick<Closing, "exitPrice" | "reason" | "atOpen">;
 
 /** Doubles this close to a level (as a share of it) are compared exactly; their own error is a hundredth of it. */
 const DOUBTFUL = 1e-14;
@@ -37,17 +37,19 @@ export class OpenPosition {
 
   /** A bar that opens at a level or beyond it closes the position at its open. */
   reachedAtOpen(open: number): Reached | undefined {
-    if (this.#reachesStop(open)) return { exitPrice: this.#scale.price(open), reason: "stop" };
-    if (this.#reachesTarget(open)) return { exitPrice: this.#scale.price(open), reason: "target" };
+    if (this.#reachesStop(open))
+      return { exitPrice: this.#scale.price(open), reason: "stop", atOpen: true };
+    if (this.#reachesTarget(open))
+      return { exitPrice: this.#scale.price(open), reason: "target", atOpen: true };
     return undefined;
   }
 
   /** Inside a bar a level is reached by touching it; when both are, the stop was first: the worse of what cannot be known. */
   reachedInside(low: number, high: number): Reached | undefined {
     if (this.#reachesStop(this.#isLong ? low : high))
-      return { exitPrice: this.#stop, reason: "stop" };
+      return { exitPrice: this.#stop, reason: "stop", atOpen: false };
     if (this.#reachesTarget(this.#isLong ? high : low))
-      return { exitPrice: this.#target, reason: "target" };
+      return { exitPrice: this.#target, reason: "target", atOpen: false };
     return undefined;
   }
 

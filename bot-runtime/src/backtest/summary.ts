@@ -22,7 +22,7 @@ export interface Summary {
   readonly profitFactor: number | null;
   /** Most that the sum of results ever lay below its own peak; of closed trades. */
   readonly maxDrawdown: string;
-  /** Share of bars in which a position was open. */
+  /** Share of bars in which a position was open; not of a bar that it left at its open. */
   readonly inMarketPercent: number;
   /** Signals to enter that the risk gate refused. */
   readonly refusals: readonly {
@@ -68,8 +68,7 @@ function addUp({ trades }: BacktestResult) {
     exits[trade.reason] += 1;
     fees += trade.fees;
     equity += trade.pnl;
-    // A position that left at a bar's open was not in the market during it.
-    bars += trade.exitIndex - trade.entryIndex + (trade.reason === "signal" ? 0 : 1);
+    bars += trade.exitIndex - trade.entryIndex + (trade.atOpen ? 0 : 1);
     if (trade.pnl > 0n) {
       wins += 1;
       gains += trade.pnl;

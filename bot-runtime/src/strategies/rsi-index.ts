@@ -6,7 +6,7 @@
  * - the first averages are the plain means of the first `period` gains and losses, so the first value belongs to close
  *   number `period` + 1;
  * - each later average is (previous × (period − 1) + current) / period;
- * - RSI = 100 × averageGain / (averageGain + averageLoss), and 0 where both are zero (TA-Lib's choice for a flat series).
+ * - RSI = 100 × (averageGain / (averageGain + averageLoss)), rounded in this order, and 0 where both are zero (TA-Lib's choice for a flat series).
  */
 export class RsiIndex {
   readonly #period: number;
@@ -48,6 +48,6 @@ export class RsiIndex {
 
   #value(): number {
     const sum = this.#gain + this.#loss;
-    return sum === 0 ? 0 : (100 * this.#gain) / sum;
+    return sum === 0 ? 0 : 100 * (this.#gain / sum);
   }
 }
