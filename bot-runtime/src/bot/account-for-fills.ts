@@ -1,4 +1,4 @@
-import type { OrderView } from "../exchange/exchange.ts";
+import { type Dated, type OrderView, RECEIVE_WINDOW_MS } from "../exchange/exchange.ts";
 import { type Quantity, quantity, ZERO_QUANTITY } from "../money.ts";
 import { isOrderId } from "../orders/order-id.ts";
 import { exitOrderIds } from "../orders/order-id.ts";
@@ -9,6 +9,9 @@ import { eventRecord, fillRecord, fundingRecord, orderRecord, tradeRecord } from
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
+/** Of the receive window (5 s from the question on) this much is left for the order's own way. */
+const KNOWLEDGE_MAX_MS = RECEIVE_WINDOW_MS - 2_000;
+
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
   const { symbol, sinceMs, entryId } = work;
@@ -16,11 +19,13 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     const { botUid } = deps.config();
     for (const id of exitOrderIds({ botUid, symbol, entryId })) work.exitIds.add(id);
   }
+  const [askedMs, askedWallMs] = [deps.monotonicMs(), deps.nowMs()];
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
   work.account = accountForTrade(work, executions);
-  work.accountedMs = deps.monotonicMs();
+  work.accountedMs = askedMs;
+  work.accountedWallMs = askedWallMs;
   if (work.account.open.gt(0)) work.closedSeenMs = undefined;
-  else work.closedSeenMs ??= work.accountedMs;
+  else work.closedSeenMs ??= deps.monotonicMs();
   const isNew = (executionId: string) => {
     const known = work.recordedExecutions.has(executionId);
     work.recordedExecutions.add(executionId);
@@ -44,11 +49,17 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
 
 /**
  * To be asked before anything is done to a position: one of the same size may be somebody else's by now, and only the
- * executions say so. True when the work still holds something.
+ * executions say so. Gives the time that what is done is to be signed with, or undefined when the work holds nothing more, or
+ * the answer came so late that it says too little of now.
  */
-export async function isStillHeld(deps: TraderDeps, work: Work): Promise<boolean> {
-  if (work.accountedMs < work.lookedMs) await accountForFills(deps, work);
-  return work.account.open.gt(0);
+export async function stillHeldAt(
+  deps: TraderDeps,
+  work: Work,
+): Promise<Required<Dated> | undefined> {
+  const isOld = () => deps.monotonicMs() - work.accountedMs > KNOWLEDGE_MAX_MS;
+  if (work.accountedMs < work.lookedMs || isOld()) await accountForFills(deps, work);
+  if (isOld() || work.account.open.isZero()) return undefined;
+  return { madeMs: work.accountedWallMs };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { BotConfig, RecordBody } from "@tradingbots/crds";
 import type {
+  Dated,
   Exchange,
   Execution,
   ExitOrder,
@@ -42,13 +43,15 @@ export class ExampleExchange {
   answer: ((order: ExitOrder) => Outcome) | undefined;
   /** What new levels are answered; `undefined` takes them. */
   answerLevels: ((levels: Levels) => Outcome) | undefined;
+  /** What happens between the question for executions and its answer. */
+  whileAsked: (() => void) | undefined;
   /** Executions are written but not shown yet. */
   lags = false;
   /** Orders that exist and are not shown. */
   readonly hidden = new Set<string>();
   readonly orders = new Map<string, OrderView>();
   readonly sent: ExitOrder[] = [];
-  readonly levelsSent: Levels[] = [];
+  readonly levelsSent: (Levels & Dated)[] = [];
   readonly cancelled: string[] = [];
   readonly executions: Execution[] = [];
 
@@ -94,7 +97,11 @@ export class ExampleExchange {
       position: async () => ({ leverage: 1, held: this.#held() }),
       findOrder: async ({ clientOrderId: id }) =>
         this.hidden.has(id) ? undefined : this.orders.get(id),
-      executions: async () => this.executions.slice(0, this.lags ? 1 : undefined),
+      executions: async () => {
+        const shown = this.executions.slice(0, this.lags ? 1 : undefined);
+        this.whileAsked?.();
+        return shown;
+      },
     };
     return {
       ...lookUps,
@@ -117,7 +124,7 @@ export class ExampleExchange {
     };
   }
 
-  #protect(levels: Levels): Outcome {
+  #protect(levels: Levels & Dated): Outcome {
     this.levelsSent.push(levels);
     if (this.answerLevels !== undefined) return this.answerLevels(levels);
     this.stopLoss = levels.stopLoss;
@@ -179,6 +186,13 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     config: current,
     /** The wall clock is set: nothing of this may change what the bot does. */
     setWallClock: (byMs: number) => void (clock.nowMs += byMs),
+    /** By every clock. */
+    passTime: (ms: number) => {
+      clock.nowMs += ms;
+      clock.monotonicMs += ms;
+    },
+    /** Wall clock, ms. */
+    nowMs: () => clock.nowMs,
     /** One look at the exchange, and what follows from it; true once the work is over. */
     look: (work: Work) => advanceWork(deps, work),
     /** Looks at the pace of a symbol's polls, until the work is over or the time has passed. */

@@ -185,6 +185,33 @@ describe("dust", () => {
   });
 });
 
+describe("an answer about whose the position is", () => {
+  test("that took long is not acted on", async () => {
+    const { market, run, passTime, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.whileAsked = () => passTime(3_100);
+    await run(work, 5_000);
+    expect(market.sent).toEqual([]);
+    market.whileAsked = () => passTime(1_000);
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.length).toBe(1);
+  });
+
+  test.each(["an exit", "a stop"])("is as old as its question, and so is %s", async (what) => {
+    const { market, look, passTime, nowMs, heldWork } = startExampleHolder(
+      what === "an exit" ? STOPPED : {},
+    );
+    market.stopLoss = undefined;
+    const work = heldWork();
+    const askedMs = nowMs();
+    market.whileAsked = () => passTime(400);
+    await look(work);
+    // The exchange refuses it when the process or the way takes longer than the receive window from there.
+    const [sent] = what === "an exit" ? market.sent : market.levelsSent;
+    expect(sent?.madeMs).toBe(askedMs);
+  });
+});
+
 test("a position of the same size that somebody else has by now is left alone", async () => {
   const { market, run, heldWork } = startExampleHolder();
   const work = heldWork();

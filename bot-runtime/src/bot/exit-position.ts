@@ -1,7 +1,7 @@
 import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
 import { Decimal, quantity, text } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
-import { accountForFills, isAccountedFor, isStillHeld } from "./account-for-fills.ts";
+import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
@@ -31,9 +31,11 @@ export async function exitPosition(
   if (deps.monotonicMs() < work.exitRetry.notBeforeMs) return;
   work.exit ??= nextAttempt(deps, work, 0);
   if (work.exit.state !== "fresh") await lookUp(deps, work, held);
-  if (work.exit.state !== "fresh" || !(await isStillHeld(deps, work))) return;
+  if (work.exit.state !== "fresh") return;
+  const known = await stillHeldAt(deps, work);
+  if (known === undefined) return;
   const order = exitOrder(deps, work, held);
-  if (order !== undefined) await sendExit(deps, work, order);
+  if (order !== undefined) await sendExit(deps, work, { ...order, ...known });
 }
 
 /** An adopted work may have been closed half by the process before: its attempts are looked up from the first on. */

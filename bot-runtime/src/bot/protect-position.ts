@@ -1,7 +1,7 @@
-import type { HeldPosition, Levels, Outcome } from "../exchange/exchange.ts";
+import type { Dated, HeldPosition, Levels, Outcome } from "../exchange/exchange.ts";
 import { type Price, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
-import { isStillHeld } from "./account-for-fills.ts";
+import { stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord } from "./records.ts";
 import { seePosition } from "./see-position.ts";
@@ -34,8 +34,9 @@ export async function protectPosition(
       leave(deps, work, "its stop lies beyond liquidation");
     return;
   }
-  if (!(await isStillHeld(deps, work))) return;
-  const outcome = await setLevels(deps, held, wanted);
+  const known = await stillHeldAt(deps, work);
+  if (known === undefined) return;
+  const outcome = await setLevels(deps, held, { ...wanted, ...known });
   // What counts is what the exchange shows, not what it answered.
   seePosition(deps, work, (await lookUps(deps, work).position(work.symbol)).held);
   const now = heldOf(work);
@@ -106,7 +107,7 @@ function leave(deps: TraderDeps, work: Work, why: string): void {
 async function setLevels(
   deps: TraderDeps,
   held: HeldPosition,
-  wanted: ClosingLevels,
+  wanted: ClosingLevels & Dated,
 ): Promise<Outcome> {
   const both = await deps.exchange.protect(held.symbol, wanted);
   deps.metrics.count("bot_protections_total", { outcome: both.kind });
@@ -114,7 +115,7 @@ async function setLevels(
   const { code, message } = both;
   deps.log.warn("protection-refused", { symbol: held.symbol, code, message });
   if (held.stopLoss !== undefined) return both;
-  await deps.exchange.protect(held.symbol, { stopLoss: wanted.stopLoss, takeProfit: undefined });
+  await deps.exchange.protect(held.symbol, { ...wanted, takeProfit: undefined });
   return both;
 }
 

@@ -32,8 +32,10 @@ export interface Work {
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
-  /** When the executions were last asked for. */
+  /** When the question was asked that the account is the answer to. */
   accountedMs: number;
+  /** The same by the wall clock of this machine. */
+  accountedWallMs: number;
   /** When nothing of it was first seen to be open any more. */
   closedSeenMs: number | undefined;
   /** The journal has been told that the trade is closed, with its result. */
@@ -122,6 +124,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     contradiction: undefined,
     account: accountForTrade({ ...origin, exitIds }, []),
     accountedMs: -Infinity,
+    accountedWallMs: -Infinity,
     closedSeenMs: undefined,
     toldClosed: false,
     held: undefined,

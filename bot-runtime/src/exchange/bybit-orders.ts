@@ -1,6 +1,7 @@
 import { OrderCancelled, OrderPlaced } from "./bybit-answers.ts";
 import { type BybitClient, request } from "./bybit-client.ts";
 import type {
+  Dated,
   EntryOrder,
   ExitOrder,
   Levels,
@@ -12,7 +13,7 @@ import type {
 /** https://bybit-exchange.github.io/docs/v5/order/create-order */
 export async function submitEntry(client: BybitClient, order: EntryOrder): Promise<Outcome> {
   const answer: unknown = await client.privatePostV5OrderCreate({
-    ...(order.madeMs === undefined ? {} : { madeMs: order.madeMs }),
+    ...dated(order),
     ...request(order.symbol),
     side: order.side === "buy" ? "Buy" : "Sell",
     orderType: "Market",
@@ -31,6 +32,7 @@ export async function submitEntry(client: BybitClient, order: EntryOrder): Promi
 export async function submitExit(client: BybitClient, order: ExitOrder): Promise<Outcome> {
   const whole = order.wholePosition === true;
   const answer: unknown = await client.privatePostV5OrderCreate({
+    ...dated(order),
     ...request(order.symbol),
     side: order.side === "buy" ? "Buy" : "Sell",
     orderType: "Market",
@@ -68,9 +70,10 @@ export async function cancel(
 export async function protect(
   client: BybitClient,
   symbol: string,
-  levels: Levels,
+  levels: Levels & Dated,
 ): Promise<Outcome> {
   await client.privatePostV5PositionTradingStop({
+    ...dated(levels),
     ...request(symbol),
     positionIdx: 0,
     tpslMode: "Full",
@@ -78,6 +81,11 @@ export async function protect(
     ...(levels.takeProfit === undefined ? {} : { takeProfit: levels.takeProfit.toFixed() }),
   });
   return { kind: "accepted", exchangeOrderId: undefined };
+}
+
+/** For the signature (bybit-client.ts): Bybit does not get to see it. */
+function dated({ madeMs }: Dated): Dated {
+  return madeMs === undefined ? {} : { madeMs };
 }
 
 const incomplete: Outcome = {

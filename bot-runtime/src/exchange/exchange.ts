@@ -28,7 +28,7 @@ export interface Exchange {
   readonly cancel: (reference: OrderReference) => Promise<Outcome>;
   /** Cancels an order that has no client's id: a stop or target whose position is gone. */
   readonly cancelPlaced: (reference: PlacedReference) => Promise<Outcome>;
-  readonly protect: (symbol: string, levels: Levels) => Promise<Outcome>;
+  readonly protect: (symbol: string, levels: Levels & Dated) => Promise<Outcome>;
   readonly describeKey: () => Promise<KeyDescription>;
   /** This machine's clock against the exchange's, as it is known now; undefined before it was measured. */
   readonly clock: () => ClockReading | undefined;
@@ -169,17 +169,21 @@ export interface Levels {
   readonly takeProfit: Price | undefined;
 }
 
+/** What a request goes by is as old as this: it is signed with that time, so that the receive window ends it. */
+export interface Dated {
+  /** Wall clock of this machine, ms. */
+  readonly madeMs?: number;
+}
+
 /** A market order with stop and target that take effect with its fill, in one request. */
-export interface EntryOrder extends OrderReference {
+export interface EntryOrder extends OrderReference, Dated {
   readonly side: OrderSide;
   readonly quantity: Quantity;
   readonly stopLoss: Price;
   readonly takeProfit: Price;
-  /** Wall clock of this machine at the decision, ms: the request is signed with this time. */
-  readonly madeMs?: number;
 }
 
-export interface ExitOrder extends OrderReference {
+export interface ExitOrder extends OrderReference, Dated {
   readonly side: OrderSide;
   readonly quantity: Quantity;
   /** Closes all that is held, also less than the exchange's minimum; for a position that is the bot's alone. */
