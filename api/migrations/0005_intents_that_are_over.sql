@@ -42,6 +42,7 @@ declare
   of_user uuid := speak_for(of_bot, of_namespace, service_account, paper_account);
   standing record;
   told record;
+  kept record;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'append_intent needs read committed: an older snapshot does not see the newest epoch';
@@ -69,14 +70,16 @@ begin
                         where user_id = of_user and bot_id = of_bot and id = told."clientOrderId"
                           and closed_at is not null)
     on conflict (user_id, bot_id, client_order_id) do nothing;
-    is_taken := exists (
-      select from intents as kept
-       where kept.user_id = of_user and kept.bot_id = of_bot
-         and kept.client_order_id = told."clientOrderId" and kept.is_open
-         and (kept.attempt, kept.symbol, kept.side, kept.quantity, kept.leverage, kept.stop_loss,
-              kept.take_profit, kept.candle_open_time, kept.confidence, kept.at)
-           = (told.attempt, told.symbol, told.side, told.quantity, told.leverage, told."stopLoss",
-              told."takeProfit", told."candleOpenTime", told.confidence, told.at));
+    is_taken := found;
+    if not found then
+      select * into kept from intents
+       where user_id = of_user and bot_id = of_bot and client_order_id = told."clientOrderId";
+      is_taken := kept.is_open
+        and (kept.attempt, kept.symbol, kept.side, kept.quantity, kept.leverage, kept.stop_loss,
+             kept.take_profit, kept.candle_open_time, kept.confidence, kept.at)
+          = (told.attempt, told.symbol, told.side, told.quantity, told.leverage, told."stopLoss",
+             told."takeProfit", told."candleOpenTime", told.confidence, told.at);
+    end if;
   end if;
   return query select standing.is_known, standing.newest, standing.newest_is_own, standing.is_leased,
                       coalesce(is_taken, false);
