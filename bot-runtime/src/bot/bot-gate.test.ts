@@ -111,6 +111,31 @@ describe("the key is looked at before the first order", () => {
   });
 });
 
+describe("a configuration for another place than the process was started for", () => {
+  const endpoint = { restUrl: "http://192.0.2.2", websocketUrl: "ws://192.0.2.2" };
+
+  test.each([
+    ["mode", { mode: "paper" }],
+    ["endpoint", { endpoint }],
+    ["bot", { botUid: "another" }],
+  ] as const)("another %s opens nothing until the old one is back", async (...[, change]) => {
+    const it = await trading();
+    it.bot.applyConfig({ ...it.config, ...change });
+    expect(await it.signal()).toBe(0);
+    expect(it.reasons()).toEqual(["RestartNeeded"]);
+    it.bot.applyConfig(it.config);
+    expect(await it.signal()).toBe(1);
+  });
+
+  test("the key is still judged by where the orders go", async () => {
+    const describeKey = async () => ({ ...exampleKey, addresses: [] });
+    const it = await trading({ exchange: { describeKey } });
+    it.bot.applyConfig({ ...it.config, endpoint });
+    await pass(600_000);
+    expect(it.reasons()).toEqual(["RestartNeeded", "KeyUnfit"]);
+  });
+});
+
 describe("without a lease that outlasts the order", () => {
   test("nothing is opened until there is one again", async () => {
     const it = await trading();

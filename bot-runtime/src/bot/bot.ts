@@ -67,6 +67,7 @@ export class Bot {
   readonly #lastPrices = new Map<string, Price>();
   #config: BotConfig;
   #unsupported: Refusal | undefined;
+  #restartNeeded: Refusal | undefined;
   #invalidStrategy: Refusal | undefined;
   #session: SessionAnswer | undefined;
   #stopTicking: () => void = () => undefined;
@@ -131,8 +132,10 @@ export class Bot {
   }
 
   /** A changed configuration takes effect at once, within this call, for every entry not yet sent. */
-  applyConfig(config: BotConfig): void {
+  applyConfig(told: BotConfig): void {
     const before = this.#config;
+    const config = { ...told, ...lastingPart(this.#deps.config) };
+    this.#restartNeeded = restartNeeded(this.#deps.config, told);
     this.#config = config;
     if (config.generation !== before.generation) this.#account.clearErrors();
     const { symbols, timeframe, strategy } = config;
@@ -256,7 +259,12 @@ export class Bot {
       key: this.#key.refusal,
       reconciled: trader?.reconciled === true,
       foreign: trader?.foreign,
-      unusable: this.#stopping ?? this.#unsupported ?? this.#invalidStrategy ?? trader?.unusable,
+      unusable:
+        this.#stopping ??
+        this.#restartNeeded ??
+        this.#unsupported ??
+        this.#invalidStrategy ??
+        trader?.unusable,
       consecutiveErrors: this.#account.consecutiveErrors,
       dataAgeMs: this.#deps.stream.ageMs(symbol),
       clock: this.#deps.exchange.clock(),
@@ -421,6 +429,19 @@ export class Bot {
     this.#reported = { material, atMs: this.#deps.clock.monotonicMs() };
     this.#record({ type: "report", report });
   }
+}
+
+/** What the process's connections and ids were made of: a changed configuration does not change it. */
+function lastingPart({ botUid, exchange, mode, endpoint }: BotConfig) {
+  return { botUid, exchange, mode, endpoint };
+}
+
+function restartNeeded(started: BotConfig, told: BotConfig): Refusal | undefined {
+  if (JSON.stringify(lastingPart(told)) === JSON.stringify(lastingPart(started))) return undefined;
+  return {
+    reason: "RestartNeeded",
+    message: `the bot was started for ${started.mode} on ${started.exchange} and is now to trade elsewhere: what is open is managed to its exit, nothing more is opened before it starts again`,
+  };
 }
 
 function symbolOf({ symbol }: SymbolTrader): string {
