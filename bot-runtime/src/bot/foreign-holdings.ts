@@ -8,6 +8,8 @@ import type { Work } from "./work.ts";
 const LOOK_MS = 30_000;
 /** What was found is looked at this often: only somebody else can change it. */
 const FOUND_LOOK_MS = 5_000;
+/** A protection without a position is cancelled when it stays for so long: an exchange may show positions later than orders. */
+const STRAY_AFTER_MS = 20_000;
 
 /** What is on a symbol besides the bot's own: named, and left alone, but for stops of the bot's that outlived their position. */
 export class ForeignHoldings {
@@ -16,8 +18,11 @@ export class ForeignHoldings {
   #sentence: string | undefined;
   #mayBeOwn = false;
   #lookedMs = -Infinity;
-  #hadWork = false;
-  #strays: ReadonlySet<string> = new Set();
+  /** End of the bot's newest position here, by the exchange's clock, ms. */
+  #endedMs = -Infinity;
+  /** Since when every look has shown that nobody holds anything here. */
+  #flatSinceMs: number | undefined;
+  #strays: readonly OrderView[] = [];
 
   constructor(symbol: string, deps: TraderDeps) {
     this.#symbol = symbol;
@@ -39,7 +44,8 @@ export class ForeignHoldings {
   }
 
   get isDue(): boolean {
-    const everyMs = this.#sentence === undefined ? LOOK_MS : FOUND_LOOK_MS;
+    const isClear = this.#sentence === undefined && this.#strays.length === 0;
+    const everyMs = isClear ? LOOK_MS : FOUND_LOOK_MS;
     return this.#deps.monotonicMs() - this.#lookedMs >= everyMs;
   }
 
@@ -47,9 +53,9 @@ export class ForeignHoldings {
     this.#lookedMs = -Infinity;
   }
 
-  /** A position of the bot's has ended: what was attached to it should be gone. */
-  workEnded(): void {
-    this.#hadWork = true;
+  /** A position of the bot's has ended, at this time of the exchange, ms: what was attached to it should be gone. */
+  positionEnded(closedMs: number): void {
+    this.#endedMs = Math.max(this.#endedMs, closedMs);
     this.lookSoon();
   }
 
@@ -66,25 +72,23 @@ export class ForeignHoldings {
     this.#sentence = sentence;
     this.#mayBeOwn = mayBeOwn;
     const isFlat = held === undefined && works.length === 0;
-    await this.#removeStrays(isFlat ? orders.filter(({ isProtection }) => isProtection) : []);
+    this.#flatSinceMs = isFlat ? (this.#flatSinceMs ?? this.#lookedMs) : undefined;
+    this.#strays = isFlat ? orders.filter((order) => this.#isStray(order)) : [];
+    await this.#removeStrays();
   }
 
-  /**
-   * A stop or target whose position is gone would hit the next one. Only on a symbol on which this process saw a position of
-   * the bot's end, and only when it is there at two looks: it may protect what somebody opens at this very moment.
-   */
-  async #removeStrays(protections: readonly OrderView[]): Promise<void> {
-    const before = this.#strays;
-    this.#strays = new Set(protections.map(({ exchangeOrderId }) => exchangeOrderId));
-    if (!this.#hadWork || this.#strays.size === 0) return;
-    for (const exchangeOrderId of this.#strays) {
-      if (!before.has(exchangeOrderId)) continue;
-      const outcome = await this.#deps.exchange.cancelPlaced({
-        symbol: this.#symbol,
-        exchangeOrderId,
-      });
-      this.#deps.log.warn("stray-protection", { exchangeOrderId, outcome: outcome.kind });
+  /** What is newer than the end of the bot's position may protect one that somebody else has opened since. */
+  #isStray({ isProtection, createdMs }: OrderView): boolean {
+    return isProtection && createdMs < this.#endedMs;
+  }
+
+  /** A stop or target whose position is gone would hit the next one; an order list may be ahead of the position for a while. */
+  async #removeStrays(): Promise<void> {
+    const { monotonicMs, exchange, log } = this.#deps;
+    if (monotonicMs() - (this.#flatSinceMs ?? Infinity) < STRAY_AFTER_MS) return;
+    for (const { exchangeOrderId } of this.#strays) {
+      const outcome = await exchange.cancelPlaced({ symbol: this.#symbol, exchangeOrderId });
+      log.warn("stray-protection", { exchangeOrderId, outcome: outcome.kind });
     }
-    this.lookSoon();
   }
 }

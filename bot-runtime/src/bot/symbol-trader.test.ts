@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Exchange, HeldPosition, LookUps } from "../exchange/exchange.ts";
+import type { Exchange, HeldPosition, LookUps, OrderView } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
 import {
   exampleExecution,
+  exampleIntent,
   exampleMarket,
   exampleSession,
   exampleTrade,
@@ -234,18 +235,41 @@ describe("funding that the executions show after the closing one", () => {
   });
 });
 
-describe("an order that shows a stop without a position", () => {
-  const stray = {
-    clientOrderId: undefined,
-    exchangeOrderId: "stop-1",
-    side: "sell",
-    quantity: quantity("1"),
-    filledQuantity: quantity("0"),
-    status: "open",
-    isProtection: true,
-    createdMs: 0,
-  } as const;
+const stray = {
+  clientOrderId: undefined,
+  exchangeOrderId: "stop-1",
+  side: "sell",
+  quantity: quantity("1"),
+  filledQuantity: quantity("0"),
+  status: "open",
+  isProtection: true,
+  createdMs: 0,
+} as const;
 
+/** How often the bot cancels when its position has ended at 1 ms and `orders` are shown, a minute long. */
+async function cancelledAfterEnd(orders: readonly OrderView[], later?: Partial<HeldPosition>) {
+  const cancelPlaced = vi.fn<Exchange["cancelPlaced"]>(async () => ({
+    kind: "refused",
+    code: "1",
+    message: "no",
+    final: true,
+  }));
+  const it = await holdingBot({ cancelPlaced });
+  it.shown.executions = [
+    ...it.shown.executions,
+    exampleExecution("sell", { cause: "target", atMs: 1 }),
+  ];
+  it.shown.held = undefined;
+  it.shown.orders = orders;
+  // Its entry, which is not shown, is over after 20 s.
+  await pass(38_000);
+  expect(cancelPlaced).not.toHaveBeenCalled();
+  if (later !== undefined) it.shown.held = { ...held, ...later };
+  await pass(22_000);
+  return cancelPlaced.mock.calls.length;
+}
+
+describe("an order that shows a stop without a position", () => {
   test("is cancelled where a position of the bot's has ended", async () => {
     const cancelPlaced = vi.fn<Exchange["cancelPlaced"]>(async () => ({
       kind: "accepted",
@@ -260,6 +284,28 @@ describe("an order that shows a stop without a position", () => {
     it.shown.orders = [stray];
     await pass(60_000);
     expect(cancelPlaced).toHaveBeenCalledWith({ symbol: SYMBOL, exchangeOrderId: "stop-1" });
+  });
+
+  test("is cancelled when it stays for 20 s, again every 5 s when that is refused", async () => {
+    expect([4, 5]).toContain(await cancelledAfterEnd([stray]));
+  });
+
+  test("is left alone when it is newer than the end: it is of what somebody else has opened", async () => {
+    expect(await cancelledAfterEnd([{ ...stray, createdMs: 1 }])).toBe(0);
+  });
+
+  test("is left alone when its position is shown late", async () => {
+    expect(await cancelledAfterEnd([stray], { quantity: quantity("3") })).toBe(0);
+  });
+
+  test("is left alone after an entry that the exchange never received", async () => {
+    const cancelPlaced = vi.fn<Exchange["cancelPlaced"]>();
+    const it = startExampleBot({ exchange: { cancelPlaced } });
+    it.shown.orders = [{ ...stray, createdMs: -1 }];
+    it.grantSession({ ...exampleSession, openIntents: [exampleIntent(SYMBOL)] });
+    await pass(120_000);
+    expect(it.ordersRecorded()).toMatchObject([{ status: "cancelled", code: "NotFound" }]);
+    expect(cancelPlaced).not.toHaveBeenCalled();
   });
 
   test("is left alone where the bot never had one", async () => {

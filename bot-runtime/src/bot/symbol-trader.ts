@@ -301,7 +301,8 @@ export class SymbolTrader {
   /** In one step: a result is counted either as open or as closed, never as both. */
   #close(work: Work): void {
     this.#works = this.#works.filter((each) => each !== work);
-    this.#foreign.workEnded();
+    const { closedMs } = work.account;
+    if (closedMs !== undefined) this.#foreign.positionEnded(closedMs);
     if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);
     else this.#settling.push(work);
   }
