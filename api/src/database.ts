@@ -91,16 +91,19 @@ export async function inTransaction<T>(
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  const noteBroken = (error: Error) => void (broken = error);
+  client.on("error", noteBroken); // the pool listens to idle ones only; unheard, it would end us
   try {
     await client.query("begin isolation level read committed");
     const result = await work(client);
     await client.query("commit");
     return result;
   } catch (error) {
-    broken = await rollBack(client);
+    broken ??= await rollBack(client);
     throw error;
   } finally {
-    client.release(broken);
+    client.release(broken); // the pool listens again
+    client.off("error", noteBroken);
   }
 }
 

@@ -50,7 +50,10 @@ export function trade(id: number, change: object = {}): RecordBody {
   };
 }
 
-export function order(id: number, status: "accepted" | "filled" | "refused" | "cancelled"): RecordBody {
+export function order(
+  id: number,
+  status: "accepted" | "filled" | "refused" | "cancelled",
+): RecordBody {
   return {
     type: "order",
     clientOrderId: ID(id),
