@@ -64,7 +64,12 @@ describe("the key is looked at before the first order", () => {
     ["may withdraw", { canWithdraw: true }, "KeyUnfit", "without the right to withdraw"],
     ["works from everywhere", { addresses: [] }, "KeyUnfit", "from every address"],
     ["is another account's", { accountId: "4712" }, "WrongAccount", "another account"],
-    ["says of no account that it is its own", { accountId: undefined }, "WrongAccount", "another"],
+    [
+      "says of no account that it is its own",
+      { accountId: undefined },
+      "WrongAccount",
+      "does not say",
+    ],
   ])("a key that %s", async (...[, change, reason, sentence]) => {
     const it = await trading({
       config: { exchangeAccountId: "24600000" },

@@ -4,6 +4,7 @@ import { amount, price, quantity } from "../money.ts";
 import {
   exampleExecution,
   exampleIntent,
+  exampleKey,
   exampleMarket,
   exampleSession,
   exampleTrade,
@@ -316,6 +317,31 @@ describe("an order that shows a stop without a position", () => {
     await pass(120_000);
     expect(cancelPlaced).not.toHaveBeenCalled();
   });
+});
+
+test("a key of another account that is the right one again: the position is managed as before", async () => {
+  const { bot, config, submitExit, lastReport } = await holdingBot({ findOrder });
+  bot.applyConfig({ ...config, exchangeAccountId: "another", generation: 2 });
+  await pass(2_000);
+  expect(lastReport()?.blocked.map(({ reason }) => reason)).toContain("PositionUnknown");
+  bot.applyConfig({ ...config, exchangeAccountId: exampleKey.accountId ?? null, generation: 3 });
+  await pass(6_000);
+  expect(lastReport()?.blocked.map(({ reason }) => reason)).not.toContain("PositionUnknown");
+  bot.applyConfig({ ...config, state: "Stopped", generation: 4 });
+  await pass(6_000);
+  expect(submitExit).toHaveBeenCalledTimes(1);
+});
+
+test("a key whose account the exchange does not name opens nothing, and closes what is open", async () => {
+  const { bot, config, submitExit, lastReport } = await holdingBot({
+    describeKey: async () => ({ ...exampleKey, accountId: undefined }),
+  });
+  bot.applyConfig({ ...config, exchangeAccountId: "one", generation: 2 });
+  await pass(2_000);
+  expect(lastReport()?.blocked.map(({ reason }) => reason)).toEqual(["WrongAccount"]);
+  bot.applyConfig({ ...config, exchangeAccountId: "one", state: "Stopped", generation: 3 });
+  await pass(2_000);
+  expect(submitExit).toHaveBeenCalledTimes(1);
 });
 
 test("a key of another account: what the journal remembers is unknown, and nothing is closed", async () => {

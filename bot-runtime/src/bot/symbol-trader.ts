@@ -61,6 +61,8 @@ export class SymbolTrader {
   #reconciled = false;
   #entering = false;
   #lookedMs = -Infinity;
+  /** The sentence about the key of another account, as last heard. */
+  #otherAccount: string | undefined;
   #failure: Refusal | undefined;
   #withoutCandles: Refusal | undefined;
 
@@ -290,10 +292,12 @@ export class SymbolTrader {
 
   async #advanceAll(): Promise<void> {
     this.#lookedMs = this.#deps.monotonicMs();
-    const other = this.#deps.otherAccount();
+    const before = this.#otherAccount;
+    this.#otherAccount = this.#deps.otherAccount();
     for (const work of this.#works) {
+      if (work.contradiction === before) work.contradiction = undefined;
       // What another account shows says nothing about the work, and nothing is sent there.
-      if (other !== undefined) work.contradiction = other;
+      if (this.#otherAccount !== undefined) work.contradiction = this.#otherAccount;
       else if (await advanceWork(this.#deps, work)) this.#close(work);
     }
   }

@@ -57,8 +57,8 @@ export class KeyWatch {
     const config = this.#options.config();
     if (config.mode === "paper") return undefined;
     if (this.#key === undefined) return this.#refused;
-    const other = this.otherAccount;
-    if (other !== undefined) return { reason: "WrongAccount", message: other };
+    const message = this.otherAccount ?? this.#unnamedAccount;
+    if (message !== undefined) return { reason: "WrongAccount", message };
     const use = { realMoney: isRealMoney(config), nowMs: this.#options.clock.nowMs() };
     const unfit = keyRefusal(this.#key, use);
     return unfit && { reason: "KeyUnfit", message: unfit.message };
@@ -67,9 +67,17 @@ export class KeyWatch {
   /** The sentence when the key belongs to another account of the exchange than the one that was connected. */
   get otherAccount(): string | undefined {
     const { exchangeAccountId: wanted } = this.#options.config();
-    if (this.#key === undefined || wanted === null || this.#key.accountId === wanted)
-      return undefined;
+    const shown = this.#key?.accountId;
+    if (shown === undefined || wanted === null || shown === wanted) return undefined;
     return "the key belongs to another account of the exchange than the one that was connected: positions and orders of this bot are there; store a key of that account";
+  }
+
+  /** Nothing is opened then; what is open is looked after, because it proves no other account. */
+  get #unnamedAccount(): string | undefined {
+    const { exchangeAccountId: wanted } = this.#options.config();
+    if (this.#key === undefined || wanted === null || this.#key.accountId !== undefined)
+      return undefined;
+    return "the exchange does not say which account the key belongs to";
   }
 
   async #ask(): Promise<void> {
