@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ANNOTATIONS, BotState, LABELS } from "@tradingbots/crds";
+import { ANNOTATIONS, BotState, LABELS, Mode } from "@tradingbots/crds";
 import { keyOf, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
@@ -29,6 +29,8 @@ export interface PodView {
   readonly toldState: BotState | undefined;
   /** Uids of the halts in it. */
   readonly toldHalts: readonly string[];
+  /** Where it was told to trade; undefined when its configuration cannot be read. */
+  readonly mode: Mode | undefined;
   readonly endpoint: Endpoint | null;
   readonly trouble: PodTrouble | undefined;
   readonly end: PodEnd | undefined;
@@ -50,6 +52,7 @@ export interface PodEnd {
 
 const ConfigPart = z.object({
   state: BotState.optional(),
+  mode: Mode.optional(),
   endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
   halts: z.array(z.object({ uid: z.string() })).catch([]),
 });
@@ -83,6 +86,7 @@ export function podView(pod: Pod): PodView {
     configHash: hashOf(text),
     toldState: config?.state,
     toldHalts: config?.halts.length ? config.halts.map((halt) => halt.uid) : NO_HALTS,
+    mode: config?.mode,
     endpoint: config?.endpoint ?? null,
     trouble: podTrouble(pod),
     end: podEnd(pod),

@@ -133,8 +133,9 @@ describe("a configuration for another place than the process was started for", (
   });
 
   test("the key is still judged by where the orders go", async () => {
-    const describeKey = async () => ({ ...exampleKey, addresses: [] });
-    const it = await trading({ exchange: { describeKey } });
+    const it = await trading({
+      exchange: { describeKey: async () => ({ ...exampleKey, addresses: [] }) },
+    });
     it.bot.applyConfig({ ...it.config, endpoint });
     await pass(600_000);
     expect(it.reasons()).toEqual(["RestartNeeded", "KeyUnfit"]);

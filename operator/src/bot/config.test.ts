@@ -29,6 +29,16 @@ test("without the class a pod keeps its endpoint: a simulator's bot never reache
   expect(botConfig(facts, "Paused").endpoint).toEqual(endpoint);
 });
 
+test("a pod that lives keeps mode and endpoint: what it has open is there", () => {
+  const bot = exampleBot({ mode: "testnet" });
+  const facts = runningFacts({ bot }, { mode: "live", endpoint });
+  expect(botConfig(facts, "Paused")).toMatchObject({ mode: "live", endpoint });
+  expect(botConfig({ ...facts, pod: undefined }, "Paused")).toMatchObject({
+    mode: "testnet",
+    endpoint: null,
+  });
+});
+
 test.each(["BlockEntries", "CancelOrders", "Flatten"])(
   "a halt is handed on with its action %s and the symbols that it is about",
   (action) => {

@@ -15,7 +15,7 @@ const STRENGTH: Readonly<Record<HaltAction, number>> = {
 
 /** What the bot is told. `state` is what it shall do now, which may be less than its specification asks for. */
 export function botConfig(facts: BotFacts, state: BotState): BotConfig {
-  const { account, bot, botClass, pod, halts } = facts;
+  const { account, bot, halts } = facts;
   const { spec } = bot;
   return {
     botName: bot.name,
@@ -25,16 +25,13 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
     userId: spec.userId,
     accountName: spec.accountName ?? null,
     exchange: spec.exchange,
-    mode: spec.mode,
     symbols: spec.symbols,
     timeframe: spec.timeframe,
     strategy: spec.strategy,
     risk: spec.risk,
     autoTrade: spec.autoTrade,
     state,
-    // A pod whose class is gone keeps its endpoint: null would send it from a testnet or simulator to the real exchange.
-    endpoint:
-      botClass === undefined ? (pod?.endpoint ?? null) : endpointOf(botClass, spec.exchange),
+    ...(venueOfPod(facts) ?? wantedVenue(facts)),
     exchangeAccountId: (account && connectedId(account)) ?? null,
     halts: mostTelling(halts).map((halt) => ({
       name: halt.name,
@@ -43,6 +40,28 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
       symbols: symbolsOf(halt),
     })),
   };
+}
+
+/** Where orders go. */
+type Venue = Pick<BotConfig, "mode" | "endpoint">;
+type VenueFacts = Pick<BotFacts, "bot" | "botClass" | "pod">;
+
+/** A pod that lives stays where it was started: what it has open is there, and its process has no other connections. */
+function venueOfPod({ pod }: VenueFacts): Venue | undefined {
+  if (pod?.mode === undefined) return undefined;
+  return { mode: pod.mode, endpoint: pod.endpoint };
+}
+
+function wantedVenue({ bot: { spec }, botClass }: VenueFacts): Venue {
+  const endpoint = botClass === undefined ? null : endpointOf(botClass, spec.exchange);
+  return { mode: spec.mode, endpoint };
+}
+
+/** The pod was started for another place than the bot is to trade at now. Without its class nobody knows that place. */
+export function hasMoved(facts: VenueFacts): boolean {
+  const venue = venueOfPod(facts);
+  if (venue === undefined || facts.botClass === undefined) return false;
+  return JSON.stringify(venue) !== JSON.stringify(wantedVenue(facts));
 }
 
 /**

@@ -155,6 +155,7 @@ export function examplePod(facts: BotFacts, changes: Partial<PodView> = {}): Pod
     configHash: hashOf(JSON.stringify(botConfig(facts, bot.spec.state))),
     toldState: bot.spec.state,
     toldHalts: facts.halts.map((halt) => halt.uid),
+    mode: bot.spec.mode,
     endpoint: null,
     trouble: undefined,
     end: undefined,

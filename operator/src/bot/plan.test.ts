@@ -12,6 +12,7 @@ import {
   VERIFICATION,
 } from "./example-facts.ts";
 import type { BotFacts } from "./facts.ts";
+import { hashOf } from "../pod-view.ts";
 import { type BotWrite, planBot } from "./plan.ts";
 
 const NOT_FLAT = { conditions: [condition("Flat", "False", "PositionOpen")] };
@@ -31,6 +32,21 @@ const changed = exampleAccount(
 );
 const holder = { name: "bot-0", symbol: "BTC/USDT:USDT" };
 const paper = { mode: "paper", accountName: undefined };
+const endpoint = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
+const moved = {
+  ...exampleClass,
+  spec: { ...exampleClass.spec, endpoints: [{ exchange: "bybit" as const, ...endpoint }] },
+};
+/** A pod that was started live at the exchange itself, holds something and has been told what the plan tells. */
+function toldPaused(changes: Partial<BotFacts>): BotFacts {
+  const facts = runningFacts(
+    { report: { kind: "fresh", latest: exampleReport({ flat: false }) }, ...changes },
+    { mode: "live", inputsHash: "of the old pod" },
+  );
+  const { config } = planBot(facts);
+  const configHash = hashOf(JSON.stringify(config));
+  return { ...facts, pod: facts.pod && { ...facts.pod, configHash, toldState: config.state } };
+}
 const ended = (succeeded: boolean, secondsAgo: number, message = "") => ({
   end: {
     succeeded,
@@ -254,6 +270,26 @@ describe("a bot with a pod", () => {
         ),
         account: changed,
       },
+      told: "Stopped",
+    },
+    {
+      name: "another address of the exchange: told to open nothing, and not replaced",
+      facts: runningFacts({ botClass: moved }),
+      write: "update-config",
+      told: "Paused",
+    },
+    {
+      name: "another address and a new image, told already: not replaced before it has ended",
+      facts: toldPaused({ botClass: { ...moved, spec: { ...moved.spec, image: "bot:2" } } }),
+    },
+    {
+      name: "another address, and it ended flat: away at once",
+      facts: runningFacts({ botClass: moved }, ended(true, 0, '{"flat":true,"epoch":1}')),
+      write: "delete-pod",
+    },
+    {
+      name: "from live to paper while it closes: not replaced, for only it sees what is open",
+      facts: toldPaused({ bot: exampleBot({ ...paper, state: "Stopped" }), account: undefined }),
       told: "Stopped",
     },
     {

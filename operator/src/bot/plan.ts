@@ -4,7 +4,7 @@ import { pausingHalts } from "../halt/progress.ts";
 import { untilFirstExpiry } from "../halt/scope.ts";
 import { hashOf, type PodView } from "../pod-view.ts";
 import { admit, type Denial } from "./admission.ts";
-import { botConfig } from "./config.ts";
+import { botConfig, hasMoved } from "./config.ts";
 import type { BotFacts } from "./facts.ts";
 import { finalStep } from "./finalize.ts";
 import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
@@ -46,7 +46,7 @@ const FOREIGN_RETRY_MS = 30_000;
 /** Decides from facts alone. The same facts always give the same plan. */
 export function planBot(facts: BotFacts): BotPlan {
   const intended = intendedState(facts);
-  const denial = admit(facts);
+  const denial = admit(facts) ?? restartNeeded(facts);
   const told = intended === "Running" && denial?.pausesPod === true ? "Paused" : intended;
   const decided = {
     intended,
@@ -63,6 +63,18 @@ export function planBot(facts: BotFacts): BotPlan {
     ...decided,
     ...step,
     requeueAfterMs: delays.length === 0 ? undefined : Math.min(...delays),
+  };
+}
+
+/** Paused, the old pod ends by itself once nothing of it is open; the next one is started for the new place. */
+function restartNeeded(facts: BotFacts): Denial | undefined {
+  if (!hasMoved(facts)) return undefined;
+  return {
+    reason: "RestartNeeded",
+    message:
+      "Mode or address of the exchange has changed: the bot starts anew when nothing is open.",
+    forbidsPod: false,
+    pausesPod: true,
   };
 }
 
@@ -121,10 +133,12 @@ function afterEnd(pod: PodView, { now }: BotFacts, { told, flatness }: Decided):
 /** Only when another pod may follow: a pod with an open position is not given up for nothing. */
 function needsReplacement(
   pod: PodView,
-  { bot, botClass }: BotFacts,
+  facts: BotFacts,
   { denial, intended, credentialsVersion }: Decided,
 ): boolean {
-  if (botClass === undefined) return false;
+  const { bot, botClass } = facts;
+  // Another pod would not find what this one has open.
+  if (botClass === undefined || hasMoved(facts)) return false;
   if (denial !== undefined && (intended === "Running" || denial.forbidsPod)) return false;
   return pod.inputsHash !== podInputsHash({ bot, botClass, credentialsVersion });
 }
