@@ -17,6 +17,8 @@ interface BotParts {
   readonly onCandle: (candle: StreamedCandle) => void;
   readonly onIntent: (intent: Intent) => void;
   readonly onRecord: (record: RecordBody) => void;
+  /** Runs what stands in for somebody else's work, so that its time can be taken off. */
+  readonly aside?: <Result>(work: () => Result) => Result;
 }
 
 export interface RunningBot {
@@ -26,11 +28,11 @@ export interface RunningBot {
 
 /** A bot wired as its `main.ts` does it, in this process, with a journal in memory that answers at once. */
 export function startBotInProcess(parts: BotParts): RunningBot {
-  const { config, exchange } = parts;
+  const { config, exchange, aside = (work) => work() } = parts;
   const model = new JournalModel({ nowMs: systemClock.monotonicMs });
   const journal: JournalClient = new JournalClient({
     url: "http://journal",
-    send: model.send,
+    send: (url, request) => aside(() => model.send(url, request)),
     readToken: async () => config.botUid,
     log: silent,
     clock: systemClock,

@@ -4,7 +4,11 @@ import { createClient } from "../../bot-runtime/src/exchange/bybit-client.ts";
 import { createExchange } from "../../bot-runtime/src/exchange/bybit-ccxt.ts";
 import { submitEntry } from "../../bot-runtime/src/exchange/bybit-orders.ts";
 import { bybitPublic } from "../../bot-runtime/src/exchange/bybit-public.ts";
-import type { EntryOrder } from "../../bot-runtime/src/exchange/exchange.ts";
+import type {
+  EntryOrder,
+  ExecutionQuery,
+  OrderReference,
+} from "../../bot-runtime/src/exchange/exchange.ts";
 import { PaperExchange } from "../../bot-runtime/src/exchange/paper-exchange.ts";
 import { createHttpClient } from "../../bot-runtime/src/http-client.ts";
 import { busyConfig, keyOf } from "./bench-config.ts";
@@ -14,8 +18,9 @@ import { startBotInProcess } from "./bot-in-process.ts";
  * Runs as a program of its own under the flags of the bot's image: one bot against the simulator, and two measurements beside
  * it. Prints JSON: {ownMs, wholeMs, bareMs: number[]}.
  *
- * - own: everything between a candle and its order, without waiting for anybody: an exchange in memory answers every look-up at
- *   once, the journal too, and the order itself goes through ccxt (signature, encoding, parsing) to a transport that answers at once.
+ * - own: everything that the bot does between a candle's arrival and the moment at which the signed request of its order leaves:
+ *   series, strategy, gate, size, ids, intent, encoding, ccxt's signature. An exchange in memory answers every look-up at once, the
+ *   journal too; what these stand-ins take is taken off.
  * - whole: from the candle's arrival to the exchange's answer, over HTTP, look-ups and journal included.
  * - bare: ccxt's createOrder with stop and target alone, over the same HTTP, after each whole one.
  */
@@ -62,10 +67,18 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     config.risk.leverage,
   );
   const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
-  let sent = "";
+  let arrivedMs = 0;
+  let asideMs = 0;
+  const samples: number[] = [];
+  const aside = <Result>(work: () => Result): Result => {
+    const startedMs = performance.now();
+    const result = work();
+    asideMs += performance.now() - startedMs;
+    return result;
+  };
   client.fetchImplementation = async (_url: string, call: { body?: string }) => {
-    sent = call.body ?? "";
-    const id = /"orderLinkId":"([^"]+)"/.exec(sent)?.[1] ?? "";
+    samples.push(performance.now() - arrivedMs - asideMs);
+    const id = /"orderLinkId":"([^"]+)"/.exec(call.body ?? "")?.[1] ?? "";
     const result = { orderId: `x-${id}`, orderLinkId: id };
     const answer = JSON.stringify({
       retCode: 0,
@@ -76,14 +89,16 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     });
     return { status: 200, statusText: "OK", headers: {}, text: async () => answer };
   };
-  let arrivedMs = 0;
-  const samples: number[] = [];
-  const { submitEntry: fill } = paper;
+  const { submitEntry: fill, position, openOrders, balance, executions, findOrder } = paper;
   Object.assign(paper, {
+    position: (symbol: string) => aside(() => position(symbol)),
+    openOrders: (symbol: string) => aside(() => openOrders(symbol)),
+    balance: () => aside(() => balance()),
+    executions: (query: ExecutionQuery) => aside(() => executions(query)),
+    findOrder: (reference: OrderReference) => aside(() => findOrder(reference)),
     submitEntry: async (order: EntryOrder) => {
       const outcome = await submitEntry(client, order);
       if (outcome.kind !== "accepted") throw new Error(`${outcome.kind}: ${outcome.message}`);
-      samples.push(performance.now() - arrivedMs);
       return fill(order);
     },
   });
@@ -93,9 +108,11 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     onCandle: (candle) => {
       paper.observe(candle);
       arrivedMs = performance.now();
+      asideMs = 0;
     },
     onIntent: () => {},
     onRecord: () => {},
+    aside,
   });
   await enough(samples, task.samples.own, "own");
   await bot.end();

@@ -42,7 +42,7 @@ export async function measureOrderPath(bundled: BotBundle): Promise<readonly Fig
 
 function figures({ ownMs, wholeMs, bareMs }: z.infer<typeof Answer>): readonly Figure[] {
   const bare = `bare ccxt createOrder over loopback p50 ${median(bareMs).toFixed(2)}`;
-  const how = `${spread(ownMs)}; candle to answered order: series, strategy, gate, size, ids, intent, ccxt's signing and parsing; every answer is in memory`;
+  const how = `${spread(ownMs)}; candle to the order's signed request: series, strategy, gate, size, ids, intent, encoding, ccxt's signing; what answers in memory is taken off`;
   return [
     { key: "order_own_ms_p50", value: median(ownMs), aim: { most: 0.5 }, baseline: bare, how },
     {
