@@ -112,6 +112,42 @@ describe("an exit of unknown outcome", () => {
   });
 });
 
+test("an exit that stays open is cancelled after a minute, named, and followed by another", async () => {
+  const { market, run, records, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork();
+  market.answer = (order) => {
+    market.place(order.clientOrderId, { side: "sell", status: "open" });
+    return { kind: "accepted", exchangeOrderId: "o" };
+  };
+  expect(await run(work, 55_000)).toBe(false);
+  expect(market.cancelled).toEqual([]);
+  expect(await run(work, 15_000)).toBe(false);
+  const [first] = market.sent;
+  expect(new Set(market.cancelled)).toEqual(new Set([first?.clientOrderId]));
+  expect(market.cancelled.length).toBeLessThanOrEqual(3);
+  expect(records.some((body) => body.type === "event" && body.kind === "exit-open")).toBe(true);
+  market.place(first?.clientOrderId ?? "", { side: "sell", status: "cancelled" });
+  market.answer = undefined;
+  expect(await run(work, 5_000)).toBe(true);
+  expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(2);
+});
+
+test("an exit whose id the exchange has had, and whose order it has forgotten, gets another id", async () => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork({ adopted: true });
+  const used = new Set<string>();
+  market.answer = (order) => {
+    if (used.size === 0) used.add(order.clientOrderId);
+    if (used.has(order.clientOrderId))
+      return { kind: "unknown", code: "110072", message: "duplicate", idIsTaken: true };
+    market.fill("sell", order.quantity, { id: order.clientOrderId });
+    return { kind: "accepted", exchangeOrderId: "o" };
+  };
+  expect(await run(work, 30_000)).toBe(true);
+  expect(market.sent.length).toBe(2);
+  expect(market.net.isZero()).toBe(true);
+});
+
 describe("a process that takes up a position", () => {
   test("looks its exits up from the first attempt on, and closes only what they have left", async () => {
     const before = startExampleHolder(STOPPED);
@@ -159,19 +195,30 @@ describe("dust", () => {
     expect(market.sent.map(({ wholePosition }) => wholePosition)).toEqual([true]);
   });
 
-  test("that the exchange does not close is named once and not sent on and on", async () => {
+  test("that the exchange does not close is named once and tried again every minute", async () => {
     const { market, run, records, heldWork } = startExampleHolder(STOPPED);
     const work = heldWork();
     market.rules = coarse;
     market.answer = () => ({ kind: "refused", code: "10001", message: "too small", final: true });
-    expect(await run(work, 120_000)).toBe(false);
-    expect(market.sent.length).toBe(1);
+    expect(await run(work, 150_000)).toBe(false);
+    expect(market.sent.length).toBe(3);
     const named = records.filter((body) => body.type === "event" && body.kind === "dust");
     expect(named.length).toBe(1);
     expect(work.dust?.message).toContain("less than the exchange's minimum");
     // Its stop ends it after all.
     market.fill("sell", quantity("1"), { cause: "stop", at: "99" });
     expect(await run(work, 1_000)).toBe(true);
+  });
+
+  test("is closed when what refused it has ended", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.rules = coarse;
+    market.answer = () => ({ kind: "refused", code: "110063", message: "settling", final: true });
+    expect(await run(work, 5_000)).toBe(false);
+    market.answer = undefined;
+    expect(await run(work, 70_000)).toBe(true);
+    expect(market.sent.length).toBe(2);
   });
 
   test("beside somebody else's units is not closed: it would take his", async () => {

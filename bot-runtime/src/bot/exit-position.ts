@@ -15,6 +15,12 @@ const SETTLE_WINDOW_MS = 10_000;
 /** The same in a position that is not the bot's alone: there a late twin would reduce what somebody else holds. */
 const SHARED_SETTLE_WINDOW_MS = 60_000;
 
+/** As of an entry (settle-entry.ts). */
+const OPEN_MAX_MS = 60_000;
+const CANCEL_EVERY_MS = 5_000;
+/** Dust is tried again after this. */
+const DUST_RETRY_MS = 60_000;
+
 const RETRY_MIN_MS = 500;
 /** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
 const RETRY_MAX_MS = 15_000;
@@ -65,16 +71,33 @@ async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition): Promise
   if (found === undefined) {
     if (deps.monotonicMs() - exit.sentMs < settleWindowMs(work, held, exit)) return;
     await accountForFills(deps, work);
-    work.exit = { ...exit, state: "fresh" };
+    // An exchange forgets orders and remembers their ids: all that one of these filled is in the account by now.
+    work.exit =
+      exit.isUsed === true
+        ? nextAttempt(deps, work, exit.attempt + 1)
+        : { ...exit, state: "fresh" };
     return;
   }
   if (exit.state === "doubtful" && found.status !== "filled") recordFound(deps, work, found);
   if (found.status === "open") {
+    await endOpenExit(deps, work, exit);
     work.exit = { ...exit, state: "sent" };
     return;
   }
   if (!isAccountedFor(work, found)) await accountForFills(deps, work);
   if (isAccountedFor(work, found)) work.exit = nextAttempt(deps, work, exit.attempt + 1);
+}
+
+/** A market order fills or ends at once: one that does not is cancelled, so that another can close what it has left. */
+async function endOpenExit(deps: TraderDeps, work: Work, { id }: ExitAttempt): Promise<void> {
+  const { symbol } = work;
+  const now = deps.monotonicMs();
+  if (work.exitOpen?.id !== id) work.exitOpen = { id, cancelAtMs: now + OPEN_MAX_MS };
+  if (now < work.exitOpen.cancelAtMs) return;
+  work.exitOpen = { id, cancelAtMs: now + CANCEL_EVERY_MS };
+  const outcome = await deps.exchange.cancel({ symbol, clientOrderId: id });
+  const message = `${symbol}: exit ${id} did not fill in a minute and is cancelled (${outcome.kind}); the next one follows`;
+  deps.record(eventRecord("exit-open", message, deps.nowMs()));
 }
 
 /** What became of an exit whose answer nobody heard. One that filled is told of when the trade is over. */
@@ -100,8 +123,8 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
   const own = Decimal.min(open, held.quantity);
   // What one market order may not hold is left to the next attempt.
   const units = quantity(market === undefined ? own : Decimal.min(own, market.maximumQuantity));
-  if (units.isZero() || work.dust?.open.eq(open) === true || work.exit === undefined)
-    return undefined;
+  const isDust = work.dust?.open.eq(open) === true && deps.monotonicMs() < work.dust.tryAgainMs;
+  if (units.isZero() || isDust || work.exit === undefined) return undefined;
   work.dust = undefined;
   const side = work.side === "long" ? "sell" : "buy";
   const order = {
@@ -136,7 +159,8 @@ async function sendExit(deps: TraderDeps, work: Work, order: ExitOrder): Promise
   }
   work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
-  work.exit = { ...exit, state, sentMs: deps.monotonicMs() };
+  const isUsed = outcome.kind === "unknown" && outcome.idIsTaken === true;
+  work.exit = { ...exit, state, sentMs: deps.monotonicMs(), isUsed };
 }
 
 function noteRefusal(
@@ -156,11 +180,13 @@ function noteRefusal(
   if (final && said.order.wholePosition === true) noteDust(deps, work, message);
 }
 
-/** Named once, and left to its stop, its target or its owner: sending on and on closes nothing. */
+/** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
 function noteDust(deps: TraderDeps, work: Work, why: string): void {
   const { open } = work.account;
   const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange`;
-  work.dust = { open, message };
+  work.dust = { open, message, tryAgainMs: deps.monotonicMs() + DUST_RETRY_MS };
+  if (work.dustTold === message) return;
+  work.dustTold = message;
   deps.log.warn("dust", { symbol: work.symbol, open: text(open) });
   deps.record(eventRecord("dust", message, deps.nowMs()));
 }

@@ -48,11 +48,17 @@ export interface Work {
   exit: ExitAttempt | undefined;
   /** Ids of all exits that were sent, or may have been. */
   readonly exitIds: Set<string>;
+  /** The attempt that the exchange shows as open, and when it is to be cancelled (again). */
+  exitOpen: { readonly id: string; readonly cancelAtMs: number } | undefined;
   /** After refused exits nothing is sent before `notBeforeMs`. */
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
-  /** So little that the exchange lets nobody close it: nothing is sent while this much is open. */
-  dust: { readonly open: Quantity; readonly message: string } | undefined;
+  /** So little that the exchange lets nobody close it: while this much is open, nothing is sent before `tryAgainMs`. */
+  dust:
+    | { readonly open: Quantity; readonly message: string; readonly tryAgainMs: number }
+    | undefined;
+  /** Last sentence about dust that was recorded. */
+  dustTold: string | undefined;
   readonly protection: Protection;
   readonly recordedExecutions: Set<string>;
   /** Last trade record, as text: the same one is not written twice. */
@@ -65,6 +71,8 @@ export interface ExitAttempt {
   /** `fresh` was never sent; `doubtful` may have been; `sent` was accepted. */
   readonly state: "fresh" | "doubtful" | "sent";
   readonly sentMs: number;
+  /** The exchange has said that it had an order of this id. */
+  readonly isUsed?: boolean;
 }
 
 interface Protection {
@@ -131,10 +139,12 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     lookedMs: takenUpMs,
     vanishedMs: undefined,
     exit: undefined,
+    exitOpen: undefined,
     exitIds,
     exitRetry: { refusals: 0, notBeforeMs: -Infinity },
     exitWanted: undefined,
     dust: undefined,
+    dustTold: undefined,
     protection: { refusedFor: undefined, notBeforeMs: -Infinity, failures: 0 },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,

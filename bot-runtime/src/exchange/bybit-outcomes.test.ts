@@ -39,6 +39,18 @@ describe("what became of an order", () => {
     expect(outcomeOfError(error)).toMatchObject({ kind, code });
   });
 
+  test.each([
+    ["of an id that is taken", 110072, true],
+    ["of the exchange itself", 10016, undefined],
+  ])("an error %s says whether the id can be used again", (...[, code, idIsTaken]) => {
+    expect(outcomeOfError(answer(code))).toEqual({
+      kind: "unknown",
+      code: `${code}`,
+      message: "why",
+      ...(idIsTaken && { idIsTaken }),
+    });
+  });
+
   test.each([34040, 110043])("%i: the wish was fact already", (code) => {
     expect(outcomeOfError(answer(code)).kind).toBe("accepted");
   });

@@ -274,9 +274,17 @@ const byCode = new Map(BYBIT_OUTCOMES.map((row) => [row.code, row]));
 /** Longest message that travels on: into conditions, records and logs. */
 const MESSAGE_MAX = 300;
 
+/** Codes of an order whose id another had before. */
+const TAKEN_ID: ReadonlySet<string> = new Set(["110072", "170141"]);
+
 /** Outcome of a request that threw. */
 export function outcomeOfError(error: unknown): Outcome {
-  const { code, message } = readError(error);
+  const outcome = outcomeOf(readError(error));
+  const isTaken = outcome.kind === "unknown" && TAKEN_ID.has(outcome.code);
+  return isTaken ? { ...outcome, idIsTaken: true } : outcome;
+}
+
+function outcomeOf({ code, message }: ReturnType<typeof readError>): Outcome {
   const row = byCode.get(code);
   if (row?.outcome === "accepted") return { kind: "accepted", exchangeOrderId: undefined };
   if (row?.outcome !== "refused") return { kind: "unknown", code, message };

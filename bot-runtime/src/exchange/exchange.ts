@@ -203,7 +203,13 @@ export type Outcome =
       /** False: the request was turned away before it was read as an order; the same id may be sent again. */
       readonly final: boolean;
     }
-  | { readonly kind: "unknown"; readonly code: string; readonly message: string };
+  | {
+      readonly kind: "unknown";
+      readonly code: string;
+      readonly message: string;
+      /** The exchange has had an order of this id before: no other will get it. */
+      readonly idIsTaken?: boolean;
+    };
 
 /** How far this machine's wall clock is from the exchange's, and by how much that may be wrong. */
 export interface ClockReading {
