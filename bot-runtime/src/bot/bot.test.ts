@@ -114,6 +114,33 @@ describe("without the journal's memory", () => {
   });
 });
 
+test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x2",
+  }));
+  const it = startExampleBot({ config: { symbols: [OTHER_SYMBOL] }, exchange: { submitExit } });
+  const trade = { ...exampleTrade(SYMBOL), side: "short" } as const;
+  it.shown.executions = [exampleExecution("sell", { clientOrderId: trade.id, atMs: 1 })];
+  it.shown.held = {
+    symbol: SYMBOL,
+    side: "short",
+    quantity: quantity("1"),
+    entryPrice: price("100"),
+    liquidationPrice: undefined,
+    unrealisedPnl: amount("0"),
+    stopLoss: price("101"),
+    takeProfit: price("98"),
+  };
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(5_000);
+  expect(it.followed().toSorted()).toEqual([SYMBOL, OTHER_SYMBOL]);
+  expect(submitExit).not.toHaveBeenCalled();
+  it.closeCandle();
+  await pass(5_000);
+  expect(submitExit).toHaveBeenCalledWith(expect.objectContaining({ symbol: SYMBOL, side: "buy" }));
+});
+
 test("a symbol that was removed and comes back is not given its old trades again", async () => {
   const it = startExampleBot();
   const trade = exampleTrade(SYMBOL);

@@ -154,7 +154,11 @@ export class Bot {
     this.#session = session;
     this.#account.remember(session, this.#config.generation);
     const remembered = [...session.openTrades, ...session.openIntents];
-    for (const { symbol } of remembered) this.#traderFor(symbol);
+    // One that left the configuration is managed by the strategy as well, to its exit.
+    for (const { symbol } of remembered) {
+      if (!this.#traders.has(symbol)) this.#startSeries(symbol, this.#traderFor(symbol));
+    }
+    this.#followCandles();
     for (const trader of this.#traders.values()) trader.adopt(session);
     this.#report(false);
   }
@@ -192,7 +196,7 @@ export class Bot {
   }
 
   #useConfig(config: BotConfig, newSeries: boolean): void {
-    const { exchange, symbols, timeframe } = config;
+    const { exchange, symbols } = config;
     const support = capability(exchange, symbols);
     this.#unsupported = support.supported
       ? undefined
@@ -200,20 +204,26 @@ export class Bot {
     for (const symbol of symbols) {
       if (capability(exchange, [symbol]).supported) this.#traderFor(symbol);
     }
-    if (newSeries) this.#restartSeries(config);
-    const followed = [...this.#traders.keys()].map((symbol) => ({ symbol, timeframe }));
-    this.#deps.stream.follow(followed);
+    if (newSeries) {
+      this.#invalidStrategy = undefined;
+      for (const [symbol, trader] of this.#traders) this.#startSeries(symbol, trader);
+    }
+    this.#followCandles();
     for (const trader of this.#traders.values()) trader.wake();
     this.#report(false);
   }
 
-  #restartSeries({ timeframe, strategy }: BotConfig): void {
+  #followCandles(): void {
+    const { timeframe } = this.#config;
+    const followed = [...this.#traders.keys()].map((symbol) => ({ symbol, timeframe }));
+    this.#deps.stream.follow(followed);
+  }
+
+  #startSeries(symbol: string, trader: SymbolTrader): void {
+    const { timeframe, strategy } = this.#config;
     const fetchCandles = this.#deps.exchange.candles;
-    this.#invalidStrategy = undefined;
     try {
-      for (const [symbol, trader] of this.#traders) {
-        trader.restartSeries(new CandleSeries({ symbol, timeframe, strategy }, fetchCandles));
-      }
+      trader.restartSeries(new CandleSeries({ symbol, timeframe, strategy }, fetchCandles));
     } catch (error) {
       this.#invalidStrategy = { reason: "InvalidStrategy", message: messageOf(error) };
     }

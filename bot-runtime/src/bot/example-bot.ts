@@ -203,6 +203,7 @@ type ExampleJournal = BotDeps["journal"] & {
 export function startExampleBot(options: ExampleOptions = {}) {
   const shown: ShownByExchange = { held: undefined, orders: [], executions: [] };
   const records: RecordBody[] = [];
+  let followed: readonly string[] = [];
   const journal: ExampleJournal = {
     standing: "unavailable",
     epoch: 0,
@@ -220,7 +221,7 @@ export function startExampleBot(options: ExampleOptions = {}) {
     exchange: { ...exchange, urgent: options.exchange?.urgent ?? exchange },
     journal,
     stream: {
-      follow: silent,
+      follow: (topics) => (followed = topics.map(({ symbol }) => symbol)),
       start: silent,
       close: silent,
       ageMs: options.candleAgeMs ?? (() => 0),
@@ -245,6 +246,8 @@ export function startExampleBot(options: ExampleOptions = {}) {
     /** The candle that was in progress closes: the strategy wants to buy. */
     closeCandle: (minute = NEWEST) =>
       bot.candleArrived({ symbol: SYMBOL, candle: fallingCandle(minute), closed: true }),
+    /** Symbols whose candles the bot asks for. */
+    followed: () => followed,
     lastReport: (): Report | undefined =>
       records.findLast((body) => body.type === "report")?.report,
     ordersRecorded: () => records.filter((body) => body.type === "order"),
