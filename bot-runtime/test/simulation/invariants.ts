@@ -1,5 +1,5 @@
 import { amount, Decimal, text } from "../../src/money.ts";
-import type { Moment, OwnExecution, OwnOrder, World } from "./observer.ts";
+import { idOf, type Moment, type OwnExecution, type OwnOrder, type World } from "./observer.ts";
 
 /** What must hold whatever happens. `broken` gives the sentence about how it does not, or undefined. */
 interface Invariant {
@@ -17,11 +17,13 @@ const LATEST_ACCEPTANCE_MS = 7_000;
 /**
  * A stop comes with the entry, in one request: no own position is ever without one. Only when somebody takes it away by hand,
  * or the exchange cancels what is left of it after a part was filled, or fills the rest of an entry whose first part the stop has
- * closed already, has the bot to see it and to give it back: a look every
- * 250 ms, and each of the requests may be lost, which costs 8 s and a pause. Four in a row are as many as a run of lossy seeds has.
+ * closed already, has the bot to see it and to give it back. In calm it looks every 250 ms, or every 5 s while the exchange's
+ * stream tells it of changes. Otherwise each of the requests may be lost, which costs 8 s and a pause: four in a row are as many
+ * as a run of lossy seeds has.
  */
-const NAKED_MS = 0;
-const NAKED_AFTER_LOSS_MS = 45_000;
+const NAKED_AFTER_LOSS_MS = { calm: 6_000, foul: 45_000 };
+/** The same for the requests of an exit, besides what the market needs to take it. */
+const UNCLOSED_MS = { calm: 3_000, foul: 45_000 };
 
 /** The first one that is broken ends a run: the order is from cause to consequence. */
 export const INVARIANTS: readonly Invariant[] = [
@@ -140,16 +142,32 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "Protected",
-    statement: `an own position is never without its stop (${NAKED_MS} ms); after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, or filled the rest of an entry after it, at most ${NAKED_AFTER_LOSS_MS} ms of time in which a bot could reach the exchange`,
+    statement: `an own position is never without its stop, not at one look; after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, or filled the rest of an entry after it, at most ${NAKED_AFTER_LOSS_MS.calm} ms while nothing disturbs bot and exchange, and at most ${NAKED_AFTER_LOSS_MS.foul} ms of time in which a bot could reach the exchange otherwise, or as much longer as the market takes to close it`,
     broken: (moment, world) => {
       if (moment.kind !== "changed") return undefined;
-      const late = world.ownSymbols().find((symbol) => {
-        const limit = world.stripped(symbol) ? NAKED_AFTER_LOSS_MS : NAKED_MS;
-        return world.nakedMs(symbol) > limit;
-      });
+      // A position that the exchange gives no stop is closed instead, part by part.
+      const foulMs = NAKED_AFTER_LOSS_MS.foul + world.fillMs;
+      const limitMs = world.calm ? NAKED_AFTER_LOSS_MS.calm : foulMs;
+      const late = world
+        .ownSymbols()
+        .find((symbol) =>
+          world.stripped(symbol) ? world.nakedMs(symbol) > limitMs : world.naked(symbol),
+        );
       return (
         late &&
         `${late}: ${text(world.own(late))} held without a stop for ${world.nakedMs(late)} ms`
+      );
+    },
+  },
+  {
+    name: "Flattened",
+    statement: `an own position is closed within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that holds a Flatten halt could reach the exchange, and the time that the market needs to fill it`,
+    broken: (moment, world) => {
+      if (moment.kind !== "changed") return undefined;
+      const limitMs = (world.calm ? UNCLOSED_MS.calm : UNCLOSED_MS.foul) + world.fillMs;
+      const late = world.ownSymbols().find((symbol) => world.unclosedMs(symbol) > limitMs);
+      return (
+        late && `${late}: ${text(world.own(late))} held ${world.unclosedMs(late)} ms into a Flatten`
       );
     },
   },
@@ -197,11 +215,6 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
 ];
-
-/** BTCUSDT for BTC/USDT:USDT. */
-function idOf(symbol: string): string {
-  return (symbol.split(":")[0] ?? "").replace("/", "");
-}
 
 function isOpen({ order }: OwnOrder): boolean {
   return (

@@ -62,8 +62,9 @@ export class Link {
   }
 
   heal(): void {
-    this.#requestsCutUntilMs = 0;
-    this.#answersCutUntilMs = 0;
+    const { nowMs } = this.#timeline;
+    this.#requestsCutUntilMs = Math.min(this.#requestsCutUntilMs, nowMs);
+    this.#answersCutUntilMs = Math.min(this.#answersCutUntilMs, nowMs);
     this.#weather = FAIR_WEATHER;
   }
 
@@ -75,8 +76,9 @@ export class Link {
     return this.#answersCutUntilMs > this.#timeline.nowMs;
   }
 
-  get whole(): boolean {
-    return !this.requestsCut && !this.answersCut;
+  /** From when on both directions are open. */
+  get wholeFromMs(): number {
+    return Math.max(this.#requestsCutUntilMs, this.#answersCutUntilMs);
   }
 
   /** ms that one message takes now. */

@@ -43,7 +43,12 @@ export interface World {
   readonly account: Account;
   readonly journal: JournalModel;
   readonly runs: () => readonly BotRun[];
-  readonly exchangeUp: () => boolean;
+  /** From when on the exchange answers, true time. */
+  readonly exchangeUpFromMs: () => number;
+  /** Nothing but deaths, orders and hands comes between bot and exchange. */
+  readonly calm: boolean;
+  /** How long the market needs to take an exit, in all its parts, ms. */
+  readonly fillMs: number;
   readonly ownOrders: readonly OwnOrder[];
   readonly ownExecutions: readonly OwnExecution[];
   /** Funding that was settled while the bot held something. */
@@ -52,8 +57,12 @@ export interface World {
   readonly ownSymbols: () => readonly string[];
   /** When each id was last sent with an opening order, by true time. */
   readonly sentMs: (clientOrderId: string) => number | undefined;
+  /** The symbol's own position has no stop, or had none until this moment. */
+  readonly naked: (symbol: string) => boolean;
   /** ms that somebody able to protect it has left the symbol's own position without a stop. */
   readonly nakedMs: (symbol: string) => number;
+  /** ms that somebody able to close it, and told to, has left the symbol's own position open. */
+  readonly unclosedMs: (symbol: string) => number;
   /** Somebody took the position's stop away by hand, or the exchange cancelled what was left of it. */
   readonly stripped: (symbol: string) => boolean;
   /** ms since an opening order last left a process. */
@@ -83,7 +92,16 @@ export const OrderParameters = z.object({
   reduceOnly: z.boolean().default(false),
 });
 
-type WorldParts = Pick<World, "timeline" | "account" | "journal" | "runs" | "exchangeUp">;
+type WorldParts = Pick<
+  World,
+  "timeline" | "account" | "journal" | "runs" | "exchangeUpFromMs" | "calm" | "fillMs"
+>;
+
+/** For how long something has been left undone by somebody who could have done it. */
+interface Neglect {
+  readonly lookedMs: number;
+  readonly forMs: number;
+}
 
 const ZERO = new Decimal(0);
 
@@ -100,7 +118,8 @@ export class Observer {
   /** Held besides, opened by hand. */
   readonly #others = new Map<string, Decimal>();
   readonly #sentMs = new Map<string, number>();
-  readonly #naked = new Map<string, { readonly lookedMs: number; readonly forMs: number }>();
+  readonly #naked = new Map<string, Neglect>();
+  readonly #unclosed = new Map<string, Neglect>();
   readonly #stripped = new Set<string>();
   #byHand = false;
   #openingMs = -Infinity;
@@ -118,7 +137,9 @@ export class Observer {
       own: (symbol) => this.#own.get(symbol) ?? ZERO,
       ownSymbols: () => [...this.#own.keys()],
       sentMs: (id) => this.#sentMs.get(id),
+      naked: (symbol) => this.#naked.has(symbol),
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
+      unclosedMs: (symbol) => this.#unclosed.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
       openingAgeMs: () => parts.timeline.nowMs - this.#openingMs,
       touchedByHand: () => this.#byHand,
@@ -168,8 +189,9 @@ export class Observer {
   look(by?: BotRun): void {
     this.#noteOrders(by);
     this.#noteExecutions();
-    this.#noteProtection();
+    this.#noteNeglect();
     this.#ask({ kind: "changed" });
+    this.#forgetWhatIsDone();
   }
 
   #noteOrders(by: BotRun | undefined): void {
@@ -250,29 +272,49 @@ export class Observer {
     return { units: new Decimal(units), before, signed };
   }
 
-  /** Time without a stop counts while somebody could do something about it. */
-  #noteProtection(): void {
-    const { timeline, account } = this.#parts;
+  /** Time without a stop, or in a position that shall be closed, counts while somebody could do something about it. */
+  #noteNeglect(): void {
+    const runs = this.#parts.runs();
     for (const [symbol, own] of this.#own) {
-      const isNaked =
-        !own.isZero() &&
-        ![...account.openOrders.values()].some(
-          (order) => order.symbol === symbol && order.stopOrderType === "StopLoss",
-        );
-      const before = this.#naked.get(symbol);
-      if (!isNaked) {
-        if (before !== undefined) this.#naked.delete(symbol);
+      if (own.isZero()) {
+        this.#naked.delete(symbol);
+        this.#unclosed.delete(symbol);
         continue;
       }
-      const sinceMs = before === undefined ? 0 : timeline.nowMs - before.lookedMs;
-      const counted = before !== undefined && this.#somebodyIsAble() ? sinceMs : 0;
-      const forMs = (before?.forMs ?? 0) + counted;
-      this.#naked.set(symbol, { lookedMs: timeline.nowMs, forMs });
+      if (this.#isNaked(symbol) || this.#naked.has(symbol)) this.#note(this.#naked, symbol, runs);
+      const told = runs.filter(({ config }) => isFlattened(config, symbol));
+      if (this.#isUnclosed(symbol, told) || this.#unclosed.has(symbol))
+        this.#note(this.#unclosed, symbol, told);
     }
   }
 
-  #somebodyIsAble(): boolean {
-    return this.#parts.exchangeUp() && this.#parts.runs().some((run) => run.able);
+  #note(neglected: Map<string, Neglect>, symbol: string, runs: readonly BotRun[]): void {
+    const { nowMs } = this.#parts.timeline;
+    const { lookedMs, forMs } = neglected.get(symbol) ?? { lookedMs: nowMs, forMs: 0 };
+    const ableFromMs = Math.min(...runs.map((run) => run.ableFromMs));
+    const fromMs = Math.max(lookedMs, ableFromMs, this.#parts.exchangeUpFromMs());
+    neglected.set(symbol, { lookedMs: nowMs, forMs: forMs + Math.max(0, nowMs - fromMs) });
+  }
+
+  /** After the invariants were asked: the time up to the moment of the deed counts. */
+  #forgetWhatIsDone(): void {
+    for (const symbol of this.#naked.keys()) if (!this.#isNaked(symbol)) this.#naked.delete(symbol);
+    const runs = this.#parts.runs();
+    for (const symbol of this.#unclosed.keys()) {
+      const told = runs.filter(({ config }) => isFlattened(config, symbol));
+      if (!this.#isUnclosed(symbol, told)) this.#unclosed.delete(symbol);
+    }
+  }
+
+  #isNaked(symbol: string): boolean {
+    if (this.#world.own(symbol).isZero()) return false;
+    return ![...this.#parts.account.openOrders.values()].some(
+      (order) => order.symbol === symbol && order.stopOrderType === "StopLoss",
+    );
+  }
+
+  #isUnclosed(symbol: string, told: readonly BotRun[]): boolean {
+    return !this.#world.own(symbol).isZero() && told.some(({ process }) => process.alive);
   }
 
   #ask(moment: Moment): void {
@@ -284,4 +326,17 @@ export class Observer {
       return;
     }
   }
+}
+
+/** A halt that flattens the exchange's symbol is in force. */
+function isFlattened({ halts }: BotRun["config"], symbol: string): boolean {
+  return halts.some(
+    ({ action, symbols }) =>
+      action === "Flatten" && (symbols?.some((each) => idOf(each) === symbol) ?? true),
+  );
+}
+
+/** BTCUSDT for BTC/USDT:USDT. */
+export function idOf(symbol: string): string {
+  return (symbol.split(":")[0] ?? "").replace("/", "");
 }

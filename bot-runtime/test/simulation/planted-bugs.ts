@@ -165,6 +165,37 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a position that was taken up from the process before is not looked after",
+    patches: [
+      {
+        module: `${src}/bot/advance-work.ts`,
+        text: "  if (work.exitWanted === undefined) await protectPosition(deps, work, held);",
+        replacement:
+          "  if (work.exitWanted === undefined && !work.adopted) await protectPosition(deps, work, held);",
+      },
+    ],
+  },
+  {
+    name: "an open position is looked at every 20 s",
+    patches: [
+      {
+        module: `${src}/bot/symbol-trader.ts`,
+        text: "const POLL_MS = 250;",
+        replacement: "const POLL_MS = 20_000;",
+      },
+    ],
+  },
+  {
+    name: "a halt that flattens closes nothing",
+    patches: [
+      {
+        module: `${src}/bot/standing-orders.ts`,
+        text: '  return isHalted(config, symbol, ["Flatten"]) ? "flatten" : undefined;',
+        replacement: "  return undefined;",
+      },
+    ],
+  },
+  {
     name: "a halt that cancels orders takes the stop with it",
     patches: [
       {

@@ -9,17 +9,18 @@ import type { HttpClient } from "../../src/http-client.ts";
 import type { JournalModel } from "../journal-model.ts";
 import { type Arrival, FAIR_WEATHER, Link, type Served, type Weather } from "./network.ts";
 import { type Observer, OrderParameters } from "./observer.ts";
-import { type StartedBot, startBot } from "./pod.ts";
+import { PRIVATE_URL, type StartedBot, startBot } from "./pod.ts";
 import { type Timeline, VirtualProcess } from "./timeline.ts";
 import { type StreamListener, type StreamWire, wireProcess } from "./wires.ts";
 
 export const API_KEY = "simulated-key";
+export const API_SECRET = "simulated-secret";
 /** The kubelet starts an ended container again after this, ms. */
 const RESTART_MS = 1_500;
 /** A process that just started has its bundle to load, ms. */
 const START_MS = 300;
-/** A new process has reconciled and can protect after this at the latest, ms. */
-const ABLE_AFTER_MS = 12_000;
+/** A new process has reconciled and can protect after this at the latest, ms: through a lossy network, and through a good one. */
+const ABLE_AFTER_MS = { foul: 12_000, calm: 3_000 };
 
 /** One process of the bot, from start to end, and what is told of it. */
 export interface BotRun {
@@ -28,8 +29,8 @@ export interface BotRun {
   readonly process: VirtualProcess;
   /** As last applied in it. */
   readonly config: BotConfig;
-  /** It runs, has had time to look, and reaches the exchange both ways. */
-  readonly able: boolean;
+  /** From when on it runs, has had time to look, and reaches the exchange both ways; Infinity when it is dead. */
+  readonly ableFromMs: number;
   /** Of the newest pod. */
   readonly newest: boolean;
   readonly lastReport: string;
@@ -51,6 +52,10 @@ export interface PlatformParts {
   readonly observer: () => Observer;
   readonly random: Random;
   readonly weather: Weather;
+  /** Nothing but deaths, orders and hands comes between bot and exchange. */
+  readonly calm: boolean;
+  /** Bots hear the exchange's private stream. */
+  readonly streamed: boolean;
   readonly config: BotConfig;
   readonly trace: ((line: string) => void) | undefined;
 }
@@ -74,14 +79,12 @@ class Run implements BotRun {
   readonly #pod: Pod;
   readonly #platform: Platform;
   readonly #startedMs: number;
-  readonly #timeline: Timeline;
   config: BotConfig;
   started: StartedBot | undefined;
 
   constructor(pod: Pod, platform: Platform, timeline: Timeline) {
     this.#pod = pod;
     this.#platform = platform;
-    this.#timeline = timeline;
     this.#startedMs = timeline.nowMs;
     this.name = `${pod.uid}.${pod.processes}`;
     this.podUid = pod.uid;
@@ -89,9 +92,11 @@ class Run implements BotRun {
     this.config = pod.config;
   }
 
-  get able(): boolean {
-    const old = this.#timeline.nowMs - this.#startedMs >= ABLE_AFTER_MS;
-    return old && this.process.alive && !this.process.frozen && this.#pod.toExchange.whole;
+  get ableFromMs(): number {
+    if (!this.process.alive) return Infinity;
+    const afterMs = this.#platform.calm ? ABLE_AFTER_MS.calm : ABLE_AFTER_MS.foul;
+    const { wholeFromMs } = this.#pod.toExchange;
+    return Math.max(this.#startedMs + afterMs, this.process.frozenUntilMs, wholeFromMs);
   }
 
   get newest(): boolean {
@@ -132,8 +137,16 @@ export class Platform {
     return this.#pods.at(-1);
   }
 
+  get calm(): boolean {
+    return this.#parts.calm;
+  }
+
   get exchangeUp(): boolean {
-    return this.#exchangeDownUntilMs <= this.#parts.timeline.nowMs;
+    return this.exchangeUpFromMs <= this.#parts.timeline.nowMs;
+  }
+
+  get exchangeUpFromMs(): number {
+    return this.#exchangeDownUntilMs;
   }
 
   reportText(): string {
@@ -280,7 +293,7 @@ export class Platform {
   /** All faults end; connections that were cut break at last. */
   heal(): void {
     this.#weather = FAIR_WEATHER;
-    this.#exchangeDownUntilMs = 0;
+    this.#exchangeDownUntilMs = Math.min(this.#exchangeDownUntilMs, this.#parts.timeline.nowMs);
     this.#journalDownUntilMs = 0;
     this.#wishes.length = 0;
     for (const pod of this.#pods) {
@@ -303,12 +316,14 @@ export class Platform {
     const { process } = run;
     wireProcess(process, {
       askExchange: (request, receive) => this.#askExchange(pod, run, { request, receive }),
-      openStream: (_, listener) => this.#openStream(pod, run, listener),
+      openStream: (url, listener) => this.#openStream(pod, run, { ...listener, url }),
     });
     this.#parts.timeline.enter(process, () => {
       run.started = startBot({
         config: pod.config,
         apiKey: API_KEY,
+        apiSecret: API_SECRET,
+        streamed: this.#parts.streamed,
         podUid: pod.uid,
         process,
         sendToJournal: this.#journalClient(pod, run),
@@ -439,7 +454,7 @@ export class Platform {
 
   readonly #sockets = new Set<() => void>();
 
-  #openStream(pod: Pod, run: Run, listener: StreamListener): StreamWire {
+  #openStream(pod: Pod, run: Run, listener: StreamListener & { readonly url: string }): StreamWire {
     const { timeline, exchange } = this.#parts;
     let open = true;
     let broken = false;
@@ -458,10 +473,11 @@ export class Platform {
       this.#sockets.delete(reset);
       timeline.after(1, listener.onClose, run.process);
     };
-    const session = exchange.openPublicStream(
-      (text) => deliver(() => listener.onMessage(text)),
-      close,
-    );
+    const onMessage = (text: string): void => deliver(() => listener.onMessage(text));
+    const session =
+      listener.url === PRIVATE_URL
+        ? exchange.openPrivateStream(onMessage, close)
+        : exchange.openPublicStream(onMessage, close);
     const reset = (): void => {
       if (broken) close();
     };

@@ -5,15 +5,21 @@ import type { Log } from "../../src/bot/log.ts";
 import { Metrics } from "../../src/bot/metrics.ts";
 import { createExchange } from "../../src/exchange/bybit-ccxt.ts";
 import { KlineStream } from "../../src/exchange/kline-stream.ts";
+import { OrderStream } from "../../src/exchange/order-stream.ts";
 import type { HttpClient } from "../../src/http-client.ts";
 import { JournalClient } from "../../src/journal/journal-client.ts";
 import type { VirtualProcess } from "./timeline.ts";
 
 const JOURNAL_URL = "http://journal";
+/** By it the wires know the private stream from the public one. */
+export const PRIVATE_URL = "ws://exchange/v5/private";
 
 export interface BotParts {
   readonly config: BotConfig;
   readonly apiKey: string;
+  readonly apiSecret: string;
+  /** It hears the exchange's private stream. */
+  readonly streamed: boolean;
   readonly podUid: string;
   readonly process: VirtualProcess;
   readonly sendToJournal: HttpClient;
@@ -32,14 +38,11 @@ export interface StartedBot {
 export function startBot(parts: BotParts): StartedBot {
   const { config, process, log, random } = parts;
   const { clock } = process;
-  const exchange = createExchange({
-    key: {
-      reveal: () => ({ apiKey: parts.apiKey, apiSecret: "not checked in process" }),
-      scrub: (text) => text,
-    },
-    testnet: false,
-    restUrl: undefined,
-  });
+  const key = {
+    reveal: () => ({ apiKey: parts.apiKey, apiSecret: parts.apiSecret }),
+    scrub: (text: string) => text,
+  };
+  const exchange = createExchange({ key, testnet: false, restUrl: undefined });
   const journal = new JournalClient({
     url: JOURNAL_URL,
     send: parts.sendToJournal,
@@ -58,11 +61,20 @@ export function startBot(parts: BotParts): StartedBot {
     clock,
     random,
   });
+  const hints = {
+    url: PRIVATE_URL,
+    key,
+    onHint: (symbol: string | undefined) => bot.hinted(symbol),
+    log,
+    clock,
+    random,
+  };
   const bot: Bot = new Bot({
     config,
     exchange,
     journal,
     stream,
+    orderStream: parts.streamed ? new OrderStream(hints) : undefined,
     metrics: new Metrics(),
     log,
     clock,

@@ -8,6 +8,8 @@ export interface Scenario {
   readonly seed: number;
   /** Every other seed brings a second pod while the first is alive. */
   readonly twoPods: boolean;
+  /** The bot hears the exchange's private stream, as it usually does; otherwise it lives by its own looks. */
+  readonly streamed: boolean;
   readonly durationMs: number;
   /** How long the market takes for a candle of a minute. */
   readonly candleMs: number;
@@ -15,6 +17,8 @@ export interface Scenario {
   /** Open time of the first candle of history. */
   readonly firstOpenMs: number;
   readonly weather: Weather;
+  /** Nothing but deaths, orders and hands comes between bot and exchange: then it has to be quick. */
+  readonly calm: boolean;
   readonly skewMs: number;
   readonly exchangeFaults: readonly FaultRule[];
   /** Parts that an order is filled in. */
@@ -63,7 +67,9 @@ export type Happening =
   | { readonly kind: "retune" }
   | { readonly kind: "hand-adds" }
   | { readonly kind: "hand-reduces" }
-  | { readonly kind: "hand-strips" };
+  | { readonly kind: "hand-strips" }
+  /** The stop is taken away at the moment of the crash: whoever takes over has to see it. */
+  | { readonly kind: "stripped-crash" };
 
 export const HISTORY_CANDLES = 24;
 const FUNDING_MS = Date.UTC(2025, 5, 18, 8);
@@ -80,18 +86,23 @@ export function drawScenario(seed: number): Scenario {
   const candlesToMark = draw.between(3, 9);
   const late = drawer(createRandom(seed, 14));
   const trap = leaseTrap(drawer(createRandom(seed, 13)));
+  const streamed = drawer(createRandom(seed, 15)).chance(0.5);
+  const isFair = draw.chance(0.5);
+  const weather = isFair ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) } : foulWeather(draw);
+  const faults = [...exchangeFaults(draw), ...trap.exchangeFaults];
+  const happenings = events(draw, { durationMs, twoPods });
   return {
     seed,
     twoPods,
+    streamed,
     durationMs,
     candleMs,
     symbols: draw.chance(0.2) ? ["BTC/USDT:USDT", "ETH/USDT:USDT"] : ["BTC/USDT:USDT"],
     firstOpenMs: marked - (HISTORY_CANDLES + candlesToMark) * MINUTE_MS,
-    weather: draw.chance(0.5)
-      ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) }
-      : foulWeather(draw),
+    weather,
+    calm: isFair && faults.length === 0 && happenings.every(({ kind }) => CALM_KINDS.has(kind)),
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
-    exchangeFaults: [...exchangeFaults(draw), ...trap.exchangeFaults],
+    exchangeFaults: faults,
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     restCancelled: draw.chance(0.3),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
@@ -101,9 +112,23 @@ export function drawScenario(seed: number): Scenario {
     leverage: draw.oneOf([5, 10, 10]),
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: [...deaths(draw), ...trap.deaths],
-    events: events(draw, { durationMs, twoPods }),
+    events: happenings,
   };
 }
+
+/** What leaves the way between a living bot and the exchange as it is. */
+const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([
+  "crash",
+  "replace",
+  "second-pod",
+  "halt",
+  "pause",
+  "retune",
+  "hand-adds",
+  "hand-reduces",
+  "hand-strips",
+  "stripped-crash",
+]);
 
 function foulWeather(draw: Drawer): Weather {
   return {
@@ -151,6 +176,13 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
       ...few,
     },
     { match: { stream: "public" }, fault: { kind: "reset" }, ...few },
+    {
+      match: { stream: "private" },
+      fault: { kind: draw.oneOf(["duplicate", "reorder", "silence", "reset"]) },
+      times: draw.oneOf([draw.between(1, 4), null]),
+      after: draw.between(0, 20),
+      share,
+    },
   ];
   return Array.from({ length: draw.between(0, 3) }, () => draw.oneOf(kinds));
 }
@@ -196,6 +228,7 @@ function events(
   for (let count = draw.between(0, 3); count > 0; count -= 1) add(draw.oneOf(mishaps(draw)));
   if (draw.chance(0.4)) add(draw.oneOf(orders(draw)));
   if (draw.chance(0.15)) add(draw.oneOf(hands));
+  if (draw.chance(0.1)) add({ kind: "stripped-crash" });
   if (twoPods) {
     const atMs = draw.between(6_000, durationMs - 15_000);
     // Before the second pod, so that it meets the first one.
@@ -241,7 +274,7 @@ function orders(draw: Drawer): readonly Happening[] {
   return [
     { ...halt, action: "BlockEntries" },
     { ...halt, action: "CancelOrders" },
-    { ...halt, action: "Flatten" },
+    { ...halt, action: "Flatten", ms: 2 * ms },
     { kind: "pause", ms },
     { kind: "retune" },
   ];

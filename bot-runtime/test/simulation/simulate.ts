@@ -8,7 +8,7 @@ import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
 import { Hand } from "./hand.ts";
 import { Observer, type Violation } from "./observer.ts";
-import { API_KEY, Platform } from "./platform.ts";
+import { API_KEY, API_SECRET, Platform } from "./platform.ts";
 import { drawScenario, type Happening, HISTORY_CANDLES, type Scenario } from "./scenario.ts";
 import { Timeline } from "./timeline.ts";
 import { useTimeline } from "./virtual-globals.ts";
@@ -72,6 +72,8 @@ class Run {
       observer: () => this.#observer,
       random: this.#random,
       weather: scenario.weather,
+      calm: scenario.calm,
+      streamed: scenario.streamed,
       config: configOf(scenario),
       trace: this.#trace,
     });
@@ -80,7 +82,9 @@ class Run {
       account,
       journal: this.#journal,
       runs: () => this.#platform.runs,
-      exchangeUp: () => this.#platform.exchangeUp,
+      exchangeUpFromMs: () => this.#platform.exchangeUpFromMs,
+      calm: scenario.calm,
+      fillMs: fillMs(scenario),
     });
     this.#hand = new Hand({
       exchange: this.#exchange,
@@ -163,6 +167,9 @@ class Run {
         platform.stopPod();
         this.#timeline.after(1_000, () => platform.addPod(0));
         return undefined;
+      case "stripped-crash":
+        this.#hand.act("hand-strips");
+        return platform.crash();
       case "second-pod":
         return this.#secondPod(happening.deletesAfterMs);
       case "halt":
@@ -238,6 +245,12 @@ class Run {
   }
 }
 
+/** Each part of an order is filled by another half of a candle; what is cancelled after its first part takes an order a part. */
+function fillMs({ candleMs, parts, restCancelled }: Scenario): number {
+  const halves = restCancelled && parts > 1 ? 4 * parts : parts + 1;
+  return halves * Math.ceil(candleMs / 2);
+}
+
 function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange {
   const { seed, durationMs, candleMs, symbols, firstOpenMs } = scenario;
   const count = HISTORY_CANDLES + Math.ceil((durationMs + SETTLING_MS + 10_000) / candleMs) + 2;
@@ -256,7 +269,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
     historyCandles: HISTORY_CANDLES,
   });
   const { control } = exchange;
-  control.addKey({ apiKey: API_KEY, apiSecret: "unused", balance: BALANCE, ips: ["192.0.2.1"] });
+  control.addKey({ apiKey: API_KEY, apiSecret: API_SECRET, balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
   const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
   const { parts, fundingRate, fundingDelayMs: delayMs } = scenario;

@@ -146,6 +146,7 @@ export class VirtualProcess {
   readonly name: string;
   readonly #timeline: Timeline;
   #alive = true;
+  #frozenFromMs = 0;
   #frozenUntilMs = 0;
   /** The node's wall clock less true time, ms. */
   skewMs: number;
@@ -175,7 +176,14 @@ export class VirtualProcess {
 
   /** As SIGSTOP, a paused machine or a long collection: its clocks go on, it does not. */
   freeze(ms: number): void {
-    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.#timeline.nowMs + ms);
+    const { nowMs } = this.#timeline;
+    if (!this.frozen) this.#frozenFromMs = nowMs;
+    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, nowMs + ms);
+  }
+
+  /** Of the latest freeze, ms; 0 before the first. */
+  get frozenForMs(): number {
+    return this.#frozenUntilMs - this.#frozenFromMs;
   }
 
   get clock(): Clock {
