@@ -105,7 +105,12 @@ async function started(newest: number, session: SessionAnswer = remembering) {
   };
   const closeCandle = async () => {
     for (const symbol of [SYMBOL, OTHER_SYMBOL])
-      it.bot.candleArrived({ symbol, candle: candle(market.shown.newest), closed: true });
+      it.bot.candleArrived({
+        symbol,
+        candle: candle(market.shown.newest),
+        closed: true,
+        sentAtMs: Date.now(),
+      });
     market.shown.newest += 1;
     await pass(1_000);
   };

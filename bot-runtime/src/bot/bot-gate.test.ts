@@ -255,6 +255,22 @@ test("a balance that is too small is told before there is a signal", async () =>
   expect(it.reasons()).toEqual(["BelowMinimum"]);
 });
 
+describe("a candle that waited on its way", () => {
+  test.each([
+    ["for a minute", 60_000, 0, 0],
+    ["for some seconds", 5_000, 0, 1],
+    ["for a minute, by a clock behind the exchange's", 60_000, -70_000, 0],
+    ["not, by a clock ahead of the exchange's", 0, 70_000, 1],
+  ] as const)("%s", async (_name, lateMs, skewMs, entries) => {
+    const it = await trading({ exchange: { clock: () => ({ skewMs, uncertaintyMs: 20 }) } });
+    it.closeCandle(NEWEST, lateMs);
+    await pass(1_000);
+    expect(it.submitEntry).toHaveBeenCalledTimes(entries);
+    const refused = it.records.filter((body) => JSON.stringify(body).includes("StaleSignal"));
+    expect(refused).toHaveLength(1 - entries);
+  });
+});
+
 describe("errors in a row", () => {
   test("disable the bot, and it says so in every report until its configuration changes", async () => {
     const it = await trading();

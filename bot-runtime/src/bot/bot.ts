@@ -163,9 +163,16 @@ export class Bot {
     this.#report(false);
   }
 
-  candleArrived({ symbol, candle, closed }: StreamedCandle): void {
+  candleArrived({ symbol, candle, closed, sentAtMs }: StreamedCandle): void {
     this.#lastPrices.set(symbol, candle.close);
-    if (closed) this.#traders.get(symbol)?.candleClosed(candle);
+    if (closed) this.#traders.get(symbol)?.candleClosed(candle, this.#sentBy(sentAtMs));
+  }
+
+  /** A time of the exchange's clock by the one that nobody sets. While its clock is not known nothing is opened anyway. */
+  #sentBy(exchangeMs: number): number {
+    const { clock, exchange } = this.#deps;
+    const lateMs = clock.nowMs() - (exchange.clock()?.skewMs ?? 0) - exchangeMs;
+    return clock.monotonicMs() - Math.max(lateMs, 0);
   }
 
   /** Something happened at the exchange to the symbol, or undefined: to any. */

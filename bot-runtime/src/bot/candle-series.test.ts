@@ -61,7 +61,7 @@ describe("CandleSeries", () => {
     expect(series.needsCatchUp).toBe(true);
     expect(await series.catchUp()).toMatchObject({
       candle: { openTimeMs: 13 * MINUTE },
-      arrivedMs: 7,
+      sentMs: 7,
     });
     expect(series.openTimes.slice(-5)).toEqual(
       [9, 10, 11, 12, 13].map((minute) => minute * MINUTE),

@@ -19,13 +19,13 @@ export interface SeriesOptions {
 export interface ProposedCandle {
   readonly candle: Candle;
   readonly proposal: Proposal;
-  /** When the stream brought the candle, by the monotonic clock, ms. */
-  readonly arrivedMs: number;
+  /** When the exchange sent the candle, by this process's monotonic clock, ms: what waits in a socket grows old there. */
+  readonly sentMs: number;
 }
 
 interface StreamedCandle {
   readonly candle: Candle;
-  readonly arrivedMs: number;
+  readonly sentMs: number;
 }
 
 /**
@@ -69,14 +69,14 @@ export class CandleSeries {
   }
 
   /** Takes a closed candle of the stream. Undefined when it is old, or when candles before it are missing. */
-  push(candle: Candle, arrivedMs: number): ProposedCandle | undefined {
+  push(candle: Candle, sentMs: number): ProposedCandle | undefined {
     const last = this.last;
     if (last !== undefined && candle.openTimeMs <= last.openTimeMs) return undefined;
     if (last === undefined || candle.openTimeMs !== last.openTimeMs + this.#stepMs) {
-      this.#awaiting = { candle, arrivedMs };
+      this.#awaiting = { candle, sentMs };
       return undefined;
     }
-    return { candle, proposal: this.#append(candle), arrivedMs };
+    return { candle, proposal: this.#append(candle), sentMs };
   }
 
   /** Fetches what is missing. Gives the proposal of the streamed candle that waited for it, if one did. */

@@ -116,9 +116,9 @@ function decide(deps: TraderDeps, wish: EntryWish, order: EntryOrder): Decision 
 
 /** Why the wish is of the past: too old, or made under another configuration. */
 function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
-  const ageMs = Math.round(deps.monotonicMs() - wish.arrivedMs);
+  const ageMs = Math.round(deps.monotonicMs() - wish.sentMs);
   if (ageMs > SIGNAL_MAX_AGE_MS)
-    return { reason: "StaleSignal", message: `the candle arrived ${ageMs} ms ago` };
+    return { reason: "StaleSignal", message: `the candle was sent ${ageMs} ms ago` };
   if (deps.config() === wish.config) return undefined;
   return {
     reason: "ConfigChanged",

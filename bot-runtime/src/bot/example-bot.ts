@@ -214,6 +214,7 @@ export function startExampleBot(options: ExampleOptions = {}) {
     flush: async () => true,
   };
   const config = { ...exampleConfig, ...options.config };
+  const clock = { ...systemClock, ...options.clock };
   const metrics = new Metrics();
   const exchange = { ...exampleExchange(shown), ...options.exchange };
   const bot = new Bot({
@@ -228,8 +229,9 @@ export function startExampleBot(options: ExampleOptions = {}) {
     },
     metrics,
     log: { info: silent, warn: silent, error: silent },
-    clock: { ...systemClock, ...options.clock },
+    clock,
   });
+  const exchangeNow = () => clock.nowMs() - (exchange.clock()?.skewMs ?? 0);
   bot.start();
   return {
     bot,
@@ -243,9 +245,12 @@ export function startExampleBot(options: ExampleOptions = {}) {
       journal.epoch = session.epoch;
       bot.sessionGranted(session);
     },
-    /** The candle that was in progress closes: the strategy wants to buy. */
-    closeCandle: (minute = NEWEST) =>
-      bot.candleArrived({ symbol: SYMBOL, candle: fallingCandle(minute), closed: true }),
+    /** The candle that was in progress closes: the strategy wants to buy. It was `lateMs` on its way. */
+    closeCandle: (minute = NEWEST, lateMs = 0) => {
+      const candle = fallingCandle(minute);
+      const sentAtMs = exchangeNow() - lateMs;
+      bot.candleArrived({ symbol: SYMBOL, candle, closed: true, sentAtMs });
+    },
     /** Symbols whose candles the bot asks for. */
     followed: () => followed,
     lastReport: (): Report | undefined =>

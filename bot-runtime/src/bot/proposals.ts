@@ -12,7 +12,6 @@ const CATCH_UP_PAUSE_MAX_MS = 15_000;
 export class Proposals {
   readonly #catchingUp: Turns;
   readonly #ended: (error: unknown) => void;
-  readonly #monotonicMs: () => number;
   #series: CandleSeries | undefined;
   #newest: ProposedCandle | undefined;
 
@@ -22,7 +21,6 @@ export class Proposals {
     readonly monotonicMs: () => number;
   }) {
     this.#ended = options.ended;
-    this.#monotonicMs = options.monotonicMs;
     this.#catchingUp = new Turns({
       turn: () => this.#fetch(),
       ended: options.ended,
@@ -37,10 +35,10 @@ export class Proposals {
     this.#newest = undefined;
   }
 
-  /** A closed candle of the stream; gives what the strategy proposes at it. */
-  push(candle: Candle): ProposedCandle | undefined {
+  /** A closed candle of the stream, sent at this time of the monotonic clock; gives what the strategy proposes at it. */
+  push(candle: Candle, sentMs: number): ProposedCandle | undefined {
     try {
-      const proposed = this.#series?.push(candle, this.#monotonicMs());
+      const proposed = this.#series?.push(candle, sentMs);
       this.#newest = proposed ?? this.#newest;
       return proposed;
     } catch (error) {

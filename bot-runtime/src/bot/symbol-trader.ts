@@ -178,9 +178,9 @@ export class SymbolTrader {
     this.wake();
   }
 
-  /** A closed candle of the stream. */
-  candleClosed(candle: Candle): void {
-    this.#wantExitBy(this.#proposals.push(candle));
+  /** A closed candle of the stream, which the exchange sent at this time of the monotonic clock. */
+  candleClosed(candle: Candle, sentMs: number): void {
+    this.#wantExitBy(this.#proposals.push(candle, sentMs));
     this.wake();
   }
 
@@ -334,9 +334,10 @@ export class SymbolTrader {
 
   async #lookForForeign(): Promise<void> {
     await this.#foreign.look(this.#works);
-    if (this.#foreign.sentence === undefined) return;
+    const { sentence, seen } = this.#foreign;
+    if (sentence === undefined || seen === undefined) return;
     // Only an id makes it the bot's own, and ids come from candles: without them it stays foreign until the next look.
-    const orphan = await findOrphan(this.#deps, this.symbol, this.#proposals.openTimes);
+    const orphan = findOrphan(this.#deps, seen, this.#proposals.openTimes);
     if (orphan === undefined || this.#works.some((work) => work.entryId === orphan.entryId)) return;
     const message = `${this.symbol}: took up what order ${orphan.entryId} opened`;
     this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));

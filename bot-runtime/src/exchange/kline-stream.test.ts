@@ -60,6 +60,7 @@ async function until(holds: () => boolean): Promise<void> {
 const message = (topic: string, confirm: boolean) =>
   JSON.stringify({
     topic,
+    ts: 61_000,
     data: [{ start: 60_000, open: "1.5", high: "2", low: "1", close: "1.75", confirm }],
   });
 
@@ -71,7 +72,7 @@ test("follows, parses exactly, and knows the age of what arrived", async () => {
   it.clients[0]?.send(message("kline.1.ETHUSDT", true));
   it.clients[0]?.send(message(TOPIC, true));
   await until(() => it.seen.length === 1);
-  expect(it.seen[0]).toMatchObject({ symbol: SYMBOL, closed: true });
+  expect(it.seen[0]).toMatchObject({ symbol: SYMBOL, closed: true, sentAtMs: 61_000 });
   expect(it.seen[0]?.candle.close.toFixed()).toBe("1.75");
   it.pass(1_234);
   expect(it.stream.ageMs(SYMBOL)).toBe(1_234);

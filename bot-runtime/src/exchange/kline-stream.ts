@@ -12,6 +12,8 @@ export interface StreamedCandle {
   readonly symbol: string;
   readonly candle: Candle;
   readonly closed: boolean;
+  /** When the exchange sent it, by its own clock: a message may have waited on its way for a minute. */
+  readonly sentAtMs: number;
 }
 
 export interface StreamTopic {
@@ -44,6 +46,7 @@ const PUBLIC_PATH = "/v5/public/linear";
 const Decimal = z.string().regex(/^[0-9]+(\.[0-9]+)?$/);
 const Message = z.object({
   topic: z.string(),
+  ts: z.int(),
   data: z.array(
     z.object({
       start: z.int(),
@@ -196,7 +199,8 @@ export class KlineStream {
     topic.quietSinceMs = this.#options.clock.monotonicMs();
     topic.renewals = 0;
     this.#arrivals.set(symbol, topic.quietSinceMs);
-    for (const { start, confirm, ...prices } of message.data.data) {
+    const { data: candles, ts: sentAtMs } = message.data;
+    for (const { start, confirm, ...prices } of candles) {
       const candle: Candle = {
         openTimeMs: start,
         open: price(prices.open),
@@ -204,7 +208,7 @@ export class KlineStream {
         low: price(prices.low),
         close: price(prices.close),
       };
-      this.#options.onCandle({ symbol, candle, closed: confirm });
+      this.#options.onCandle({ symbol, candle, closed: confirm, sentAtMs });
     }
   }
 }

@@ -38,7 +38,7 @@ function exchange() {
       low: price(low),
       close: price(close),
     };
-    paper.observe({ symbol: SYMBOL, candle, closed });
+    paper.observe({ symbol: SYMBOL, candle, closed, sentAtMs: now });
     if (closed) minute += 1;
   };
   show(["100", "100", "100", "100"], true);
