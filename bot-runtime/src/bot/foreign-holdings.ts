@@ -1,9 +1,13 @@
 import type { OrderView } from "../exchange/exchange.ts";
 import type { Refusal } from "../risk/gate.ts";
-import { couldBeOwn, foreignHolding } from "./reconcile.ts";
+import { couldBeOwn, foreignHolding, type SymbolView } from "./reconcile.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
+/** How far back executions are searched for what opened a position, at most. */
+const SEARCH_MAX_MS = 7 * 86_400_000;
+/** A position may be shown so much later than it was opened, and clocks may differ. */
+const LATE_MS = 600_000;
 /** Looked for this often: somebody else's order or position shows before an entry meets it. */
 const LOOK_MS = 30_000;
 /** What was found is looked at this often: only somebody else can change it. */
@@ -17,6 +21,9 @@ export class ForeignHoldings {
   readonly #deps: TraderDeps;
   #sentence: string | undefined;
   #mayBeOwn = false;
+  #seen: SymbolView | undefined;
+  /** When nothing was held here at last, wall clock, ms. */
+  #emptyMs = -Infinity;
   #lookedMs = -Infinity;
   /** End of the bot's newest position here, by the exchange's clock, ms. */
   #endedMs = -Infinity;
@@ -32,6 +39,11 @@ export class ForeignHoldings {
   /** What is there, for the bot's owner; undefined when there is nothing. */
   get sentence(): string | undefined {
     return this.#sentence;
+  }
+
+  /** All of it, and what may have opened it. */
+  get seen(): SymbolView | undefined {
+    return this.#seen;
   }
 
   /** It carries an id as this bot gives them, which nothing explains. */
@@ -62,15 +74,20 @@ export class ForeignHoldings {
   async look(works: readonly Work[]): Promise<void> {
     this.#lookedMs = this.#deps.monotonicMs();
     const symbol = this.#symbol;
+    const askedMs = this.#deps.nowMs();
+    const sinceMs = Math.max(this.#emptyMs - LATE_MS, askedMs - SEARCH_MAX_MS);
+    const search = { symbol, sinceMs };
     const [{ held }, orders] = await Promise.all([
       this.#deps.looks.position(symbol),
       this.#deps.looks.openOrders(symbol),
     ]);
-    const seen = { symbol, held, orders };
-    const sentence = foreignHolding(works, seen);
-    const mayBeOwn = sentence !== undefined && (await couldBeOwn(this.#deps, works, seen));
+    const sentence = foreignHolding(works, { symbol, held, orders });
+    const executions = sentence === undefined ? [] : await this.#deps.looks.executions(search);
+    const seen = { symbol, held, orders, executions };
+    this.#seen = seen;
     this.#sentence = sentence;
-    this.#mayBeOwn = mayBeOwn;
+    this.#mayBeOwn = sentence !== undefined && couldBeOwn(works, seen);
+    if (held === undefined) this.#emptyMs = askedMs;
     const isFlat = held === undefined && works.length === 0;
     this.#flatSinceMs = isFlat ? (this.#flatSinceMs ?? this.#lookedMs) : undefined;
     this.#strays = isFlat ? orders.filter((order) => this.#isStray(order)) : [];

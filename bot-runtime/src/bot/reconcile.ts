@@ -12,8 +12,6 @@ import { accountForTrade } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
 
-/** How far back executions are searched for the entry of a position that the journal does not know. */
-const ORPHAN_SEARCH_MS = 7 * 86_400_000;
 /** Entries of one candle have one attempt today; one more is looked for, should a later version have sent it. */
 const ATTEMPTS_SEARCHED = 2;
 
@@ -39,28 +37,24 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
  * could have sent at the candles given are computed and looked for among the symbol's executions and open orders. So it is
  * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
-export async function findOrphan(
-  deps: Pick<TraderDeps, "looks" | "config" | "log" | "nowMs" | "monotonicMs">,
-  symbol: string,
+export function findOrphan(
+  deps: Pick<TraderDeps, "config" | "log" | "monotonicMs">,
+  { symbol, orders, executions }: SymbolView,
   openTimes: readonly number[],
-): Promise<Work | undefined> {
-  if (openTimes.length === 0) return undefined;
+): Work | undefined {
   const { botUid } = deps.config();
   const own = ownEntryIds(deps, symbol, openTimes);
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
-  const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
-  const executions = await deps.looks.executions({ symbol, sinceMs });
   const filled = executions.findLast(
     (each) => isOwn(each) && isStillOpen({ botUid, symbol }, each, executions),
   );
-  const orders = filled === undefined ? await deps.looks.openOrders(symbol) : [];
-  const placed = orders.find((order) => isOwn(order));
+  const placed = filled === undefined ? orders.find((order) => isOwn(order)) : undefined;
   const entryId = filled?.clientOrderId ?? placed?.clientOrderId;
   const found = filled ?? placed;
   if (entryId === undefined || found === undefined) return undefined;
   deps.log.warn("orphan-found", { symbol, clientOrderId: entryId });
-  const atMs = filled?.atMs ?? placed?.createdMs ?? sinceMs;
+  const atMs = "atMs" in found ? found.atMs : found.createdMs;
   return adopted({ symbol, entryId, atMs, side: found.side }, deps.monotonicMs());
 }
 
@@ -112,6 +106,8 @@ export interface SymbolView {
   readonly symbol: string;
   readonly held: HeldPosition | undefined;
   readonly orders: readonly OrderView[];
+  /** From before what is held was opened; empty where nobody asked. */
+  readonly executions: readonly Execution[];
 }
 
 /**
@@ -119,18 +115,15 @@ export interface SymbolView {
  * still may, carries an id of the bot's form which nothing explains. So it is after the journal was restored from an older
  * copy. The position of another bot on the same symbol looks alike, one opened by hand does not.
  */
-export async function couldBeOwn(
-  deps: Pick<TraderDeps, "looks" | "nowMs">,
+export function couldBeOwn(
   works: readonly Work[],
-  { symbol, held, orders }: SymbolView,
-): Promise<boolean> {
+  { held, orders, executions }: SymbolView,
+): boolean {
   const known = new Set(works.flatMap((work) => [work.entryId, ...work.exitIds]));
   const isUnexplained = ({ clientOrderId: id }: Pick<OrderView, "clientOrderId">) =>
     id !== undefined && isOrderId(id) && !known.has(id);
   if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
   if (held === undefined) return false;
-  const sinceMs = deps.nowMs() - ORPHAN_SEARCH_MS;
-  const executions = await deps.looks.executions({ symbol, sinceMs });
   return openingExecutions(held, executions).opening.some(isUnexplained);
 }
 
@@ -163,7 +156,10 @@ export function isOfOthers(
 }
 
 /** The sentence about what holds a symbol besides the bot's own works; undefined when nothing does. */
-export function foreignHolding(works: readonly Work[], seen: SymbolView): string | undefined {
+export function foreignHolding(
+  works: readonly Work[],
+  seen: Omit<SymbolView, "executions">,
+): string | undefined {
   const { symbol, held, orders } = seen;
   // While an entry may be filling, the position may run ahead of what is known of it.
   const settled = works.every((work) => work.entry === "over");

@@ -319,6 +319,25 @@ describe("an order that shows a stop without a position", () => {
   });
 });
 
+test("what somebody else holds costs one question for executions at each look, back to when nothing was held", async () => {
+  const executions = vi.fn<Exchange["executions"]>(async () => []);
+  const it = startExampleBot({ exchange: { executions } });
+  it.grantSession();
+  await pass(60_000);
+  expect(executions).not.toHaveBeenCalled();
+  const openedMs = Date.now();
+  it.shown.held = held;
+  await pass(60_000);
+  expect(it.lastReport()?.blocked.map(({ reason }) => reason)).toContain("ForeignPosition");
+  const looks = executions.mock.calls.length;
+  expect(looks).toBeGreaterThanOrEqual(5);
+  expect(looks).toBeLessThanOrEqual(13);
+  for (const [{ sinceMs }] of executions.mock.calls) {
+    expect(sinceMs).toBeLessThan(openedMs - 540_000);
+    expect(sinceMs).toBeGreaterThan(openedMs - 700_000);
+  }
+});
+
 test("a key of another account that is the right one again: the position is managed as before", async () => {
   const { bot, config, submitExit, lastReport } = await holdingBot({ findOrder });
   bot.applyConfig({ ...config, exchangeAccountId: "another", generation: 2 });

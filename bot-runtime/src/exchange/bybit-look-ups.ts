@@ -159,10 +159,15 @@ async function executions(
     const last = untilMs >= client.nonce();
     const window = last ? { startTime: fromMs } : { startTime: fromMs, endTime: untilMs };
     found.push(...(await executionWindow(client, query.symbol, window)));
-    if (last) return found;
+    if (last) return eachOnce(found);
     fromMs = untilMs + 1;
   }
   throw exchangeFault("Refused", { code: "TooOld", message: "executions older than two years" });
+}
+
+/** What happens between two pages moves the rest: an execution may be on both. */
+function eachOnce(found: readonly Execution[]): readonly Execution[] {
+  return [...new Map(found.map((execution) => [execution.executionId, execution])).values()];
 }
 
 async function executionWindow(
