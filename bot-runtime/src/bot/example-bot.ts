@@ -110,7 +110,7 @@ export function exampleExecution(side: OrderSide, change: Partial<Execution> = {
 }
 
 /** What the exchange shows, to be changed by a test as it goes on. */
-export interface ShownByExchange {
+interface ShownByExchange {
   held: HeldPosition | undefined;
   orders: readonly OrderView[];
   executions: readonly Execution[];
@@ -154,7 +154,7 @@ export function exampleMarket(symbol: string): Market {
   };
 }
 
-export function exampleExchange(shown: ShownByExchange): Exchange {
+function exampleExchange(shown: ShownByExchange): Exchange {
   const lookUps: LookUps = {
     position: async () => ({ leverage: undefined, held: shown.held }),
     openOrders: async () => shown.orders,
@@ -166,6 +166,7 @@ export function exampleExchange(shown: ShownByExchange): Exchange {
     urgent: lookUps,
     prepare: async () => undefined,
     market: exampleMarket,
+    delisted: () => false,
     candles: exampleCandles,
     balance: async () => ({
       equity: amount("10000"),
