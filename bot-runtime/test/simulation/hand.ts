@@ -13,6 +13,8 @@ const SYMBOL = "BTCUSDT";
 const UNITS = "0.005";
 /** An entry has been filled, or never will be, this long after it was sent, ms. */
 const ENTRY_MS = 25_000;
+/** An entry that was sent is accepted within this time, or never, ms. */
+const LATEST_ENTRY_MS = 7_000;
 const CATEGORY = { category: "linear", symbol: SYMBOL, positionIdx: 0 };
 
 /** The account's owner, who trades on it beside the bot. */
@@ -23,6 +25,27 @@ export class Hand {
 
   constructor(parts: HandParts) {
     this.#parts = parts;
+  }
+
+  /** Opens a position with a stop where the bot holds nothing and has nothing on its way. False: not now. */
+  open(): boolean {
+    const { world } = this.#parts.observer;
+    const isHeld = world.account.positions.get(SYMBOL)?.holding.size.isZero() === false;
+    const isQuiet = !isHeld && world.openingAgeMs() > LATEST_ENTRY_MS;
+    const isOpening = world.ownOrders.some(({ order }) => world.account.openOrders.has(order.id));
+    if (!isQuiet || isOpening) return false;
+    this.#held = this.#held.plus(UNITS);
+    // So far away that the market does not come there.
+    const order = {
+      side: "Buy",
+      orderType: "Market",
+      qty: UNITS,
+      stopLoss: "1000",
+      tpslMode: "Full",
+    };
+    this.#ask("POST /v5/order/create", order);
+    this.#parts.observer.touched({ opened: SYMBOL });
+    return true;
   }
 
   act(kind: "hand-adds" | "hand-reduces" | "hand-strips"): void {

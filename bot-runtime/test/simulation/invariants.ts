@@ -1,5 +1,7 @@
 import { amount, Decimal, text } from "../../src/money.ts";
-import { idOf, type Moment, type OwnExecution, type OwnOrder, type World } from "./observer.ts";
+import { exitOrderIds } from "../../src/orders/order-id.ts";
+import { idOf } from "./market-id.ts";
+import type { Moment, OwnExecution, OwnOrder, World } from "./observer.ts";
 
 /** What must hold whatever happens. `broken` gives the sentence about how it does not, or undefined. */
 interface Invariant {
@@ -24,6 +26,10 @@ const LATEST_ACCEPTANCE_MS = 7_000;
 const NAKED_AFTER_LOSS_MS = { calm: 6_000, foul: 45_000 };
 /** The same for the requests of an exit, besides what the market needs to take it. */
 const UNCLOSED_MS = { calm: 3_000, foul: 45_000 };
+
+/** A process that stood still for longer has to notice, and opens nothing before it has seen everything anew: 5 s, less some. */
+const STALL_MS = 2_500;
+const AFTER_STALL_MS = 4_500;
 
 /** The first one that is broken ends a run: the order is from cause to consequence. */
 export const INVARIANTS: readonly Invariant[] = [
@@ -129,30 +135,70 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "OwnFillsOnly",
-    statement: "exits never close more than the bot's own fills, whoever else holds the symbol",
-    broken: (moment) => {
+    statement:
+      "exits are of the trade that is open, and never close more than the bot's own fills, whoever else holds the symbol; what a stop or target takes while an exit is being filled is no exit's fault",
+    broken: (moment, world) => {
       if (moment.kind !== "executed") return undefined;
       const { order, before, after, execution } = moment.own;
       if (order === undefined || order.opens) return undefined;
+      const stranger = ofAnotherTrade(order, world);
+      if (stranger !== undefined) return stranger;
       const turned = before.isZero() || before.isPositive() === execution.side.startsWith("B");
       const beyond = !after.isZero() && before.isPositive() !== after.isPositive();
       if (!turned && !beyond) return undefined;
+      if (world.struckMs(execution.symbol) >= order.acceptedMs) return undefined;
       return `exit ${execution.linkId} closed ${text(new Decimal(execution.quantity))} of ${text(before)}`;
     },
+  },
+  {
+    name: "DayLossHeld",
+    statement:
+      "no opening order leaves a process after the bot's trades of the day have lost the limit that it was given, by the exchange's own account",
+    broken: (moment, world) => {
+      if (moment.kind !== "sent" || !moment.order.opens || world.touchedByHand()) return undefined;
+      const { dayLossMax } = world;
+      if (dayLossMax === undefined) return undefined;
+      const { initialBalance, wallet } = world.account;
+      // Funding may be shown late; a trade's result is known before the next one begins.
+      const funding = world.ownFunding.reduce((sum, { fee }) => sum.plus(fee), new Decimal(0));
+      const lost = new Decimal(initialBalance.minus(wallet)).minus(funding);
+      if (lost.lte(dayLossMax)) return undefined;
+      return `${moment.order.by.name} sent an opening order after a loss of ${text(lost)} of at most ${text(dayLossMax)}`;
+    },
+  },
+  {
+    name: "StallNoticed",
+    statement: `no opening order leaves a process within ${AFTER_STALL_MS} ms of a stand-still of ${STALL_MS} ms or more`,
+    broken: (moment) => {
+      if (moment.kind !== "sent" || !moment.order.opens) return undefined;
+      const { by, sentMs } = moment.order;
+      const { frozenForMs, frozenUntilMs } = by.process;
+      const sinceMs = sentMs - frozenUntilMs;
+      if (frozenForMs < STALL_MS || sinceMs >= AFTER_STALL_MS) return undefined;
+      return `${by.name} sent an opening order ${sinceMs} ms after it stood still for ${frozenForMs} ms`;
+    },
+  },
+  {
+    name: "HandsOff",
+    statement:
+      "what somebody opened by hand, with a stop, on a symbol on which the bot holds nothing keeps its stop",
+    broken: (moment, world) =>
+      moment.kind === "changed" && world.strippedOfOthers()
+        ? "the stop of a position that was opened by hand is gone"
+        : undefined,
   },
   {
     name: "Protected",
     statement: `an own position is never without its stop, not at one look; after somebody removed it by hand, or the exchange cancelled the rest of one that had begun to fill, or filled the rest of an entry after it, at most ${NAKED_AFTER_LOSS_MS.calm} ms while nothing disturbs bot and exchange, and at most ${NAKED_AFTER_LOSS_MS.foul} ms of time in which a bot could reach the exchange otherwise, or as much longer as the market takes to close it`,
     broken: (moment, world) => {
       if (moment.kind !== "changed") return undefined;
-      // A position that the exchange gives no stop is closed instead, part by part.
-      const foulMs = NAKED_AFTER_LOSS_MS.foul + world.fillMs;
-      const limitMs = world.calm ? NAKED_AFTER_LOSS_MS.calm : foulMs;
-      const late = world
-        .ownSymbols()
-        .find((symbol) =>
-          world.stripped(symbol) ? world.nakedMs(symbol) > limitMs : world.naked(symbol),
-        );
+      const lossMs = world.calm ? NAKED_AFTER_LOSS_MS.calm : NAKED_AFTER_LOSS_MS.foul;
+      const late = world.ownSymbols().find((symbol) => {
+        if (!world.stripped(symbol)) return world.naked(symbol);
+        // What is being closed needs no stop any more; what the exchange gives none is closed instead.
+        const closingMs = world.calm && !isClosing(symbol, world) ? 0 : world.fillMs;
+        return world.nakedMs(symbol) > lossMs + closingMs;
+      });
       return (
         late &&
         `${late}: ${text(world.own(late))} held without a stop for ${world.nakedMs(late)} ms`
@@ -215,6 +261,23 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
 ];
+
+function ofAnotherTrade({ order }: OwnOrder, world: World): string | undefined {
+  const opener = world.opener(order.symbol);
+  if (opener?.intent === undefined) return undefined;
+  const { symbol, clientOrderId: entryId } = opener.intent;
+  const { botUid } = opener.by.config;
+  if (exitOrderIds({ botUid, symbol, entryId }).includes(order.linkId)) return undefined;
+  return `exit ${order.linkId} is none of trade ${entryId}, which is open`;
+}
+
+/** An exit of what is open was accepted: part by part the market takes it. */
+function isClosing(symbol: string, world: World): boolean {
+  const sinceMs = world.opener(symbol)?.acceptedMs ?? Infinity;
+  return world.ownOrders.some(
+    ({ order, opens, acceptedMs }) => !opens && order.symbol === symbol && acceptedMs > sinceMs,
+  );
+}
 
 function isOpen({ order }: OwnOrder): boolean {
   return (

@@ -5,6 +5,7 @@ import type { Execution, Order } from "../../../hack/exchange-simulator/order.ts
 import { Decimal } from "../../src/money.ts";
 import type { JournalModel } from "../journal-model.ts";
 import { INVARIANTS } from "./invariants.ts";
+import { idOf } from "./market-id.ts";
 import type { BotRun } from "./platform.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -49,11 +50,17 @@ export interface World {
   readonly calm: boolean;
   /** How long the market needs to take an exit, in all its parts, ms. */
   readonly fillMs: number;
+  /** What the bot may lose in the run, should it be of one day; undefined when it is not, or there is no such limit. */
+  readonly dayLossMax: Decimal | undefined;
   readonly ownOrders: readonly OwnOrder[];
   readonly ownExecutions: readonly OwnExecution[];
   /** Funding that was settled while the bot held something. */
   readonly ownFunding: readonly Execution[];
   readonly own: (symbol: string) => Decimal;
+  /** The order that opened what the bot holds there, or held last. */
+  readonly opener: (symbol: string) => OwnOrder | undefined;
+  /** When a stop or target last took from what the bot held there. */
+  readonly struckMs: (symbol: string) => number;
   readonly ownSymbols: () => readonly string[];
   /** When each id was last sent with an opening order, by true time. */
   readonly sentMs: (clientOrderId: string) => number | undefined;
@@ -67,6 +74,8 @@ export interface World {
   readonly stripped: (symbol: string) => boolean;
   /** ms since an opening order last left a process. */
   readonly openingAgeMs: () => number;
+  /** Somebody opened a position by hand, with a stop, where the bot holds nothing, and the stop is there no more. */
+  readonly strippedOfOthers: () => boolean;
   /** Somebody traded on the account by hand. */
   readonly touchedByHand: () => boolean;
 }
@@ -94,7 +103,14 @@ export const OrderParameters = z.object({
 
 type WorldParts = Pick<
   World,
-  "timeline" | "account" | "journal" | "runs" | "exchangeUpFromMs" | "calm" | "fillMs"
+  | "timeline"
+  | "account"
+  | "journal"
+  | "runs"
+  | "exchangeUpFromMs"
+  | "calm"
+  | "fillMs"
+  | "dayLossMax"
 >;
 
 /** For how long something has been left undone by somebody who could have done it. */
@@ -117,11 +133,14 @@ export class Observer {
   readonly #own = new Map<string, Decimal>();
   /** Held besides, opened by hand. */
   readonly #others = new Map<string, Decimal>();
+  readonly #openers = new Map<string, OwnOrder>();
+  readonly #struckMs = new Map<string, number>();
   readonly #sentMs = new Map<string, number>();
   readonly #naked = new Map<string, Neglect>();
   readonly #unclosed = new Map<string, Neglect>();
   readonly #stripped = new Set<string>();
   #byHand = false;
+  #openedByHand: string | undefined;
   #openingMs = -Infinity;
   #closedSeen = 0;
   #executionsSeen = 0;
@@ -135,6 +154,8 @@ export class Observer {
       ownExecutions: this.ownExecutions,
       ownFunding: this.ownFunding,
       own: (symbol) => this.#own.get(symbol) ?? ZERO,
+      opener: (symbol) => this.#openers.get(symbol),
+      struckMs: (symbol) => this.#struckMs.get(symbol) ?? -Infinity,
       ownSymbols: () => [...this.#own.keys()],
       sentMs: (id) => this.#sentMs.get(id),
       naked: (symbol) => this.#naked.has(symbol),
@@ -142,6 +163,7 @@ export class Observer {
       unclosedMs: (symbol) => this.#unclosed.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
       openingAgeMs: () => parts.timeline.nowMs - this.#openingMs,
+      strippedOfOthers: () => this.#isOthersNaked(),
       touchedByHand: () => this.#byHand,
     };
   }
@@ -171,10 +193,19 @@ export class Observer {
     this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs } });
   }
 
-  /** Somebody traded by hand, with or without taking the position's stop. */
-  touched(change: { readonly stripped?: string }): void {
+  /** Somebody traded by hand: took the position's stop, or opened one of their own with a stop. */
+  touched(change: { readonly stripped?: string; readonly opened?: string }): void {
     this.#byHand = true;
     if (change.stripped !== undefined) this.#stripped.add(change.stripped);
+    if (change.opened !== undefined) this.#openedByHand = change.opened;
+  }
+
+  #isOthersNaked(): boolean {
+    const symbol = this.#openedByHand;
+    if (symbol === undefined || (this.#others.get(symbol) ?? ZERO).isZero()) return false;
+    // Once the bot has a share in the position its stop is everybody's.
+    if (!this.#world.own(symbol).isZero()) this.#openedByHand = undefined;
+    return this.#openedByHand !== undefined && !this.#hasStop(symbol);
   }
 
   finished(by: BotRun): void {
@@ -239,6 +270,8 @@ export class Observer {
     const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
     const own: OwnExecution = { execution, order, units, before, after };
     this.#own.set(symbol, after);
+    if (order?.opens === true) this.#openers.set(symbol, order);
+    if (execution.stopOrderType !== "") this.#struckMs.set(symbol, this.#parts.timeline.nowMs);
     // The rest of an entry whose first part its stop has closed already comes without one.
     const isRest = order?.opens === true && before.isZero();
     if (isRest && !order.order.filledQuantity.eq(units)) this.#stripped.add(symbol);
@@ -307,8 +340,11 @@ export class Observer {
   }
 
   #isNaked(symbol: string): boolean {
-    if (this.#world.own(symbol).isZero()) return false;
-    return ![...this.#parts.account.openOrders.values()].some(
+    return !this.#world.own(symbol).isZero() && !this.#hasStop(symbol);
+  }
+
+  #hasStop(symbol: string): boolean {
+    return [...this.#parts.account.openOrders.values()].some(
       (order) => order.symbol === symbol && order.stopOrderType === "StopLoss",
     );
   }
@@ -334,9 +370,4 @@ function isFlattened({ halts }: BotRun["config"], symbol: string): boolean {
     ({ action, symbols }) =>
       action === "Flatten" && (symbols?.some((each) => idOf(each) === symbol) ?? true),
   );
-}
-
-/** BTCUSDT for BTC/USDT:USDT. */
-export function idOf(symbol: string): string {
-  return (symbol.split(":")[0] ?? "").replace("/", "");
 }

@@ -108,6 +108,53 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "exits are named after the symbol, not after their trade",
+    patches: [
+      {
+        module: `${src}/bot/exit-position.ts`,
+        text: '  const identity = { botUid, symbol: work.symbol, timeframe: "", reference: work.entryId };',
+        replacement:
+          '  const identity = { botUid, symbol: work.symbol, timeframe: "", reference: "" };',
+      },
+    ],
+  },
+  {
+    name: "the day's loss is not looked at",
+    patches: [
+      {
+        module: `${src}/risk/gate.ts`,
+        text: "      const limit = dayBaseline.times(config.risk.dailyLossPercent).div(100);",
+        replacement:
+          "      const limit = dayBaseline.times(config.risk.dailyLossPercent * 1_000).div(100);",
+      },
+    ],
+  },
+  {
+    name: "nobody notices that the process stood still",
+    patches: [
+      {
+        module: `${src}/bot/bot.ts`,
+        text: "      stalledMs: this.#loop.stalledMs,",
+        replacement: "      stalledMs: undefined,",
+      },
+    ],
+  },
+  {
+    name: "whatever stop is there when the bot holds nothing is taken for a left-over",
+    patches: [
+      {
+        module: `${src}/bot/foreign-holdings.ts`,
+        text: "    const isFlat = held === undefined && works.length === 0;",
+        replacement: "    const isFlat = works.length === 0;",
+      },
+      {
+        module: `${src}/bot/foreign-holdings.ts`,
+        text: "    return isProtection && createdMs < this.#endedMs;",
+        replacement: "    return isProtection && createdMs > 0;",
+      },
+    ],
+  },
+  {
     name: "a position is adopted because of its time, not its id",
     patches: [
       {

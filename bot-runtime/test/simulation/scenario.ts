@@ -30,6 +30,9 @@ export interface Scenario {
   /** From the first moment until the time of the funding, if there is one. */
   readonly fundingAfterMs: number;
   readonly leverage: number;
+  readonly dailyLossPercent: number;
+  /** No midnight of the candles' time comes in it. */
+  readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
   readonly deaths: readonly DeathWish[];
   readonly events: readonly ScenarioEvent[];
@@ -68,6 +71,8 @@ export type Happening =
   | { readonly kind: "hand-adds" }
   | { readonly kind: "hand-reduces" }
   | { readonly kind: "hand-strips" }
+  /** The bot is told to open nothing more; as soon as it holds nothing, its owner opens a position with a stop. */
+  | { readonly kind: "hand-opens" }
   /** The stop is taken away at the moment of the crash: whoever takes over has to see it. */
   | { readonly kind: "stripped-crash" };
 
@@ -89,8 +94,11 @@ export function drawScenario(seed: number): Scenario {
   const streamed = drawer(createRandom(seed, 15)).chance(0.5);
   const isFair = draw.chance(0.5);
   const weather = isFair ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) } : foulWeather(draw);
-  const faults = [...exchangeFaults(draw), ...trap.exchangeFaults];
+  const drawnFaults = [...exchangeFaults(draw), ...trap.exchangeFaults];
   const happenings = events(draw, { durationMs, twoPods });
+  const isTouched = happenings.some(({ kind }) => kind.startsWith("hand-"));
+  // Whose an execution was in a shared position cannot be told while another one is hidden, by anybody.
+  const faults = drawnFaults.filter(({ fault }) => !isTouched || !hides(fault));
   return {
     seed,
     twoPods,
@@ -109,6 +117,8 @@ export function drawScenario(seed: number): Scenario {
     fundingDelayMs: late.chance(0.5) ? late.between(500, 40_000) : 0,
     // A candle opens half its time after the one before has closed.
     fundingAfterMs: (2 * candlesToMark + 1) * Math.ceil(candleMs / 2),
+    dailyLossPercent: drawer(createRandom(seed, 16)).oneOf([0.1, 0.2, 100, 100]),
+    ofOneDay: marked !== MIDNIGHT_MS,
     leverage: draw.oneOf([5, 10, 10]),
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: [...deaths(draw), ...trap.deaths],
@@ -127,8 +137,13 @@ const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([
   "hand-adds",
   "hand-reduces",
   "hand-strips",
+  "hand-opens",
   "stripped-crash",
 ]);
+
+function hides(fault: FaultRule["fault"]): boolean {
+  return "hideMs" in fault && fault.hideMs !== undefined;
+}
 
 function foulWeather(draw: Drawer): Weather {
   return {
@@ -226,9 +241,11 @@ function events(
   const add = (happening: Happening, atMs = draw.between(3_000, durationMs)): void =>
     void drawn.push({ atMs, ...happening });
   for (let count = draw.between(0, 3); count > 0; count -= 1) add(draw.oneOf(mishaps(draw)));
-  if (draw.chance(0.4)) add(draw.oneOf(orders(draw)));
+  const isOrdered = draw.chance(0.4);
+  if (isOrdered) add(draw.oneOf(orders(draw)));
   if (draw.chance(0.15)) add(draw.oneOf(hands));
   if (draw.chance(0.1)) add({ kind: "stripped-crash" });
+  if (draw.chance(0.1) && !isOrdered) add({ kind: "hand-opens" });
   if (twoPods) {
     const atMs = draw.between(6_000, durationMs - 15_000);
     // Before the second pod, so that it meets the first one.

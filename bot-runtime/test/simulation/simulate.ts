@@ -4,6 +4,7 @@ import {
   type InProcessExchange,
 } from "../../../hack/exchange-simulator/in-process.ts";
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
+import { Decimal } from "../../src/money.ts";
 import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
 import { Hand } from "./hand.ts";
@@ -17,6 +18,10 @@ import { useTimeline } from "./virtual-globals.ts";
 const MARK_MS = Date.UTC(2026, 0, 5, 16);
 /** Entries are followed for 20 s and refused exits are tried every 15 s: everything is settled within this, ms. */
 const SETTLING_MS = 150_000;
+/** Every process has heard of a halt after this, and what it had sent before is accepted or never will be, ms. */
+const HALTED_MS = 9_000;
+const HAND_TRIES = 80;
+const HAND_PAUSE_MS = 500;
 /** What is on its way when the bot has ended arrives within this, ms. */
 const AFTERMATH_MS = 2_000;
 const BALANCE = "10000";
@@ -85,6 +90,7 @@ class Run {
       exchangeUpFromMs: () => this.#platform.exchangeUpFromMs,
       calm: scenario.calm,
       fillMs: fillMs(scenario),
+      dayLossMax: dayLossMax(scenario),
     });
     this.#hand = new Hand({
       exchange: this.#exchange,
@@ -167,6 +173,8 @@ class Run {
         platform.stopPod();
         this.#timeline.after(1_000, () => platform.addPod(0));
         return undefined;
+      case "hand-opens":
+        return this.#openByHand();
       case "stripped-crash":
         this.#hand.act("hand-strips");
         return platform.crash();
@@ -183,6 +191,22 @@ class Run {
       default:
         return happening satisfies never;
     }
+  }
+
+  /** An entry that met the owner's order at the exchange would be netted with it: so the bot is halted first. */
+  #openByHand(): void {
+    this.#platform.configure((config) => ({
+      ...config,
+      generation: config.generation + 1,
+      halts: [{ name: "hand", uid: "hand", action: "BlockEntries", symbols: null }],
+    }));
+    this.#timeline.after(HALTED_MS, () => this.#tryToOpen(HAND_TRIES));
+  }
+
+  #tryToOpen(tries: number): void {
+    if (!this.#marketOpen || this.#platform.config.state !== "Running") return;
+    if (tries === 0 || this.#hand.open()) return;
+    this.#timeline.after(HAND_PAUSE_MS, () => this.#tryToOpen(tries - 1));
   }
 
   #secondPod(deletesAfterMs: number | undefined): void {
@@ -245,9 +269,19 @@ class Run {
   }
 }
 
-/** Each part of an order is filled by another half of a candle; what is cancelled after its first part takes an order a part. */
-function fillMs({ candleMs, parts, restCancelled }: Scenario): number {
-  const halves = restCancelled && parts > 1 ? 4 * parts : parts + 1;
+/** The bot's limit and a little: its day begins with what the exchange tells it, to the cent. */
+function dayLossMax({ dailyLossPercent, ofOneDay, symbols }: Scenario): Decimal | undefined {
+  // What another symbol stands at counts as well, and its stop may have struck just now.
+  if (!ofOneDay || symbols.length > 1) return undefined;
+  return new Decimal(BALANCE).times(dailyLossPercent).div(100).plus("0.5");
+}
+
+/**
+ * Each part of an order is filled by another half of a candle, what is cancelled after its first part takes an order a part, and
+ * the entry may go on filling while its position is being closed already.
+ */
+function fillMs({ candleMs, parts }: Scenario): number {
+  const halves = parts > 1 ? 4 * parts : 2;
   return halves * Math.ceil(candleMs / 2);
 }
 
@@ -281,7 +315,12 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   return exchange;
 }
 
-function configOf({ symbols, leverage, maxConsecutiveErrors }: Scenario): BotConfig {
+function configOf({
+  symbols,
+  leverage,
+  maxConsecutiveErrors,
+  dailyLossPercent,
+}: Scenario): BotConfig {
   return BotConfig.parse({
     botName: "bot-aaaaaaaaaaaaaaaaaaaa",
     botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
@@ -302,7 +341,7 @@ function configOf({ symbols, leverage, maxConsecutiveErrors }: Scenario): BotCon
       leverage,
       stopLossPercent: 0.3,
       takeProfitPercent: 0.4,
-      dailyLossPercent: 100,
+      dailyLossPercent,
       maxConsecutiveErrors,
     }),
     autoTrade: true,
