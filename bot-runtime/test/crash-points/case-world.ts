@@ -26,6 +26,8 @@ export class CaseWorld {
   readonly pods: Pod[] = [];
   /** Milliseconds for which a position was seen without a stop at the exchange. */
   unprotectedMs = 0;
+  /** Candles so far that made the strategy buy. */
+  drops = 0;
   readonly #tape: Tape;
   #nakedSinceMs: number | undefined;
   #isCandleOpen = false;
@@ -97,6 +99,7 @@ export class CaseWorld {
     const { control } = this.exchange;
     if (this.#isCandleOpen) this.playHalf();
     this.#tape.write(event, control.clock().candlesEmitted);
+    if (event === "drop") this.drops += 1;
     control.step(1);
     this.watchProtection();
   }
