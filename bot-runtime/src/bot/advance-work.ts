@@ -66,8 +66,9 @@ async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
 /** States, halts and a delisting close a position; a signal's exit comes from the strategy. */
 export function wantExitByState(deps: TraderDeps, work: Work): void {
   if (work.exitWanted !== undefined || work.account.open.isZero()) return;
-  const isTraded = deps.exchange.market(work.symbol) !== undefined;
-  const reason = reasonToClose(deps.config(), work.symbol) ?? (isTraded ? undefined : "delisting");
+  const isDelisted = deps.exchange.delisted(work.symbol);
+  const reason =
+    reasonToClose(deps.config(), work.symbol) ?? (isDelisted ? "delisting" : undefined);
   if (reason === undefined) return;
   work.exitWanted = reason;
   const message = `${work.symbol}: closing the position (${reason})`;

@@ -261,7 +261,7 @@ describe("a candle that waited on its way", () => {
     ["for some seconds", 5_000, 0, 1],
     ["for a minute, by a clock behind the exchange's", 60_000, -70_000, 0],
     ["not, by a clock ahead of the exchange's", 0, 70_000, 1],
-  ] as const)("%s", async (_name, lateMs, skewMs, entries) => {
+  ] as const)("%s", async (...[, lateMs, skewMs, entries]) => {
     const it = await trading({ exchange: { clock: () => ({ skewMs, uncertaintyMs: 20 }) } });
     it.closeCandle(NEWEST, lateMs);
     await pass(1_000);

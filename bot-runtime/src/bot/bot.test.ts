@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Exchange, Outcome } from "../exchange/exchange.ts";
+import type { Exchange, HeldPosition, Outcome } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
 import {
   exampleCandles,
@@ -23,6 +23,17 @@ afterEach(() => void vi.useRealTimers());
 
 /** Lets `ms` pass and whatever waits for it happen. */
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const heldLong: HeldPosition = {
+  symbol: SYMBOL,
+  side: "long",
+  quantity: quantity("1"),
+  entryPrice: price("100"),
+  liquidationPrice: undefined,
+  unrealisedPnl: amount("0"),
+  stopLoss: price("99"),
+  takeProfit: price("102"),
+};
 
 /** A trading bot whose entry is sent and not answered until `answer` is called. */
 async function withEntryInFlight() {
@@ -114,6 +125,25 @@ describe("without the journal's memory", () => {
   });
 });
 
+test("without trading rules what is open is closed all the same, and nothing is opened", async () => {
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x2",
+  }));
+  const prepare = vi.fn<Exchange["prepare"]>().mockRejectedValue(new Error("no rules"));
+  const it = startExampleBot({ exchange: { submitExit, prepare, market: () => undefined } });
+  const trade = exampleTrade(SYMBOL);
+  it.shown.executions = [exampleExecution("buy", { clientOrderId: trade.id, atMs: 1 })];
+  it.shown.held = heldLong;
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(5_000);
+  expect(it.lastReport()?.blocked).not.toEqual([]);
+  expect(submitExit).not.toHaveBeenCalled();
+  it.bot.applyConfig({ ...it.config, state: "Stopped", generation: 2 });
+  await pass(5_000);
+  expect(submitExit).toHaveBeenCalled();
+});
+
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
     kind: "accepted",
@@ -123,12 +153,8 @@ test("after a restart the strategy still closes what it opened on a symbol that 
   const trade = { ...exampleTrade(SYMBOL), side: "short" } as const;
   it.shown.executions = [exampleExecution("sell", { clientOrderId: trade.id, atMs: 1 })];
   it.shown.held = {
-    symbol: SYMBOL,
+    ...heldLong,
     side: "short",
-    quantity: quantity("1"),
-    entryPrice: price("100"),
-    liquidationPrice: undefined,
-    unrealisedPnl: amount("0"),
     stopLoss: price("101"),
     takeProfit: price("98"),
   };

@@ -108,6 +108,7 @@ export class ExampleExchange {
       urgent: lookUps,
       prepare: unused,
       market: () => this.rules,
+      delisted: () => this.rules === undefined,
       candles: unused,
       balance: unused,
       setLeverage: unused,

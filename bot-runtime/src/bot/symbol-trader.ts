@@ -253,10 +253,13 @@ export class SymbolTrader {
 
   /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
-    await this.#deps.exchange.prepare([this.symbol]);
+    const prepared = this.#deps.exchange.prepare([this.symbol]);
+    const [{ status }] = await Promise.allSettled([prepared]);
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
     if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
+    // Without the trading rules nothing is opened; what is open is looked after all the same.
+    if (status === "rejected") await prepared;
     this.#proposals.catchUp();
     await this.#act();
     await this.#lookForFunding();

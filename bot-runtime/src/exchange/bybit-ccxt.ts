@@ -60,6 +60,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
         await markets.prepare(symbols);
       }),
     market: markets.market,
+    delisted: markets.delisted,
     candles: (query) => reading(clients, () => candles(data, query)),
     balance: () => reading(clients, () => balance(trading)),
     ...guarded(clients, lookUps(trading)),

@@ -7,32 +7,57 @@ import type { Market } from "./exchange.ts";
 
 /** Ticks, minimums and listings change: often enough to know before most orders do, one request for each symbol. */
 const RULES_MAX_AGE_MS = 3_600_000;
+/** That a contract does not trade is believed when two answers this far apart say so: what follows closes a position. */
+const DELISTED_AFTER_MS = 60_000;
 const DEFAULT_MINIMUM_VALUE = "5";
 const TRADING = "Trading";
 const INVALID_PARAMETER = "10001";
 /** The most that Bybit gives at once: https://bybit-exchange.github.io/docs/v5/market/instrument */
 const LIST_PAGE = 1_000;
 
+type InstrumentsClient = Pick<BybitClient, "publicGetV5MarketInstrumentsInfo">;
+
 /** Trading rules of the symbols that a bot has, kept fresh. */
 export interface Markets {
   /** Waits only for symbols that it was never asked for. */
   readonly prepare: (symbols: readonly string[]) => Promise<void>;
-  /** Undefined when the exchange does not list the symbol as trading. Throws for one that was not prepared. */
+  /** Undefined when the exchange does not list the symbol as trading, or has not answered yet. */
   readonly market: (symbol: string) => Market | undefined;
+  /** Two answers, a minute apart, said that it does not trade. */
+  readonly delisted: (symbol: string) => boolean;
+}
+
+interface Answer {
+  readonly rules: Market | undefined;
+  /** Since when every answer said that it does not trade; undefined when it does. */
+  readonly untradedSinceMs: number | undefined;
+  readonly delisted: boolean;
 }
 
 /** `monotonicMs` is a clock that nobody sets. */
-export function createMarkets(client: BybitClient, monotonicMs: () => number): Markets {
+export function createMarkets(client: InstrumentsClient, monotonicMs: () => number): Markets {
   const wanted = new Set<string>();
-  const known = new Map<string, Market | undefined>();
+  const known = new Map<string, Answer>();
   let dueMs = 0;
-  let loading: Promise<void> | undefined;
+  /** Gives the first fault of an answer. */
+  let loading: Promise<unknown> | undefined;
 
+  const learn = async (symbol: string) => {
+    const rules = await askAbout(client, symbol);
+    const now = monotonicMs();
+    const before = known.get(symbol);
+    const untradedSinceMs = rules === undefined ? (before?.untradedSinceMs ?? now) : undefined;
+    const delisted = untradedSinceMs !== undefined && now - untradedSinceMs >= DELISTED_AFTER_MS;
+    known.set(symbol, { rules, untradedSinceMs, delisted });
+  };
   const load = async () => {
-    const symbols = [...wanted];
-    const rules = await Promise.all(symbols.map((symbol) => askAbout(client, symbol)));
-    for (const [index, symbol] of symbols.entries()) known.set(symbol, rules[index]);
-    dueMs = monotonicMs() + RULES_MAX_AGE_MS;
+    // One odd contract is no reason to know nothing of the others.
+    const answers = await Promise.allSettled([...wanted].map(learn));
+    const isDoubtful = [...known.values()].some(
+      ({ untradedSinceMs, delisted }) => untradedSinceMs !== undefined && !delisted,
+    );
+    dueMs = monotonicMs() + (isDoubtful ? DELISTED_AFTER_MS : RULES_MAX_AGE_MS);
+    return answers.find((answer) => answer.status === "rejected")?.reason as unknown;
   };
   const loadOnce = async () => (loading ??= load().finally(() => (loading = undefined)));
   return {
@@ -41,23 +66,22 @@ export function createMarkets(client: BybitClient, monotonicMs: () => number): M
       const isKnown = () => symbols.every((symbol) => known.has(symbol));
       // Of several symbols that come at once one asks for all; one that comes during an answer asks again.
       if (!isKnown()) await loadOnce();
-      if (!isKnown()) await loadOnce();
+      const fault = isKnown() ? undefined : await loadOnce();
+      if (!isKnown()) throw fault;
       if (monotonicMs() < dueMs) return;
       dueMs = monotonicMs() + RULES_MAX_AGE_MS;
       // The rules at hand serve until the next hour, should the exchange not answer now.
-      loadOnce().catch(() => undefined);
+      void loadOnce();
     },
-    market: (symbol) => {
-      if (!known.has(symbol)) throw new Error(`prepare() was not called for ${symbol}`);
-      return known.get(symbol);
-    },
+    market: (symbol) => known.get(symbol)?.rules,
+    delisted: (symbol) => known.get(symbol)?.delisted === true,
   };
 }
 
 /**
  * Asks for one contract alone. That it does not trade is proven only by its own status, or by a list of all that do without it.
  */
-async function askAbout(client: BybitClient, symbol: string): Promise<Market | undefined> {
+async function askAbout(client: InstrumentsClient, symbol: string): Promise<Market | undefined> {
   const query = request(symbol);
   const row =
     (await findAlone(client, query)) ??
@@ -71,7 +95,7 @@ type Query = ReturnType<typeof request>;
 
 /** Without a status Bybit lists what trades. Undefined also when it calls the name wrong, as it does for what is long gone. */
 async function findAlone(
-  client: BybitClient,
+  client: InstrumentsClient,
   query: Query & { readonly status?: "Closed" },
 ): Promise<Row | undefined> {
   try {
@@ -84,7 +108,7 @@ async function findAlone(
 }
 
 /** Throws rather than take an empty list for the end of all trading. */
-async function findInList(client: BybitClient, query: Query): Promise<Row | undefined> {
+async function findInList(client: InstrumentsClient, query: Query): Promise<Row | undefined> {
   const { category } = query;
   let cursor = "";
   do {

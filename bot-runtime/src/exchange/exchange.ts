@@ -10,6 +10,8 @@ export interface Exchange {
   readonly prepare: (symbols: readonly string[]) => Promise<void>;
   /** Trading rules of a prepared symbol; undefined when the exchange does not trade it (any more). */
   readonly market: (symbol: string) => Market | undefined;
+  /** It is proven that the exchange does not trade the symbol (any more): what is open there is to be closed. */
+  readonly delisted: (symbol: string) => boolean;
   /** Closed and current candles, oldest first; the newest one may be unfinished. */
   readonly candles: (query: CandleQuery) => Promise<readonly Candle[]>;
   readonly balance: () => Promise<Balance>;

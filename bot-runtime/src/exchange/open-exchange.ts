@@ -73,6 +73,7 @@ function refusingExchange(message: string): Exchange {
   return {
     prepare: refuse,
     market: refuse,
+    delisted: refuse,
     candles: refuse,
     balance: refuse,
     position: refuse,

@@ -203,6 +203,8 @@ export class PaperExchange implements Exchange {
     return accepted(undefined);
   };
 
+  readonly delisted: Exchange["delisted"] = () => false;
+
   /** It fills orders by this machine's own clock. */
   readonly clock: Exchange["clock"] = () => ({ skewMs: 0, uncertaintyMs: 0 });
 
