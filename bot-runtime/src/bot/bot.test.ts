@@ -125,6 +125,26 @@ describe("without the journal's memory", () => {
   });
 });
 
+test("a symbol that left while its candles were fetched opens nothing when it is back", async () => {
+  const { promise, resolve } = Promise.withResolvers<Awaited<ReturnType<typeof exampleCandles>>>();
+  const candles = vi.fn<Exchange["candles"]>(exampleCandles).mockReturnValueOnce(promise);
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x1",
+  }));
+  const it = startExampleBot({ exchange: { candles, submitEntry } });
+  it.grantSession();
+  await pass(1_000);
+  it.closeCandle();
+  it.bot.applyConfig({ ...it.config, symbols: [OTHER_SYMBOL], generation: 2 });
+  await pass(1_000);
+  it.bot.applyConfig({ ...it.config, generation: 3 });
+  await pass(1_000);
+  resolve(await exampleCandles());
+  await pass(1_000);
+  expect(submitEntry).not.toHaveBeenCalled();
+});
+
 test("without trading rules what is open is closed all the same, and nothing is opened", async () => {
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
     kind: "accepted",

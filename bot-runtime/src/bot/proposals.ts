@@ -47,6 +47,11 @@ export class Proposals {
     }
   }
 
+  /** No candles are being fetched. */
+  get idle(): boolean {
+    return this.#catchingUp.idle;
+  }
+
   /** Fetches in the background what is missing. */
   catchUp(): void {
     if (this.#series?.needsCatchUp === true) this.#catchingUp.wake();

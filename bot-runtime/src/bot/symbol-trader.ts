@@ -154,9 +154,9 @@ export class SymbolTrader {
     return !this.#upToDate || this.#works.some(({ entry }) => entry !== "over");
   }
 
-  /** No turn is under way. */
+  /** No turn is under way, and nothing that would begin one. */
   get idle(): boolean {
-    return this.#turns.idle;
+    return this.#turns.idle && this.#proposals.idle;
   }
 
   /** Every open position has its stop at the exchange. */
