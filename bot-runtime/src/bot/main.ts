@@ -92,6 +92,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
       url: orderStreamUrl(config),
       key,
       onHint: (symbol) => bot.hinted(symbol),
+      skewMs: () => exchange.clock()?.skewMs,
       log,
       clock: systemClock,
       random: Math.random,

@@ -9,6 +9,7 @@ import { OrderStream } from "./order-stream.ts";
 
 const quiet: Log = { info: () => {}, warn: () => {}, error: () => {} };
 const Question = z.object({ op: z.string(), args: z.array(z.string()).optional() });
+const SKEW_MS = 60_000;
 const WALL_MS = 1_750_000_000_000;
 
 let server: WebSocketServer | undefined;
@@ -52,6 +53,7 @@ async function connect() {
       sleep: (_ms, signal) => systemClock.sleep(5, signal),
       every: (_ms, run) => systemClock.every(5, run),
     },
+    skewMs: () => -SKEW_MS,
     random: () => 0,
   });
   stream.start();
@@ -67,7 +69,8 @@ test("it signs in as Bybit asks, follows the account, and is alive only then", a
   const { stream: opened, asked } = await connect();
   expect(opened.alive).toBe(false);
   await until(() => opened.alive);
-  const expires = WALL_MS + 10_000;
+  // This machine is a minute behind.
+  const expires = WALL_MS + SKEW_MS + 10_000;
   const signature = createHmac("sha256", "secret").update(`GET/realtime${expires}`).digest("hex");
   expect(asked).toEqual([
     { op: "auth", args: ["key", `${expires}`, signature] },

@@ -12,6 +12,8 @@ export interface OrderStreamOptions {
   readonly onHint: (symbol: string | undefined) => void;
   readonly log: Log;
   readonly clock: Clock;
+  /** This machine's clock less the exchange's, ms; undefined while it is not known. */
+  readonly skewMs: () => number | undefined;
   /** 0–1: spreads the reconnections of many bots. */
   readonly random: () => number;
 }
@@ -26,7 +28,7 @@ const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const MAX_MESSAGE_BYTES = 256 * 1_024;
-/** How long a signature may travel, with room for clocks that differ. */
+/** How long a signature may travel, by the exchange's clock. */
 const AUTH_WINDOW_MS = 10_000;
 
 const Message = z.object({
@@ -97,7 +99,7 @@ export class OrderStream {
 
   #authentication() {
     const { apiKey, apiSecret } = this.#options.key.reveal();
-    const expires = this.#options.clock.nowMs() + AUTH_WINDOW_MS;
+    const expires = this.#options.clock.nowMs() - (this.#options.skewMs() ?? 0) + AUTH_WINDOW_MS;
     const signature = createHmac("sha256", apiSecret).update(`GET/realtime${expires}`);
     return { op: "auth", args: [apiKey, `${expires}`, signature.digest("hex")] };
   }

@@ -65,6 +65,7 @@ export function startBot(parts: BotParts): StartedBot {
     url: PRIVATE_URL,
     key,
     onHint: (symbol: string | undefined) => bot.hinted(symbol),
+    skewMs: () => exchange.clock()?.skewMs,
     log,
     clock,
     random,
