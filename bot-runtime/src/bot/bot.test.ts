@@ -135,8 +135,8 @@ test("a symbol that left while its candles were fetched opens nothing when it is
   const it = startExampleBot({ exchange: { candles, submitEntry } });
   it.grantSession();
   await pass(1_000);
-  it.closeCandle();
   it.bot.applyConfig({ ...it.config, symbols: [OTHER_SYMBOL], generation: 2 });
+  it.closeCandle();
   await pass(1_000);
   it.bot.applyConfig({ ...it.config, generation: 3 });
   await pass(1_000);
