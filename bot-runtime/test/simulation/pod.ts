@@ -66,7 +66,6 @@ export function startBot(parts: BotParts): StartedBot {
     key,
     onHint: (symbol: string | undefined) => bot.hinted(symbol),
     skewMs: () => exchange.clock()?.skewMs,
-    skewMs: () => exchange.clock()?.skewMs,
     log,
     clock,
     random,
