@@ -107,12 +107,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     log,
     clock: systemClock,
   });
-  metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
-  metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
-  metrics.gauge("bot_journal_dropped_records", () => journal.dropped);
-  metrics.gauge("bot_journal_refused_records", () => journal.refused);
-  metrics.gauge("bot_order_stream_alive", () => Number(orderStream?.alive === true));
-  metrics.gauge("bot_ready", () => Number(bot.ready));
+  gaugeProcess(metrics, { bot, journal, orderStream });
   await startHealthServer(environment.healthPort, {
     ready: () => bot.ready,
     metrics: () => metrics.print(),
@@ -127,6 +122,26 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     signal: ending.signal,
   });
   return { bot, journal, ending };
+}
+
+function gaugeProcess(
+  metrics: Metrics,
+  {
+    bot,
+    journal,
+    orderStream,
+  }: {
+    readonly bot: Bot;
+    readonly journal: JournalClient;
+    readonly orderStream: OrderStream | undefined;
+  },
+): void {
+  metrics.gauge("bot_resident_bytes", () => process.memoryUsage.rss());
+  metrics.gauge("bot_journal_unconfirmed_records", () => journal.unconfirmed);
+  metrics.gauge("bot_journal_dropped_records", () => journal.dropped);
+  metrics.gauge("bot_journal_refused_records", () => journal.refused);
+  metrics.gauge("bot_order_stream_alive", () => Number(orderStream?.alive === true));
+  metrics.gauge("bot_ready", () => Number(bot.ready));
 }
 
 await main();
