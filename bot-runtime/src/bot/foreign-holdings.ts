@@ -86,7 +86,7 @@ export class ForeignHoldings {
     const seen = { symbol, held, orders, executions };
     this.#seen = seen;
     this.#sentence = sentence;
-    this.#mayBeOwn = sentence !== undefined && couldBeOwn(works, seen);
+    this.#mayBeOwn = sentence !== undefined && couldBeOwn(this.#deps, works, seen);
     if (held === undefined) this.#emptyMs = askedMs;
     const isFlat = held === undefined && works.length === 0;
     this.#flatSinceMs = isFlat ? (this.#flatSinceMs ?? this.#lookedMs) : undefined;

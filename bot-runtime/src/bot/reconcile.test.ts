@@ -2,13 +2,19 @@ import type { Intent, Trade } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
-import { exampleExecution } from "./example-bot.ts";
+import { exitOrderIds } from "../orders/order-id.ts";
+import { exampleConfig, exampleExecution } from "./example-bot.ts";
 import { couldBeOwn, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { type Work, workFromTrade } from "./work.ts";
 
 const SYMBOL = "BTC/USDT:USDT";
 const OWN = "11111111-1111-8111-8111-111111111111";
 const UNEXPLAINED = "33333333-3333-8333-9333-333333333333";
+const [EXIT_OF_UNEXPLAINED] = exitOrderIds({
+  botUid: exampleConfig.botUid,
+  symbol: SYMBOL,
+  entryId: UNEXPLAINED,
+});
 
 const trade: Trade = {
   id: OWN,
@@ -128,6 +134,14 @@ describe("what holds a symbol could be the bot's own", () => {
       [inOurForm, stop, byHand],
     ],
     [
+      "not when that trade has ended and the rest is by hand",
+      false,
+      [],
+      held("long", "1"),
+      [],
+      [inOurForm, byHand, exampleExecution("sell", { clientOrderId: EXIT_OF_UNEXPLAINED })],
+    ],
+    [
       "not when a work explains it",
       false,
       [settled("1")],
@@ -146,7 +160,7 @@ describe("what holds a symbol could be the bot's own", () => {
     ["not for an open order by hand", false, [], undefined, [order({ clientOrderId: "x" })], []],
   ])("%s", (...[, expected, works, position, orders, executions]) => {
     const seen = { symbol: SYMBOL, held: position, orders, executions };
-    expect(couldBeOwn(works, seen)).toBe(expected);
+    expect(couldBeOwn({ config: () => exampleConfig }, works, seen)).toBe(expected);
   });
 });
 

@@ -113,18 +113,23 @@ export interface SymbolView {
 /**
  * Whether what holds a symbol besides the bot's works could be its own all the same: an order that opened the position, or
  * still may, carries an id of the bot's form which nothing explains. So it is after the journal was restored from an older
- * copy. The position of another bot on the same symbol looks alike, one opened by hand does not.
+ * copy. The position of another bot on the same symbol looks alike, one opened by hand does not, nor does what is left of it
+ * after the bot's own trade in its midst has ended.
  */
 export function couldBeOwn(
+  { config }: Pick<TraderDeps, "config">,
   works: readonly Work[],
-  { held, orders, executions }: SymbolView,
+  { symbol, held, orders, executions }: SymbolView,
 ): boolean {
+  const bot = { botUid: config().botUid, symbol };
   const known = new Set(works.flatMap((work) => [work.entryId, ...work.exitIds]));
   const isUnexplained = ({ clientOrderId: id }: Pick<OrderView, "clientOrderId">) =>
     id !== undefined && isOrderId(id) && !known.has(id);
   if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
   if (held === undefined) return false;
-  return openingExecutions(held, executions).opening.some(isUnexplained);
+  return openingExecutions(held, executions).opening.some(
+    (each) => isUnexplained(each) && isStillOpen(bot, each, executions),
+  );
 }
 
 /** What opened a position, of a symbol's executions, oldest first: back from now to when nothing was held. */
