@@ -292,9 +292,17 @@ export class Observer {
     const { symbol, quantity } = execution;
     const before = this.#world.own(symbol);
     const signed = new Decimal(execution.side === "Buy" ? quantity : quantity.negated());
-    if (order !== undefined) return { units: signed.abs(), before, signed };
     const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
     const others = this.#others.get(symbol) ?? ZERO;
+    if (order !== undefined) {
+      // What a stop took while an exit was being filled, the exit took from somebody else: nobody's fault.
+      const isOvertaken = !order.opens && this.#world.struckMs(symbol) >= order.acceptedMs;
+      if (!isOvertaken) return { units: signed.abs(), before, signed };
+      const own = reduces ? Decimal.min(before.abs(), signed.abs()) : ZERO;
+      const excess = signed.abs().minus(own);
+      this.#others.set(symbol, signed.isPositive() ? others.plus(excess) : others.minus(excess));
+      return { units: new Decimal(own), before, signed };
+    }
     const isByHand = execution.type === "Trade" && execution.stopOrderType === "";
     const closesOthers = !others.isZero() && others.isPositive() !== signed.isPositive();
     const fromOthers = isByHand && closesOthers ? Decimal.min(others.abs(), signed.abs()) : ZERO;

@@ -42,7 +42,10 @@ async function look(bug: PlantedBug, name: string, sound: string): Promise<Found
     const broken = await firstBroken(faulty, from, SEEDS_MAX);
     if (broken === undefined) break;
     const { seed, violation } = broken;
-    if ((await firstBroken(sound, seed, seed)) === undefined) return { bug, seed, violation };
+    // A copy that does not even run has not been caught at anything.
+    const isCaught = violation?.invariant !== "Throws";
+    if (isCaught && (await firstBroken(sound, seed, seed)) === undefined)
+      return { bug, seed, violation };
     from = seed + 1;
   }
   return { bug, seed: undefined, violation: undefined };
