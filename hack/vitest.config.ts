@@ -10,6 +10,8 @@ export default defineConfig({
           name: "unit",
           include: ["*/src/**/*.test.ts", "operator/kube/src/**/*.test.ts", "hack/**/*.test.ts"],
           exclude: ["**/node_modules/**", "hack/**/test/**", "hack/e2e/**"],
+          // bcrypt's worker has the lowest priority: on a busy machine it waits for everybody.
+          testTimeout: 30_000,
         },
       },
       {
