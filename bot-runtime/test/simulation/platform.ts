@@ -336,9 +336,10 @@ export class Platform {
 
   /** As `bot/main.ts` ends: the journal last. */
   async #untilEnd(pod: Pod, run: Run, { finished, journal }: StartedBot): Promise<void> {
-    await finished;
-    this.#trace(`${run.name} has finished`);
-    this.#parts.observer().finished(run);
+    const { flat } = await finished;
+    this.#trace(`${run.name} has finished, flat ${flat}`);
+    // A pod that was replaced ends without a word on what its successor holds.
+    if (flat) this.#parts.observer().finished(run);
     pod.deleted = true;
     await journal.end();
     run.process.kill();
