@@ -32,7 +32,7 @@ test: $(INSTALLED) ## Unit and integration tests on real servers as processes, t
 	node hack/tools/main.ts etcd kube-apiserver kubectl vault helm kubeconform
 	$(VITEST)
 	$(MAKE) --no-print-directory simulate
-	node bot-runtime/test/crash-points/main.ts --only stop.enter.order-create
+	node bot-runtime/test/crash-points/main.ts --only order-create
 
 SEEDS ?= 2000
 simulate: $(INSTALLED) ## Bots, journal and exchange on a virtual clock, SEEDS=2000 runs
