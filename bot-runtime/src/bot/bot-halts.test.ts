@@ -2,11 +2,6 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Exchange, Outcome } from "../exchange/exchange.ts";
 import { OTHER_SYMBOL, startExampleBot, SYMBOL } from "./example-bot.ts";
 
-// Vitest's clock replaces the global timers only.
-vi.mock("node:timers/promises", () => ({
-  setTimeout: (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms)),
-}));
-
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 

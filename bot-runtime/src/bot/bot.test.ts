@@ -13,11 +13,6 @@ import {
   SYMBOL,
 } from "./example-bot.ts";
 
-// Vitest's clock replaces the global timers only.
-vi.mock("node:timers/promises", () => ({
-  setTimeout: (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms)),
-}));
-
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
