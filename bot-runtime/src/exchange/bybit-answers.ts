@@ -99,28 +99,5 @@ export const KeyAnswer = z.object({
   }),
 });
 
-export const Instrument = z.object({
-  symbol: z.string(),
-  quoteCoin: z.string(),
-  status: z.string(),
-  priceFilter: z.object({ tickSize: Decimal }),
-  leverageFilter: z.object({ maxLeverage: Decimal }),
-  /** Minutes; a dated future has none. */
-  fundingInterval: z.number().int().min(0).optional(),
-  lotSizeFilter: z.object({
-    qtyStep: Decimal,
-    minOrderQty: Decimal,
-    maxMktOrderQty: Decimal.optional(),
-    maxOrderQty: Decimal,
-    minNotionalValue: Decimal.optional(),
-  }),
-});
 /** What is not wanted is not read: Bybit lists some 650 linear contracts. */
 export const InstrumentPage = page(z.looseObject({ symbol: z.string() }));
-
-/** [open time, open, high, low, close, volume, turnover], newest first. */
-export const KlineAnswer = z.object({
-  result: z.object({
-    list: z.array(z.tuple([Milliseconds, Decimal, Decimal, Decimal, Decimal], z.unknown())),
-  }),
-});

@@ -1,8 +1,9 @@
-import { amount, Decimal, price } from "../money.ts";
-import { KeyAnswer, KlineAnswer, PositionPage, WalletAnswer } from "./bybit-answers.ts";
+import { amount, Decimal } from "../money.ts";
+import { KeyAnswer, PositionPage, WalletAnswer } from "./bybit-answers.ts";
 import { type BybitClient, CATEGORY, createClient, QUOTE, request } from "./bybit-client.ts";
 import { createServerClock, type ServerClock } from "./bybit-clock.ts";
 import { lookUps } from "./bybit-look-ups.ts";
+import { candlesIn } from "./bybit-market-data.ts";
 import { createMarkets } from "./bybit-markets.ts";
 import { bybitInterval } from "./bybit-names.ts";
 import { cancel, protect, submitEntry, submitExit } from "./bybit-orders.ts";
@@ -109,18 +110,7 @@ async function candles(client: BybitClient, query: CandleQuery): Promise<readonl
     limit,
     ...(sinceMs === undefined ? {} : { start: sinceMs }),
   });
-  const rows = KlineAnswer.parse(answer).result.list.map(([openTimeMs, ...prices]) => {
-    const [open, high, low, close] = prices;
-    return {
-      openTimeMs,
-      open: price(open),
-      high: price(high),
-      low: price(low),
-      close: price(close),
-    };
-  });
-  // Bybit answers newest first.
-  return rows.toReversed();
+  return candlesIn(answer);
 }
 
 async function balance(client: BybitClient): Promise<Balance> {

@@ -1,7 +1,7 @@
 import type * as z from "zod";
-import { amount, price, quantity } from "../money.ts";
-import { Instrument, InstrumentPage } from "./bybit-answers.ts";
+import { InstrumentPage } from "./bybit-answers.ts";
 import { type BybitClient, request } from "./bybit-client.ts";
+import { Instrument, tradingRules } from "./bybit-market-data.ts";
 import { readError } from "./bybit-outcomes.ts";
 import type { Market } from "./exchange.ts";
 
@@ -9,7 +9,6 @@ import type { Market } from "./exchange.ts";
 const RULES_MAX_AGE_MS = 3_600_000;
 /** That a contract does not trade is believed when two answers this far apart say so: what follows closes a position. */
 const DELISTED_AFTER_MS = 60_000;
-const DEFAULT_MINIMUM_VALUE = "5";
 const TRADING = "Trading";
 const INVALID_PARAMETER = "10001";
 /** The most that Bybit gives at once: https://bybit-exchange.github.io/docs/v5/market/instrument */
@@ -87,7 +86,7 @@ async function askAbout(client: InstrumentsClient, symbol: string): Promise<Mark
     (await findAlone(client, query)) ??
     (await findAlone(client, { ...query, status: "Closed" })) ??
     (await findInList(client, query));
-  return row && tradingRules(symbol, Instrument.parse(row));
+  return row && rulesInForce(symbol, Instrument.parse(row));
 }
 
 type Row = z.infer<typeof InstrumentPage>["result"]["list"][number];
@@ -127,18 +126,8 @@ async function findInList(client: InstrumentsClient, query: Query): Promise<Row 
   return undefined;
 }
 
-function tradingRules(symbol: string, instrument: z.infer<typeof Instrument>): Market | undefined {
+function rulesInForce(symbol: string, instrument: z.infer<typeof Instrument>): Market | undefined {
   if (instrument.status !== TRADING) return undefined;
-  const lot = instrument.lotSizeFilter;
-  return {
-    symbol,
-    quoteCurrency: instrument.quoteCoin,
-    tick: price(instrument.priceFilter.tickSize),
-    quantityStep: quantity(lot.qtyStep),
-    minimumQuantity: quantity(lot.minOrderQty),
-    maximumQuantity: quantity(lot.maxMktOrderQty ?? lot.maxOrderQty),
-    minimumValue: amount(lot.minNotionalValue ?? DEFAULT_MINIMUM_VALUE),
-    maximumLeverage: Math.floor(Number(instrument.leverageFilter.maxLeverage)),
-    fundingEveryMs: (instrument.fundingInterval ?? 0) * 60_000 || undefined,
-  };
+  const fundingEveryMs = (instrument.fundingInterval ?? 0) * 60_000 || undefined;
+  return { ...tradingRules(symbol, instrument), fundingEveryMs };
 }
