@@ -1,9 +1,9 @@
-import { type RawData, WebSocket } from "ws";
 import * as z from "zod";
 import type { Timeframe } from "@tradingbots/crds";
 import type { Log } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
 import { price } from "../money.ts";
+import { BybitSocket } from "./bybit-socket.ts";
 import { bybitInterval, bybitSymbol } from "./bybit-names.ts";
 import type { Candle } from "./exchange.ts";
 
@@ -30,17 +30,10 @@ export interface KlineStreamOptions {
   readonly random: () => number;
 }
 
-/** Bybit closes a connection that is silent for longer. */
-const PING_EVERY_MS = 20_000;
 /** Bybit sends a candle at least once a minute. Ping and pong may go on while candles do not: only candles count. */
 const SILENT_AFTER_MS = 75_000;
-const WATCH_EVERY_MS = 1_000;
-const RETRY_MIN_MS = 250;
-const RETRY_MAX_MS = 15_000;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** A topic that stays silent beside others is subscribed anew, then given a new connection, then only subscribed anew. */
 const RENEWALS_BEFORE_RECONNECT = 1;
-const MAX_MESSAGE_BYTES = 256 * 1_024;
 const PUBLIC_PATH = "/v5/public/linear";
 
 const Decimal = z.string().regex(/^[0-9]+(\.[0-9]+)?$/);
@@ -73,26 +66,33 @@ interface Followed {
  */
 export class KlineStream {
   readonly #options: KlineStreamOptions;
-  readonly #url: string;
+  readonly #socket: BybitSocket;
   readonly #arrivals = new Map<string, number>();
-  readonly #ended = new AbortController();
   #topics = new Map<string, Followed>();
-  #socket: WebSocket | undefined;
-  #stopWatching: () => void = () => undefined;
-  #failures = 0;
-  #lastPingMs = 0;
 
   constructor(options: KlineStreamOptions) {
+    const { log, clock, random } = options;
     this.#options = options;
     const url = new URL(options.url);
     // An address without a path is a host: the stream is where Bybit has it.
     if (url.pathname === "/") url.pathname = PUBLIC_PATH;
-    this.#url = url.href;
+    this.#socket = new BybitSocket({
+      url: url.href,
+      clock,
+      random,
+      onConnecting: () => {
+        for (const topic of this.#topics.values()) topic.quietSinceMs = clock.monotonicMs();
+      },
+      onOpen: () => this.#send("subscribe", [...this.#topics.keys()]),
+      onMessage: (message) => this.#receive(message),
+      onError: (message) => log.warn("stream-error", { message }),
+      onClosed: (retryInMs) => log.warn("stream-closed", { retryInMs: Math.round(retryInMs) }),
+      check: () => this.#bringBackSilent(clock.monotonicMs()),
+    });
   }
 
   start(): void {
-    this.#connect();
-    this.#stopWatching = this.#options.clock.every(WATCH_EVERY_MS, () => this.#check());
+    this.#socket.start();
   }
 
   /** Follows exactly these candles from now on. */
@@ -119,53 +119,14 @@ export class KlineStream {
   }
 
   close(): void {
-    this.#ended.abort();
-    this.#stopWatching();
-    this.#socket?.terminate();
+    this.#socket.close();
   }
 
-  #connect(): void {
-    const socket = new WebSocket(this.#url, {
-      perMessageDeflate: false,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      maxPayload: MAX_MESSAGE_BYTES,
-    });
-    this.#socket = socket;
-    this.#lastPingMs = this.#options.clock.monotonicMs();
-    for (const topic of this.#topics.values()) topic.quietSinceMs = this.#lastPingMs;
-    socket.on("open", () => this.#send("subscribe", [...this.#topics.keys()]));
-    socket.on("message", (data) => this.#receive(data));
-    socket.on("error", (error) =>
-      this.#options.log.warn("stream-error", { message: error.message }),
-    );
-    socket.on("close", () => void this.#reconnect(socket));
-  }
-
-  async #reconnect(socket: WebSocket): Promise<void> {
-    const { signal } = this.#ended;
-    if (signal.aborted || socket !== this.#socket) return;
-    const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10), RETRY_MAX_MS);
-    this.#failures += 1;
-    const delayMs = longest * (0.5 + this.#options.random() / 2);
-    this.#options.log.warn("stream-closed", { retryInMs: Math.round(delayMs) });
-    await this.#options.clock.sleep(delayMs, signal);
-    if (!signal.aborted) this.#connect();
-  }
-
-  #check(): void {
-    const now = this.#options.clock.monotonicMs();
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    if (this.#bringBackSilent(now) === "reconnected") return;
-    if (now - this.#lastPingMs < PING_EVERY_MS) return;
-    this.#lastPingMs = now;
-    this.#socket.send(JSON.stringify({ op: "ping" }));
-  }
-
-  #bringBackSilent(now: number): "reconnected" | undefined {
+  #bringBackSilent(now: number): "alive" | "dead" {
     const silent = [...this.#topics].filter(
       ([, { quietSinceMs }]) => now - quietSinceMs > SILENT_AFTER_MS,
     );
-    if (silent.length === 0) return undefined;
+    if (silent.length === 0) return "alive";
     const isAll = silent.length === this.#topics.size;
     const isLasting = silent.some(([, { renewals }]) => renewals === RENEWALS_BEFORE_RECONNECT);
     this.#options.log.warn("stream-silent", { topics: silent.map(([topic]) => topic), isAll });
@@ -173,29 +134,25 @@ export class KlineStream {
       topic.quietSinceMs = now;
       topic.renewals += 1;
     }
-    if (isAll || isLasting) {
-      this.#socket?.terminate();
-      return "reconnected";
-    }
+    if (isAll || isLasting) return "dead";
     const topics = silent.map(([topic]) => topic);
     this.#send("unsubscribe", topics);
     this.#send("subscribe", topics);
-    return undefined;
+    return "alive";
   }
 
   #send(op: "subscribe" | "unsubscribe", topics: readonly string[]): void {
-    if (topics.length === 0 || this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(JSON.stringify({ op, args: topics }));
+    if (topics.length > 0) this.#socket.send({ op, args: topics });
   }
 
-  #receive(data: RawData): void {
-    const message = Message.safeParse(parseJson(data));
+  #receive(parsed: unknown): void {
+    const message = Message.safeParse(parsed);
     // Answers to subscribe and ping have no topic.
     if (!message.success) return;
     const topic = this.#topics.get(message.data.topic);
     if (topic === undefined) return;
     const { symbol } = topic;
-    this.#failures = 0;
+    this.#socket.proven();
     topic.quietSinceMs = this.#options.clock.monotonicMs();
     topic.renewals = 0;
     this.#arrivals.set(symbol, topic.quietSinceMs);
@@ -216,13 +173,4 @@ export class KlineStream {
 /** `kline.1.BTCUSDT` for BTC/USDT:USDT at 1m. */
 function topicName({ symbol, timeframe }: StreamTopic): string {
   return `kline.${bybitInterval(timeframe)}.${bybitSymbol(symbol)}`;
-}
-
-function parseJson(data: RawData): unknown {
-  try {
-    // Text frames arrive as one Buffer.
-    return Buffer.isBuffer(data) ? JSON.parse(data.toString("utf8")) : undefined;
-  } catch {
-    return undefined;
-  }
 }

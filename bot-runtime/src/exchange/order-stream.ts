@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
-import { type RawData, WebSocket } from "ws";
 import * as z from "zod";
 import type { Log } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
+import { BybitSocket } from "./bybit-socket.ts";
 import type { ExchangeKeyValues } from "./exchange.ts";
 
 export interface OrderStreamOptions {
@@ -19,15 +19,8 @@ export interface OrderStreamOptions {
 }
 
 const TOPICS = ["order", "execution", "position"];
-/** Bybit closes a connection that is silent for longer. */
-const PING_EVERY_MS = 20_000;
 /** Two pings without any answer: the connection is dead, whatever the socket says. */
 const SILENT_AFTER_MS = 45_000;
-const WATCH_EVERY_MS = 1_000;
-const RETRY_MIN_MS = 250;
-const RETRY_MAX_MS = 15_000;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-const MAX_MESSAGE_BYTES = 256 * 1_024;
 /** How long a signature may travel, by the exchange's clock. */
 const AUTH_WINDOW_MS = 10_000;
 
@@ -48,53 +41,44 @@ type Message = z.infer<typeof Message>;
  */
 export class OrderStream {
   readonly #options: OrderStreamOptions;
-  readonly #ended = new AbortController();
-  #socket: WebSocket | undefined;
-  #stopWatching: () => void = () => undefined;
+  readonly #socket: BybitSocket;
   #subscribed = false;
-  #failures = 0;
   #heardMs = 0;
-  #lastPingMs = 0;
 
   constructor(options: OrderStreamOptions) {
+    const { url, key, log, clock, random } = options;
     this.#options = options;
+    this.#socket = new BybitSocket({
+      url,
+      clock,
+      random,
+      onConnecting: () => {
+        this.#subscribed = false;
+        this.#heardMs = clock.monotonicMs();
+      },
+      onOpen: () => this.#socket.send(this.#authentication()),
+      onMessage: (message) => this.#receive(message),
+      onError: (message) => log.warn("order-stream-error", { message: key.scrub(message) }),
+      onClosed: () => (this.#subscribed = false),
+      check: () => this.#check(),
+    });
   }
 
   /** Connected, let in, subscribed, and answering. */
   get alive(): boolean {
-    const isOpen = this.#socket?.readyState === WebSocket.OPEN;
-    const silentMs = this.#options.clock.monotonicMs() - this.#heardMs;
-    return isOpen && this.#subscribed && silentMs <= SILENT_AFTER_MS;
+    return this.#socket.isOpen && this.#subscribed && this.#silentMs <= SILENT_AFTER_MS;
+  }
+
+  get #silentMs(): number {
+    return this.#options.clock.monotonicMs() - this.#heardMs;
   }
 
   start(): void {
-    this.#connect();
-    this.#stopWatching = this.#options.clock.every(WATCH_EVERY_MS, () => this.#check());
+    this.#socket.start();
   }
 
   close(): void {
-    this.#ended.abort();
-    this.#stopWatching();
-    this.#socket?.terminate();
-  }
-
-  #connect(): void {
-    const socket = new WebSocket(this.#options.url, {
-      perMessageDeflate: false,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      maxPayload: MAX_MESSAGE_BYTES,
-    });
-    this.#socket = socket;
-    this.#subscribed = false;
-    this.#heardMs = this.#options.clock.monotonicMs();
-    this.#lastPingMs = this.#heardMs;
-    socket.on("open", () => socket.send(JSON.stringify(this.#authentication())));
-    socket.on("message", (data) => this.#receive(data));
-    socket.on("error", (error) => {
-      const message = this.#options.key.scrub(error.message);
-      this.#options.log.warn("order-stream-error", { message });
-    });
-    socket.on("close", () => void this.#reconnect(socket));
+    this.#socket.close();
   }
 
   #authentication() {
@@ -104,33 +88,16 @@ export class OrderStream {
     return { op: "auth", args: [apiKey, `${expires}`, signature.digest("hex")] };
   }
 
-  async #reconnect(socket: WebSocket): Promise<void> {
-    const { signal } = this.#ended;
-    if (signal.aborted || socket !== this.#socket) return;
-    this.#subscribed = false;
-    const longest = Math.min(RETRY_MIN_MS * 2 ** Math.min(this.#failures, 10), RETRY_MAX_MS);
-    this.#failures += 1;
-    await this.#options.clock.sleep(longest * (0.5 + this.#options.random() / 2), signal);
-    if (!signal.aborted) this.#connect();
+  #check(): "alive" | "dead" {
+    const silentMs = this.#silentMs;
+    if (silentMs <= SILENT_AFTER_MS) return "alive";
+    this.#options.log.warn("order-stream-silent", { forMs: Math.round(silentMs) });
+    return "dead";
   }
 
-  #check(): void {
-    const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN) return;
-    const now = this.#options.clock.monotonicMs();
-    if (now - this.#heardMs > SILENT_AFTER_MS) {
-      this.#options.log.warn("order-stream-silent", { forMs: Math.round(now - this.#heardMs) });
-      socket.terminate();
-      return;
-    }
-    if (now - this.#lastPingMs < PING_EVERY_MS) return;
-    this.#lastPingMs = now;
-    socket.send(JSON.stringify({ op: "ping" }));
-  }
-
-  #receive(data: RawData): void {
+  #receive(parsed: unknown): void {
     this.#heardMs = this.#options.clock.monotonicMs();
-    const message = Message.safeParse(parseJson(data)).data;
+    const message = Message.safeParse(parsed).data;
     if (message === undefined) return;
     if (message.topic === undefined) this.#answered(message);
     else if (TOPICS.includes(message.topic)) this.#hint(message);
@@ -140,12 +107,12 @@ export class OrderStream {
     if (op !== "auth" && op !== "subscribe") return;
     if (success !== true) {
       this.#options.log.warn("order-stream-refused", { op, message: said ?? "" });
-      this.#socket?.terminate();
+      this.#socket.drop();
     } else if (op === "auth") {
-      this.#socket?.send(JSON.stringify({ op: "subscribe", args: TOPICS }));
+      this.#socket.send({ op: "subscribe", args: TOPICS });
     } else {
       this.#subscribed = true;
-      this.#failures = 0;
+      this.#socket.proven();
       // Whatever happened while nobody listened.
       this.#options.onHint(undefined);
     }
@@ -161,13 +128,4 @@ export class OrderStream {
 function unifiedSymbol(name: string): string | undefined {
   const [, base] = /^(\w+)USDT$/.exec(name) ?? [];
   return base === undefined ? undefined : `${base}/USDT:USDT`;
-}
-
-function parseJson(data: RawData): unknown {
-  try {
-    // Text frames arrive as one Buffer.
-    return Buffer.isBuffer(data) ? JSON.parse(data.toString("utf8")) : undefined;
-  } catch {
-    return undefined;
-  }
 }
