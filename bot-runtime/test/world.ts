@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BotConfig, Risk } from "@tradingbots/crds";
+import { exampleConfig } from "../src/bot/example-config.ts";
 import {
   type ExchangeSimulator,
   type SimulatorOptions,
@@ -38,22 +39,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const journalUrl = await journal.start();
   const restUrl = (await options.restUrl?.(exchange.url)) ?? exchange.url;
   const config = BotConfig.parse({
-    botName: "bot-aaaaaaaaaaaaaaaaaaaa",
-    botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
-    namespace: "tradingbots-00",
-    generation: 1,
-    userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
-    accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
-    exchange: "bybit",
-    mode: "live",
-    symbols: [SYMBOL],
-    timeframe: "1m",
+    ...exampleConfig,
     strategy: { name: "rsi", params: {} },
     risk: Risk.parse({ stopLossPercent: 0.3, takeProfitPercent: 0.4, dailyLossPercent: 100 }),
-    autoTrade: true,
-    state: "Running",
     endpoint: { restUrl, websocketUrl: exchange.websocketUrl },
-    halts: [],
     ...options.config,
   });
   const program = options.program === undefined ? {} : { program: options.program };

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { BotConfig, Risk } from "@tradingbots/crds";
+import { exampleConfig } from "../../bot-runtime/src/bot/example-config.ts";
 import type { ExchangeKeyValues } from "../../bot-runtime/src/exchange/exchange.ts";
 
 interface Endpoint {
@@ -12,16 +13,10 @@ export function busyConfig(name: string, symbol: string, endpoint: Endpoint): Bo
   const hash = createHash("sha256").update(name).digest("hex");
   const uid = [hash.slice(0, 8), hash.slice(8, 12), "4000", "8000", hash.slice(12, 24)].join("-");
   return BotConfig.parse({
+    ...exampleConfig,
     botName: `bot-${hash.slice(0, 20)}`,
     botUid: uid,
-    namespace: "tradingbots-00",
-    generation: 1,
-    userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
-    accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
-    exchange: "bybit",
-    mode: "live",
     symbols: [symbol],
-    timeframe: "1m",
     strategy: { name: "rsi", params: { period: 2, buyBelow: 49, sellAbove: 51 } },
     risk: Risk.parse({
       leverage: 2,
@@ -30,10 +25,7 @@ export function busyConfig(name: string, symbol: string, endpoint: Endpoint): Bo
       dailyLossPercent: 100,
       maxConsecutiveErrors: 100,
     }),
-    autoTrade: true,
-    state: "Running",
     endpoint,
-    halts: [],
   });
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { readConfig, watchConfig } from "./config-file.ts";
-import { exampleConfig } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 
 test("only a configuration that differs is a change; what is none is said and ignored", async () => {
   const directory = await mkdtemp(join(tmpdir(), "config-"));

@@ -1,7 +1,6 @@
 import { type Clock, systemClock } from "../clock.ts";
 import {
   BotConfig,
-  Risk,
   type Intent,
   type RecordBody,
   type Report,
@@ -23,6 +22,7 @@ import type { JournalStanding } from "../journal/journal-client.ts";
 import { amount, price, quantity } from "../money.ts";
 import { Bot, type BotDeps } from "./bot.ts";
 import { Metrics } from "./metrics.ts";
+import { exampleConfig } from "./example-config.ts";
 
 /** A bot for unit tests: an exchange whose answers are set one by one, and a journal in memory. */
 
@@ -31,25 +31,6 @@ export const OTHER_SYMBOL = "ETH/USDT:USDT";
 const MINUTE = 60_000;
 /** The newest candle of the exchange; it closes when a test lets it. */
 export const NEWEST = 20;
-
-export const exampleConfig: BotConfig = BotConfig.parse({
-  botName: "bot-aaaaaaaaaaaaaaaaaaaa",
-  botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
-  namespace: "tradingbots-00",
-  generation: 1,
-  userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
-  accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
-  exchange: "bybit",
-  mode: "live",
-  symbols: [SYMBOL],
-  timeframe: "1m",
-  strategy: { name: "rsi", params: { period: 2 } },
-  risk: Risk.parse({}),
-  autoTrade: true,
-  state: "Running",
-  endpoint: null,
-  halts: [],
-});
 
 export const exampleSession: SessionAnswer = {
   epoch: 1,

@@ -14,7 +14,8 @@ import type {
 import { amount, type Price, price, type Quantity, quantity } from "../money.ts";
 import { Account } from "./account.ts";
 import { advanceWork } from "./advance-work.ts";
-import { exampleConfig, exampleMarket, SYMBOL } from "./example-bot.ts";
+import { exampleMarket, SYMBOL } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 import { Metrics } from "./metrics.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type TakenUp, type Work, workFromIntent, workFromTrade } from "./work.ts";

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
 import { exitOrderIds } from "../orders/order-id.ts";
-import { exampleConfig, exampleExecution } from "./example-bot.ts";
+import { exampleExecution } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 import { couldBeOwn, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { type Work, workFromTrade } from "./work.ts";
 

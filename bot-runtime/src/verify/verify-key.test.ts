@@ -1,5 +1,6 @@
 import { VerificationResult } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
+import { exampleKey } from "../bot/example-bot.ts";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { Exchange, ExchangeFault, KeyDescription } from "../exchange/exchange.ts";
 import { amount } from "../money.ts";
@@ -7,17 +8,7 @@ import { verifyKey } from "./verify-key.ts";
 
 const now = () => new Date("2026-01-02T03:04:05Z");
 
-const good: KeyDescription = {
-  readOnly: false,
-  permissions: ["ContractTrade:Order", "ContractTrade:Position"],
-  canWithdraw: false,
-  canTransfer: false,
-  canTrade: true,
-  addresses: ["192.0.2.1"],
-  accountId: "24600000",
-  expiresAt: "2026-06-01T00:00:00Z",
-  hedgeMode: false,
-};
+const good: KeyDescription = { ...exampleKey, expiresAt: "2026-06-01T00:00:00Z" };
 
 function exchangeWith(key: KeyDescription): Pick<Exchange, "describeKey" | "balance"> {
   return {

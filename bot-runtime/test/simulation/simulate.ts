@@ -1,4 +1,5 @@
 import { BotConfig, Risk } from "@tradingbots/crds";
+import { exampleConfig } from "../../src/bot/example-config.ts";
 import {
   createInProcessExchange,
   type InProcessExchange,
@@ -322,16 +323,8 @@ function configOf({
   dailyLossPercent,
 }: Scenario): BotConfig {
   return BotConfig.parse({
-    botName: "bot-aaaaaaaaaaaaaaaaaaaa",
-    botUid: "5f0c5bb8-8e2b-4a5c-9d8e-2f1a3b4c5d6e",
-    namespace: "tradingbots-00",
-    generation: 1,
-    userId: "7a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
-    accountName: "acct-aaaaaaaaaaaaaaaaaaaa",
-    exchange: "bybit",
-    mode: "live",
+    ...exampleConfig,
     symbols,
-    timeframe: "1m",
     // Eager: a signal at nearly every candle.
     strategy: {
       name: "rsi",
@@ -344,9 +337,5 @@ function configOf({
       dailyLossPercent,
       maxConsecutiveErrors,
     }),
-    autoTrade: true,
-    state: "Running",
-    endpoint: null,
-    halts: [],
   });
 }
