@@ -170,6 +170,20 @@ describe("exchange accounts", () => {
     }
   });
 
+  test.each([
+    ["a letter outside ASCII in the key", { apiKey: "schlüssel" }],
+    ["a blank copied along with the key", { apiKey: "key " }],
+    ["a letter outside ASCII in the secret", { apiSecret: "geheimniß" }],
+  ])("%s is refused before anything is stored", async (_name, wrong) => {
+    const body = { ...ACCOUNT, credentials: { ...KEY, ...wrong } };
+    const refused = await alice.call("POST /api/accounts", { body });
+    expect(codeOf(refused)).toEqual({ status: 422, code: "validation_failed" });
+    expect(JSON.stringify(refused)).toContain("ASCII");
+    for (const secret of Object.values(wrong)) {
+      expect(JSON.stringify(refused)).not.toContain(secret);
+    }
+  });
+
   test("verification is what the operator wrote about the newest key", async () => {
     const id = idOf(await alice.call("POST /api/accounts", { body: ACCOUNT }));
     const key = { namespace: await bucketOf(alice), name: id };

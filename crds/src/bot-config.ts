@@ -66,11 +66,28 @@ export const VerifyConfig = BotConfig.pick({
 });
 export type VerifyConfig = z.infer<typeof VerifyConfig>;
 
+/** Keys travel in HTTP headers: a letter outside ASCII, or a blank from copying, could only fail at the exchange. */
+const Word = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[!-~]*$/, "must consist of printable ASCII characters without blanks");
+
 /** The file that the Vault agent writes into a pod's memory. */
 export const Credentials = z.object({
-  apiKey: z.string().min(1).max(512),
-  apiSecret: z.string().min(1).max(8192),
-  passphrase: z.string().min(1).max(512).optional(),
+  apiKey: Word,
+  /** Or a private key in PEM: several lines. */
+  apiSecret: z
+    .string()
+    .min(1)
+    .max(8192)
+    .regex(/^[ -~\r\n]*$/, "must consist of printable ASCII characters"),
+  passphrase: z
+    .string()
+    .min(1)
+    .max(512)
+    .regex(/^[ -~]*$/, "must consist of printable ASCII characters")
+    .optional(),
 });
 export type Credentials = z.infer<typeof Credentials>;
 
