@@ -17,7 +17,10 @@ async function main(): Promise<void> {
     return;
   }
   const file = basename(options.candles);
-  const candles = await readCandleFile(options.candles);
+  const candles = await readCandleFile(options.candles).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    throw new Error(`--candles: there is no file ${options.candles}`, { cause: error });
+  });
   for (const warning of gapWarnings(candles)) console.error(`warning: ${file}: ${warning}`);
   const input: BacktestInput = {
     candles,

@@ -1,3 +1,4 @@
+import { ticks } from "d3-array";
 import type { BacktestInput, BacktestResult } from "./backtest.ts";
 import { type CandleTable, isoTime } from "./candle-table.ts";
 import type { BacktestTrade } from "./ledger.ts";
@@ -9,7 +10,9 @@ const PLOT_WIDTH = WIDTH - LEFT - RIGHT;
 const PRICE_PANEL = { top: 56, height: 374 };
 const EQUITY_PANEL = { top: 480, height: 200 };
 const HEIGHT = 730;
-const LABELS = 4;
+/** About as many; the lines lie at round values. */
+const VALUE_LINES = 5;
+const TIME_LABELS = 4;
 /** Lines between entry and exit are drawn up to here; more would cover the price. Marks are always drawn. */
 const MAX_CONNECTED_TRADES = 300;
 
@@ -52,6 +55,7 @@ ${grid(price)}
 <path d="${columns.map(({ low, high }, at) => `M${LEFT + at + 0.5} ${y(price, high)}V${bottomOf(price, low, high)}`).join("")}" stroke="${COLOURS.price}" fill="none"/>
 ${tradeMarks(result, { x, price })}
 ${grid(equity)}
+<path d="M${LEFT} ${y(equity, 0)}H${WIDTH - RIGHT}" stroke="${COLOURS.text}" stroke-dasharray="4 4"/>
 <text x="${LEFT}" y="${EQUITY_PANEL.top - 8}">Result of closed trades</text>
 <path d="${steps(curve, x, equity)}" stroke="${COLOURS.equity}" stroke-width="1.5" fill="none"/>
 ${timeLabels(candles, x)}
@@ -103,13 +107,15 @@ function bottomOf(area: Panel, low: number, high: number): string {
 }
 
 function grid(area: Panel): string {
-  const lines = Array.from({ length: LABELS + 1 }, (_, step) => {
-    const value = area.low + ((area.high - area.low) * step) / LABELS;
-    const at = y(area, value);
-    const digits = area.high - area.low >= 10 ? 0 : 4;
-    return `<path d="M${LEFT} ${at}H${WIDTH - RIGHT}" stroke="${COLOURS.grid}"/><text x="${LEFT - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${value.toFixed(digits)}</text>`;
-  });
-  return lines.join("\n");
+  const values = ticks(area.low, area.high, VALUE_LINES);
+  const step = (values[1] ?? area.high) - (values[0] ?? area.low);
+  const digits = Math.max(0, -Math.floor(Math.log10(step)));
+  return values
+    .map((value) => {
+      const at = y(area, value);
+      return `<path d="M${LEFT} ${at}H${WIDTH - RIGHT}" stroke="${COLOURS.grid}"/><text x="${LEFT - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${value.toFixed(digits)}</text>`;
+    })
+    .join("\n");
 }
 
 function tradeMarks(
@@ -169,9 +175,9 @@ function steps(
 }
 
 function timeLabels({ openTimesMs, length }: CandleTable, x: (index: number) => number): string {
-  const labels = Array.from({ length: LABELS + 1 }, (_, step) => {
-    const index = Math.round(((length - 1) * step) / LABELS);
-    const anchor = step === 0 ? "start" : step === LABELS ? "end" : "middle";
+  const labels = Array.from({ length: TIME_LABELS + 1 }, (_, step) => {
+    const index = Math.round(((length - 1) * step) / TIME_LABELS);
+    const anchor = step === 0 ? "start" : step === TIME_LABELS ? "end" : "middle";
     const text = isoTime(openTimesMs[index] ?? NaN)
       .slice(0, 16)
       .replace("T", " ");
