@@ -32,6 +32,7 @@ export async function startJournalApp(
   const app = await buildJournal({
     pool,
     tokens: { verify: async (token) => holderOf(token), ping: unused },
+    podExists: unused,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     announcer: { announce: () => {} },
     operatorSubject: "system:serviceaccount:tradingbots:tradingbots-operator",
@@ -47,9 +48,9 @@ export async function startJournalApp(
   }
   return {
     /** The same pod may speak to several replicas of the journal. */
-    pod: (botId: string, uid: string, issuedAtSeconds: number): Pod => ({
+    pod: (botId: string, uid: string, issuedAtMinute: number): Pod => ({
       uid,
-      post: (path, body) => post(path, `${botId}|${uid}|${issuedAtSeconds}`, body),
+      post: (path, body) => post(path, `${botId}|${uid}|${issuedAtMinute}`, body),
     }),
     close: async () => {
       await app.close();
@@ -66,7 +67,7 @@ function holderOf(token: string) {
     namespace: NAMESPACE,
     serviceAccount: `paper-${name}`,
     pod: { name, uid },
-    issuedAt: new Date(Number(issued) * 1_000),
+    issuedAt: new Date(Number(issued) * 60_000),
   };
 }
 

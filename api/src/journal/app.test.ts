@@ -19,6 +19,7 @@ test("more requests than can wait are sent back at once, and those under way are
   const journal = await buildJournal({
     pool: { connect: () => frozen.promise, query: unused },
     tokens: { verify: async () => HOLDER, ping: unused },
+    podExists: unused,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     announcer: { announce: unused },
     operatorSubject: "system:serviceaccount:tradingbots:tradingbots-operator",

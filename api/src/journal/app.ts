@@ -34,6 +34,8 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
 export interface JournalDeps {
   readonly pool: Database;
   readonly tokens: TokenVerifier;
+  /** Whether the pod that a token is bound to exists at this moment. */
+  readonly podExists: (token: string) => Promise<boolean>;
   readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
   readonly announcer: Pick<ReportAnnouncer, "announce">;
   /** Who may read the reports of all bots: `system:serviceaccount:<namespace>:<name>`. */
@@ -83,12 +85,14 @@ function holderOf(request: FastifyRequest): TokenHolder {
 
 function authenticateHolder(tokens: Pick<TokenVerifier, "verify">) {
   return async (request: FastifyRequest): Promise<void> => {
-    const [scheme, token] = (request.headers.authorization ?? "").split(" ", 2);
-    if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {
-      throw new ApiError("unauthenticated", "send Authorization: Bearer <token for the journal>");
-    }
-    holders.set(request, await tokens.verify(token));
+    holders.set(request, await tokens.verify(bearerOf(request)));
   };
+}
+
+function bearerOf({ headers }: FastifyRequest): string {
+  const [scheme, token] = (headers.authorization ?? "").split(" ", 2);
+  if (scheme?.toLowerCase() === "bearer" && token !== undefined && token !== "") return token;
+  throw new ApiError("unauthenticated", "send Authorization: Bearer <token for the journal>");
 }
 
 function botRoutes(app: Server, deps: JournalDeps): void {
@@ -96,7 +100,9 @@ function botRoutes(app: Server, deps: JournalDeps): void {
   limitConcurrency(app, deps.requestsMax);
 
   app.post("/session", { schema: { response: { 200: SessionAnswer } } }, (request) =>
-    asSpeaker(pool, holderOf(request), openSession),
+    asSpeaker(pool, holderOf(request), (database, speaker) =>
+      openSession(database, speaker, () => deps.podExists(bearerOf(request))),
+    ),
   );
 
   leaseRoutes(app, pool);

@@ -4,6 +4,7 @@ import { connectionOptions, createPool } from "../database.ts";
 import { createMetrics } from "../metrics.ts";
 import { buildJournal } from "./app.ts";
 import { loadJournalConfig } from "./config.ts";
+import { podExists } from "./living-pod.ts";
 import { createReportAnnouncer } from "./report-announcer.ts";
 import { createReportHub } from "./report-hub.ts";
 import { createTokenVerifier } from "./tokens.ts";
@@ -39,6 +40,7 @@ const app = stack.adopt(
   await buildJournal({
     pool,
     tokens: createTokenVerifier({ raw: client.raw, now: Date.now }),
+    podExists: (token) => podExists(client, token),
     hub,
     announcer,
     operatorSubject: config.operatorSubject,

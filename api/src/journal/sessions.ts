@@ -10,6 +10,8 @@ const OPEN_MAX = 64;
  * minutes: for three days facts of any of them are still taken.
  */
 const SESSIONS_MAX = 1_000;
+/** Tokens carry whole seconds, by the clocks of as many API servers as the cluster has. */
+const SAME_TIME_SECONDS = 5;
 /** Removed with one new session: more were left by a version that kept them all, and go little by little. */
 const REMOVED_MAX = 100;
 
@@ -18,9 +20,13 @@ const REMOVED_MAX = 100;
  * not share sequences with the one before, whose last batch may still be on its way.
  * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again
  */
-export async function openSession(database: Queryable, speaker: Speaker): Promise<SessionAnswer> {
+export async function openSession(
+  database: Queryable,
+  speaker: Speaker,
+  podExists: () => Promise<boolean>,
+): Promise<SessionAnswer> {
   await lockBot(database, speaker);
-  await refuseReplacedPod(database, speaker);
+  await refuseReplacedPod(database, speaker, podExists);
   const epoch = await grantEpoch(database, speaker);
   await removeOldSessions(database, speaker, epoch);
   await supersedeLease(database, speaker);
@@ -43,20 +49,26 @@ export async function lockBot(database: Queryable, { botId }: Speaker): Promise<
   await database.query("select pg_advisory_xact_lock(hashtextextended($1, 1))", [botId]);
 }
 
-/** A pod gets no token after its deletion, and the next of its name is made after that: tokens tell which is newer. */
+/**
+ * A pod gets no token after its deletion, and the next of its name is made after that: tokens tell which is newer. Those of
+ * nearly the same time do not: then the API server is asked, which knows only one pod of a name.
+ */
 async function refuseReplacedPod(
   database: Queryable,
   { userId, botId, podUid, tokenIssuedAt }: Speaker,
+  podExists: () => Promise<boolean>,
 ): Promise<void> {
-  const { rows } = await database.query<{ epoch: number }>(
-    `select epoch from journal_sessions
-      where user_id = $1 and bot_id = $2 and pod_uid <> $3 and token_issued > $4
-      order by epoch desc limit 1`,
-    [userId, botId, podUid, tokenIssuedAt],
+  const { rows } = await database.query<{ epoch: number; isCertain: boolean }>(
+    `select epoch, token_issued > $4::timestamptz + make_interval(secs => $5) as "isCertain"
+       from journal_sessions
+      where user_id = $1 and bot_id = $2 and pod_uid <> $3
+        and token_issued >= $4::timestamptz - make_interval(secs => $5)
+      order by 2 desc, epoch desc limit 1`,
+    [userId, botId, podUid, tokenIssuedAt, SAME_TIME_SECONDS],
   );
-  const newer = atMostOne(rows);
-  if (newer === undefined) return;
-  throw new ApiError("stale_epoch", `this pod was replaced: epoch ${newer.epoch} is a newer pod's`);
+  const other = atMostOne(rows);
+  if (other === undefined || (!other.isCertain && (await podExists()))) return;
+  throw new ApiError("stale_epoch", `this pod was replaced: epoch ${other.epoch} is a newer pod's`);
 }
 
 async function grantEpoch(
