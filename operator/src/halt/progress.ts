@@ -18,13 +18,14 @@ type Known = Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">;
 /** @param facts of a bot in the halt's scope; its pod is left out when it is not the bot's own */
 export function progressOf(halt: HaltView, facts: Known): Progress {
   const { pod, report } = facts;
+  const asksForNoMore = halt.spec.action === "BlockEntries";
   if (pod === undefined || pod.end !== undefined) {
-    return { acknowledged: true, finished: isFinal(flatnessOf(facts)) };
+    return { acknowledged: true, finished: asksForNoMore || isFinal(flatnessOf(facts)) };
   }
   const latest = "latest" in report ? report.latest : undefined;
   if (latest === undefined || !obeys(halt, pod, latest)) return NO_WORD;
-  const finished = report.kind === "fresh" && latest.epoch >= 1 && isDone(halt, latest);
-  return { acknowledged: true, finished };
+  const isSure = report.kind === "fresh" && latest.epoch >= 1;
+  return { acknowledged: true, finished: asksForNoMore || (isSure && isDone(halt, latest)) };
 }
 
 const NO_WORD: Progress = { acknowledged: false, finished: false };
@@ -37,7 +38,7 @@ function obeys({ uid }: HaltView, pod: PodView, { podUid, report }: BotReport): 
 /** The report that names the halt was made after the bot had taken it over: what it calls closed is not opened again. */
 function isDone(halt: HaltView, { report }: BotReport): boolean {
   const { action } = halt.spec;
-  if (action === "BlockEntries" || report.flat) return true;
+  if (report.flat) return true;
   const symbols = symbolsOf(halt);
   if (action === "Flatten" && symbols === null) return false;
   const open = action === "Flatten" ? report.openSymbols : report.openEntries;

@@ -22,19 +22,18 @@ const LAGGARDS_MAX = 10;
 export function haltStatus({ halt, isInForce, matched, now }: HaltFacts): HaltStatus {
   const unheard = matched.filter((bot) => !bot.acknowledged);
   const unfinished = matched.filter((bot) => !bot.acknowledged || !bot.finished);
-  const isDeed = halt.spec.action !== "BlockEntries";
   const conditions = [
     inForceFact(halt, isInForce),
     acknowledgedFact(isInForce, matched.length, unheard.length),
     ...executedFacts({ halt, isInForce, matched, now }, unfinished.length),
   ];
-  const laggards = (isDeed ? unfinished : unheard).map(({ key }) => key);
+  const laggards = unfinished.map(({ key }) => key);
   return {
     observedGeneration: halt.generation,
     conditions: withTransitions(conditions, halt.status.conditions, now),
     matched: matched.length,
     acknowledged: matched.length - unheard.length,
-    ...(isDeed ? { finished: matched.length - unfinished.length } : {}),
+    finished: matched.length - unfinished.length,
     laggards: laggards.toSorted((a, b) => (a < b ? -1 : 1)).slice(0, LAGGARDS_MAX),
   };
 }
