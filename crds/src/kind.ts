@@ -17,8 +17,22 @@ interface KindOptions<Kind extends string, Spec extends z.ZodType, Status extend
   readonly shortNames: readonly string[];
   readonly scope: "Namespaced" | "Cluster";
   readonly columns: readonly PrinterColumn[];
+  /** Fields behind the scale subresource, which lets one PodDisruptionBudget cover the pods of many objects. */
+  readonly scale?: Scale;
   readonly spec: Spec;
   readonly status: Status;
+  /** Rules that look at specification and status together. */
+  readonly rules?: readonly Rule[];
+}
+
+export interface Scale {
+  readonly specReplicasPath: string;
+  readonly statusReplicasPath: string;
+}
+
+export interface Rule {
+  readonly rule: string;
+  readonly message: string;
 }
 
 const OwnerReference = z.looseObject({
@@ -60,12 +74,12 @@ export function defineKind<Kind extends string, Spec extends z.ZodType, Status e
 }
 
 /** A rule of the Common Expression Language that the API server enforces; `message` is what `kubectl apply` prints. */
-export function rule(cel: string, message: string) {
+export function rule(cel: string, message: string): Rule {
   return { rule: cel, message };
 }
 
 /** Attaches rules to a schema: `.meta(rules(rule(…), …))`. */
-export function rules(...list: readonly { readonly rule: string; readonly message: string }[]) {
+export function rules(...list: readonly Rule[]) {
   return { "x-kubernetes-validations": list };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { PrinterColumn } from "./kind.ts";
+import { type PrinterColumn, type Rule, rules, type Scale } from "./kind.ts";
 
 type JsonSchema = Record<string, unknown>;
 
@@ -13,8 +13,10 @@ interface ManifestKind {
   readonly shortNames: readonly string[];
   readonly scope: "Namespaced" | "Cluster";
   readonly columns: readonly PrinterColumn[];
+  readonly scale?: Scale;
   readonly spec: z.ZodType;
   readonly status: z.ZodType;
+  readonly rules?: readonly Rule[];
 }
 
 /**
@@ -54,9 +56,13 @@ export function customResourceDefinition(kind: ManifestKind): JsonSchema {
                 spec: openApiV3Schema(kind.spec),
                 status: openApiV3Schema(kind.status),
               },
+              ...(kind.rules === undefined ? {} : rules(...kind.rules)),
             },
           },
-          subresources: { status: {} },
+          subresources: {
+            status: {},
+            ...(kind.scale === undefined ? {} : { scale: kind.scale }),
+          },
           additionalPrinterColumns: kind.columns,
         },
       ],

@@ -87,6 +87,17 @@ const spec = z
       .default(false)
       .describe("False: signals are journalled and no order is sent."),
     state: BotState.default("Stopped"),
+    abandonPosition: Timestamp.optional().describe(
+      "Gives up a position that nobody can look at, so that the bot can end: lastTransitionTime of the condition PositionUnknown. What is open at the exchange is then its owner's to close.",
+    ),
+    replicas: z
+      .int()
+      .min(1)
+      .max(1)
+      .default(1)
+      .describe(
+        "Always 1: a bot has one pod. For the scale subresource, by which a PodDisruptionBudget counts.",
+      ),
   })
   .meta(
     rules(
@@ -121,6 +132,7 @@ const status = z.object({
   observedGeneration: z.int().min(0).optional(),
   conditions: Conditions.optional(),
   podName: z.string().max(63).optional(),
+  replicas: z.int().min(0).max(1).optional(),
   image: z.string().max(255).optional(),
   summary: z
     .object({
@@ -158,7 +170,14 @@ export const TradingBot = defineKind({
     { name: "Image", type: "string", jsonPath: ".status.image", priority: 1 },
     { name: "Message", type: "string", jsonPath: ready("message"), priority: 1 },
   ],
+  scale: { specReplicasPath: ".spec.replicas", statusReplicasPath: ".status.replicas" },
   spec,
   status,
+  rules: [
+    rule(
+      "!has(self.spec.abandonPosition) || (has(oldSelf.spec.abandonPosition) && self.spec.abandonPosition == oldSelf.spec.abandonPosition) || (has(self.status) && has(self.status.conditions) && self.status.conditions.exists(c, c.type == 'PositionUnknown' && c.status == 'True' && c.lastTransitionTime == self.spec.abandonPosition))",
+      "abandonPosition can be set only while the condition PositionUnknown is True, and to its lastTransitionTime",
+    ),
+  ],
 });
 export type TradingBot = z.infer<typeof TradingBot.schema>;

@@ -438,6 +438,7 @@ describe("the API server fills in", () => {
     expect(body.spec).toEqual({
       ...bot,
       className: "free",
+      replicas: 1,
       timeframe: "1m",
       strategy: { name: "rsi", params: {} },
       autoTrade: false,
@@ -504,17 +505,13 @@ describe("kubectl", () => {
   it("get tradingbots shows condition and summary from status", async () => {
     const { metadata } = (await create(TradingBot, bot)).body;
     const condition = { type: "Ready", status: "False", reason: "SymbolTaken", message: "taken" };
-    const response = await fetch(`${url(TradingBot)}/${metadata.name}/status`, {
-      method: "PATCH",
-      headers: { "content-type": "application/merge-patch+json" },
-      body: JSON.stringify({
-        status: {
-          conditions: [{ ...condition, lastTransitionTime: "2026-01-01T00:00:00Z" }],
-          summary: { position: "long 0.5 BTC", dayResult: "-12.50" },
-        },
-      }),
+    const answer = await patch(`${url(TradingBot)}/${metadata.name}/status`, {
+      status: {
+        conditions: [{ ...condition, lastTransitionTime: "2026-01-01T00:00:00Z" }],
+        summary: { position: "long 0.5 BTC", dayResult: "-12.50" },
+      },
     });
-    expect(response.status).toBe(200);
+    expect(answer.status).toBe(200);
     const { stdout } = await kubectl("get", "tradingbots", metadata.name, "-n", NAMESPACE);
     expect(stdout).toMatch(/False +SymbolTaken +long 0.5 BTC +-12.50/);
   });
@@ -522,6 +519,44 @@ describe("kubectl", () => {
   it("get trading, the category, lists every kind", async () => {
     const { stdout } = await kubectl("api-resources", "--categories=trading", "-o", "name");
     expect(stdout.trim().split("\n")).toHaveLength(4);
+  });
+});
+
+describe("TradingBot's subresources", () => {
+  it("scale says one replica and cannot say another number", async () => {
+    const { metadata } = (await create(TradingBot, bot)).body;
+    const scale = `${url(TradingBot)}/${metadata.name}/scale`;
+    expect((await send("GET", scale)).body.spec).toEqual({ replicas: 1 });
+    const { status, body } = await patch(scale, { spec: { replicas: 2 } });
+    expect(status).toBe(422);
+    expect(body.message).toContain("spec.replicas");
+  });
+
+  it("a position is given up only while it is unknown, and only that one", async () => {
+    const { metadata } = (await create(TradingBot, { ...bot, state: "Stopped" })).body;
+    const path = `${url(TradingBot)}/${metadata.name}`;
+    const since = "2026-01-01T00:00:00Z";
+    const giveUp = (time: string) => patch(path, { spec: { abandonPosition: time } });
+    const say = (status: string, lastTransitionTime: string) =>
+      patch(`${path}/status`, {
+        status: {
+          conditions: [
+            { type: "PositionUnknown", status, reason: "x", message: "", lastTransitionTime },
+          ],
+        },
+      });
+    const sentence = "can be set only while the condition PositionUnknown is True";
+    expect((await giveUp(since)).body.message).toContain(sentence);
+    await say("False", since);
+    expect((await giveUp(since)).body.message).toContain(sentence);
+    await say("True", since);
+    expect((await giveUp("2026-01-01T00:00:01Z")).body.message).toContain(sentence);
+    expect((await giveUp(since)).status).toBe(200);
+    // Later it is history: neither a status nor another change is refused for it.
+    expect((await say("True", "2026-02-01T00:00:00Z")).status).toBe(200);
+    expect((await patch(path, { spec: { state: "Running" } })).status).toBe(200);
+    expect((await giveUp("2026-01-02T00:00:00Z")).body.message).toContain(sentence);
+    expect((await giveUp("2026-02-01T00:00:00Z")).status).toBe(200);
   });
 });
 
@@ -621,11 +656,20 @@ function query(dryRun = false): string {
   return `fieldValidation=Strict${dryRun ? "&dryRun=All" : ""}`;
 }
 
-async function send(method: string, to: string, body: unknown): Promise<Answer> {
+const patch = (to: string, body: object) => send("PATCH", to, body, "application/merge-patch+json");
+
+async function send(
+  ...[method, to, body, contentType = "application/json"]: readonly [
+    method: string,
+    to: string,
+    body?: unknown,
+    contentType?: string,
+  ]
+): Promise<Answer> {
   const response = await fetch(to, {
     method,
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
+    headers: { "content-type": contentType },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return { status: response.status, body: AnsweredObject.parse(await response.json()) };
 }
