@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { createKubeClient, WriteForbiddenError, type WriteGuard } from "./client.ts";
+import { createKubeClient } from "./client.ts";
 import { becomeLeader } from "./leader-election.ts";
 import { LEASES, SERVICE_ACCOUNTS } from "./resource.ts";
+import { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";
 
 /** As many as a client sends at once. */
 const CONNECTIONS = 32;
@@ -14,6 +15,14 @@ const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
+
+/** The end of a streamed initial state that was empty. */
+const NO_LEASE_YET = {
+  type: "BOOKMARK",
+  object: {
+    metadata: { resourceVersion: "1", annotations: { "k8s.io/initial-events-end": "true" } },
+  },
+};
 
 /** An API server that answers about service accounts only when told to, and about leases at once. */
 async function stallingServer() {
@@ -26,6 +35,10 @@ async function stallingServer() {
       return;
     }
     leases.push(request.method ?? "");
+    if (request.url.includes("watch=true")) {
+      response.write(`${JSON.stringify(NO_LEASE_YET)}\n`);
+      return;
+    }
     const found = request.method !== "GET";
     response.writeHead(found ? 200 : 404, { "content-type": "application/json" });
     response.end(
@@ -116,7 +129,7 @@ test("a lease is renewed on connections of its own while every write stalls", as
       namespace: "n",
       name: LEASES.plural,
       identity: "first",
-      timing: { leaseDurationMs: 2_000, renewDeadlineMs: 500, retryMs: 50 },
+      timing: { leaseDurationMs: 2_000, renewDeadlineMs: 500, renewMs: 50, retryMs: 50 },
       onError: () => {},
     },
     AbortSignal.timeout(5_000),
@@ -127,4 +140,67 @@ test("a lease is renewed on connections of its own while every write stalls", as
   await leadership.release();
   lost.abort();
   await ended;
+});
+
+/** Nothing of this process runs meanwhile, as after SIGSTOP; the kernel goes on. */
+function freeze(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+}
+
+test.each([
+  { name: "that waits for its connection", warmUp: false },
+  { name: "that is about to use an idle connection", warmUp: true },
+])("a write $name when the process freezes is not sent when it wakes", async ({ warmUp }) => {
+  const server = await stallingServer();
+  const client = clientOf(server);
+  if (warmUp) await client.get(LEASES, { namespace: "n", name: "a" });
+  const leadsUntil = performance.now() + 200;
+  const asked: boolean[] = [];
+  const guarded = client.guarded({
+    mayWrite: () => (asked.push(performance.now() < leadsUntil), asked.at(-1) === true),
+  });
+  const metadata = { namespace: "n", name: "a" };
+  const write = guarded.create(SERVICE_ACCOUNTS, { kind: "ServiceAccount", metadata });
+  const outcome = write.catch((error: unknown) => error);
+  // Microtasks only: all that the program itself has to do before the request is done, and no socket has been heard.
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+  expect(asked).toEqual([true, true]);
+  freeze(300);
+  expect(await outcome).toBeInstanceOf(WriteForbiddenError);
+  await sleep(100);
+  expect(server.stalled).toEqual([]);
+});
+
+test("lost leadership resets its connections, so that the kernel delivers nothing later", async () => {
+  const server = await stallingServer();
+  const lost = new AbortController();
+  const { ended } = await crowd(server, { mayWrite: () => true, lost: lost.signal });
+  const ends = server.stalled.map(async ({ socket }) => {
+    if (socket === null) throw new Error("no socket");
+    const [error]: unknown[] = await once(socket, "error");
+    return error;
+  });
+  lost.abort();
+  await ended;
+  const codes = (await Promise.all(ends)).map((error) => (error as NodeJS.ErrnoException).code);
+  expect(new Set(codes)).toEqual(new Set(["ECONNRESET"]));
+});
+
+test("a server that is not there is told at once", async () => {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  server.close();
+  for (const scheme of ["http", "https"]) {
+    const client = createKubeClient({
+      server: `${scheme}://127.0.0.1:${address.port}`,
+      ca: undefined,
+      clientCertificate: undefined,
+      token: () => undefined,
+    });
+    ends.push(() => client.close());
+    await expect(client.raw("/version")).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
+  }
 });

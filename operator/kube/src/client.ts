@@ -8,6 +8,7 @@ import {
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
+import { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";
 
 /** Objects of one list request: larger pages are not faster and block the event loop longer. */
 const PAGE_SIZE = 500;
@@ -15,6 +16,7 @@ const PAGE_SIZE = 500;
 export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
+  readonly fieldSelector?: string;
 }
 
 export interface Page<T> {
@@ -70,19 +72,6 @@ const PATCH_CONTENT_TYPES = {
   apply: "application/apply-patch+yaml", // JSON is YAML
 } as const;
 
-/** Who says whether this process may write. */
-export interface WriteGuard {
-  /** Asked when a connection is free, directly before a write is sent. */
-  readonly mayWrite: () => boolean;
-  /** Aborted when it may not any more: ends the writes that wait or have no answer yet. */
-  readonly lost?: AbortSignal;
-}
-
-/** Thrown instead of sending a write that the guard forbids: this process no longer leads. */
-export class WriteForbiddenError extends Error {
-  override readonly name = "WriteForbiddenError";
-}
-
 export function createKubeClient(
   access: ClusterAccess,
   options: TransportOptions = {},
@@ -103,8 +92,15 @@ function clientOver(transport: Transport, guard: WriteGuard): KubeClient {
     ...readsOver(transport),
     ...watchesOver(transport),
     ...writesOver(transport, guard),
-    /** The same connections; a write is refused with `WriteForbiddenError` unless the guard allows it just before it is sent. */
-    guarded: (stricter: WriteGuard): KubeClient => clientOver(transport, stricter),
+    /**
+     * The same connections; a write is refused with `WriteForbiddenError` unless the guard allows it just before it is sent.
+     * Once `lost` is aborted the connections are reset, those of reads too: who has lost the lead begins anew.
+     */
+    guarded: (stricter: WriteGuard): KubeClient => {
+      // Registered before those of the requests, or they would close their connections in the ordinary way first.
+      stricter.lost?.addEventListener("abort", transport.resetRequests, { once: true });
+      return clientOver(transport, stricter);
+    },
     close: transport.close,
   };
 }
@@ -135,6 +131,7 @@ function readsOver(transport: Transport) {
         query: {
           limit: String(PAGE_SIZE),
           labelSelector: selection.labelSelector,
+          fieldSelector: selection.fieldSelector,
           continue: next,
         },
         ...(selection.signal === undefined ? {} : { signal: selection.signal }),
@@ -180,6 +177,7 @@ function watchesOver(transport: Transport) {
         allowWatchBookmarks: "true",
         resourceVersion: options.resourceVersion,
         labelSelector: options.labelSelector,
+        fieldSelector: options.fieldSelector,
         timeoutSeconds: String(options.timeoutSeconds),
         ...(options.sendInitialEvents === true
           ? { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" }

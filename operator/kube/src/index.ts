@@ -10,8 +10,6 @@ export {
   type Selection,
   type WatchEvent,
   type WatchOptions,
-  WriteForbiddenError,
-  type WriteGuard,
 } from "./client.ts";
 export {
   type ClusterAccess,
@@ -52,6 +50,8 @@ export {
   LEASES,
   type Namespace,
   NAMESPACES,
+  type Node,
+  NODES,
   type ObjectKey,
   parseKey,
   type Pod,
@@ -71,3 +71,4 @@ export {
   type QueueOptions,
   type WorkQueue,
 } from "./work-queue.ts";
+export { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";

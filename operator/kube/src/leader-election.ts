@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "./client.ts";
 import { isAlreadyExists, isConflict } from "./kubernetes-error.ts";
+import { createReflector } from "./reflector.ts";
 import { type Lease, LEASES } from "./resource.ts";
 
 export interface ElectionTiming {
@@ -8,23 +9,32 @@ export interface ElectionTiming {
   readonly leaseDurationMs: number;
   /** A leader whose last renewal is older stops writing: shorter than the lease by more than a request's way to the server. */
   readonly renewDeadlineMs: number;
+  readonly renewMs: number;
+  /** After a renewal or an attempt to acquire that failed. */
   readonly retryMs: number;
 }
 
 export interface ElectionOptions {
-  /** Must not be guarded by this election. */
-  readonly client: Pick<KubeClient, "get" | "create" | "patch">;
+  /** Must not be guarded by this election, and should share no connections with the writes that it is to allow. */
+  readonly client: Pick<KubeClient, "get" | "create" | "patch" | "pages" | "watch" | "guarded">;
   readonly namespace: string;
   readonly name: string;
   /** Differs between any two processes that ever run. */
   readonly identity: string;
   readonly timing?: ElectionTiming;
   readonly onError: (error: unknown) => void;
+  /** Told whenever the lease is seen in another state than before, a renewal included. */
+  readonly onSeen?: (lease: { readonly holder: string; readonly transitions: number }) => void;
   /** Milliseconds on a clock that never jumps. */
   readonly clock?: () => number;
 }
 
-const TIMING: ElectionTiming = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
+const TIMING: ElectionTiming = {
+  leaseDurationMs: 15_000,
+  renewDeadlineMs: 10_000,
+  renewMs: 5_000,
+  retryMs: 2_000,
+};
 
 /** While it lasts this process is the only one that acts. */
 export interface Leadership {
@@ -37,8 +47,9 @@ export interface Leadership {
 }
 
 /**
- * Waits until this process holds the Lease. Time is measured on this machine's monotonic clock only: a holder counts from
- * *before* its renewal was sent, a candidate from *after* it saw the lease change, so their clocks need not agree.
+ * Waits until this process holds the Lease; at rest a watch is all that it costs. Time is measured on this machine's monotonic
+ * clock only: a holder counts from *before* its renewal was sent, a candidate from *after* it saw the lease change, so their clocks
+ * need not agree. Renewals come from the event loop that does the work, on purpose: a process whose loop is blocked must lose.
  * @throws the signal's reason when it is aborted first.
  */
 export async function becomeLeader(
@@ -47,69 +58,126 @@ export async function becomeLeader(
 ): Promise<Leadership> {
   const { retryMs } = options.timing ?? TIMING;
   const clock = options.clock ?? (() => performance.now());
-  const lease = leaseStore(options);
-  const candidacy = createCandidacy(lease, clock);
-  for (;;) {
-    signal.throwIfAborted();
-    const acquiredAt = clock();
-    try {
-      const version = await candidacy.tryAcquire();
-      if (version !== undefined) return lead({ options, lease, clock }, { acquiredAt, version });
-    } catch (error) {
-      if (!isConflict(error) && !isAlreadyExists(error)) options.onError(error);
+  const sight = watchLease(options, clock);
+  try {
+    await sight.synced(signal);
+    for (;;) {
+      await sight.untilFree(signal);
+      const acquiredAt = clock();
+      try {
+        const version = await tryAcquire(leaseStore(options), sight);
+        if (version !== undefined) return lead(options, clock, { acquiredAt, version });
+      } catch (error) {
+        options.onError(error);
+        await sleep(retryMs, undefined, { signal });
+      }
     }
-    await sleep(retryMs, undefined, { signal });
+  } finally {
+    await sight.stop();
   }
 }
 
-/** Takes a lease that is free or has not changed for as long as it lasts. */
-function createCandidacy(lease: LeaseStore, clock: () => number) {
-  let seen: { readonly version: string; readonly at: number } | undefined;
+/** The resource version of the lease when it is ours now. */
+async function tryAcquire(lease: LeaseStore, sight: LeaseSight): Promise<string | undefined> {
+  try {
+    const taken = await lease.take(sight.lease());
+    sight.note(taken);
+    return versionOf(taken);
+  } catch (error) {
+    if (!isConflict(error) && !isAlreadyExists(error)) throw error;
+    sight.note(await lease.read()); // somebody was faster, or the watch lags behind
+    return undefined;
+  }
+}
 
-  /** The resource version of the lease when it is ours now. */
-  async function tryAcquire(): Promise<string | undefined> {
-    const current = await lease.read();
-    if (current === undefined) return lease.create();
-    const version = versionOf(current);
-    if (seen?.version !== version) seen = { version, at: clock() };
-    const lastsMs = (current.spec?.leaseDurationSeconds ?? 0) * 1_000;
-    const isFree = (current.spec?.holderIdentity ?? "") === "";
-    if (!isFree && clock() - seen.at <= lastsMs) return undefined;
-    return lease.take(version, (current.spec?.leaseTransitions ?? 0) + 1);
+/** What a candidate sees of the lease, and since when. */
+function watchLease(options: ElectionOptions, clock: () => number) {
+  let seen: { readonly lease: Lease; readonly at: number } | undefined;
+  let changed = new AbortController();
+  const reflector = createReflector<Lease, Lease>({
+    client: options.client,
+    resource: LEASES,
+    namespace: options.namespace,
+    fieldSelector: `metadata.name=${options.name}`,
+    project: (lease) => lease,
+    handlers: { onUpsert: note, onDelete: () => note(undefined) },
+    onRestart: (reason, error) => {
+      if (reason !== "closed") options.onError(error);
+    },
+  });
+  reflector.start();
+
+  function note(lease: Lease | undefined): void {
+    if (lease === undefined) seen = undefined;
+    else if (seen === undefined || versionOf(seen.lease) !== versionOf(lease)) {
+      seen = { lease, at: clock() };
+      const { holderIdentity, leaseTransitions } = lease.spec ?? {};
+      options.onSeen?.({ holder: holderIdentity ?? "", transitions: leaseTransitions ?? 0 });
+    }
+    changed.abort();
+    changed = new AbortController();
   }
 
-  return { tryAcquire };
-}
+  /** How long the lease is still another's, as far as is known. */
+  function remainingMs(): number {
+    const { holderIdentity, leaseDurationSeconds } = seen?.lease.spec ?? {};
+    if (seen === undefined || (holderIdentity ?? "") === "") return 0;
+    return seen.at + (leaseDurationSeconds ?? 0) * 1_000 - clock();
+  }
 
-interface Reign {
-  readonly options: ElectionOptions;
-  readonly lease: LeaseStore;
-  readonly clock: () => number;
+  /** Resolves when the lease is not there, was released, or has not changed for as long as it lasts. */
+  async function untilFree(signal: AbortSignal): Promise<void> {
+    for (let waitMs = remainingMs(); waitMs > 0; waitMs = remainingMs()) {
+      const either = AbortSignal.any([signal, changed.signal]);
+      await sleep(Math.ceil(waitMs), undefined, { signal: either }).catch(() => {});
+      signal.throwIfAborted();
+    }
+  }
+
+  async function synced(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    await Promise.race([reflector.synced, aborted.promise]).finally(() =>
+      signal.removeEventListener("abort", abort),
+    );
+  }
+
+  return { lease: () => seen?.lease, note, untilFree, synced, stop: reflector.stop };
 }
+type LeaseSight = ReturnType<typeof watchLease>;
 
 function lead(
-  { options, lease, clock }: Reign,
+  options: ElectionOptions,
+  clock: () => number,
   start: { readonly acquiredAt: number; readonly version: string },
 ): Leadership {
-  const { renewDeadlineMs, retryMs } = options.timing ?? TIMING;
+  const { renewDeadlineMs, renewMs, retryMs } = options.timing ?? TIMING;
   let renewedAt = start.acquiredAt;
   let version = start.version;
   const lost = new AbortController();
-  const holds = () => !lost.signal.aborted && clock() - renewedAt < renewDeadlineMs;
+  const remainingMs = () => renewedAt + renewDeadlineMs - clock();
+  const holds = () => !lost.signal.aborted && remainingMs() > 0;
+  // A renewal that could not be sent in time is not sent at all.
+  const client = options.client.guarded({ mayWrite: () => remainingMs() > 0 });
+  const lease = leaseStore({ ...options, client });
   const renewing = keepRenewing();
 
   async function keepRenewing(): Promise<void> {
-    while (holds()) {
-      await sleep(retryMs, undefined, { signal: lost.signal }).catch(() => {});
+    for (let pauseMs = renewMs; holds();) {
+      const waitMs = Math.max(0, Math.min(pauseMs, remainingMs()));
+      await sleep(Math.ceil(waitMs), undefined, { signal: lost.signal }).catch(() => {});
       if (!holds()) break;
       const startedAt = clock();
       try {
-        const deadlineMs = renewedAt + renewDeadlineMs - startedAt;
-        version = await within(deadlineMs, lease.renew(version));
+        version = await within(remainingMs(), lease.renew(version));
         renewedAt = startedAt;
+        pauseMs = renewMs;
       } catch (error) {
         options.onError(error);
         if (isConflict(error)) break; // somebody else wrote it: it is not ours any more
+        pauseMs = retryMs;
       }
     }
     lost.abort();
@@ -119,7 +187,7 @@ function lead(
     const wasHeld = holds();
     lost.abort();
     await renewing;
-    if (wasHeld) await lease.free(version).catch(options.onError);
+    if (wasHeld) await leaseStore(options).free(version).catch(options.onError);
   }
 
   return { holds, signal: lost.signal, release };
@@ -135,7 +203,8 @@ async function within<T>(deadlineMs: number, answer: Promise<T>): Promise<T> {
 }
 
 /** The Lease object; every write names the version it changes, so of two writers one fails. */
-function leaseStore({ client, namespace, name, identity, timing = TIMING }: ElectionOptions) {
+function leaseStore(options: ElectionOptions) {
+  const { client, namespace, name, identity, timing = TIMING } = options;
   const key = { namespace, name };
   const leaseDurationSeconds = Math.ceil(timing.leaseDurationMs / 1_000);
   const held = () => ({
@@ -144,23 +213,25 @@ function leaseStore({ client, namespace, name, identity, timing = TIMING }: Elec
     renewTime: microTime(new Date()),
   });
 
-  async function write(resourceVersion: string, spec: object): Promise<string> {
+  function write(resourceVersion: string, spec: object): Promise<Lease> {
     const body = { metadata: { resourceVersion }, spec };
-    return versionOf(await client.patch(LEASES, key, { type: "merge", body }));
+    return client.patch(LEASES, key, { type: "merge", body });
   }
 
-  async function create(): Promise<string> {
-    const spec = { ...held(), acquireTime: microTime(new Date()), leaseTransitions: 0 };
+  /** Takes the lease as it was seen, or makes it. */
+  async function take(seen: Lease | undefined): Promise<Lease> {
+    const acquireTime = microTime(new Date());
+    const leaseTransitions = seen === undefined ? 0 : (seen.spec?.leaseTransitions ?? 0) + 1;
+    const spec = { ...held(), acquireTime, leaseTransitions };
+    if (seen !== undefined) return write(versionOf(seen), spec);
     const { apiVersion, kind } = LEASES;
-    return versionOf(await client.create(LEASES, { apiVersion, kind, metadata: key, spec }));
+    return client.create(LEASES, { apiVersion, kind, metadata: key, spec });
   }
 
   return {
     read: () => client.get(LEASES, key),
-    create,
-    take: (version: string, leaseTransitions: number) =>
-      write(version, { ...held(), acquireTime: microTime(new Date()), leaseTransitions }),
-    renew: (version: string) => write(version, held()),
+    take,
+    renew: async (version: string) => versionOf(await write(version, held())),
     free: (version: string) =>
       write(version, { ...held(), holderIdentity: "", leaseDurationSeconds: 1 }),
   };

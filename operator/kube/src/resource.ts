@@ -2,6 +2,7 @@ import type {
   EventsV1Event,
   V1Lease,
   V1Namespace,
+  V1Node,
   V1Pod,
   V1ServiceAccount,
 } from "@kubernetes/client-node";
@@ -49,6 +50,7 @@ export type ServiceAccount = Wire<V1ServiceAccount>;
 export type Lease = Wire<V1Lease>;
 export type KubernetesEvent = Wire<EventsV1Event>;
 export type Namespace = Wire<V1Namespace>;
+export type Node = Wire<V1Node>;
 
 export const PODS = builtIn(
   { apiVersion: "v1", kind: "Pod", plural: "pods" },
@@ -62,6 +64,12 @@ export const NAMESPACES: Resource<Namespace> = {
   ...builtIn(
     { apiVersion: "v1", kind: "Namespace", plural: "namespaces" },
     (value): value is Namespace => isOfKind(value, "Namespace"),
+  ),
+  scope: "Cluster",
+};
+export const NODES: Resource<Node> = {
+  ...builtIn({ apiVersion: "v1", kind: "Node", plural: "nodes" }, (value): value is Node =>
+    isOfKind(value, "Node"),
   ),
   scope: "Cluster",
 };

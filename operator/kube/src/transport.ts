@@ -1,7 +1,8 @@
-import { Pool } from "undici";
 import type { ClusterAccess } from "./cluster-access.ts";
+import { type Connections, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
 import { createSlots } from "./slots.ts";
+import { WriteForbiddenError } from "./write-guard.ts";
 
 /**
  * Connections for requests. HTTP/1.1 with 32 kept-alive connections does three times what one HTTP/2 connection does
@@ -10,9 +11,6 @@ import { createSlots } from "./slots.ts";
 const REQUEST_CONNECTIONS = 32;
 /** Watches hold a connection each and must not take one from the requests: two a bucket namespace, and some more. */
 const WATCH_CONNECTIONS = 1_024;
-/** The API server closes idle connections after 90 s; ours go first, so a request never meets a closing one. */
-const KEEP_ALIVE_MS = 45_000;
-const CONNECT_TIMEOUT_MS = 5_000;
 /** The API server itself gives up on a request after 60 s. */
 const ANSWER_TIMEOUT_MS = 30_000;
 /** A page of 500 pods is 3 MB. */
@@ -28,7 +26,7 @@ export interface KubeRequest {
   readonly contentType?: string;
   /** Ends the request, whether it waits for a connection or for its answer. */
   readonly signal?: AbortSignal;
-  /** Asked when a connection is free, directly before the request is sent: a throw keeps it back. */
+  /** Asked when the request's turn has come, and again at the moment when its bytes go out: a throw keeps it back. */
   readonly admit?: () => void;
 }
 
@@ -47,13 +45,13 @@ export interface TransportOptions {
 
 /** HTTP to one API server: JSON in, JSON or lines of JSON out; errors are `KubernetesError` or the socket's own. */
 export function createTransport(access: ClusterAccess, options: TransportOptions = {}) {
-  const requests = openPool(access, REQUEST_CONNECTIONS);
-  const watches = openPool(access, WATCH_CONNECTIONS);
-  // Requests wait here and not in the pool, which would send them whatever has happened meanwhile.
+  const requests = openConnections(access, REQUEST_CONNECTIONS);
+  const watches = openConnections(access, WATCH_CONNECTIONS);
+  // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
 
-  async function send(pool: Pool, request: KubeRequest, bodyTimeout: number) {
-    const answer = await answerOf(pool, request, bodyTimeout);
+  async function send(connections: Connections, request: KubeRequest, bodyTimeout: number) {
+    const answer = await answerOf(connections, request, bodyTimeout);
     if (answer.statusCode < 300) return answer;
     const retryAfter = answer.headers["retry-after"];
     const body = parsed(await readBounded(answer.body));
@@ -67,26 +65,31 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     );
   }
 
-  async function answerOf(pool: Pool, request: KubeRequest, bodyTimeout: number) {
+  async function answerOf(connections: Connections, request: KubeRequest, bodyTimeout: number) {
+    const { method, path } = request;
     const startedAt = performance.now();
-    let status = 0;
+    const report = (status: number) =>
+      options.onRequest?.({ method, path, status, durationMs: performance.now() - startedAt });
     try {
-      const answer = await pool.request({
-        method: request.method,
-        path: request.path + queryString(request.query),
-        headers: headersOf(request, access.token(), options.userAgent),
-        body: request.body === undefined ? null : JSON.stringify(request.body),
-        headersTimeout: ANSWER_TIMEOUT_MS,
-        bodyTimeout,
-        signal: request.signal ?? null,
-      });
-      status = answer.statusCode;
+      const answer = await connections.request(
+        {
+          method: request.method,
+          path: request.path + queryString(request.query),
+          headers: headersOf(request, access.token(), options.userAgent),
+          body: request.body === undefined ? null : JSON.stringify(request.body),
+          headersTimeout: ANSWER_TIMEOUT_MS,
+          bodyTimeout,
+          reset: false, // or a DELETE would cost its connection
+          signal: request.signal ?? null,
+        },
+        request.admit,
+      );
+      report(answer.statusCode);
       return answer;
     } catch (cause) {
-      throw new Error(`${request.method} ${request.path} got no answer`, { cause });
-    } finally {
-      const { method, path } = request;
-      options.onRequest?.({ method, path, status, durationMs: performance.now() - startedAt });
+      if (cause instanceof WriteForbiddenError) throw cause; // nothing was sent
+      report(0);
+      throw new Error(`${method} ${path} got no answer`, { cause });
     }
   }
 
@@ -121,23 +124,9 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     await Promise.all([requests.destroy(), watches.destroy()]);
   }
 
-  return { json, lines, close };
+  return { json, lines, resetRequests: requests.resetAll, close };
 }
 export type Transport = ReturnType<typeof createTransport>;
-
-function openPool(access: ClusterAccess, connections: number): Pool {
-  return new Pool(access.server, {
-    connections,
-    allowH2: false,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    connect: {
-      ...(access.ca === undefined ? {} : { ca: access.ca }),
-      ...access.clientCertificate,
-    },
-  });
-}
 
 function headersOf(request: KubeRequest, token: string | undefined, userAgent = "tradingbots") {
   return {

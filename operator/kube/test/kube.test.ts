@@ -185,7 +185,7 @@ test("resets in mid-stream lose nothing and cost no new list", async () => {
 
 test("one leads, a crashed leader is followed only after its lease, a released one at once", async () => {
   const at = await namespace("election");
-  const timing = { leaseDurationMs: 2_000, renewDeadlineMs: 1_200, retryMs: 100 };
+  const timing = { leaseDurationMs: 4_000, renewDeadlineMs: 3_000, renewMs: 500, retryMs: 100 };
   const errors: unknown[] = [];
   const candidate = (identity: string, through = client) =>
     becomeLeader(
@@ -218,7 +218,7 @@ test("one leads, a crashed leader is followed only after its lease, a released o
   const cutAt = performance.now();
   const leadership = await second;
   proxy.setOpen(true);
-  expect(performance.now() - cutAt).toBeLessThan(timing.leaseDurationMs + 2_000);
+  expect(performance.now() - cutAt).toBeLessThan(timing.leaseDurationMs + 1_000);
   expect(errors.length).toBeGreaterThan(0);
 
   const third = candidate("third");
