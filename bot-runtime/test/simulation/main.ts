@@ -78,8 +78,10 @@ function isBusy(outcomes: readonly Outcome[]): boolean {
 function summary(outcomes: readonly Outcome[], tookMs: number): string {
   const sum = (of: (outcome: Outcome) => number): number =>
     outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const count = (is: (outcome: Outcome) => boolean): number => outcomes.filter(is).length;
   const parts = [
-    `${outcomes.filter(({ twoPods }) => twoPods).length} with two pods alive`,
+    `${count(({ pairs }) => pairs.alive)} seeds with two living pods`,
+    `${count(({ pairs }) => pairs.partitioned)} of them with one cut off from exchange or journal`,
     `${sum(({ openingOrders }) => openingOrders)} opening orders`,
     `${sum(({ exits }) => exits)} exits`,
     `${sum(({ executions }) => executions)} executions`,

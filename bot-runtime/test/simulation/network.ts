@@ -76,6 +76,10 @@ export class Link {
     return this.#answersCutUntilMs > this.#timeline.nowMs;
   }
 
+  get isCut(): boolean {
+    return this.requestsCut || this.answersCut;
+  }
+
   /** From when on both directions are open. */
   get wholeFromMs(): number {
     return Math.max(this.#requestsCutUntilMs, this.#answersCutUntilMs);
@@ -109,12 +113,12 @@ export class Link {
       this.#lose(call);
       return;
     }
-    this.#timeline.after(this.delayMs(), () => call.receive(served), call.process);
+    this.#timeline.arrive(this.delayMs(), () => call.receive(served), call.process);
   }
 
   #lose(call: Exchange): void {
     if (this.#random() >= BREAKS_SHARE) return;
     const broken = { kind: "broken", message: "socket hang up" } as const;
-    this.#timeline.after(this.delayMs(), () => call.receive(broken), call.process);
+    this.#timeline.arrive(this.delayMs(), () => call.receive(broken), call.process);
   }
 }

@@ -186,6 +186,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a lease is counted from its answer instead of its request",
+    patches: [
+      {
+        module: `${src}/journal/lease-keeper.ts`,
+        text: "    this.#validUntilMs = sentMs + answer.body.ttlMs;",
+        replacement:
+          "    this.#validUntilMs = this.#options.clock.monotonicMs() + answer.body.ttlMs;",
+      },
+    ],
+  },
+  {
     name: "the exchange takes opening orders for a minute (receive window)",
     patches: [
       {

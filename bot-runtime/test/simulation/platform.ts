@@ -45,6 +45,19 @@ export interface DeathWish {
   readonly moment: "before" | "after" | "answer";
 }
 
+/** One answer about the lease is long on its way, and what is asked after it is lost for a while. */
+export interface LateLease {
+  readonly occurrence: number;
+  readonly answerMs: number;
+  readonly lostMs: number;
+}
+
+/** Whether two pods have lived at the same time, and whether one of them was cut off from exchange or journal meanwhile. */
+export interface Pairs {
+  readonly alive: boolean;
+  readonly partitioned: boolean;
+}
+
 export interface PlatformParts {
   readonly timeline: Timeline;
   readonly exchange: InProcessExchange;
@@ -118,6 +131,10 @@ export class Platform {
   #config: BotConfig;
   #exchangeDownUntilMs = 0;
   #journalDownUntilMs = 0;
+  #lateLease: LateLease | undefined;
+  #leasesAsked = 0;
+  #leasesLostUntilMs = 0;
+  #pairs: Pairs = { alive: false, partitioned: false };
 
   constructor(parts: PlatformParts) {
     this.#parts = parts;
@@ -147,6 +164,17 @@ export class Platform {
 
   get exchangeUpFromMs(): number {
     return this.#exchangeDownUntilMs;
+  }
+
+  get pairs(): Pairs {
+    return this.#pairs;
+  }
+
+  #notePairs(): void {
+    const living = this.#pods.filter(({ run }) => run?.process.alive === true);
+    if (living.length < 2) return;
+    const isCut = living.some(({ toExchange, toJournal }) => toExchange.isCut || toJournal.isCut);
+    this.#pairs = { alive: true, partitioned: this.#pairs.partitioned || isCut };
   }
 
   reportText(): string {
@@ -232,14 +260,11 @@ export class Platform {
     const { run } = pod;
     if (run?.started === undefined || !run.process.alive) return;
     const { started } = run;
-    this.#parts.timeline.after(
-      0,
-      () => {
-        run.config = config;
-        started.bot.applyConfig(config);
-      },
-      run.process,
-    );
+    const apply = (): void => {
+      run.config = config;
+      started.bot.applyConfig(config);
+    };
+    this.#parts.timeline.arrive(0, apply, run.process);
   }
 
   // --- what goes wrong
@@ -253,10 +278,14 @@ export class Platform {
     this.#wishes.push({ wish, seen: 0 });
   }
 
+  wishLateLease(wish: LateLease | undefined): void {
+    this.#lateLease = wish;
+  }
+
   freeze(ms: number): void {
     const run = this.newestPod?.run;
     this.#trace(`${run?.name ?? "nobody"} is frozen for ${ms} ms`);
-    run?.process.freeze(ms);
+    run?.process.freeze(ms, this.#parts.random() < 0.5);
   }
 
   /** Config travels over another way (kubelet); a cut-off node does not get it either. */
@@ -265,6 +294,7 @@ export class Platform {
     if (pod === undefined) return;
     this.#trace(`${pod.uid} ↔ ${what} is cut (${direction}) for ${ms} ms`);
     (what === "exchange" ? pod.toExchange : pod.toJournal).cut(direction, ms);
+    this.#notePairs();
   }
 
   delayConfig(ms: number): void {
@@ -295,6 +325,8 @@ export class Platform {
     this.#weather = FAIR_WEATHER;
     this.#exchangeDownUntilMs = Math.min(this.#exchangeDownUntilMs, this.#parts.timeline.nowMs);
     this.#journalDownUntilMs = 0;
+    this.#leasesLostUntilMs = 0;
+    this.#lateLease = undefined;
     this.#wishes.length = 0;
     for (const pod of this.#pods) {
       pod.toExchange.heal();
@@ -312,6 +344,7 @@ export class Platform {
     const run = new Run(pod, this, this.#parts.timeline);
     pod.run = run;
     this.#runs.push(run);
+    this.#notePairs();
     this.#trace(`${run.name} starts`);
     const { process } = run;
     wireProcess(process, {
@@ -362,7 +395,7 @@ export class Platform {
       if (each.seen !== each.wish.occurrence) continue;
       if (each.wish.freezesMs !== undefined) {
         this.#trace(`${run.name} is frozen at ${call} for ${each.wish.freezesMs} ms`);
-        run.process.freeze(each.wish.freezesMs);
+        run.process.freeze(each.wish.freezesMs, true);
         continue;
       }
       this.#die(run, `dies at ${call} (${moment})`);
@@ -427,8 +460,25 @@ export class Platform {
     }
   }
 
+  #serveJournal(run: Run, path: string, sent: string): Served {
+    const { nowMs } = this.#parts.timeline;
+    if (this.#journalDownUntilMs > nowMs) return { kind: "broken", message: "connection refused" };
+    const isLease = path === "/v1/lease";
+    if (isLease && this.#leasesLostUntilMs > nowMs) return { kind: "silence" };
+    const { status, body } = this.#parts.journal.handle(path, run.podUid, JSON.parse(sent));
+    this.#traceJournal(run, path, { status, body, sent });
+    const answer = { kind: "answer", status, text: JSON.stringify(body) } as const;
+    if (isLease) this.#leasesAsked += 1;
+    if (!isLease || this.#lateLease?.occurrence !== this.#leasesAsked) return answer;
+    const { answerMs, lostMs } = this.#lateLease;
+    this.#trace(
+      `the lease of ${run.name} is answered ${answerMs} ms late, then not for ${lostMs} ms`,
+    );
+    this.#leasesLostUntilMs = nowMs + lostMs;
+    return { kind: "later", ms: answerMs, next: () => answer };
+  }
+
   #journalClient(pod: Pod, run: Run): HttpClient {
-    const { journal } = this.#parts;
     return (url, call) =>
       new Promise((resolve, reject) => {
         const path = url.replace(/^.*?\/v1/, "/v1");
@@ -436,13 +486,7 @@ export class Platform {
         call.signal.addEventListener("abort", () => reject(new Error("the journal is silent")));
         pod.toJournal.carry({
           process: run.process,
-          serve: () => {
-            if (this.#journalDownUntilMs > this.#parts.timeline.nowMs)
-              return { kind: "broken", message: "connection refused" };
-            const { status, body } = journal.handle(path, pod.uid, JSON.parse(call.body ?? "{}"));
-            this.#traceJournal(run, path, { status, body, sent: call.body });
-            return { kind: "answer", status, text: JSON.stringify(body) };
-          },
+          serve: () => this.#serveJournal(run, path, call.body ?? "{}"),
           receive: (arrival) => {
             if (this.#dies(run, path, "answer")) return;
             if (arrival.kind === "broken") reject(new Error(arrival.message));
@@ -465,14 +509,14 @@ export class Platform {
       if (pod.toExchange.answersCut || !this.exchangeUp) broken = true;
       if (broken || !open) return;
       lastMs = Math.max(lastMs, timeline.nowMs + pod.toExchange.delayMs());
-      timeline.after(lastMs - timeline.nowMs, () => open && act(), run.process);
+      timeline.arrive(lastMs - timeline.nowMs, () => open && act(), run.process);
     };
     const close = (): void => {
       if (!open) return;
       open = false;
       session.close();
       this.#sockets.delete(reset);
-      timeline.after(1, listener.onClose, run.process);
+      timeline.arrive(1, listener.onClose, run.process);
     };
     const onMessage = (text: string): void => deliver(() => listener.onMessage(text));
     const session =

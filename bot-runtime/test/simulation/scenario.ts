@@ -1,12 +1,12 @@
 import type { FaultRule } from "../../../hack/exchange-simulator/faults.ts";
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
 import { FAIR_WEATHER, type Weather } from "./network.ts";
-import type { DeathWish } from "./platform.ts";
+import type { DeathWish, LateLease } from "./platform.ts";
 
 /** What one seed makes happen, drawn before anything runs. All times are ms of virtual time. */
 export interface Scenario {
   readonly seed: number;
-  /** Every other seed brings a second pod while the first is alive. */
+  /** Three of four seeds bring a second pod while the first is alive; what is not calm cuts one of them off. */
   readonly twoPods: boolean;
   /** The bot hears the exchange's private stream, as it usually does; otherwise it lives by its own looks. */
   readonly streamed: boolean;
@@ -17,7 +17,7 @@ export interface Scenario {
   /** Open time of the first candle of history. */
   readonly firstOpenMs: number;
   readonly weather: Weather;
-  /** Nothing but crashes, orders and hands comes between bot and exchange, in a quarter of the seeds: then it has to be quick. */
+  /** Nothing but crashes, orders and hands comes between bot and exchange, in a fifth of the seeds: then it has to be quick. */
   readonly calm: boolean;
   readonly skewMs: number;
   readonly exchangeFaults: readonly FaultRule[];
@@ -35,6 +35,7 @@ export interface Scenario {
   readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
   readonly deaths: readonly DeathWish[];
+  readonly lateLease: LateLease | undefined;
   readonly events: readonly ScenarioEvent[];
 }
 
@@ -87,15 +88,15 @@ export function drawScenario(seed: number): Scenario {
   const durationMs = draw.between(50_000, 100_000);
   const candleMs = draw.between(2_500, 8_000);
   const marked = draw.oneOf([FUNDING_MS, FUNDING_MS, MIDNIGHT_MS, QUIET_MS, QUIET_MS]);
-  const twoPods = seed % 2 === 1;
+  const twoPods = seed % 4 !== 0;
   const candlesToMark = draw.between(3, 9);
   const late = drawer(createRandom(seed, 14));
-  const trap = leaseTrap(drawer(createRandom(seed, 13)));
   const streamed = drawer(createRandom(seed, 15)).chance(0.5);
-  const isCalm = drawer(createRandom(seed, 17)).chance(0.25);
+  const isCalm = drawer(createRandom(seed, 17)).chance(0.2);
+  const trap = isCalm ? undefined : leaseTrap(drawer(createRandom(seed, 13)));
   const isFair = draw.chance(0.5) || isCalm;
   const weather = isFair ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) } : foulWeather(draw);
-  const drawnFaults = [...exchangeFaults(draw), ...trap.exchangeFaults];
+  const drawnFaults = [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? [])];
   const drawn = events(draw, { durationMs, twoPods });
   const happenings = isCalm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn;
   const isTouched = happenings.some(({ kind }) => kind.startsWith("hand-"));
@@ -123,7 +124,8 @@ export function drawScenario(seed: number): Scenario {
     ofOneDay: marked !== MIDNIGHT_MS,
     leverage: draw.oneOf([5, 10, 10]),
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
-    deaths: isCalm ? [] : [...deaths(draw), ...trap.deaths],
+    deaths: isCalm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
+    lateLease: trap?.lateLease,
     events: happenings,
   };
 }
@@ -221,16 +223,21 @@ function deaths(draw: Drawer): readonly DeathWish[] {
 }
 
 /**
- * Few things have to meet for a lease that is counted wrongly to do harm: the process freezes between asking for it and hearing
- * of it, and soon after that an order is long on its way. Left to chance they would meet in one seed of some thousands.
+ * Few things have to meet for a lease that is counted wrongly to do harm: its answer is late, or read late by a process that was
+ * frozen; no renewal after it gets through while intents do; and then an order is long on its way. Left to chance they would meet
+ * in one seed of some thousands.
  */
-function leaseTrap(draw: Drawer): Pick<Scenario, "deaths" | "exchangeFaults"> {
-  if (!draw.chance(0.06)) return { deaths: [], exchangeFaults: [] };
-  const freezesMs = draw.between(9_500, 14_000);
-  const occurrence = draw.between(2, 6);
+function leaseTrap(
+  draw: Drawer,
+): Pick<Scenario, "deaths" | "exchangeFaults" | "lateLease"> | undefined {
+  if (!draw.chance(0.12)) return undefined;
+  const occurrence = draw.between(1, 6);
+  const isFrozen = draw.chance(0.7);
+  const freezesMs = draw.between(5_000, 8_500);
   const fault = { kind: "delay", ms: draw.between(3_500, 4_700), when: "before" } as const;
   return {
-    deaths: [{ call: "/v1/lease", moment: "after", occurrence, freezesMs }],
+    lateLease: { occurrence, answerMs: isFrozen ? 0 : draw.between(2_200, 2_950), lostMs: 15_000 },
+    deaths: isFrozen ? [{ call: "/v1/lease", moment: "after", occurrence, freezesMs }] : [],
     exchangeFaults: [{ match: { endpoint: "POST /v5/order/create" }, fault, times: null }],
   };
 }
@@ -249,9 +256,9 @@ function events(
   if (draw.chance(0.1)) add({ kind: "stripped-crash" });
   if (draw.chance(0.1) && !isOrdered) add({ kind: "hand-opens" });
   if (twoPods) {
-    const atMs = draw.between(6_000, durationMs - 15_000);
+    const atMs = draw.between(9_000, durationMs - 15_000);
     // Before the second pod, so that it meets the first one.
-    if (draw.chance(0.7)) add(draw.oneOf(partitions(draw)), atMs - draw.between(0, 6_000));
+    add(cut(draw, draw.between(8_000, 40_000)), atMs - draw.between(0, 6_000));
     add(
       {
         kind: "second-pod",
@@ -265,13 +272,13 @@ function events(
 }
 
 function partitions(draw: Drawer): readonly Happening[] {
-  const direction = draw.oneOf(["requests", "answers", "both"] as const);
-  const ms = draw.between(2_000, 40_000);
-  return [
-    { kind: "cut", what: "exchange", direction, ms },
-    { kind: "cut", what: "journal", direction, ms },
-    { kind: "freeze", ms: draw.between(1_000, 30_000) },
-  ];
+  const aCut = cut(draw, draw.between(2_000, 40_000));
+  return [aCut, aCut, { kind: "freeze", ms: draw.between(1_000, 30_000) }];
+}
+
+function cut(draw: Drawer, ms: number): Happening {
+  const what = draw.oneOf(["exchange", "journal"] as const);
+  return { kind: "cut", what, direction: draw.oneOf(["requests", "answers", "both"]), ms };
 }
 
 function mishaps(draw: Drawer): readonly Happening[] {

@@ -10,7 +10,7 @@ import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
 import { Hand } from "./hand.ts";
 import { Observer, type Violation } from "./observer.ts";
-import { API_KEY, API_SECRET, Platform } from "./platform.ts";
+import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import { drawScenario, type Happening, HISTORY_CANDLES, type Scenario } from "./scenario.ts";
 import { Timeline } from "./timeline.ts";
 import { useTimeline } from "./virtual-globals.ts";
@@ -31,7 +31,7 @@ const MARKET_IDS = { "BTC/USDT:USDT": "BTCUSDT", "ETH/USDT:USDT": "ETHUSDT" } as
 
 export interface Outcome {
   readonly seed: number;
-  readonly twoPods: boolean;
+  readonly pairs: Pairs;
   readonly violation: Violation | undefined;
   readonly openingOrders: number;
   readonly exits: number;
@@ -101,10 +101,11 @@ class Run {
   }
 
   play(): Outcome {
-    const { durationMs, events, deaths, skewMs } = this.#scenario;
+    const { durationMs, events, deaths, lateLease, skewMs } = this.#scenario;
     this.#trace?.(`scenario ${JSON.stringify(this.#scenario)}`);
     this.#platform.addPod(skewMs);
     for (const death of deaths) this.#platform.wishDeath(death);
+    this.#platform.wishLateLease(lateLease);
     for (const { atMs, ...happening } of events)
       this.#timeline.after(atMs, () => this.#happen(happening));
     this.#playMarket();
@@ -253,14 +254,14 @@ class Run {
   }
 
   #outcome(): Outcome {
-    const { seed, twoPods } = this.#scenario;
+    const { seed } = this.#scenario;
     const { ownOrders, ownExecutions, violation } = this.#observer;
     const openingOrders = ownOrders.filter(({ opens }) => opens).length;
     if (violation !== undefined)
       this.#trace?.(`BROKEN ${violation.invariant}: ${violation.message}`);
     return {
       seed,
-      twoPods,
+      pairs: this.#platform.pairs,
       violation,
       openingOrders,
       exits: ownOrders.length - openingOrders,

@@ -3,10 +3,14 @@ import type { Clock } from "../../src/clock.ts";
 
 /** What runs at a moment of virtual time. */
 interface Due {
-  readonly atMs: number;
+  atMs: number;
+  /** Whether it waited for its process to wake, behind what goes first there. */
+  isBehind: boolean;
   /** Equal moments come in the order in which they were asked for. */
   readonly sequence: number;
   readonly owner: VirtualProcess | undefined;
+  /** It comes from outside of its process; else it is a timer. */
+  readonly isMessage: boolean;
   readonly run: () => void;
   cancelled: boolean;
 }
@@ -63,9 +67,18 @@ export class Timeline {
 
   /** Calls `run` in `ms`; gives back how to call it off. What a process owns waits while it is frozen and dies with it. */
   after(ms: number, run: () => void, owner?: VirtualProcess): () => void {
+    return this.#schedule(ms, { owner, run, isMessage: false });
+  }
+
+  /** A message reaches a process in `ms`; messages that waited for a frozen one come in their order. */
+  arrive(ms: number, run: () => void, owner: VirtualProcess): void {
+    this.#schedule(ms, { owner, run, isMessage: true });
+  }
+
+  #schedule(ms: number, what: Pick<Due, "owner" | "run" | "isMessage">): () => void {
     // Whole ms, as wall clocks of exchanges are.
     const atMs = this.#nowMs + Math.max(0, Math.ceil(ms));
-    const due: Due = { atMs, sequence: this.#sequence, owner, run, cancelled: false };
+    const due: Due = { ...what, atMs, isBehind: false, sequence: this.#sequence, cancelled: false };
     this.#sequence += 1;
     this.#push(due);
     return () => (due.cancelled = true);
@@ -94,7 +107,9 @@ export class Timeline {
     if (due.cancelled || due.owner?.alive === false) return;
     this.#nowMs = Math.max(this.#nowMs, due.atMs);
     if (due.owner !== undefined && due.owner.frozenUntilMs > this.#nowMs) {
-      this.#push({ ...due, atMs: due.owner.frozenUntilMs });
+      due.atMs = due.owner.frozenUntilMs;
+      due.isBehind = due.isMessage !== due.owner.readsFirst;
+      this.#push(due);
       return;
     }
     this.#ran += 1;
@@ -138,7 +153,8 @@ export class Timeline {
 }
 
 function isBefore(left: Due, right: Due): boolean {
-  return left.atMs === right.atMs ? left.sequence < right.sequence : left.atMs < right.atMs;
+  if (left.atMs !== right.atMs) return left.atMs < right.atMs;
+  return left.isBehind === right.isBehind ? left.sequence < right.sequence : right.isBehind;
 }
 
 /** One process on one node: its own wall clock, and it can be frozen or die at any moment between two events. */
@@ -148,6 +164,7 @@ export class VirtualProcess {
   #alive = true;
   #frozenFromMs = 0;
   #frozenUntilMs = 0;
+  #readsFirst = false;
   /** The node's wall clock less true time, ms. */
   skewMs: number;
 
@@ -174,11 +191,20 @@ export class VirtualProcess {
     this.#alive = false;
   }
 
-  /** As SIGSTOP, a paused machine or a long collection: its clocks go on, it does not. */
-  freeze(ms: number): void {
+  /**
+   * As SIGSTOP, a paused machine or a long collection: its clocks go on, it does not. As it wakes, an event loop that was waiting
+   * for messages reads them before it runs timers that are due; one that was stopped elsewhere may run these first.
+   */
+  freeze(ms: number, readsFirst: boolean): void {
     const { nowMs } = this.#timeline;
     if (!this.frozen) this.#frozenFromMs = nowMs;
     this.#frozenUntilMs = Math.max(this.#frozenUntilMs, nowMs + ms);
+    this.#readsFirst = readsFirst;
+  }
+
+  /** Messages that waited come before timers that are due as it wakes. */
+  get readsFirst(): boolean {
+    return this.#readsFirst;
   }
 
   /** Of the latest freeze, ms; 0 before the first. */

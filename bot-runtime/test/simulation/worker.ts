@@ -44,8 +44,9 @@ function play(seed: number, verbose: boolean) {
   try {
     return simulate(seed, verbose ? (line) => say(line) : undefined);
   } catch (error) {
-    const nothing = { openingOrders: 0, exits: 0, executions: 0, virtualMs: 0 };
-    return { seed, twoPods: seed % 2 === 1, violation: fault("Throws", error), ...nothing };
+    const pairs = { alive: false, partitioned: false };
+    const nothing = { pairs, openingOrders: 0, exits: 0, executions: 0, virtualMs: 0 };
+    return { seed, violation: fault("Throws", error), ...nothing };
   }
 }
 
