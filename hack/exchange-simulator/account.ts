@@ -1,7 +1,7 @@
 import { initialMargin, orderMargin } from "./margin.ts";
 import { DEFAULT_LEVERAGE } from "./instruments.ts";
 import { type Decimal, ZERO } from "./money.ts";
-import { type Execution, isActive, leavesQuantity, type Order } from "./order.ts";
+import { type Execution, isActive, leavesQuantity, type Order, type Protection } from "./order.ts";
 import { FLAT, type Holding, sideOf, unrealisedPnl } from "./position.ts";
 import type { Valuation } from "./trading.ts";
 
@@ -21,6 +21,13 @@ export interface Position {
   updatedMs: number;
   /** Sequence of the last execution; -1 before the first. */
   sequence: number;
+}
+
+/** What a position was from a server time on, ms. */
+export interface PastPosition {
+  readonly atMs: number;
+  readonly holding: Holding;
+  readonly protection: Protection;
 }
 
 /** A change that the account's private stream tells. */
@@ -45,6 +52,8 @@ export interface Account {
   hedgeMode: boolean;
   /** Orders that look-ups do not show yet, with the server time at which they do, ms: a fault that was asked for. */
   readonly hiddenOrders: Map<string, number>;
+  /** Each symbol's position after every change, oldest first, kept while the position list shows them late. */
+  readonly pastPositions: Map<string, PastPosition[]>;
   /** To be called after every change, in their order. */
   readonly publish: (event: AccountEvent) => void;
 }
@@ -65,6 +74,7 @@ export function createAccount(
     linkIds: new Set(),
     hedgeMode: false,
     hiddenOrders: new Map(),
+    pastPositions: new Map(),
     publish,
   };
 }

@@ -4,6 +4,7 @@ import { type Control, createControl } from "./control.ts";
 import { Exchange } from "./exchange.ts";
 import { Faults } from "./faults.ts";
 import { instrumentOf } from "./instruments.ts";
+import { rememberPosition } from "./late-positions.ts";
 import { Market } from "./market.ts";
 import { PrivateStream } from "./private-stream.ts";
 import { PublicStream } from "./public-stream.ts";
@@ -60,12 +61,15 @@ export function createExchangeCore(options: CoreOptions): ExchangeCore {
     onCandle: () => publicStream.publish(),
     onStanding: () => exchange.settleAll(),
   });
-  const exchange = new Exchange({
+  const exchange: Exchange = new Exchange({
     market,
     clock,
     newId: () => randomUuid(forIds),
     isStanding: () => replay.isStanding(),
-    onChange: (account, event) => privateStream.publish(account, event),
+    onChange: (account, event) => {
+      rememberPosition(account, event, exchange.trading);
+      privateStream.publish(account, event);
+    },
   });
   const control = createControl({ exchange, replay, faults });
   const rateLimits = new RateLimits();

@@ -34,8 +34,13 @@ const Fault = z.discriminatedUnion("kind", [
     when: When,
     hideMs,
   }),
-  /** The request arrives late (before), or the answer does (after). */
-  z.strictObject({ kind: z.literal("delay"), ms: Milliseconds, when: When, hideMs }),
+  /** The request arrives late (before), or the answer does (after); or a stream's message, and what follows on its socket behind it. */
+  z.strictObject({
+    kind: z.literal("delay"),
+    ms: Milliseconds,
+    when: When.default("after"),
+    hideMs,
+  }),
   /** The request arrives twice; the caller reads the second answer. */
   z.strictObject({ kind: z.literal("twice") }),
   /** Nothing but hideMs: accepted and answered, and look-ups do not show it yet. */
@@ -49,10 +54,11 @@ const Fault = z.discriminatedUnion("kind", [
 ]);
 export type Fault = z.infer<typeof Fault>;
 
-const streamKinds: readonly Fault["kind"][] = ["silence", "duplicate", "reorder", "reset"];
+const streamsAlone: readonly Fault["kind"][] = ["silence", "duplicate", "reorder"];
+const streamKinds: readonly Fault["kind"][] = [...streamsAlone, "delay", "reset"];
 const requestKinds: readonly Fault["kind"][] = Fault.options
   .map(({ shape }) => shape.kind.value)
-  .filter((kind) => kind === "reset" || !streamKinds.includes(kind));
+  .filter((kind) => !streamsAlone.includes(kind));
 
 const Rule = z
   .strictObject({
@@ -78,7 +84,7 @@ const Rule = z
   .refine(
     ({ match, fault }) =>
       (match.stream === undefined ? requestKinds : streamKinds).includes(fault.kind),
-    "this kind of fault does not fit: streams know silence, duplicate, reorder and reset",
+    "this kind of fault does not fit: streams know silence, duplicate, reorder, delay and reset",
   );
 export type FaultRule = z.input<typeof Rule>;
 type ParsedRule = z.output<typeof Rule>;

@@ -33,22 +33,21 @@ export interface InProcessRequest {
   readonly receiveWindowMs?: number;
 }
 
+type Listener = (text: string, lateMs: number) => void;
+
 /** The simulator in the caller's process and on the caller's clock: no HTTP, no signatures, no timers. */
 export interface InProcessExchange {
   /** The true answer to a request, never spoilt by a fault. Throws for an endpoint that is not simulated. */
   readonly request: (endpoint: string, parameters?: object, apiKey?: string) => Envelope;
   /** What the caller of a request sees under the faults that are set, for the caller to act out on its own clock. */
   readonly deliver: (request: InProcessRequest) => Delivery;
-  /** A connection to the public stream; `onMessage` gets what the socket would, `onReset` when a fault breaks it. */
-  readonly openPublicStream: (
-    onMessage: (text: string) => void,
-    onReset: () => void,
-  ) => StreamSession;
+  /**
+   * A connection to the public stream; `onMessage` gets what the socket would, and for how long a fault holds it up, for the caller
+   * to act out; `onReset` is called when a fault breaks the connection.
+   */
+  readonly openPublicStream: (onMessage: Listener, onReset: () => void) => StreamSession;
   /** Likewise to the private stream, which wants an auth operation first, as on the socket. */
-  readonly openPrivateStream: (
-    onMessage: (text: string) => void,
-    onReset: () => void,
-  ) => StreamSession;
+  readonly openPrivateStream: (onMessage: Listener, onReset: () => void) => StreamSession;
   readonly control: Control;
   /** Its accounts as they are, for observers that need no text views. */
   readonly exchange: Exchange;
@@ -77,11 +76,11 @@ export function createInProcessExchange(options: InProcessOptions): InProcessExc
 /** A reset ends the session, as a broken socket would. */
 function connect(
   stream: PublicStream | PrivateStream,
-  onMessage: (text: string) => void,
+  onMessage: Listener,
   onReset: () => void,
 ): StreamSession {
   const session: StreamSession = stream.open({
-    send: onMessage,
+    send: (text, lateMs = 0) => onMessage(text, lateMs),
     reset: () => {
       session.close();
       onReset();

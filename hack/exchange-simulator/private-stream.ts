@@ -1,8 +1,8 @@
 import type { Account, AccountEvent } from "./account.ts";
-import { positionOf } from "./account.ts";
 import type { ServerClock } from "./clock.ts";
 import type { ApiKey, Exchange } from "./exchange.ts";
 import type { Faults } from "./faults.ts";
+import { presentSight } from "./late-positions.ts";
 import { walletView } from "./rest/account-endpoints.ts";
 import { executionView, orderView } from "./rest/order-view.ts";
 import { positionView } from "./rest/position-endpoints.ts";
@@ -130,11 +130,8 @@ function dataOf(account: Account, event: AccountEvent, exchange: Exchange): obje
       return { ...executionView(event.execution), category, execPnl: realisedPnl.toFixed() };
     }
     case "position": {
-      const { avgPrice, ...view } = positionView(
-        account,
-        positionOf(account, event.symbol),
-        exchange,
-      );
+      const sight = presentSight(account, event.symbol);
+      const { avgPrice, ...view } = positionView(account, sight, exchange);
       return { ...view, category, entryPrice: avgPrice };
     }
     case "wallet":

@@ -38,6 +38,13 @@ const ExecutionDelay = z.strictObject({
   delayMs: z.int().min(1).max(MAX_DELAY_MS),
 });
 
+const PositionDelay = z.strictObject({
+  /** All symbols without it. */
+  symbol: z.string().optional(),
+  /** Server time, ms. */
+  delayMs: z.int().min(1).max(MAX_DELAY_MS),
+});
+
 const SettingsChange = z.strictObject({
   /** Of the executed value; Bybit's for tier "No VIP" by default. */
   takerFeeRate: Rate.optional(),
@@ -48,6 +55,8 @@ const SettingsChange = z.strictObject({
   fundingRates: z.record(z.string(), SignedRate).optional(),
   /** How late /v5/execution/list shows executions; the first rule that fits one decides. Positions, wallet and streams stay true. */
   executionDelays: z.array(ExecutionDelay).max(100).optional(),
+  /** /v5/position/list shows positions, stops and targets as they were so long ago; the first rule that fits a symbol decides. Streams stay true. */
+  positionDelays: z.array(PositionDelay).max(100).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
@@ -67,6 +76,7 @@ export interface Settings {
   readonly fills: readonly z.output<typeof FillRule>[];
   readonly fundingRates: Readonly<Record<string, Decimal>>;
   readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
+  readonly positionDelays: readonly z.output<typeof PositionDelay>[];
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -80,6 +90,7 @@ export const defaultSettings: Settings = {
   fills: [],
   fundingRates: {},
   executionDelays: [],
+  positionDelays: [],
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,
@@ -121,5 +132,11 @@ export function executionDelayMs(
       (type === undefined || type === execution.type) &&
       (stopOrderType === undefined || stopOrderType === execution.stopOrderType),
   );
+  return rule?.delayMs ?? 0;
+}
+
+/** How old what /v5/position/list shows of a symbol is, ms. */
+export function positionDelayMs({ positionDelays }: Settings, symbol: string): number {
+  const rule = positionDelays.find((each) => each.symbol === undefined || each.symbol === symbol);
   return rule?.delayMs ?? 0;
 }

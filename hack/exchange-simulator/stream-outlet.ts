@@ -2,7 +2,8 @@ import type { Faults } from "./faults.ts";
 
 /** One connected reader of a stream, over a WebSocket or in the same process. */
 export interface StreamSocket {
-  readonly send: (text: string) => void;
+  /** `lateMs`: how long it is held up; what follows waits behind it, as on any connection. */
+  readonly send: (text: string, lateMs?: number) => void;
   /** Breaks the connection without a farewell. */
   readonly reset: () => void;
 }
@@ -34,7 +35,8 @@ export class StreamOutlet {
   }
 
   send(socket: StreamSocket, { text, ...occasion }: StreamMessage): void {
-    const kind = this.#faults.take({ stream: this.#stream, ...occasion })?.kind;
+    const fault = this.#faults.take({ stream: this.#stream, ...occasion });
+    const kind = fault?.kind;
     if (kind === "silence") return;
     if (kind === "reset") {
       socket.reset();
@@ -44,7 +46,7 @@ export class StreamOutlet {
       this.#heldBack.set(socket, [...(this.#heldBack.get(socket) ?? []), text]);
       return;
     }
-    socket.send(text);
+    socket.send(text, fault?.kind === "delay" ? fault.ms : 0);
     if (kind === "duplicate") socket.send(text);
     for (const held of this.#heldBack.get(socket) ?? []) socket.send(held);
     this.#heldBack.delete(socket);

@@ -7,6 +7,7 @@ const MAX_CONNECTIONS = 10_000;
 const MAX_MESSAGE_BYTES = 64 * 1_024;
 /** A reader that lets this much pile up is cut off; Bybit does the same. */
 const MAX_BACKLOG_BYTES = 1_024 * 1_024;
+const MAX_HELD_UP = 10_000;
 
 interface Stream {
   readonly open: (socket: StreamSocket) => StreamSession;
@@ -42,19 +43,56 @@ export class StreamServer {
   }
 }
 
+/** Sends in order: what follows a message that is held up waits behind it. */
+class Sender {
+  readonly #client: WebSocket;
+  #heldUp: { readonly text: string; readonly untilMs: number }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(client: WebSocket) {
+    this.#client = client;
+  }
+
+  send(text: string, lateMs: number): void {
+    if (this.#heldUp.length >= MAX_HELD_UP) this.#client.terminate();
+    this.#heldUp.push({ text, untilMs: performance.now() + lateMs });
+    if (this.#timer === undefined) this.#sendDue();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#heldUp = [];
+  }
+
+  #sendDue(): void {
+    this.#timer = undefined;
+    for (let first = this.#heldUp[0]; first !== undefined; first = this.#heldUp[0]) {
+      const waitMs = first.untilMs - performance.now();
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => this.#sendDue(), Math.ceil(waitMs));
+        return;
+      }
+      this.#heldUp.shift();
+      if (this.#client.bufferedAmount > MAX_BACKLOG_BYTES) this.#client.terminate();
+      else this.#client.send(first.text);
+    }
+  }
+}
+
 function serve(client: WebSocket, stream: Stream): void {
+  const sender = new Sender(client);
   const session = stream.open({
-    send: (text) => {
-      if (client.bufferedAmount > MAX_BACKLOG_BYTES) client.terminate();
-      else client.send(text);
-    },
+    send: (text, lateMs = 0) => sender.send(text, lateMs),
     reset: () => client.terminate(),
   });
   // ws hands out one Buffer unless told otherwise.
   client.on("message", (data) =>
     session.receive(Buffer.isBuffer(data) ? data.toString("utf8") : ""),
   );
-  client.on("close", () => session.close());
+  client.on("close", () => {
+    sender.close();
+    session.close();
+  });
   // A broken connection is closed by ws itself; the event only has to be heard.
   client.on("error", () => {});
 }

@@ -31,6 +31,9 @@ const UNCLOSED_MS = { calm: 3_000, foul: 45_000 };
 const STALL_MS = 2_500;
 const AFTER_STALL_MS = 4_500;
 
+/** An entry follows its candle within 10 s or not at all, and the exchange's time is known to 1 s. */
+const SIGNAL_MAX_AGE_MS = 11_000;
+
 /** The first one that is broken ends a run: the order is from cause to consequence. */
 export const INVARIANTS: readonly Invariant[] = [
   {
@@ -116,6 +119,17 @@ export const INVARIANTS: readonly Invariant[] = [
       if (sentMs === undefined) return undefined;
       const ms = moment.order.acceptedMs - sentMs;
       return ms <= LATEST_ACCEPTANCE_MS ? undefined : `accepted ${ms} ms after it was sent`;
+    },
+  },
+  {
+    name: "FreshSignal",
+    statement: `an opening order leaves its process within ${SIGNAL_MAX_AGE_MS} ms of the close of the candle that it follows, however late that was heard of`,
+    broken: (moment, world) => {
+      if (moment.kind !== "sent" || !moment.order.opens) return undefined;
+      const { by, intent, sentMs } = moment.order;
+      const closedMs = intent && world.candleClosedMs(Date.parse(intent.candleOpenTime));
+      if (closedMs === undefined || sentMs - closedMs <= SIGNAL_MAX_AGE_MS) return undefined;
+      return `${by.name} sent an opening order ${sentMs - closedMs} ms after its candle`;
     },
   },
   {

@@ -36,6 +36,8 @@ interface SentOrder {
   readonly symbol: string;
   readonly opens: boolean;
   readonly sentMs: number;
+  /** What the journal holds under its id. */
+  readonly intent: Intent | undefined;
 }
 
 /** What an invariant may look at, besides what has just happened. */
@@ -52,6 +54,8 @@ export interface World {
   readonly fillMs: number;
   /** What the bot may lose in the run, should it be of one day; undefined when it is not, or there is no such limit. */
   readonly dayLossMax: Decimal | undefined;
+  /** When the exchange closed the candle that opened at this time of candles, true time; undefined for one of history. */
+  readonly candleClosedMs: (openMs: number) => number | undefined;
   readonly ownOrders: readonly OwnOrder[];
   readonly ownExecutions: readonly OwnExecution[];
   /** Funding that was settled while the bot held something. */
@@ -111,6 +115,7 @@ type WorldParts = Pick<
   | "calm"
   | "fillMs"
   | "dayLossMax"
+  | "candleClosedMs"
 >;
 
 /** For how long something has been left undone by somebody who could have done it. */
@@ -190,7 +195,8 @@ export class Observer {
       this.#openingMs = nowMs;
       this.#sentMs.set(orderLinkId, nowMs);
     }
-    this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs } });
+    const intent = this.#parts.journal.intents.get(orderLinkId);
+    this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs, intent } });
   }
 
   /** Somebody traded by hand: took the position's stop, or opened one of their own with a stop. */

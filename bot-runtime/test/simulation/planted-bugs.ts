@@ -140,6 +140,28 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a candle's age is counted from its arrival, not from when the exchange sent it",
+    patches: [
+      {
+        module: `${src}/bot/bot.ts`,
+        text: "    if (closed) this.#traders.get(symbol)?.candleClosed(candle, this.#sentBy(sentAtMs));",
+        replacement:
+          "    if (closed) this.#traders.get(symbol)?.candleClosed(candle, this.#deps.clock.monotonicMs());",
+      },
+    ],
+  },
+  {
+    name: "a position that the exchange does not show yet is taken for closed",
+    patches: [
+      {
+        module: `${src}/bot/advance-work.ts`,
+        text: '  if (work.account.open.isZero()) return work.entry === "over";',
+        replacement:
+          '  if (work.account.open.isZero() || view.held === undefined) return work.entry === "over";',
+      },
+    ],
+  },
+  {
     name: "whatever stop is there when the bot holds nothing is taken for a left-over",
     patches: [
       {

@@ -505,10 +505,10 @@ export class Platform {
     let broken = false;
     let lastMs = 0;
     // One connection delivers in order; what is sent into a cut way never arrives, and the rest of it neither.
-    const deliver = (act: () => void): void => {
+    const deliver = (act: () => void, lateMs = 0): void => {
       if (pod.toExchange.answersCut || !this.exchangeUp) broken = true;
       if (broken || !open) return;
-      lastMs = Math.max(lastMs, timeline.nowMs + pod.toExchange.delayMs());
+      lastMs = Math.max(lastMs, timeline.nowMs + lateMs + pod.toExchange.delayMs());
       timeline.arrive(lastMs - timeline.nowMs, () => open && act(), run.process);
     };
     const close = (): void => {
@@ -518,7 +518,8 @@ export class Platform {
       this.#sockets.delete(reset);
       timeline.arrive(1, listener.onClose, run.process);
     };
-    const onMessage = (text: string): void => deliver(() => listener.onMessage(text));
+    const onMessage = (text: string, lateMs: number): void =>
+      deliver(() => listener.onMessage(text), lateMs);
     const session =
       listener.url === PRIVATE_URL
         ? exchange.openPrivateStream(onMessage, close)

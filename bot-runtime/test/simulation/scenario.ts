@@ -27,6 +27,8 @@ export interface Scenario {
   readonly fundingRate: string;
   /** From a funding until the list of executions shows it. */
   readonly fundingDelayMs: number;
+  /** How old what the exchange shows of positions is. */
+  readonly positionDelayMs: number;
   /** From the first moment until the time of the funding, if there is one. */
   readonly fundingAfterMs: number;
   readonly leverage: number;
@@ -81,7 +83,7 @@ export const HISTORY_CANDLES = 24;
 const FUNDING_MS = Date.UTC(2025, 5, 18, 8);
 const MIDNIGHT_MS = Date.UTC(2025, 5, 19);
 const QUIET_MS = Date.UTC(2025, 5, 18, 3);
-const MINUTE_MS = 60_000;
+export const MINUTE_MS = 60_000;
 
 export function drawScenario(seed: number): Scenario {
   const draw = drawer(createRandom(seed, 10));
@@ -118,6 +120,7 @@ export function drawScenario(seed: number): Scenario {
     restCancelled: draw.chance(0.3),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
     fundingDelayMs: late.chance(0.5) ? late.between(500, 40_000) : 0,
+    positionDelayMs: !isCalm && late.chance(0.3) ? late.between(200, 8_000) : 0,
     // A candle opens half its time after the one before has closed.
     fundingAfterMs: (2 * candlesToMark + 1) * Math.ceil(candleMs / 2),
     dailyLossPercent: drawer(createRandom(seed, 16)).oneOf([0.1, 0.2, 100, 100]),
@@ -195,6 +198,11 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
       ...few,
     },
     { match: { stream: "public" }, fault: { kind: "reset" }, ...few },
+    {
+      match: { stream: "public" },
+      fault: { kind: "delay", ms: draw.between(1_000, 20_000) },
+      ...few,
+    },
     {
       match: { stream: "private" },
       fault: { kind: draw.oneOf(["duplicate", "reorder", "silence", "reset"]) },

@@ -11,7 +11,13 @@ import { randomCandles } from "./candles.ts";
 import { Hand } from "./hand.ts";
 import { Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
-import { drawScenario, type Happening, HISTORY_CANDLES, type Scenario } from "./scenario.ts";
+import {
+  drawScenario,
+  type Happening,
+  HISTORY_CANDLES,
+  MINUTE_MS,
+  type Scenario,
+} from "./scenario.ts";
 import { Timeline } from "./timeline.ts";
 import { useTimeline } from "./virtual-globals.ts";
 
@@ -57,6 +63,8 @@ class Run {
   readonly #platform: Platform;
   readonly #hand: Hand;
   readonly #trace: ((line: string) => void) | undefined;
+  /** When the exchange closed each candle, by its open time. */
+  readonly #closedMs = new Map<number, number>();
   #marketOpen = true;
 
   constructor(scenario: Scenario, trace: ((line: string) => void) | undefined) {
@@ -92,6 +100,7 @@ class Run {
       calm: scenario.calm,
       fillMs: fillMs(scenario),
       dayLossMax: dayLossMax(scenario),
+      candleClosedMs: (openMs) => this.#closedMs.get(openMs),
     });
     this.#hand = new Hand({
       exchange: this.#exchange,
@@ -125,18 +134,24 @@ class Run {
   /** Half a candle at a time, for as long as the run lasts. */
   #playMarket(): void {
     this.#timeline.after(this.#scenario.candleMs / 2, () => {
-      this.#exchange.halfStep();
+      const { candlesEmitted } = this.#exchange.halfStep();
+      this.#noteClose(HISTORY_CANDLES + candlesEmitted - 1);
       this.#traceExecutions();
       this.#observer.look();
       if (this.#marketOpen) this.#playMarket();
     });
   }
 
+  #noteClose(index: number): void {
+    const openMs = this.#scenario.firstOpenMs + index * MINUTE_MS;
+    if (!this.#closedMs.has(openMs)) this.#closedMs.set(openMs, this.#timeline.nowMs);
+  }
+
   /** Faults end, the bot is told to stop, and everything comes to rest. */
   #settle(): void {
     this.#trace?.("faults end; the bot is to stop");
     this.#exchange.control.setFaults([]);
-    this.#exchange.control.changeSettings({ fills: [], executionDelays: [] });
+    this.#exchange.control.changeSettings({ fills: [], executionDelays: [], positionDelays: [] });
     this.#platform.heal();
     this.#hand.withdraw();
     this.#platform.configure((config) => ({
@@ -280,11 +295,11 @@ function dayLossMax({ dailyLossPercent, ofOneDay, symbols }: Scenario): Decimal 
 
 /**
  * Each part of an order is filled by another half of a candle, what is cancelled after its first part takes an order a part, and
- * the entry may go on filling while its position is being closed already.
+ * the entry may go on filling while its position is being closed already. The bot sees what is left of it when it is shown.
  */
-function fillMs({ candleMs, parts }: Scenario): number {
+function fillMs({ candleMs, parts, positionDelayMs }: Scenario): number {
   const halves = parts > 1 ? 4 * parts : 2;
-  return halves * Math.ceil(candleMs / 2);
+  return halves * (Math.ceil(candleMs / 2) + positionDelayMs);
 }
 
 function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange {
@@ -308,10 +323,11 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   control.addKey({ apiKey: API_KEY, apiSecret: API_SECRET, balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
   const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
-  const { parts, fundingRate, fundingDelayMs: delayMs } = scenario;
+  const { parts, fundingRate, fundingDelayMs, positionDelayMs } = scenario;
   control.changeSettings({
     fills: parts > 1 ? [{ parts, rest }] : [],
-    executionDelays: delayMs > 0 ? [{ type: "Funding", delayMs }] : [],
+    executionDelays: fundingDelayMs > 0 ? [{ type: "Funding", delayMs: fundingDelayMs }] : [],
+    positionDelays: positionDelayMs > 0 ? [{ delayMs: positionDelayMs }] : [],
     fundingRates: Object.fromEntries(symbols.map((symbol) => [MARKET_IDS[symbol], fundingRate])),
   });
   return exchange;

@@ -1,14 +1,16 @@
 import { z } from "zod";
-import { type Account, balancesOf, type Position, positionOf } from "../account.ts";
+import { type Account, balancesOf, positionOf } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
 import { instrumentOf } from "../instruments.ts";
+import { listedSight, type PositionSight, protectionOf } from "../late-positions.ts";
 import { liquidationPrice } from "../liquidation.ts";
 import { initialMargin, maintenanceMargin } from "../margin.ts";
 import { Decimal, isMultipleOf, optionalText, text } from "../money.ts";
+import type { Protection } from "../order.ts";
 import { protectionRefusal } from "../order-checks.ts";
 import { averagePrice, sideOf, unrealisedPnl } from "../position.ts";
-import { protectionOrders, protectPosition } from "../trading.ts";
+import { protectPosition } from "../trading.ts";
 import {
   checkPositionIndex,
   DecimalParameter,
@@ -62,10 +64,13 @@ export const positionEndpoints: Endpoints = {
     access: "private",
     answer: ({ parameters, key, exchange }) => {
       const { symbol, settleCoin } = parse(PositionsQuery, parameters);
-      const positions = selectedPositions(key.account, { symbol, settleCoin }, exchange);
-      const views = positions.map((position) => positionView(key.account, position, exchange));
+      const { account } = key;
+      const symbols = selectedSymbols(account, { symbol, settleCoin }, exchange);
+      const views = symbols
+        .map((each) => listedSight(account, each, exchange.trading))
+        .map((sight) => positionView(account, sight, exchange));
       // In hedge mode a symbol has a long and a short position.
-      const list = key.account.hedgeMode
+      const list = account.hedgeMode
         ? views.flatMap((view) => [1, 2].map((positionIdx) => ({ ...view, positionIdx })))
         : views;
       return { category: "linear", list, nextPageCursor: "" };
@@ -98,23 +103,23 @@ function switchMode(account: Account, hedgeMode: boolean): void {
   account.hedgeMode = hedgeMode;
 }
 
-/** One symbol: its position even when flat. All of a settle coin: those that are open. */
-function selectedPositions(
+/** One symbol: its position even when flat. All of a settle coin: those that are shown as open. */
+function selectedSymbols(
   account: Account,
   asked: { readonly symbol: string | undefined; readonly settleCoin: string | undefined },
   exchange: Exchange,
-): readonly Position[] {
-  if (asked.symbol !== undefined) {
-    return [positionOf(account, replayedInstrument(exchange, asked.symbol).symbol)];
-  }
+): readonly string[] {
+  if (asked.symbol !== undefined) return [replayedInstrument(exchange, asked.symbol).symbol];
   if (asked.settleCoin === undefined) {
     throw new BybitError(
       RetCode.invalidParameter,
       "params error: Missing some parameters that must be filled in, symbol or settleCoin",
     );
   }
-  const open = [...account.positions.values()].filter(({ holding }) => !holding.size.isZero());
-  return asked.settleCoin === "USDT" ? open : [];
+  if (asked.settleCoin !== "USDT") return [];
+  return [...account.positions.keys()].filter(
+    (symbol) => !listedSight(account, symbol, exchange.trading).holding.size.isZero(),
+  );
 }
 
 function setLeverage({ parameters, key, exchange }: PrivateCall): object {
@@ -160,29 +165,27 @@ function setTradingStop({ parameters, key, exchange }: PrivateCall): object {
   const base = exchange.market.lastPrice(symbol);
   const refusal = protectionRefusal({ protection, side, base }, instrument);
   if (refusal !== undefined) throw new BybitError(refusal.retCode, refusal.message);
-  const before = JSON.stringify(levelsOf(key.account, symbol));
+  const levels = () => JSON.stringify(levelsText(protectionOf(key.account, symbol)));
+  const before = levels();
   protectPosition(key.account, { symbol, ...protection }, exchange.trading);
-  if (JSON.stringify(levelsOf(key.account, symbol)) === before) {
+  if (levels() === before) {
     throw new BybitError(RetCode.notModified, "not modified");
   }
   return {};
 }
 
-function levelsOf(
-  account: Account,
-  symbol: string,
-): { readonly takeProfit: string; readonly stopLoss: string } {
-  const orders = protectionOrders(account, symbol);
-  const level = (type: string) => {
-    const found = orders.find((order) => order.stopOrderType === type);
-    return optionalText(found?.trigger?.price);
-  };
-  return { takeProfit: level("TakeProfit"), stopLoss: level("StopLoss") };
+function levelsText({ takeProfit, stopLoss }: Protection) {
+  return { takeProfit: optionalText(takeProfit), stopLoss: optionalText(stopLoss) };
 }
 
 /** A position as /v5/position/list shows it. */
-export function positionView(account: Account, position: Position, exchange: Exchange) {
-  const { symbol, holding, leverage } = position;
+export function positionView(
+  account: Account,
+  { symbol, holding, protection }: PositionSight,
+  exchange: Exchange,
+) {
+  const position = positionOf(account, symbol);
+  const { leverage } = position;
   const side = sideOf(holding);
   const mark = exchange.market.lastPrice(symbol);
   const open = side !== "";
@@ -203,12 +206,12 @@ export function positionView(account: Account, position: Position, exchange: Exc
     leverage: text(leverage),
     positionBalance: "0",
     markPrice: text(mark),
-    liqPrice: shownLiquidationPrice(account, symbol, exchange),
+    liqPrice: open ? shownLiquidationPrice(account, symbol, exchange) : "",
     bustPrice: "",
     positionIM: open ? text(initialMargin(side, holding.entryValue, terms)) : "",
     positionMM: open ? text(maintenanceMargin(side, holding.entryValue, terms)) : "",
     tpslMode: "Full",
-    ...levelsOf(account, symbol),
+    ...levelsText(protection),
     trailingStop: "0",
     unrealisedPnl: open ? text(unrealisedPnl(holding, mark)) : "",
     curRealisedPnl: text(position.currentRealised),

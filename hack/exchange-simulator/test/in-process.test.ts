@@ -229,6 +229,45 @@ describe("executions that the list shows late", () => {
   });
 });
 
+describe("positions that the list shows late", () => {
+  const Listed = z.object({ list: z.array(z.object({ size: z.string(), stopLoss: z.string() })) });
+
+  function listed(query: object) {
+    const asked = { category: "linear", ...query };
+    const { result } = exchange.request("GET /v5/position/list", asked, KEY.apiKey);
+    return Listed.parse(result).list.map(({ size, stopLoss }) => `${size} ${stopLoss}`);
+  }
+
+  test("size, stop and end are shown so long after they changed, and the books stay true", () => {
+    const flat: Prices = ["2500.00", "2500.00", "2500.00", "2500.00"];
+    exchange = create([flat, ["2500.00", "2500.00", "2470.00", "2470.00"]]);
+    exchange.control.changeSettings({ positionDelays: [{ symbol: "ETHUSDT", delayMs: 3_000 }] });
+    const seen: string[][] = [];
+    const look = () => seen.push(listed({ symbol: "ETHUSDT" }), listed({ settleCoin: "USDT" }));
+    exchange.request(CREATE, entry, KEY.apiKey);
+    exchange.step();
+    look();
+    nowMs += 3_000;
+    look();
+    exchange.step();
+    expect(account().positions).toEqual([]);
+    look();
+    nowMs += 3_000;
+    look();
+    const held = ["0.1 2475"];
+    expect(seen).toEqual([["0 "], [], held, held, held, held, ["0 "], []]);
+  });
+
+  test("the end of the setting shows what is", () => {
+    exchange.control.changeSettings({ positionDelays: [{ delayMs: 3_000 }] });
+    exchange.request(CREATE, entry, KEY.apiKey);
+    exchange.step();
+    expect(listed({ symbol: "ETHUSDT" })).toEqual(["0 "]);
+    exchange.control.changeSettings({ positionDelays: [] });
+    expect(listed({ symbol: "ETHUSDT" })).toEqual(["0.1 2475"]);
+  });
+});
+
 describe("questions about the past", () => {
   const DAY_MS = 86_400_000;
   const still = { category: "linear", symbol: "ETHUSDT" };
@@ -373,6 +412,19 @@ describe("faults of streams", () => {
   ])("%s of the second message", ([kind, expected]) => {
     const match = { stream: "private", topic: "order", apiKey: KEY.apiKey } as const;
     expect(told({ match, fault: { kind }, after: 1 })).toEqual(expected);
+  });
+
+  test("a late message is handed on with the time that it is held up", () => {
+    const late: number[] = [];
+    const session = exchange.openPublicStream(
+      (_text, lateMs) => late.push(lateMs),
+      () => {},
+    );
+    session.receive(JSON.stringify({ op: "subscribe", args: ["kline.1.ETHUSDT"] }));
+    const fault = { kind: "delay", ms: 12_000 } as const;
+    exchange.control.setFaults([{ match: { stream: "public" }, fault, after: 1 }]);
+    exchange.step();
+    expect(late).toEqual([0, 0, 12_000]);
   });
 
   test("a silent public stream still answers pings", () => {

@@ -108,6 +108,24 @@ test("an unsubscribed topic falls silent", async () => {
   expect((await received(1))[0]).toMatchObject({ op: "ping" });
 });
 
+test("a candle that is held up comes late, and what follows it comes behind it", async () => {
+  simulator = await startScripted([]);
+  const { send, received } = await connect();
+  send({ op: "subscribe", args: ["kline.1.ETHUSDT"] });
+  await received(1);
+  const fault = { kind: "delay", ms: 200 } as const;
+  simulator.control.setFaults([{ match: { stream: "public" }, fault }]);
+  const sentMs = performance.now();
+  simulator.control.step();
+  send({ op: "ping" });
+  expect(await received(3)).toMatchObject([
+    { data: [{ confirm: false }] },
+    { data: [{ confirm: true }] },
+    { op: "ping" },
+  ]);
+  expect(performance.now() - sentMs).toBeGreaterThanOrEqual(199);
+});
+
 async function control(method: string, path: string, body?: object) {
   const answer = await fetch(`${simulator.url}/control/${path}`, {
     method,
