@@ -73,8 +73,8 @@ function holderOf(token: string) {
 
 let bots = 0;
 
-/** A paper bot's rows, as the API leaves them. */
-export async function createBot({ superuser }: TestDatabase): Promise<string> {
+/** A bot's rows, as the API leaves them; without an account it is a paper bot. */
+export async function createBot({ superuser }: TestDatabase, account?: string): Promise<string> {
   bots += 1;
   const id = `lease-bot-${bots}`;
   await superuser.query(
@@ -82,10 +82,15 @@ export async function createBot({ superuser }: TestDatabase): Promise<string> {
      on conflict do nothing`,
     [USER, NAMESPACE],
   );
-  await superuser.query("insert into bots (user_id, id, namespace) values ($1, $2, $3)", [
-    USER,
-    id,
-    NAMESPACE,
-  ]);
+  if (account !== undefined) {
+    await superuser.query(
+      "insert into accounts (user_id, id, namespace) values ($1, $2, $3) on conflict do nothing",
+      [USER, account, NAMESPACE],
+    );
+  }
+  await superuser.query(
+    "insert into bots (user_id, id, namespace, account_id) values ($1, $2, $3, $4)",
+    [USER, id, NAMESPACE, account],
+  );
   return id;
 }

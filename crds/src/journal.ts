@@ -14,6 +14,14 @@ export const ClientOrderId = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 
+/** What an entry takes of its account, in the quote currency: the account's bots commit together what each may see alone. */
+const Commitment = z.object({
+  margin: DecimalString.describe("Of this entry."),
+  committed: DecimalString.describe("Of the account, when its balance was asked for."),
+  balanceAgeMs: z.int().min(0).max(60_000).describe("How long ago that was."),
+  limit: DecimalString.describe("Of both together: balancePercent of the equity."),
+});
+
 /** An opening order that is about to be sent. Appending it is the write-ahead log and the fencing check in one. */
 export const Intent = z.object({
   clientOrderId: ClientOrderId,
@@ -27,6 +35,7 @@ export const Intent = z.object({
   candleOpenTime: Timestamp,
   confidence: z.number().min(0).max(100),
   at: Timestamp,
+  commitment: Commitment.optional().describe("Absent for paper bots, whose account is their own."),
 });
 export type Intent = z.infer<typeof Intent>;
 
@@ -234,6 +243,11 @@ export const LeaseRequest = z.object({ epoch: z.int().min(1) });
 export const LeaseAnswer = z.object({ ttlMs: z.int().min(1) });
 /** Of `POST /v1/lease/release`, which ends the pod's lease at once; nothing to end is no error. */
 export const LeaseReleaseAnswer = z.object({ released: z.literal(true) });
+
+/** Of `GET /v1/leases/<bot>`, which the operator asks before it gives up a pod on a dead machine. */
+export const LeaseLeft = z.object({
+  leftMs: z.int().min(0).describe("Until the bot's lease has run out; 0 when there is none."),
+});
 
 /** One line of `GET /v1/reports` (newline-delimited JSON). */
 export const ReportLine = z.union([

@@ -6,6 +6,8 @@ import { podOf, unknownBot, whoSpeaks } from "./speaker.ts";
 import type { TokenHolder } from "./tokens.ts";
 
 interface Answered extends Standing {
+  /** What the account's bots commit together stays within what the intent says. */
+  readonly isFree: boolean;
   /** The intent is kept, open, and the very one. */
   readonly isTaken: boolean;
 }
@@ -15,7 +17,8 @@ interface Answered extends Standing {
  * The bot's lock keeps a new session, a new lease and a record that closes the intent out until this transaction has ended.
  * An order waits for it, so it is one statement between begin and commit.
  * @throws ApiError `unknown_bot`; `unknown_session`; `stale_epoch` when a newer process has taken over; `no_lease`;
- * `intent_closed` when the order is known to be over, or another one has its id
+ * `account_committed` when other bots of the account are about to take what it needs; `intent_closed` when the order is known
+ * to be over, or another one has its id
  */
 export async function appendIntent(
   pool: Pick<Database, "connect">,
@@ -26,7 +29,7 @@ export async function appendIntent(
   const { rows } = await inTransaction(pool, (database) =>
     database.query<Answered>(
       `select is_known as "isKnown", newest, newest_is_own as "newestIsOwn", is_leased as "isLeased",
-              is_taken as "isTaken"
+              is_free as "isFree", is_taken as "isTaken"
          from append_intent($1, $2, $3, $4, $5, $6, $7)`,
       [...whoSpeaks(holder), uid, epoch, JSON.stringify(intent)],
     ),
@@ -36,6 +39,11 @@ export async function appendIntent(
   assertNewest(standing, epoch);
   if (!standing.isLeased) {
     throw new ApiError("no_lease", "POST /v1/lease first: it is not held or ran out");
+  }
+  if (!standing.isFree) {
+    const message =
+      "other bots of the account enter at this moment: together they would commit too much";
+    throw new ApiError("account_committed", message);
   }
   if (!standing.isTaken) {
     const message = `${intent.clientOrderId} is over, or was appended with other contents: do not send it`;

@@ -33,6 +33,7 @@ export async function appendRecords(
   const key = { speaker, epoch };
   await insert(database, INSERT_ORDERS, { ...key, rows: rowsOf(records, "order") });
   await closeIntents(database, speaker, over);
+  await settleCommitments(database, speaker, entriesAnswered(records));
   await insert(database, INSERT_FILLS, { ...key, rows: rowsOf(records, "fill") });
   await insert(database, INSERT_FUNDING, { ...key, rows: rowsOf(records, "funding") });
   await insert(database, UPSERT_TRADES, { ...key, rows: lastOfEachTrade(records) });
@@ -169,6 +170,30 @@ async function closeIntents(
     `update intents set is_open = false
       where user_id = $1 and bot_id = $2 and client_order_id = any($3::uuid[]) and is_open`,
     [userId, botId, over],
+  );
+}
+
+/** Client order ids of entries of which the exchange has said something: they are in its balance, or never will be. */
+function entriesAnswered(records: readonly JournalRecord[]): readonly string[] {
+  const orders = rowsOf(records, "order").filter(
+    ({ purpose, status }) => purpose === "entry" && status !== "unknown",
+  );
+  return [
+    ...orders.map((order) => order.clientOrderId),
+    ...rowsOf(records, "trade").map(({ trade }) => trade.id),
+  ];
+}
+
+async function settleCommitments(
+  database: Queryable,
+  { userId, botId }: Speaker,
+  answered: readonly string[],
+): Promise<void> {
+  if (answered.length === 0) return;
+  await database.query(
+    `update commitments set settled_at = clock_timestamp()
+      where user_id = $1 and bot_id = $2 and client_order_id = any($3::uuid[]) and settled_at is null`,
+    [userId, botId, answered],
   );
 }
 

@@ -3,6 +3,7 @@ import { systemClock } from "../clock.ts";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { ClockReading, Exchange, KeyDescription } from "../exchange/exchange.ts";
 import { amount } from "../money.ts";
+import type { BotDeps } from "./bot.ts";
 import {
   exampleKey,
   type ExampleOptions,
@@ -330,4 +331,38 @@ test("what watches the gate can be read as metrics", async () => {
   ]) {
     expect(printed.split("\n")).toContain(line);
   }
+});
+
+describe("an entry tells the journal what it takes of the account", () => {
+  test("by the balance that it was measured against", async () => {
+    const appendIntent = vi.fn<BotDeps["journal"]["appendIntent"]>(async () => "appended");
+    const balance = async () => {
+      await systemClock.sleep(300);
+      return { equity: amount("10000"), available: amount("9000.5"), currency: "USDT" };
+    };
+    const it = await trading({ appendIntent, exchange: { balance } });
+    await it.signal();
+    await pass(1_000);
+    const [intent] = appendIntent.mock.calls[0] ?? [];
+    expect(intent?.commitment).toMatchObject({ committed: "999.5", limit: "9000" });
+    expect(Number(intent?.commitment?.margin)).toBeCloseTo(
+      Number(intent?.quantity) * (1_000 - NEWEST) * (1 / (intent?.leverage ?? 0)),
+      6,
+    );
+    expect(intent?.commitment?.balanceAgeMs).toBeGreaterThanOrEqual(300);
+  });
+
+  test("of a paper bot nothing", async () => {
+    const appendIntent = vi.fn<BotDeps["journal"]["appendIntent"]>(async () => "appended");
+    const it = await trading({ appendIntent, config: { mode: "paper" } });
+    await it.signal();
+    expect(appendIntent.mock.calls[0]?.[0].commitment).toBeUndefined();
+  });
+
+  test("and is not sent when the account's other bots are about to take it", async () => {
+    const it = await trading({ appendIntent: async () => "committed" });
+    expect(await it.signal()).toBe(0);
+    const told = it.records.flatMap((body) => (body.type === "event" ? [body.message] : []));
+    expect(told.at(-1)).toContain("BalanceCommitted: other bots of the account");
+  });
 });

@@ -1,10 +1,16 @@
 import type { BotConfig, Intent } from "@tradingbots/crds";
 import type { Balance, EntryOrder, Market, PositionSide } from "../exchange/exchange.ts";
-import { text } from "../money.ts";
+import { Decimal, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
 import { candleReference, orderId } from "../orders/order-id.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
-import { blocked, committedMargin, entryRefusal, type Refusal } from "../risk/gate.ts";
+import {
+  blocked,
+  commitmentLimit,
+  committedMargin,
+  entryRefusal,
+  type Refusal,
+} from "../risk/gate.ts";
 import type { ProposedCandle } from "./candle-series.ts";
 import { foreignHolding } from "./reconcile.ts";
 import { eventRecord, orderRecord } from "./records.ts";
@@ -15,6 +21,9 @@ import { type Work, workFromIntent } from "./work.ts";
 const SIGNAL_MAX_AGE_MS = 10_000;
 /** An entry leaves at most this long after its decision; the exchange's receive window bounds what a frozen process holds up. */
 const DECISION_MAX_AGE_MS = 2_000;
+
+/** Of a margin that the journal adds to others': quotients have no end. */
+const COMMITMENT_PLACES = 8;
 
 export interface EntrySignal extends ProposedCandle {
   readonly symbol: string;
@@ -62,6 +71,7 @@ async function enterAlone(
   works: FollowedWorks,
 ): Promise<EntryResult> {
   const { symbol } = wish;
+  const balanceAskedMs = deps.monotonicMs();
   const [view, orders, balance] = await Promise.all([
     deps.exchange.position(symbol),
     deps.exchange.openOrders(symbol),
@@ -93,7 +103,7 @@ async function enterAlone(
     works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), taken));
     return { kind: "sent" };
   }
-  const decision = decide(deps, wish, order);
+  const decision = decide(deps, wish, { order, size, balance, balanceAskedMs });
   const unwritten = await writeIntent(deps, wish, decision);
   // Nothing is awaited between the last check and the sending.
   return unwritten === undefined
@@ -108,10 +118,39 @@ interface Decision {
   readonly madeAtMs: number;
 }
 
-function decide(deps: TraderDeps, wish: EntryWish, order: EntryOrder): Decision {
+/** An order, and the balance that it was measured against. */
+interface Measured {
+  readonly order: EntryOrder;
+  readonly size: Size;
+  readonly balance: Balance;
+  /** Monotonic clock, ms. */
+  readonly balanceAskedMs: number;
+}
+
+function decide(deps: TraderDeps, wish: EntryWish, measured: Measured): Decision {
+  const { order } = measured;
   const madeMs = deps.nowMs();
-  const intent = intentOf(order, wish, madeMs);
-  return { order: { ...order, madeMs }, intent, madeAtMs: deps.monotonicMs() };
+  const madeAtMs = deps.monotonicMs();
+  // A paper bot's account is in its own memory.
+  const commitment =
+    wish.config.mode === "paper" ? undefined : commitmentOf(wish, measured, madeAtMs);
+  const intent = { ...intentOf(order, wish, madeMs), commitment };
+  return { order: { ...order, madeMs }, intent, madeAtMs };
+}
+
+/** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other bots. */
+function commitmentOf(
+  { config }: EntryWish,
+  { size, balance, balanceAskedMs }: Measured,
+  nowMs: number,
+): NonNullable<Intent["commitment"]> {
+  const limit = commitmentLimit(balance.equity, config.risk.balancePercent);
+  return {
+    margin: size.margin.toDecimalPlaces(COMMITMENT_PLACES, Decimal.ROUND_UP).toFixed(),
+    committed: committedMargin(balance).toDecimalPlaces(COMMITMENT_PLACES).toFixed(),
+    balanceAgeMs: Math.ceil(nowMs - balanceAskedMs),
+    limit: limit.toDecimalPlaces(COMMITMENT_PLACES, Decimal.ROUND_UP).toFixed(),
+  };
 }
 
 /** Why the wish is of the past: too old, or made under another configuration. */
@@ -185,6 +224,11 @@ async function writeIntent(
 ): Promise<Refusal | undefined> {
   const { order } = decision;
   const appended = await deps.journal.appendIntent(decision.intent);
+  if (appended === "committed") {
+    const message =
+      "other bots of the account enter at this moment: together they would commit more than balancePercent of its equity";
+    return { reason: "BalanceCommitted", message };
+  }
   if (appended === "stale" || appended === "refused") {
     const message = `${order.side} ${order.symbol}: the journal did not take the intent (${appended})`;
     return { reason: "IntentRefused", message };

@@ -172,7 +172,7 @@ export interface ExampleOptions {
   /** Age of the newest candle of the stream. */
   readonly candleAgeMs?: () => number;
   /** Called with each intent; what it gives is the journal's answer. */
-  readonly appendIntent?: () => Promise<"appended" | "stale" | "refused" | "unconfirmed">;
+  readonly appendIntent?: BotDeps["journal"]["appendIntent"];
 }
 
 type ExampleJournal = BotDeps["journal"] & {

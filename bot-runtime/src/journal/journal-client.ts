@@ -30,6 +30,8 @@ const DROPS_PER_LINE = 100;
 
 export type JournalStanding = "ready" | "unavailable" | "stale";
 
+export type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "unconfirmed";
+
 export interface JournalOptions extends JournalHttp {
   readonly log: Log;
   readonly clock: Pick<Clock, "sleep" | "monotonicMs">;
@@ -117,10 +119,10 @@ export class JournalClient {
   }
 
   /**
-   * Appends what is about to be sent. `refused` and `unconfirmed` both forbid the order; after `unconfirmed` the journal may
-   * hold the intent nevertheless.
+   * Appends what is about to be sent. Only `appended` allows the order; after `unconfirmed` the journal may hold the intent
+   * nevertheless, and `committed` says that the account's other bots are about to take what it needs.
    */
-  async appendIntent(intent: Intent): Promise<"appended" | "stale" | "refused" | "unconfirmed"> {
+  async appendIntent(intent: Intent): Promise<IntentOutcome> {
     if (this.#session === undefined) return "refused";
     this.#lastIntentMs = this.#options.clock.monotonicMs();
     const body = { epoch: this.#session.epoch, intent };
@@ -133,6 +135,7 @@ export class JournalClient {
     if (answer.kind === "answered") return "appended";
     this.#options.log.warn("intent-not-appended", { message: answer.message });
     if (answer.kind === "unavailable") return "unconfirmed";
+    if (answer.code === "account_committed") return "committed";
     if (answer.code === "no_lease") this.#lease.noteLost();
     this.#noteRefusal(answer.code);
     return this.#stale ? "stale" : "refused";

@@ -234,7 +234,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     name: "BalanceCommitted",
     refuses: ({ size, equity, committed, standing }) => {
       const { balancePercent } = standing.config.risk;
-      const limit = equity.times(balancePercent).div(100);
+      const limit = commitmentLimit(equity, balancePercent);
       const total = committed.plus(size.margin);
       return total.lte(limit)
         ? undefined
@@ -276,6 +276,11 @@ function refusals<Facts>(checks: readonly Check<Facts>[], facts: Facts): readonl
     if (refusal === undefined) return [];
     return [typeof refusal === "string" ? { reason: name, message: refusal } : refusal];
   });
+}
+
+/** What all bots of an account may commit together, by this one's configuration. */
+export function commitmentLimit(equity: Amount, balancePercent: number): Amount {
+  return amount(equity.times(balancePercent).div(100));
 }
 
 /** Margin that is not free: what every position and order of the account has taken. */
