@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 import type { Registry } from "prom-client";
@@ -8,6 +9,9 @@ import { authenticate } from "./auth/authenticate.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import { authRoutes, meRoutes } from "./auth/routes.ts";
+import type { Revocations } from "./auth/revocations.ts";
+import { deviceRoutes, passwordRoutes } from "./auth/session-routes.ts";
+import { createSessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
 import { botRoutes } from "./bots/routes.ts";
@@ -31,6 +35,9 @@ export interface AppDeps {
   /** A bcrypt hash of nobody's password. */
   readonly decoyHash: string;
   readonly tokens: Tokens;
+  readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
+  /** 32 bytes that no other service knows; refresh tokens follow from one another by it. */
+  readonly successorKey: Buffer;
   readonly registry: Registry;
   readonly buckets: number;
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
@@ -55,11 +62,17 @@ export async function buildApp(deps: AppDeps): Promise<Server> {
 }
 
 function routes(server: Server, deps: AppDeps): void {
+  const sessions = createSessions({
+    ...deps,
+    onReuse: (session) => server.log.warn({ session }, "a refresh token was used twice"),
+  });
   const limiter = createRateLimiter(deps.now);
   const { requestsPerMinute } = deps;
+  void server.register(cookie);
   void server.register(
     authRoutes({
       ...deps,
+      sessions,
       throttle: createLoginThrottle(deps.now),
       limiter,
       requestsPerMinutePerAddress: requestsPerMinute.address,
@@ -69,11 +82,10 @@ function routes(server: Server, deps: AppDeps): void {
   // Whatever is registered in here needs a token: a new route cannot forget it.
   void server.register(
     async (secured) => {
-      secured.addHook(
-        "onRequest",
-        authenticate({ tokens: deps.tokens, limiter, requestsPerMinute }),
-      );
+      secured.addHook("onRequest", authenticate({ ...deps, limiter }));
       await secured.register(meRoutes(deps));
+      await secured.register(passwordRoutes(deps), { prefix: "/auth" });
+      await secured.register(deviceRoutes(deps), { prefix: "/sessions" });
       await secured.register(accountRoutes(deps), { prefix: "/accounts" });
       await secured.register(botRoutes(deps), { prefix: "/bots" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });

@@ -4,6 +4,8 @@ import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbot
 import { createVaultStore } from "./accounts/credential-store.ts";
 import { buildApp } from "./app.ts";
 import { createPasswords } from "./auth/passwords.ts";
+import { createRevocations } from "./auth/revocations.ts";
+import { successorKeyOf } from "./auth/sessions.ts";
 import { createTokens, readSigningKey } from "./auth/tokens.ts";
 import { loadConfig } from "./config.ts";
 import { createPool } from "./database.ts";
@@ -35,7 +37,16 @@ const access =
     : await kubeconfigAccess(config.kubeconfig);
 const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
+const signingKey = readSigningKey(await readFile(config.jwtPrivateKeyFile, "utf8"));
 const registry = createMetrics();
+const revocations = stack.adopt(
+  createRevocations({
+    database: authPool,
+    clock: () => performance.now(),
+    onError: (error) => app.log.warn({ err: error }, "log-ins cannot be checked"),
+  }),
+  (open) => open.stop(),
+);
 const app = stack.adopt(
   await buildApp({
     pool,
@@ -44,15 +55,14 @@ const app = stack.adopt(
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     passwords,
     decoyHash: await passwords.hash("nobody has this password"),
-    tokens: await createTokens(
-      readSigningKey(await readFile(config.jwtPrivateKeyFile, "utf8")),
-      Date.now,
-    ),
+    tokens: await createTokens(signingKey, Date.now),
+    successorKey: successorKeyOf(signingKey),
     registry,
     buckets: config.buckets,
     requestsPerMinute: config.requestsPerMinute,
     log: { level: config.logLevel },
     trustedProxies: config.trustedProxies,
+    revocations,
     now: Date.now,
   }),
   (open) => open.close(),
@@ -61,6 +71,7 @@ stack.adopt(
   await listenMetrics(registry, { host: config.host, port: config.metricsPort }),
   (open) => open.close(),
 );
+await revocations.start();
 await app.listen({ host: config.host, port: config.port });
 
 await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);

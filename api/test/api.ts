@@ -1,5 +1,6 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createPasswords } from "../src/auth/passwords.ts";
+import { createRevocations } from "../src/auth/revocations.ts";
 import { createTokens } from "../src/auth/tokens.ts";
 import { buildApp } from "../src/app.ts";
 import { createPool } from "../src/database.ts";
@@ -50,6 +51,12 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   const logs: string[] = [];
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const tokens = await createTokens(privateKey, Date.now);
+  const revocations = createRevocations({
+    database: authPool,
+    clock: () => performance.now(),
+    onError: (error) => void logs.push(`revocations: ${String(error)}\n`),
+  });
+  await revocations.start();
   const app = await buildApp({
     pool,
     authPool,
@@ -58,9 +65,11 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     passwords,
     decoyHash: await passwords.hash("nobody has this password"),
     tokens,
+    revocations,
+    successorKey: randomBytes(32),
     registry: createMetrics(),
     buckets: BUCKETS,
-    requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },
+    requestsPerMinute: { free: 100_000, pro: 200_000, enterprise: 0, address: 0 },
     log: { level: "debug", stream: { write: (line) => void logs.push(line) } },
     now: Date.now,
   });
@@ -72,6 +81,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     tokens,
     pool,
     close: async () => {
+      revocations.stop();
       await app.close();
       passwords.close();
       await Promise.all([pool.end(), authPool.end()]);

@@ -39,6 +39,7 @@ test("every such table has policies, each for one named role and bound to a user
   const unbound = policies.filter(({ rule }) => !/app\.(user|bot)_id/.test(String(rule)));
   expect(unbound.map(({ policyname }) => String(policyname)).toSorted()).toEqual([
     "reports_stream", // the operator hears about every bot
+    "sessions_look_up", // a refresh token names its session before anybody knows whose it is
     "users_look_up", // before a login nobody knows the user's id
     "users_register",
   ]);
@@ -115,6 +116,24 @@ test("the role that signs people up gives nobody a tier and changes nobody", asy
   await user("", "");
   const { rows } = await pool.query("select tier from users where email = 'carol@example.com'");
   expect(rows).toEqual([{ tier: "free" }]);
+  await pool.end();
+});
+
+test("the role that logs people in changes nothing but the sessions and password of one user", async () => {
+  const pool = createPool({ url: database.authUrl, connectionsMax: 1 });
+  const session = (userId: string) =>
+    `insert into sessions (user_id, id, refresh_hash, address, user_agent)
+     values ('${userId}', gen_random_uuid(), sha256(''), '192.0.2.1', '')`;
+  const asAlice = (sql: string) => asTenant(pool, { userId: ALICE }, (db) => db.query(sql));
+  await database.superuser.query(session(BOB));
+  await expect(asAlice(session(BOB))).rejects.toThrow(/row-level security/);
+  await asAlice(session(ALICE));
+  const ended = await asAlice("update sessions set ended_at = now(), end_reason = 'logout'");
+  expect(ended.rowCount).toBe(1);
+  expect((await asAlice("delete from sessions")).rowCount).toBe(1);
+  expect((await asAlice("update users set password_hash = 'y'")).rowCount).toBe(1);
+  expect((await pool.query("update users set password_hash = 'z'")).rowCount).toBe(0);
+  expect((await pool.query("delete from sessions")).rowCount).toBe(0);
   await pool.end();
 });
 

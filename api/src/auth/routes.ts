@@ -10,7 +10,10 @@ import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import { callerOf } from "./authenticate.ts";
 import type { LoginThrottle } from "./login-throttle.ts";
 import { assertAcceptable, PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
-import { ACCESS_TOKEN_SECONDS, type Tokens } from "./tokens.ts";
+import { refreshRoutes } from "./session-routes.ts";
+import { keepSession } from "./session-cookies.ts";
+import type { Sessions, SessionUser } from "./sessions.ts";
+import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
 import { Email, Tier } from "./user.ts";
 import { findLogin, findUser, insertUser } from "./user-store.ts";
 
@@ -31,17 +34,18 @@ export interface AuthDeps {
   readonly passwords: Pick<Passwords, "hash" | "compare">;
   /** A hash of nobody's password: unknown addresses take as long as known ones. */
   readonly decoyHash: string;
-  readonly tokens: Pick<Tokens, "issue">;
+  readonly sessions: Sessions;
   readonly throttle: LoginThrottle;
   readonly limiter: RateLimiter;
   readonly requestsPerMinutePerAddress: number;
   readonly buckets: number;
 }
 
-/** POST /api/auth/register, /login */
+/** POST /api/auth/register, /login, /refresh, /logout */
 export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.addHook("onRequest", limitAddress(deps));
+    await app.register(refreshRoutes(deps));
 
     app.post(
       "/register",
@@ -63,7 +67,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
           namespace: bucketNamespace(randomInt(deps.buckets)),
         });
         if (user === undefined) throw new ApiError("email_taken", "log in, or use another address");
-        return reply.code(201).send(await signedIn(user));
+        return reply.code(201).send(await signIn(deps.sessions, user, { request, reply }));
       },
     );
 
@@ -77,7 +81,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
           response: { 200: SignedIn, ...FAILURE },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { email } = request.body;
         const waitSeconds = deps.throttle.retryAfterSeconds(request.ip, email);
         if (waitSeconds !== undefined) {
@@ -94,7 +98,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
           throw new ApiError("invalid_credentials", "check both and try again");
         }
         deps.throttle.succeeded(request.ip, email);
-        return signedIn(login);
+        return signIn(deps.sessions, login, { request, reply });
       },
     );
   };
@@ -108,11 +112,23 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
     const isTooLong = Buffer.byteLength(password) > PASSWORD_BYTES_MAX;
     return matches && !isTooLong ? login : undefined;
   }
+}
 
-  async function signedIn({ id, email, tier }: { id: string; email: string; tier: Tier }) {
-    const accessToken = await deps.tokens.issue({ userId: id, email, tier });
-    return { user: { id, email, tier }, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
-  }
+interface HttpExchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Begins a session on the device that asks. */
+async function signIn(
+  sessions: Pick<Sessions, "begin">,
+  { id, email, tier }: SessionUser,
+  { request, reply }: HttpExchange,
+) {
+  const client = { address: request.ip, userAgent: request.headers["user-agent"] ?? "" };
+  const { accessToken, refreshToken } = await sessions.begin({ id, email, tier }, client);
+  keepSession(reply, refreshToken);
+  return { user: { id, email, tier }, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
 }
 
 function limitAddress({ limiter, requestsPerMinutePerAddress: limit }: AuthDeps) {

@@ -7,6 +7,7 @@ const CALLER = {
   userId: "00000000-0000-4000-8000-000000000001",
   email: "a@example.com",
   tier: "pro",
+  sessionId: "00000000-0000-4000-8000-000000000002",
 } as const;
 const START = Date.parse("2026-01-01T00:00:00Z");
 const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -19,6 +20,7 @@ test("a token says who, for 15 minutes, and names its key", async () => {
     user_id: CALLER.userId,
     email: CALLER.email,
     tier: "pro",
+    sid: CALLER.sessionId,
     iss: "tradingbots",
     iat: START / 1_000,
     exp: START / 1_000 + 900,

@@ -14,6 +14,7 @@ const Claims = z.object({
   user_id: z.uuid(),
   email: z.string(),
   tier: Tier,
+  sid: z.uuid(),
   exp: z.int(),
 });
 
@@ -32,9 +33,9 @@ export async function createTokens(privateKey: KeyObject, now: () => number) {
   const keyId = await calculateJwkThumbprint(await exportJWK(publicKey));
   const verified = createVerifiedCache<Caller>(VERIFIED_MAX, now);
 
-  async function issue({ userId, email, tier }: Caller): Promise<string> {
+  async function issue({ userId, email, tier, sessionId }: Caller): Promise<string> {
     const issuedAt = Math.floor(now() / 1_000);
-    return new SignJWT({ user_id: userId, email, tier })
+    return new SignJWT({ user_id: userId, email, tier, sid: sessionId })
       .setProtectedHeader({ alg: "ES256", kid: keyId, typ: "JWT" })
       .setIssuer(ISSUER)
       .setIssuedAt(issuedAt)
@@ -46,8 +47,8 @@ export async function createTokens(privateKey: KeyObject, now: () => number) {
   async function verify(token: string): Promise<Caller> {
     const known = verified.get(token);
     if (known !== undefined) return known;
-    const { user_id: userId, email, tier, exp } = await check(token);
-    const caller = { userId, email, tier };
+    const { user_id: userId, email, tier, sid: sessionId, exp } = await check(token);
+    const caller = { userId, email, tier, sessionId };
     verified.set(token, caller, exp * 1_000);
     return caller;
   }

@@ -55,3 +55,23 @@ export async function findUser(database: Queryable, userId: string): Promise<Use
 export async function lockUser(database: Queryable, userId: string): Promise<void> {
   await database.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [userId]);
 }
+
+/** The hash of the user's own password; for the auth role. */
+export async function findPasswordHash(
+  database: Queryable,
+  userId: string,
+): Promise<string | undefined> {
+  const { rows } = await database.query<{ password_hash: string }>(
+    "select password_hash from users where id = $1",
+    [userId],
+  );
+  return atMostOne(rows)?.password_hash;
+}
+
+/** For the auth role inside the user's transaction. */
+export async function setPasswordHash(
+  database: Queryable,
+  { userId, hash }: { readonly userId: string; readonly hash: string },
+): Promise<void> {
+  await database.query("update users set password_hash = $2 where id = $1", [userId, hash]);
+}

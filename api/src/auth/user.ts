@@ -11,4 +11,6 @@ export interface Caller {
   readonly userId: string;
   readonly email: string;
   readonly tier: Tier;
+  /** The log-in that the token belongs to. */
+  readonly sessionId: string;
 }

@@ -29,6 +29,8 @@ function nothingBehind(): AppDeps {
     passwords: { hash: absent, compare: absent, isAlive: absent },
     decoyHash: "",
     tokens: { issue: absent, verify: absent },
+    revocations: { isFresh: absent, hasEnded: absent, tierOf: absent },
+    successorKey: Buffer.alloc(0),
     registry: createMetrics(),
     buckets: 1,
     requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },

@@ -1,0 +1,154 @@
+import { atMostOne, type Queryable } from "../database.ts";
+import type { Tier } from "./user.ts";
+
+/** Why a session is over. */
+export type EndReason = "logout" | "reuse" | "password" | "crowded";
+
+interface NewSession {
+  readonly userId: string;
+  readonly id: string;
+  readonly refreshHash: Buffer;
+  readonly address: string;
+  readonly userAgent: string;
+}
+
+/** Begins a session; for the auth role inside the user's transaction. */
+export async function insertSession(database: Queryable, session: NewSession): Promise<void> {
+  const { userId, id, refreshHash, address, userAgent } = session;
+  await database.query(
+    `insert into sessions (user_id, id, refresh_hash, address, user_agent)
+     values ($1, $2, $3, $4, $5)`,
+    [userId, id, refreshHash, address, userAgent],
+  );
+}
+
+/** Forgets sessions that have been over for so long that no token of theirs can be alive. */
+export async function forgetOldSessions(
+  database: Queryable,
+  userId: string,
+  afterDays: number,
+): Promise<void> {
+  await database.query(
+    "delete from sessions where user_id = $1 and rotated_at < now() - make_interval(days => $2)",
+    [userId, afterDays],
+  );
+}
+
+/** Ends the sessions that were unused for longest, so that `keep` are left. */
+export async function endCrowdedSessions(
+  database: Queryable,
+  userId: string,
+  keep: number,
+): Promise<void> {
+  await database.query(
+    `update sessions set ended_at = clock_timestamp(), end_reason = 'crowded'
+      where user_id = $1 and id in (
+        select id from sessions where user_id = $1 and ended_at is null
+         order by rotated_at desc, id offset $2)`,
+    [userId, keep],
+  );
+}
+
+export interface SessionRow {
+  readonly user_id: string;
+  readonly id: string;
+  readonly refresh_hash: Buffer;
+  readonly previous_hash: Buffer | null;
+  readonly is_over: boolean;
+  readonly idle_ms: number;
+  readonly age_ms: number;
+  readonly email: string;
+  readonly tier: Tier;
+}
+
+/** Any session with its user, whoever asks; for the auth role. Ages are by the database's clock. */
+export async function findSession(
+  database: Queryable,
+  id: string,
+): Promise<SessionRow | undefined> {
+  const { rows } = await database.query<SessionRow>(
+    `select s.user_id, s.id, s.refresh_hash, s.previous_hash, s.ended_at is not null as is_over,
+            extract(epoch from now() - s.rotated_at)::float8 * 1000 as idle_ms,
+            extract(epoch from now() - s.created_at)::float8 * 1000 as age_ms,
+            u.email, u.tier
+       from sessions s join users u on u.id = s.user_id
+      where s.id = $1`,
+    [id],
+  );
+  return atMostOne(rows);
+}
+
+interface Rotation {
+  readonly userId: string;
+  readonly id: string;
+  readonly from: Buffer;
+  readonly to: Buffer;
+}
+
+/** Replaces the secret; false when somebody else did so first, or the session is over. */
+export async function rotateSession(
+  database: Queryable,
+  { userId, id, from, to }: Rotation,
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update sessions set previous_hash = refresh_hash, refresh_hash = $4, rotated_at = now()
+      where user_id = $1 and id = $2 and refresh_hash = $3 and ended_at is null`,
+    [userId, id, from, to],
+  );
+  return rowCount === 1;
+}
+
+interface SessionKey {
+  readonly userId: string;
+  readonly id: string;
+}
+
+/** False when there is no such living session of the user. */
+export async function endSession(
+  database: Queryable,
+  { userId, id }: SessionKey,
+  reason: EndReason,
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update sessions set ended_at = clock_timestamp(), end_reason = $3
+      where user_id = $1 and id = $2 and ended_at is null`,
+    [userId, id, reason],
+  );
+  return rowCount === 1;
+}
+
+/** Ends all sessions of the user but `except`. */
+export async function endSessions(
+  database: Queryable,
+  { userId, except }: { readonly userId: string; readonly except: string | null },
+  reason: EndReason,
+): Promise<void> {
+  await database.query(
+    `update sessions set ended_at = clock_timestamp(), end_reason = $3
+      where user_id = $1 and id is distinct from $2 and ended_at is null`,
+    [userId, except, reason],
+  );
+}
+
+export interface Device {
+  readonly id: string;
+  readonly created_at: Date;
+  readonly rotated_at: Date;
+  readonly address: string;
+  readonly user_agent: string;
+}
+
+/** The user's living sessions, the one used last first; at most as many as a user may have. */
+export async function listDevices(
+  database: Queryable,
+  userId: string,
+  idleDays: number,
+): Promise<readonly Device[]> {
+  const { rows } = await database.query<Device>(
+    `select id, created_at, rotated_at, host(address) as address, user_agent from sessions
+      where user_id = $1 and ended_at is null and rotated_at > now() - make_interval(days => $2)
+      order by rotated_at desc, id`,
+    [userId, idleDays],
+  );
+  return rows;
+}

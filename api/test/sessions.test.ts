@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
+
+let api: TestApi;
+let user: TestUser;
+let people = 0;
+
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+beforeEach(async () => {
+  user = await signUp(api, `person-${(people += 1)}`);
+});
+
+const PASSWORD = "correct horse battery";
+const REFRESH = "__Secure-tradingbots-refresh";
+const CSRF = "__Secure-tradingbots-csrf";
+
+const codeOf = ({ status, body }: Answer) => ({
+  status,
+  code: z.object({ code: z.string() }).parse(body).code,
+});
+const ENDED = { status: 401, code: "session_ended" };
+
+function cookiesOf({ headers }: Answer): Readonly<Record<string, string>> {
+  const lines = z.array(z.string()).catch([]).parse(headers["set-cookie"]);
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [name = "", value = ""] = (line.split(";", 1)[0] ?? "").split("=", 2);
+      return [name, value];
+    }),
+  );
+}
+
+async function logIn(password = PASSWORD, userAgent = "a test") {
+  const body = { email: user.email, password };
+  const headers = { "user-agent": userAgent };
+  const answer = await caller(api)("POST /api/auth/login", { body, headers });
+  return { ...answer, token: cookiesOf(answer)[REFRESH] ?? "" };
+}
+
+const withCookie = (path: "refresh" | "logout", token: string, headers = {}) =>
+  caller(api)(`POST /api/auth/${path}`, { headers: { cookie: `${REFRESH}=${token}`, ...headers } });
+
+async function refresh(token: string) {
+  const answer = await withCookie("refresh", token);
+  return { ...answer, token: cookiesOf(answer)[REFRESH] ?? "" };
+}
+
+const accessTokenOf = ({ body }: Answer) =>
+  z.object({ accessToken: z.string() }).parse(body).accessToken;
+
+async function statusOf(accessToken: string): Promise<number> {
+  return (await caller(api, accessToken)("GET /api/me")).status;
+}
+
+/** Half a second by design; a busy machine gets more. */
+const SOON = { timeout: 10_000, interval: 50 };
+
+async function untilOut(accessToken: string): Promise<void> {
+  await expect.poll(() => statusOf(accessToken), SOON).toBe(401);
+}
+
+async function forward(minutes: number): Promise<void> {
+  await api.database.superuser.query(
+    `update sessions set rotated_at = rotated_at - make_interval(secs => $2)
+      where user_id = $1`,
+    [user.id, minutes * 60],
+  );
+}
+
+describe("refresh tokens", () => {
+  test("each gives another pair; cookies are out of reach for scripts and other sites", async () => {
+    const login = await logIn();
+    expect(login.headers["set-cookie"]).toEqual([
+      expect.stringMatching(
+        new RegExp(`^${REFRESH}=.*Path=/api/auth; HttpOnly; Secure; SameSite=Strict$`),
+      ),
+      expect.stringMatching(new RegExp(`^${CSRF}=.*Path=/; Secure; SameSite=Strict$`)),
+    ]);
+    expect(JSON.stringify(login.body)).not.toContain(login.token);
+
+    const first = await refresh(login.token);
+    expect(first).toMatchObject({ status: 200, body: { expiresIn: 900 } });
+    expect(await statusOf(accessTokenOf(first))).toBe(200);
+    const second = await refresh(first.token);
+    expect(new Set([login.token, first.token, second.token]).size).toBe(3);
+  });
+
+  test("neither tokens nor what proves them stand in the database", async () => {
+    const { token } = await logIn();
+    const { rows } = await api.database.superuser.query("select * from sessions");
+    const [, secret = ""] = token.split(".");
+    expect(JSON.stringify(rows)).not.toContain(secret);
+    expect(JSON.stringify(rows)).not.toContain(Buffer.from(secret, "base64url").toString("hex"));
+  });
+
+  test("the same token at once, or again after a lost answer, gives the same successor", async () => {
+    const { token } = await logIn();
+    const [one, other] = await Promise.all([refresh(token), refresh(token)]);
+    const again = await refresh(token);
+    expect([one.status, other.status, again.status]).toEqual([200, 200, 200]);
+    expect(new Set([one.token, other.token, again.token]).size).toBe(1);
+    expect((await refresh(one.token)).status).toBe(200);
+  });
+
+  test("a used token ends the session for thief and owner, and access with it", async () => {
+    const stolen = await logIn();
+    const owner = await refresh(stolen.token);
+    await forward(1);
+    expect(codeOf(await refresh(stolen.token))).toEqual(ENDED);
+    expect(codeOf(await refresh(owner.token))).toEqual(ENDED);
+    await untilOut(accessTokenOf(owner));
+    expect(api.logs.join("")).toContain("a refresh token was used twice");
+    expect(api.logs.join("")).not.toContain(stolen.token);
+  });
+
+  test.each([
+    ["none", undefined],
+    ["garbage", "garbage"],
+    ["of nobody", `00000000-0000-4000-8000-000000000000.${"A".repeat(43)}`],
+  ])("a token that is %s is refused", async (_name, token) => {
+    const headers = token === undefined ? {} : { cookie: `${REFRESH}=${token}` };
+    const answer = await caller(api)("POST /api/auth/refresh", { headers });
+    expect(codeOf(answer)).toEqual(ENDED);
+  });
+
+  test.each([
+    ["30 days without use", "rotated_at = now() - interval '31 days'"],
+    ["180 days", "created_at = now() - interval '181 days'"],
+  ])("a session is over after %s", async (_name, change) => {
+    const { token } = await logIn();
+    await api.database.superuser.query(`update sessions set ${change} where user_id = $1`, [
+      user.id,
+    ]);
+    expect(codeOf(await refresh(token))).toEqual(ENDED);
+  });
+
+  test("a browser must show that one of our pages asked", async () => {
+    const login = await logIn();
+    const csrf = cookiesOf(login)[CSRF] ?? "";
+    const from = (headers: object) => withCookie("refresh", login.token, headers);
+    const REFUSED = { status: 403, code: "csrf_token_invalid" };
+    expect(codeOf(await from({ origin: "https://evil.example" }))).toEqual(REFUSED);
+    expect(codeOf(await from({ "sec-fetch-site": "cross-site" }))).toEqual(REFUSED);
+    const wrong = { origin: "https://evil.example", "x-csrf-token": "x".repeat(43) };
+    expect(codeOf(await from(wrong))).toEqual(REFUSED);
+    const right = { origin: "https://app.example", "x-csrf-token": csrf };
+    expect((await from(right)).status).toBe(200);
+  });
+});
+
+describe("the end of a log-in", () => {
+  test("logging out ends one device, and soon its access token means nothing", async () => {
+    const [phone, laptop] = [await logIn(), await logIn()];
+    const out = await withCookie("logout", phone.token);
+    expect(out.status).toBe(204);
+    expect(cookiesOf(out)).toEqual({ [REFRESH]: "", [CSRF]: "" });
+    await untilOut(accessTokenOf(phone));
+    expect(codeOf(await refresh(phone.token))).toEqual(ENDED);
+    expect(await statusOf(accessTokenOf(laptop))).toBe(200);
+    expect((await refresh(laptop.token)).status).toBe(200);
+  });
+
+  test("somebody else's session id logs nobody out", async () => {
+    const { token } = await logIn();
+    const [id] = token.split(".");
+    expect((await withCookie("logout", `${id}.${"A".repeat(43)}`)).status).toBe(204);
+    expect((await refresh(token)).status).toBe(200);
+  });
+
+  test("devices are listed and ended by their user only", async () => {
+    const laptop = await logIn(PASSWORD, "a laptop");
+    const call = caller(api, accessTokenOf(laptop));
+    const Devices = z.object({
+      items: z.array(z.object({ id: z.string(), isCurrent: z.boolean(), userAgent: z.string() })),
+    });
+    const { items } = Devices.parse((await call("GET /api/sessions")).body);
+    expect(items).toHaveLength(2);
+    expect(items[0]).toMatchObject({ userAgent: "a laptop", isCurrent: true });
+    const [current, other] = items;
+
+    const stranger = await signUp(api, `stranger-${people}`);
+    const foreign = await stranger.call(`DELETE /api/sessions/${current?.id ?? ""}`);
+    expect(codeOf(foreign)).toEqual({ status: 404, code: "not_found" });
+
+    expect((await call(`DELETE /api/sessions/${other?.id ?? ""}`)).status).toBe(204);
+    await untilOut(user.accessToken);
+    expect(Devices.parse((await call("GET /api/sessions")).body).items).toHaveLength(1);
+  });
+
+  test("logging out everywhere ends this device too", async () => {
+    const laptop = await logIn();
+    expect((await user.call("DELETE /api/sessions")).status).toBe(204);
+    await untilOut(user.accessToken);
+    await untilOut(accessTokenOf(laptop));
+    expect((await logIn()).status).toBe(200);
+  });
+
+  test("the twenty-first device logs out the one unused for longest", async () => {
+    for (let device = 0; device < 20; device += 1) expect((await logIn()).status).toBe(200);
+    await untilOut(user.accessToken);
+  });
+
+  test("a changed password is needed from then on, and other devices are out", async () => {
+    const thief = await logIn();
+    const change = (currentPassword: string, newPassword: string) =>
+      user.call("POST /api/auth/password", { body: { currentPassword, newPassword } });
+    expect(codeOf(await change("not the password", "another long one"))).toEqual({
+      status: 401,
+      code: "invalid_credentials",
+    });
+    expect(codeOf(await change(PASSWORD, "short")).code).toBe("weak_password");
+    expect((await change(PASSWORD, "another long one")).status).toBe(204);
+    await untilOut(accessTokenOf(thief));
+    expect(await statusOf(user.accessToken)).toBe(200);
+    expect((await logIn()).status).toBe(401);
+    expect((await logIn("another long one")).status).toBe(200);
+  });
+});
+
+test("a changed tier counts soon, whatever the token says", async () => {
+  const limit = async () =>
+    z.string().parse((await user.call("GET /api/me")).headers["ratelimit-policy"]);
+  expect(await limit()).toContain("free");
+  await api.database.superuser.query("update users set tier = 'pro' where id = $1", [user.id]);
+  await expect.poll(limit, SOON).toContain("pro");
+});
