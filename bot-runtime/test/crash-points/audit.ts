@@ -17,6 +17,7 @@ export async function audit(
     ...(await auditEntries(world)),
     ...(await auditOrders(world)),
     ...(await auditFills(world)),
+    ...(await auditFunding(world)),
     ...(await auditTrades(world)),
   ];
 }
@@ -53,27 +54,38 @@ function auditExchange(world: CaseWorld, entryCounts: readonly number[]): readon
   ];
 }
 
-/** Every fill of an entry began a position of its own. */
+/** Every entry began a position of its own; what follows of it in parts belongs to it. */
 function isEnteredFlat({ account }: CaseWorld): boolean {
-  let held = new Decimal(0);
-  return account.executions.every(({ orderLinkId, side, quantity, closedQuantity }) => {
-    const opens = new Decimal(closedQuantity).isZero();
-    const isFlat = held.isZero();
-    held = held.plus(side === "Buy" ? quantity : `-${quantity}`);
-    return !opens || isFlat || orderLinkId === "";
+  const symbols = Object.values(Object.groupBy(tradesOf(account), ({ symbol }) => symbol));
+  return symbols.every((executions = []) => {
+    let held = new Decimal(0);
+    let heldBy = "";
+    return executions.every(({ orderLinkId, side, quantity, closedQuantity }) => {
+      const opens = new Decimal(closedQuantity).isZero();
+      const isAlone = held.isZero() || heldBy === orderLinkId;
+      if (opens) heldBy = orderLinkId;
+      held = held.plus(side === "Buy" ? quantity : `-${quantity}`);
+      return !opens || isAlone || orderLinkId === "";
+    });
   });
 }
 
+/** Executions that moved a position: all but funding. */
+const tradesOf = ({ executions }: CaseWorld["account"]) =>
+  executions.filter(({ type }) => type !== "Funding");
+const fundingOf = ({ executions }: CaseWorld["account"]) =>
+  executions.filter(({ type }) => type === "Funding");
+
 /** Every entry was intended, each candle has at most one, and no intent is left open. */
 async function auditEntries(world: CaseWorld): Promise<readonly string[]> {
-  const intents = await world.platform.query<{ id: string; candle: Date; isOpen: boolean }>(
-    `select client_order_id as id, candle_open_time as candle, is_open as "isOpen"
+  const intents = await world.platform.query<{ id: string; candle: string; isOpen: boolean }>(
+    `select client_order_id as id, symbol || ' ' || candle_open_time as candle, is_open as "isOpen"
        from intents where bot_id = $1`,
     world.bot,
   );
   const entries = entriesOf(world.account.orders);
   const candles = entries.map(({ orderLinkId }) => {
-    return intents.find(({ id }) => id === orderLinkId)?.candle.toISOString();
+    return intents.find(({ id }) => id === orderLinkId)?.candle;
   });
   return [
     ...entries
@@ -121,7 +133,7 @@ async function auditFills(world: CaseWorld): Promise<readonly string[]> {
     "select execution_id as id, price, quantity, fee, side from fills where bot_id = $1",
     world.bot,
   );
-  const executions = world.account.executions.map((execution) => ({
+  const executions = tradesOf(world.account).map((execution) => ({
     ...execution,
     id: execution.executionId,
     side: execution.side.toLowerCase(),
@@ -136,6 +148,24 @@ async function auditFills(world: CaseWorld): Promise<readonly string[]> {
   ];
 }
 
+async function auditFunding(world: CaseWorld): Promise<readonly string[]> {
+  const rows = await world.platform.query<{ id: string; amount: string }>(
+    "select execution_id as id, amount from funding where bot_id = $1",
+    world.bot,
+  );
+  const journal = new Set(rows.map(({ id, amount }) => `${id} ${new Decimal(amount).toFixed()}`));
+  // Paid at the exchange is negative in the journal.
+  const exchange = new Set(
+    fundingOf(world.account).map(
+      ({ executionId, fee }) => `${executionId} ${new Decimal(fee).negated().toFixed()}`,
+    ),
+  );
+  return [
+    ...[...exchange.difference(journal)].map((text) => `funding missing in the journal: ${text}`),
+    ...[...journal.difference(exchange)].map((text) => `funding unknown to the exchange: ${text}`),
+  ];
+}
+
 function exact({ price, quantity, fee }: Pick<FillRow, "price" | "quantity" | "fee">): string {
   return [price, quantity, fee].map((text) => new Decimal(text).toFixed()).join(" ");
 }
@@ -144,26 +174,32 @@ interface TradeRow extends Readonly<Record<string, unknown>> {
   readonly id: string;
   readonly pnl: string | null;
   readonly fees: string;
+  readonly funding: string;
   readonly quantity: string;
 }
 
 /** One closed trade for each entry, and their results are what the wallet has gained. */
 async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
   const trades = await world.platform.query<TradeRow>(
-    "select id, pnl, fees, quantity from trades where bot_id = $1",
+    "select id, pnl, fees, funding, quantity from trades where bot_id = $1",
     world.bot,
   );
-  const { orders, executions, wallet } = world.account;
+  const { orders, wallet } = world.account;
   const filled = entriesOf(orders).filter(({ status }) => status === "Filled");
   const pnl = sum(trades.map((trade) => trade.pnl));
   const gained = new Decimal(wallet.balance).minus(wallet.initialBalance);
   const fees = sum(trades.map((trade) => trade.fees));
-  const paid = sum(executions.map(({ fee }) => fee));
+  const paid = sum(tradesOf(world.account).map(({ fee }) => fee));
+  const funding = sum(trades.map((trade) => trade.funding));
+  const received = sum(fundingOf(world.account).map(({ fee }) => fee)).negated();
   return [
     ...(pnl.eq(gained)
       ? []
       : [`the wallet gained ${gained.toFixed()}, the trades ${pnl.toFixed()}`]),
     ...(fees.eq(paid) ? [] : [`fees paid ${paid.toFixed()}, in the trades ${fees.toFixed()}`]),
+    ...(funding.eq(received)
+      ? []
+      : [`funding received ${received.toFixed()}, in the trades ${funding.toFixed()}`]),
     ...(trades.length === filled.length
       ? []
       : [`${trades.length} trades for ${filled.length} filled entries`]),

@@ -3,6 +3,7 @@ import {
   type ExchangeSimulator,
   startExchangeSimulator,
 } from "../../../hack/exchange-simulator/server.ts";
+import { bybitSymbol } from "../../src/exchange/bybit-names.ts";
 import { Pod } from "./pod.ts";
 import { BALANCE, type BotIdentity, NAMESPACE, type Platform, USER_ID } from "./platform.ts";
 import {
@@ -28,30 +29,34 @@ export class CaseWorld {
   unprotectedMs = 0;
   /** Candles so far that made the strategy buy. */
   drops = 0;
-  readonly #tape: Tape;
+  readonly #tapes: readonly Tape[];
   #nakedSinceMs: number | undefined;
   #isCandleOpen = false;
 
   private constructor(
     parts: Pick<CaseWorld, "platform" | "exchange" | "bot" | "config">,
-    tape: Tape,
+    tapes: readonly Tape[],
   ) {
     this.platform = parts.platform;
     this.exchange = parts.exchange;
     this.bot = parts.bot;
     this.config = parts.config;
-    this.#tape = tape;
+    this.#tapes = tapes;
   }
 
-  static async create(platform: Platform): Promise<CaseWorld> {
-    const tape = new Tape();
+  static async create(
+    platform: Platform,
+    symbols: readonly string[] = [SYMBOL],
+  ): Promise<CaseWorld> {
+    const tapes = symbols.map((symbol) => new Tape(bybitSymbol(symbol)));
     const exchange = await startExchangeSimulator({
       speed: "lockstep",
-      candles: [tape.series],
+      candles: tapes.map(({ series }) => series),
       historyCandles: HISTORY_CANDLES,
     });
     const bot = await platform.createBot();
-    const world = new CaseWorld({ platform, exchange, bot, config: configOf(bot) }, tape);
+    const config = { ...configOf(bot), symbols: [...symbols] };
+    const world = new CaseWorld({ platform, exchange, bot, config }, tapes);
     exchange.control.addKey({ ...world.credentials, balance: BALANCE });
     return world;
   }
@@ -98,7 +103,7 @@ export class CaseWorld {
   play(event: TapeEvent): void {
     const { control } = this.exchange;
     if (this.#isCandleOpen) this.playHalf();
-    this.#tape.write(event, control.clock().candlesEmitted);
+    for (const tape of this.#tapes) tape.write(event, control.clock().candlesEmitted);
     if (event === "drop") this.drops += 1;
     control.step(1);
     this.watchProtection();
@@ -162,7 +167,7 @@ function configOf({ name, uid, account }: BotIdentity): BotConfig {
     symbols: [SYMBOL],
     timeframe: "1m",
     strategy: TAPE_STRATEGY,
-    risk: Risk.parse({ ...TAPE_LEVELS, leverage: 2, dailyLossPercent: 100, minConfidence: 0 }),
+    risk: Risk.parse({ ...TAPE_LEVELS, leverage: 4, dailyLossPercent: 100, minConfidence: 0 }),
     autoTrade: true,
     state: "Running",
     endpoint: null, // each pod's own proxy

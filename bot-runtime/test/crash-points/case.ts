@@ -1,8 +1,9 @@
 import { audit } from "./audit.ts";
 import { type Crash, CRASHES } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
-import { isOnPath, type Phase, PHASES, type Step } from "./steps.ts";
-import { type Scenario, SCENARIOS, type Strike, TradeRun } from "./trade-run.ts";
+import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import { isOnPath, PHASES, type Step } from "./steps.ts";
+import { type Strike, TradeRun } from "./trade-run.ts";
 
 /** One crash at one step of one scenario. */
 export interface Case {
@@ -23,16 +24,6 @@ export interface Verdict {
   readonly tookMs: number;
 }
 
-/** Parts of the order path that differ from the first scenario's. */
-const OWN_PHASES: Readonly<Record<string, readonly Phase[]>> = {
-  stop: PHASES,
-  target: ["exit"],
-  signal: ["exit", "exited"],
-  stopped: ["exit", "exited"],
-  // From the exit's request on it is the path of `stopped`.
-  flatten: ["exit"],
-};
-
 /** Runs every scenario once without a crash and enumerates each step of its order path × each crash that applies. */
 export async function enumerateCases(platform: Platform): Promise<readonly Case[]> {
   const recordings = await Promise.allSettled(
@@ -44,7 +35,8 @@ export async function enumerateCases(platform: Platform): Promise<readonly Case[
   });
   return recorded.flatMap(({ scenario, steps }) =>
     steps
-      .filter((step) => OWN_PHASES[scenario.name]?.includes(step.phase) && isOnPath(step))
+      .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
+      .filter((step) => scenario.strikes?.(step) ?? true)
       // Requests that leave together arrive in any order.
       .toSorted((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || byName(a, b))
       .flatMap((step) =>
@@ -64,8 +56,9 @@ async function recordSteps(platform: Platform, scenario: Scenario): Promise<read
   const run = await TradeRun.create(platform, scenario, undefined);
   try {
     await run.trade();
-    const faults = await audit(run.world, [1]);
+    const faults = await audit(run.world, [scenario.symbols.length]);
     if (faults.length > 0) throw new Error(faults.join("; "));
+    if (scenario.shows?.(run.world.account) === false) throw new Error("it shows nothing new");
     return run.steps;
   } catch (error) {
     const story = await run.story();
@@ -108,7 +101,7 @@ export async function runCase(
   let story = "";
   try {
     await run.trade();
-    faults.push(...(await audit(run.world, entryCounts(strike, run.signals))));
+    faults.push(...(await audit(run.world, entryCounts(strike, run))));
   } catch (error) {
     faults.push(error instanceof Error ? error.message : String(error));
   } finally {
@@ -120,13 +113,19 @@ export async function runCase(
 }
 
 /**
- * Entries that may be at the exchange after so many signals: an order that it took stays the only one of its signal, one that it
- * never saw is not sent again.
+ * Entries that may be at the exchange after so many signals to each symbol: an order that it took stays the only one of its
+ * signal, one that it never saw is not sent again.
  */
-function entryCounts({ step, crash }: Strike, signals: number): readonly number[] {
-  const later = signals - 1;
-  if (step.phase !== "enter") return [1 + later];
-  if (step.request === "order-create-entry") return [later + Number(crash.taken)];
-  // Whatever was lost before the order may cost the signal, never more.
-  return [later, 1 + later];
+function entryCounts(
+  { step, crash }: Strike,
+  { signals, missed, scenario }: TradeRun,
+): readonly number[] {
+  const each = scenario.symbols.length;
+  const all = each * signals - missed;
+  if (step.phase !== "enter") return [all];
+  const isOrder = step.request.endsWith("order-create-entry");
+  // Whatever was lost before an order may cost the signal of every symbol, never more.
+  if (!isOrder) return Array.from({ length: each + 1 }, (_, lost) => all - lost);
+  const ofOthers = Array.from({ length: each }, (_, lost) => all - lost);
+  return ofOthers.map((count) => count - Number(!crash.taken));
 }

@@ -2,14 +2,15 @@ import type { ProxiedRequest } from "../fault-proxy.ts";
 
 /**
  * Parts of a trade, in order. A step of the order path is the first request of its kind in one of them.
- * `start`: until the bot may trade · `enter`: a signal, up to the entry's request · `entered`: the order stands · `filled`: up to
- * the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the exit's request · `exited` ·
+ * `start`: until the bot may trade · `enter`: a signal, up to the entry's request, of each symbol · `entered`: the order stands ·
+ * `partly`: a part of it is filled · `filled`: all of it is, up to the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the exit's request · `exited` ·
  * `end`: the pod is being stopped.
  */
 export const PHASES = [
   "start",
   "enter",
   "entered",
+  "partly",
   "filled",
   "hold",
   "exit",
@@ -45,8 +46,19 @@ const FACTS = [
   [/"type":"order"/, "journal-records-order"],
 ] as const;
 
-/** The step's request as a name, and what it can do. */
-export function nameRequest({ method, path, body }: ProxiedRequest): Omit<Step, "phase"> {
+const SECOND = "second-";
+
+/** The step's request as a name, and what it can do. One about a bot's second symbol has a name of its own. */
+export function nameRequest(request: ProxiedRequest): Omit<Step, "phase"> {
+  const named = nameWithoutSymbol(request);
+  const isSecond = /[?&]symbol=ETHUSDT|"symbol":"ETH(USDT|\/USDT:USDT)"/.test(
+    request.path + request.body,
+  );
+  const isOfOne = isSecond && !named.request.startsWith("journal-records");
+  return isOfOne ? { ...named, request: `${SECOND}${named.request}` } : named;
+}
+
+function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Omit<Step, "phase"> {
   const { pathname } = new URL(path, "http://any");
   const [, version, ...parts] = pathname.split("/");
   const name = parts.join("-");
@@ -63,5 +75,5 @@ export function nameRequest({ method, path, body }: ProxiedRequest): Omit<Step, 
 
 /** Whether a request seen in a phase belongs to the order path there, or came by a timer. */
 export function isOnPath({ phase, request }: Omit<Step, "kind">): boolean {
-  return TIMED[request]?.includes(phase) ?? true;
+  return TIMED[request.replace(SECOND, "")]?.includes(phase) ?? true;
 }

@@ -14,10 +14,10 @@ export const TAPE_STRATEGY = {
 /** Percent of the price: within the wicks' reach, beyond all else. */
 export const TAPE_LEVELS = { stopLossPercent: 3, takeProfitPercent: 3 };
 
-const SYMBOL = "BTCUSDT";
 export const CANDLE_MS = 60_000;
-/** Noon, and less than half a day of candles: no case passes midnight (UTC). */
-const FIRST_START = Date.parse("2025-06-20T12:00:00Z");
+/** An hour of history, then one until funding; no case passes midnight (UTC), which is funding too. */
+const FIRST_START = Date.parse("2025-06-20T14:00:00Z");
+export const FUNDING_MS = Date.parse("2025-06-20T16:00:00Z");
 const FIRST_PRICE = 100_000;
 /** USDT. One signal candle moves twelve times as far as a quiet one: RSI(2) goes below 10 or above 90, and back at once. */
 const SWING = 5;
@@ -26,16 +26,17 @@ const SIGNAL = 60;
 const WICK = 0.04;
 export const HISTORY_CANDLES = 60;
 /** More than any case plays. */
-const FUTURE_CANDLES = 600;
+const FUTURE_CANDLES = 500;
 
 /** A market whose future is quiet until something else is written into it. */
 export class Tape {
   readonly series: CandleSeries;
   readonly #candles: Candle[];
 
-  constructor() {
+  /** `symbol` as the exchange calls it. */
+  constructor(symbol: string) {
     this.#candles = [];
-    this.series = { symbol: SYMBOL, intervalMs: CANDLE_MS, candles: this.#candles };
+    this.series = { symbol, intervalMs: CANDLE_MS, candles: this.#candles };
     for (let index = 0; index < HISTORY_CANDLES + FUTURE_CANDLES; index += 1) {
       this.#candles.push(this.#draw(index, "quiet"));
     }

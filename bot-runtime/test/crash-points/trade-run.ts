@@ -1,33 +1,13 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import type { BotConfig } from "@tradingbots/crds";
 import { Decimal } from "../../src/money.ts";
 import type { Fault, ProxiedRequest } from "../fault-proxy.ts";
 import { CaseWorld } from "./case-world.ts";
 import type { Crash } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
 import type { Pod } from "./pod.ts";
+import type { Scenario } from "./scenarios.ts";
 import { nameRequest, type Phase, type Step } from "./steps.ts";
-import { TAPE_LEVELS, type TapeEvent } from "./tape.ts";
-
-/** How a position comes to its end. */
-export interface Scenario {
-  readonly name: string;
-  readonly leave: TapeEvent;
-  /** Instead of a candle: what the operator tells the bot. */
-  readonly order?: Partial<Pick<BotConfig, "state" | "halts">>;
-}
-
-export const SCENARIOS: readonly Scenario[] = [
-  { name: "stop", leave: "fall" },
-  { name: "target", leave: "soar" },
-  { name: "signal", leave: "rise" },
-  { name: "stopped", leave: "quiet", order: { state: "Stopped" } },
-  {
-    name: "flatten",
-    leave: "quiet",
-    order: { halts: [{ name: "kill-switch", uid: "u", action: "Flatten", symbols: null }] },
-  },
-];
+import { FUNDING_MS, TAPE_LEVELS } from "./tape.ts";
 
 /** A crash at a step. */
 export interface Strike {
@@ -56,6 +36,12 @@ const CANDLE_EVERY_MS = 2_000;
 /** A bot that was down at the signal waits for the next; longer than what an exit is waited for (10 s). */
 const SIGNAL_EVERY_MS = 12_000;
 
+/** Parts of a trade that end with an order of each symbol, and what comes after. */
+const BEGUN_BY_ORDERS: Partial<Readonly<Record<Phase, Phase>>> = {
+  enter: "entered",
+  exit: "exited",
+};
+
 /** One trade of a bot as a process, from its start to its end, with at most one crash on the way. */
 export class TradeRun {
   readonly world: CaseWorld;
@@ -64,8 +50,10 @@ export class TradeRun {
   /** First requests of each kind in each phase, in order. */
   readonly steps: Step[] = [];
   hit = false;
-  /** Candles that were to become trades. */
+  /** Candles that were to become trades, one of each symbol. */
   signals = 0;
+  /** Trades of them that a busy machine has cost. */
+  missed = 0;
   #phase: Phase = "start";
   #recovery: Promise<void> = Promise.resolve();
   #recovering = false;
@@ -73,6 +61,8 @@ export class TradeRun {
   /** Newest one when the process that runs was started. */
   #epochBefore = 0;
   #lost: Pod | undefined;
+  /** Orders of the phase that begins the next one. */
+  readonly #ordered = new Set<string>();
   readonly #woken = Promise.withResolvers<void>();
   /** Of the process that runs: candles that it had dealt with when the signal came. */
   #dealtBefore: { readonly of: string; readonly candles: number } | undefined;
@@ -88,7 +78,9 @@ export class TradeRun {
     scenario: Scenario,
     strike: Strike | undefined,
   ): Promise<TradeRun> {
-    return new TradeRun(await CaseWorld.create(platform), scenario, strike);
+    const world = await CaseWorld.create(platform, scenario.symbols);
+    world.exchange.control.changeSettings(scenario.exchange ?? {});
+    return new TradeRun(world, scenario, strike);
   }
 
   /** Trades once, and a second time after a node was lost; then the pod is stopped. */
@@ -111,6 +103,9 @@ export class TradeRun {
        union all
        select at || ' order ' || purpose || ' ' || status || ' ' || coalesce(code, '') || ' ' || client_order_id
          from orders where bot_id = $1
+       union all
+       select received_at || ' report of epoch ' || epoch || ', blocked by ' || (report ->> 'blocked')
+         from reports where bot_id = $1
        order by line`,
       bot,
     );
@@ -134,21 +129,33 @@ export class TradeRun {
     await this.#dwell();
     const signal = await this.#enter(nth);
     if (signal === undefined) return;
-    await this.#until("the journal knows the order", () => this.#knowsOrder(signal));
+    await this.#until("the journal knows the order", () => this.#knowsOrders(signal));
     await this.#dwell();
-    if (nth === 1) await this.#begin("filled");
-    if (this.#openOrder() !== undefined) this.world.playHalf();
-    await this.#until("the position is at its final stop and in the journal", async () => {
-      if (!this.#isAtFinalStop() && this.#isOpen) return false;
-      return this.#knowsTrade(nth);
-    });
-    await this.#dwell();
+    if (this.scenario.exchange?.fills !== undefined) await this.#fill(nth, "partly");
+    await this.#fill(nth, "filled");
     if (nth === 1) await this.#begin("hold");
     await this.#dwell();
+    if (nth === 1) this.#holdOverFunding();
     await this.#wakeLostNode();
     if (nth === 1) await this.#begin("exit");
     await this.#leave();
-    await this.#closed(nth);
+    await this.#closed();
+  }
+
+  /** The market moves on, fills what it fills, and the bot protects and records it. */
+  async #fill(nth: number, phase: Phase): Promise<void> {
+    if (nth === 1) await this.#begin(phase);
+    if (this.#openOrder() !== undefined) this.world.playHalf();
+    await this.#until("the position is at its final stop and in the journal", async () => {
+      if (!this.#isAtFinalStop() && this.#isOpen) return false;
+      return this.#knowsTrades();
+    });
+    await this.#dwell();
+  }
+
+  #holdOverFunding(): void {
+    if (this.scenario.exchange?.fundingRates === undefined) return;
+    while (this.world.lastOpenMs < FUNDING_MS) this.world.play("quiet");
   }
 
   async #startPod(): Promise<void> {
@@ -172,8 +179,7 @@ export class TradeRun {
     const isSame = (other: Omit<Step, "kind">) =>
       other.phase === step.phase && other.request === step.request;
     if (!this.steps.some(isSame)) this.steps.push(step);
-    if (step.request === "order-create-entry" && this.#phase === "enter") this.#phase = "entered";
-    if (step.request === "order-create-exit" && this.#phase === "exit") this.#phase = "exited";
+    this.#noteOrder(step);
     if (this.strike === undefined || this.hit || !isSame(this.strike.step)) {
       return { kind: "pass", accepted: () => this.world.watchProtection() };
     }
@@ -188,6 +194,16 @@ export class TradeRun {
       },
       downJournal: () => (this.#journalDownUntilMs = performance.now() + JOURNAL_DOWN_MS),
     });
+  }
+
+  /** The next part of a trade begins with the order of its last symbol. */
+  #noteOrder({ phase, request }: Step): void {
+    const next = BEGUN_BY_ORDERS[phase];
+    if (next === undefined || !/order-create-(entry|exit)$/.test(request)) return;
+    this.#ordered.add(request);
+    if (this.#ordered.size < this.scenario.symbols.length) return;
+    this.#phase = next;
+    this.#ordered.clear();
   }
 
   #recover(pod: Pod, signal: "SIGKILL" | "SIGSTOP", start: () => Promise<void>): void {
@@ -228,10 +244,14 @@ export class TradeRun {
       if (nth > 1 || attempt > 1) await this.#calm();
       const lost = await this.#lostToBusyMachine();
       const signal = await this.#signal(nth);
-      if (await this.#decided(signal)) return signal;
+      const isOrdered = await this.#decided(signal);
+      const missed = (await this.#lostToBusyMachine()) - lost;
       const isOfCrash = nth === 1 && this.strike?.step.phase === "enter" && this.hit;
-      const isOfMachine = (await this.#lostToBusyMachine()) > lost;
-      if (isOfCrash || !isOfMachine || attempt === SIGNALS_MAX) return undefined;
+      if (isOrdered) {
+        if (!isOfCrash) this.missed += missed;
+        return signal;
+      }
+      if (isOfCrash || missed === 0 || attempt === SIGNALS_MAX) return undefined;
       this.signals -= 1;
     }
   }
@@ -253,7 +273,8 @@ export class TradeRun {
       const before = (await process.candlesDealtWith()) ?? 0;
       this.world.play("quiet");
       await this.#until("a quiet candle is dealt with", async () => {
-        return ((await process.candlesDealtWith()) ?? 0) > before;
+        const dealt = ((await process.candlesDealtWith()) ?? 0) - before;
+        return dealt >= this.scenario.symbols.length;
       });
     }
   }
@@ -272,17 +293,20 @@ export class TradeRun {
   /** Waits until the signal has become an order at the exchange (true), or certainly becomes none. */
   async #decided(signal: number): Promise<boolean> {
     let lastCandleMs = performance.now();
-    let isOrdered = false;
+    let orders = 0;
+    const symbols = this.scenario.symbols.length;
     await this.#until("the signal is an order or certainly none", async () => {
       const intents = await this.#intents(signal);
-      isOrdered = intents.some(({ id }) => this.#hasOrder(id));
-      if (isOrdered) return true;
-      if (intents.some(({ isOpen }) => isOpen)) return false;
+      const missing = intents.filter(({ id }) => !this.#hasOrder(id));
+      orders = intents.length - missing.length;
+      if (orders === symbols) return true;
+      if (missing.some(({ isOpen }) => isOpen)) return false;
       const { process, identity, starts } = this.world.pod;
       const candles = await process.candlesDealtWith();
       const isSame = this.#dealtBefore?.of === `${identity.uid}/${starts}`;
-      if (candles !== undefined && candles > (isSame ? (this.#dealtBefore?.candles ?? 0) : 0)) {
-        isOrdered = (await this.#intents(signal)).some(({ id }) => this.#hasOrder(id));
+      const before = isSame ? (this.#dealtBefore?.candles ?? 0) : 0;
+      if (candles !== undefined && candles >= before + symbols) {
+        orders = (await this.#intents(signal)).filter(({ id }) => this.#hasOrder(id)).length;
         return true;
       }
       // A turn that failed counts no candle: the next one does, when the bot is done with what was before.
@@ -292,7 +316,7 @@ export class TradeRun {
       }
       return false;
     });
-    return isOrdered;
+    return orders > 0;
   }
 
   async #intents(signal: number) {
@@ -307,27 +331,29 @@ export class TradeRun {
     return this.world.account.orders.some(({ orderLinkId }) => orderLinkId === id);
   }
 
-  async #knowsOrder(signal: number): Promise<boolean> {
-    const rows = await this.world.platform.query(
-      `select 1 from orders join intents using (user_id, bot_id, client_order_id)
-        where bot_id = $1 and candle_open_time = to_timestamp(${signal / 1_000})`,
+  async #knowsOrders(signal: number): Promise<boolean> {
+    const rows = await this.world.platform.query<{ readonly id: string }>(
+      "select distinct client_order_id as id from orders where bot_id = $1",
       this.world.bot,
     );
-    return rows.length > 0;
+    const known = new Set(rows.map(({ id }) => id));
+    const intents = await this.#intents(signal);
+    return intents.every(({ id }) => known.has(id) || !this.#hasOrder(id));
   }
 
-  async #knowsTrade(nth: number): Promise<boolean> {
+  async #knowsTrades(): Promise<boolean> {
     const rows = await this.world.platform.query(
       "select 1 from trades where bot_id = $1",
       this.world.bot,
     );
-    return rows.length >= nth || rows.length >= this.#entriesFilled;
+    return rows.length >= this.#entriesFilled;
   }
 
+  /** Entries of which anything is filled. */
   get #entriesFilled(): number {
     return this.world.account.orders.filter(
-      ({ orderLinkId, reduceOnly, status }) =>
-        orderLinkId !== "" && !reduceOnly && status === "Filled",
+      ({ orderLinkId, reduceOnly, filledQuantity }) =>
+        orderLinkId !== "" && !reduceOnly && !new Decimal(filledQuantity).isZero(),
     ).length;
   }
 
@@ -335,19 +361,20 @@ export class TradeRun {
     return this.world.account.positions.length > 0;
   }
 
-  /** The stop is where the mean entry price puts it, not where the signal's candle did. */
+  /** The stops are where the mean entry prices put them, not where the signal's candle did. */
   #isAtFinalStop(): boolean {
-    const [position] = this.world.account.positions;
-    if (position?.stopLoss === null || position?.entryPrice == null) return false;
     const factor = new Decimal(1).minus(new Decimal(TAPE_LEVELS.stopLossPercent).div(100));
-    const wanted = new Decimal(position.entryPrice).times(factor);
-    return wanted.minus(position.stopLoss).abs().lte("0.1"); // one tick
+    return this.world.account.positions.every(({ entryPrice, stopLoss }) => {
+      if (stopLoss === null || entryPrice === null) return false;
+      return new Decimal(entryPrice).times(factor).minus(stopLoss).abs().lte("0.1"); // one tick
+    });
   }
 
   /** An order of the bot that waits for the next price. */
   #openOrder() {
     return this.world.account.orders.find(
-      ({ status, orderLinkId }) => status === "New" && orderLinkId !== "",
+      ({ status, orderLinkId }) =>
+        (status === "New" || status === "PartiallyFilled") && orderLinkId !== "",
     );
   }
 
@@ -359,7 +386,7 @@ export class TradeRun {
   }
 
   /** Waits until the position is closed and the journal knows. */
-  async #closed(nth: number): Promise<void> {
+  async #closed(): Promise<void> {
     let signalMs = performance.now();
     await this.#until("the position is closed and in the journal", async () => {
       if (this.#openOrder() !== undefined) {
@@ -369,7 +396,7 @@ export class TradeRun {
       }
       if (this.#isOpen) {
         const isOverdue = performance.now() - signalMs > SIGNAL_EVERY_MS;
-        if (this.scenario.name === "signal" && isOverdue) {
+        if (this.scenario.leave === "rise" && isOverdue) {
           signalMs = performance.now();
           this.world.play("rise");
         }
@@ -380,7 +407,7 @@ export class TradeRun {
            from trades where bot_id = $1`,
         this.world.bot,
       );
-      return row?.open === 0 && row.closed >= Math.min(nth, this.#entriesFilled);
+      return row?.open === 0 && row.closed >= this.#entriesFilled;
     });
   }
 

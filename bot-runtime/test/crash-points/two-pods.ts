@@ -34,8 +34,6 @@ export const TWO_PODS_CASES: readonly TwoPodsCase[] = CUTS.flatMap((cut) =>
   ),
 );
 
-/** Tokens say to the second which pod is newer. */
-const TOKEN_TICK_MS = 1_100;
 const WAIT_MS = 90_000;
 const LOOK_EVERY_MS = 200;
 /** What a pod sends upon a candle is there within this time, unless the network is cut. */
@@ -96,7 +94,6 @@ async function startBoth(world: CaseWorld, { start }: TwoPodsCase) {
       return false;
     });
   }
-  await sleep(TOKEN_TICK_MS);
   const second = await world.addPod();
   if (start === "together") await first.start();
   await second.start();
