@@ -66,21 +66,17 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     onReport: (key, latest, previous) =>
       routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
-  const queue = (name: string, options: Pick<QueueOptions, "concurrency" | "process">) =>
-    createWorkQueue({
-      ...options,
-      name,
-      backOff: BACK_OFF,
-      retryAfterMs,
-      hooks: metrics.queueHooks(name),
-      onError: (key, error, failures) =>
-        log.warn({ queue: name, key, failures, error: explain(error) }, "reconciliation failed"),
-    });
+  const queue = queueMaker(deps);
   const queues = {
-    bots: queue("bots", { concurrency: BOT_WORKERS, process: (key) => reconcileBot(key, botDeps) }),
+    bots: queue("bots", {
+      concurrency: BOT_WORKERS,
+      process: (key) => reconcileBot(key, botDeps),
+      groupOf: (key) => cluster.bots.store.get(key)?.spec.userId ?? "",
+    }),
     accounts: queue("accounts", {
       concurrency: ACCOUNT_WORKERS,
       process: (key) => reconcileAccount(key, accountDeps),
+      groupOf: (key) => cluster.accounts.store.get(key)?.spec.userId ?? "",
     }),
     halts: queue("halts", {
       concurrency: HALT_WORKERS,
@@ -128,6 +124,19 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const sweep = sweepStaleReports({ reports, clock }, (key) => queues.bots.add(key, "resync"));
 
   return lifecycle({ queues, cluster, reports, sweep });
+}
+
+/** What all queues have in common. */
+function queueMaker({ metrics, log }: OperatorDeps) {
+  return (name: string, options: Pick<QueueOptions, "concurrency" | "process" | "groupOf">) =>
+    createWorkQueue({
+      ...options,
+      backOff: BACK_OFF,
+      retryAfterMs,
+      hooks: metrics.queueHooks(name),
+      onError: (key, error, failures) =>
+        log.warn({ queue: name, key, failures, error: explain(error) }, "reconciliation failed"),
+    });
 }
 
 interface Parts {

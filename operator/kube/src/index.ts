@@ -63,10 +63,9 @@ export {
   type Wire,
 } from "./resource.ts";
 export type { RequestReport, TransportOptions } from "./transport.ts";
+export { PRIORITIES, type Priority } from "./waiting-line.ts";
 export {
   createWorkQueue,
-  PRIORITIES,
-  type Priority,
   type QueueHooks,
   type QueueOptions,
   type WorkQueue,

@@ -36,43 +36,47 @@ function mirrorOf() {
   return { told, mirror };
 }
 
-function filled(...objects: ReturnType<typeof object>[]) {
+async function filled(...objects: ReturnType<typeof object>[]) {
   const { told, mirror } = mirrorOf();
   const fill = mirror.startFill();
   for (const each of objects) fill.add(each);
-  fill.finish("10");
+  await fill.finish("10");
   told.length = 0;
   return { told, mirror };
 }
 
-test("a fill tells what is new, what changed and what is gone, and nothing of what stayed", () => {
-  const { told, mirror } = filled(object("stays", 1), object("changes", 2), object("goes", 3));
+test("a fill tells what is new, what changed and what is gone, and nothing of what stayed", async () => {
+  const { told, mirror } = await filled(
+    object("stays", 1),
+    object("changes", 2),
+    object("goes", 3),
+  );
   const fill = mirror.startFill();
   fill.add(object("stays", 1));
   fill.add(object("changes", 12));
   fill.add(object("comes", 11));
-  fill.finish("13");
+  await fill.finish("13");
   expect(told).toEqual(["fill changed changes", "fill new comes", "gone goes"]);
 });
 
-test("an own write shows at once, and the watch's echo of it tells nothing", () => {
-  const { told, mirror } = filled();
+test("an own write shows at once, and the watch's echo of it tells nothing", async () => {
+  const { told, mirror } = await filled();
   mirror.observe(object("mine", 11));
   mirror.upsert(object("mine", 11), "watch");
   mirror.upsert(object("mine", 12), "watch");
   expect(told).toEqual(["own new mine", "watch changed mine"]);
 });
 
-test("a fill that began before an own write does not take it away", () => {
-  const { told, mirror } = filled();
+test("a fill that began before an own write does not take it away", async () => {
+  const { told, mirror } = await filled();
   const fill = mirror.startFill();
   mirror.observe(object("mine", 21));
-  fill.finish("20");
+  await fill.finish("20");
   expect(told).toEqual(["own new mine"]);
 });
 
-test("a late answer does not bring back what the watch saw go", () => {
-  const { told, mirror } = filled();
+test("a late answer does not bring back what the watch saw go", async () => {
+  const { told, mirror } = await filled();
   mirror.upsert(object("brief", 11), "watch");
   mirror.remove(object("brief", 12));
   mirror.advance("12");
@@ -81,16 +85,16 @@ test("a late answer does not bring back what the watch saw go", () => {
   expect(mirror.store.size()).toBe(0);
 });
 
-test("another incarnation of a name is an end and a beginning", () => {
-  const { told, mirror } = filled(object("twice", 1, { uid: "first" }));
+test("another incarnation of a name is an end and a beginning", async () => {
+  const { told, mirror } = await filled(object("twice", 1, { uid: "first" }));
   mirror.upsert(object("twice", 11, { uid: "second" }), "watch");
   mirror.remove(object("twice", 5, { uid: "first" }));
   expect(told).toEqual(["gone twice", "watch new twice"]);
   expect(mirror.store.get("twice")).toBeDefined();
 });
 
-test("indexes follow changes", () => {
-  const { mirror } = filled(object("a", 1, { team: "red" }), object("b", 2, { team: "red" }));
+test("indexes follow changes", async () => {
+  const { mirror } = await filled(object("a", 1, { team: "red" }), object("b", 2, { team: "red" }));
   mirror.upsert(object("b", 11, { team: "blue" }), "watch");
   const names = (team: string) => [...mirror.store.find("team", team)].map((view) => view.name);
   expect({ red: names("red"), blue: names("blue") }).toEqual({ red: ["a"], blue: ["b"] });
@@ -98,9 +102,129 @@ test("indexes follow changes", () => {
   expect(names("red")).toEqual([]);
 });
 
-test("an object of another shape is reported and passed over", () => {
-  const { told, mirror } = filled();
+test("an object of another shape is reported and passed over", async () => {
+  const { told, mirror } = await filled();
   mirror.upsert({ ...object("strange", 11), kind: "Other" }, "watch");
   mirror.upsert(object("good", 12), "watch");
   expect(told).toEqual(["invalid strange", "watch new good"]);
+});
+
+/** What may reach a mirror that knows everything up to version 10, told by incarnation: `+x` came, `~x` changed, `-x` went. */
+async function history(sequence: readonly Step[]): Promise<string> {
+  const told: string[] = [];
+  const mirror = createMirror<Namespace, string>({
+    resource: NAMESPACES,
+    project: ({ metadata }) => metadata?.uid ?? "",
+    handlers: {
+      onUpsert: (uid, previous) => void told.push(`${previous === undefined ? "+" : "~"}${uid}`),
+      onDelete: (uid) => void told.push(`-${uid}`),
+    },
+  });
+  await mirror.startFill().finish("10");
+  for (const step of sequence) await step(mirror);
+  const last = told.at(-1);
+  expect(mirror.store.get("a")).toBe(last?.startsWith("-") === true ? undefined : last?.slice(1));
+  return told.join(" ");
+}
+
+type Step = (mirror: ReturnType<typeof createMirror<Namespace, string>>) => void | Promise<void>;
+
+const watched =
+  (version: number, uid: string): Step =>
+  (mirror) => {
+    mirror.upsert(object("a", version, { uid }), "watch");
+    mirror.advance(String(version));
+  };
+const gone =
+  (version: number, uid: string): Step =>
+  (mirror) => {
+    mirror.remove(object("a", version, { uid }));
+    mirror.advance(String(version));
+  };
+const others =
+  (version: number): Step =>
+  (mirror) =>
+    mirror.advance(String(version));
+const answered =
+  (version: number, uid: string): Step =>
+  (mirror) =>
+    mirror.observe(object("a", version, { uid }));
+const expired: Step = (mirror) => mirror.forgetVersion();
+const filledAgain =
+  (asOf: number, ...found: readonly { version: number; uid: string }[]): Step =>
+  async (mirror) => {
+    const fill = mirror.startFill();
+    for (const { version, uid } of found) fill.add(object("a", version, { uid }));
+    await fill.finish(String(asOf));
+  };
+
+test.each<{ name: string; steps: readonly Step[]; told: string }>([
+  {
+    name: "an answer after the deletion, while the state is read anew",
+    steps: [watched(11, "x"), gone(12, "x"), expired, answered(11, "x")],
+    told: "+x -x",
+  },
+  {
+    name: "an answer after a state without the object",
+    steps: [expired, filledAgain(30), answered(21, "x")],
+    told: "",
+  },
+  {
+    name: "an answer that is newer than the state that is read meanwhile",
+    steps: [expired, answered(31, "x"), filledAgain(30), watched(31, "x")],
+    told: "+x",
+  },
+  {
+    name: "an older event after the answer",
+    steps: [answered(20, "x"), watched(15, "x"), others(25)],
+    told: "+x",
+  },
+  {
+    name: "the deletion of the incarnation before, after the answer to the new one's creation",
+    steps: [watched(11, "x"), answered(20, "y"), gone(15, "x"), watched(20, "y")],
+    told: "+x -x +y",
+  },
+  {
+    name: "an answer for an incarnation that has been replaced",
+    steps: [watched(11, "x"), gone(13, "x"), watched(14, "y"), answered(12, "x")],
+    told: "+x -x +y",
+  },
+  {
+    name: "an answer for what somebody deleted in the same moment",
+    steps: [watched(11, "x"), gone(13, "x"), answered(12, "x"), others(14)],
+    told: "+x -x",
+  },
+  {
+    name: "an event that is told again after the deletion",
+    steps: [watched(11, "x"), gone(12, "x"), watched(11, "x")],
+    told: "+x -x",
+  },
+  {
+    name: "a deletion that is told again after the name was used anew",
+    steps: [watched(11, "x"), gone(12, "x"), watched(13, "y"), gone(12, "x")],
+    told: "+x -x +y",
+  },
+  {
+    name: "a stale state that still has what is gone",
+    steps: [
+      watched(11, "x"),
+      gone(20, "x"),
+      expired,
+      filledAgain(15, { version: 11, uid: "x" }),
+      gone(20, "x"),
+    ],
+    told: "+x -x",
+  },
+  {
+    name: "a stale state that does not have yet what is there",
+    steps: [watched(20, "x"), expired, filledAgain(15), watched(20, "x")],
+    told: "+x",
+  },
+  {
+    name: "an end and a beginning that both happened while nobody watched",
+    steps: [watched(11, "x"), expired, filledAgain(30, { version: 25, uid: "y" })],
+    told: "+x -x +y",
+  },
+])("history is told once: $name", async ({ steps, told }) => {
+  expect(await history(steps)).toBe(told);
 });

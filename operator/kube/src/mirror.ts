@@ -7,6 +7,7 @@ import {
   versionNumber,
 } from "./object-store.ts";
 import { keyOf, type Resource } from "./resource.ts";
+import { timeSlices } from "./time-slices.ts";
 
 /** How a change became known: with the first or a repeated fill, by the watch, or as the answer to an own write. */
 export type Origin = "fill" | "watch" | "own";
@@ -33,10 +34,14 @@ export interface Fill {
   /** The object went while the state was being told: it is no part of it, whatever was said before. */
   remove(object: unknown): void;
   /** The state was complete as of this resource version: what it did not mention is deleted, unless it is newer. */
-  finish(resourceVersion: string): void;
+  finish(resourceVersion: string): Promise<void>;
 }
 
-/** The store's side of a reflector: takes objects in, whatever way and order they come, and tells what changed. */
+/**
+ * The store's side of a reflector: takes objects in, whatever way and order they come, and tells what changed. Fills, watches and the
+ * answers to own writes may overtake each other; two rules settle every such race. Of one key the newest version counts. And of a key
+ * that is not there, only what is newer than everything known so far is news: whatever is older has been deleted since.
+ */
 export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   const store = createObjectStore<View>(options.indexes);
   const progress = createProgress();
@@ -44,7 +49,8 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   function upsert(object: unknown, origin: Origin): void {
     const position = positionOf(object);
     const known = store.versionOf(position.key);
-    if (known !== undefined && known.version >= versionNumber(position.resourceVersion)) return;
+    const knownVersion = known?.version ?? progress.completeAsOf();
+    if (versionNumber(position.resourceVersion) <= knownVersion) return;
     guarded(position.key, () => {
       const view = options.project(options.resource.read(object));
       if (known !== undefined && known.uid !== position.uid) drop(position.key);
@@ -74,58 +80,83 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
     }
   }
 
-  function startFill(): Fill {
-    const seen = new Set<string>();
-    return {
-      add: (object) => {
-        seen.add(positionOf(object).key);
-        upsert(object, "fill");
-      },
-      remove: (object) => {
-        seen.delete(positionOf(object).key);
-        remove(object);
-      },
-      finish: (resourceVersion) => {
-        const asOf = versionNumber(resourceVersion);
-        const isNewer = (key: string) => (store.versionOf(key)?.version ?? 0) > asOf;
-        for (const key of store.keys()) if (!seen.has(key) && !isNewer(key)) drop(key);
-        progress.filled(resourceVersion);
-      },
-    };
-  }
-
   /**
    * Takes in the answer to an own write, so that the next decision sees it although the watch has not brought it yet.
    * An answer that the watch has already overtaken changes nothing.
    */
-  function observe(object: T): void {
-    const { key, resourceVersion } = positionOf(object);
-    const watched = versionNumber(progress.version() ?? "0");
-    const isGone = store.versionOf(key) === undefined && versionNumber(resourceVersion) <= watched;
-    if (!isGone) upsert(object, "own");
-  }
+  const observe = (object: T): void => upsert(object, "own");
 
   const readonlyStore: ReadonlyObjectStore<View> = store;
   return {
     store: readonlyStore,
     upsert,
     remove,
-    startFill,
+    startFill: () => startFill({ store, progress, upsert, remove, drop }),
     observe,
     ...progress,
   };
 }
 export type Mirror<T, View> = ReturnType<typeof createMirror<T, View>>;
 
+interface FillTarget {
+  readonly store: Pick<ReturnType<typeof createObjectStore>, "keys" | "versionOf">;
+  readonly progress: ReturnType<typeof createProgress>;
+  readonly upsert: (object: unknown, origin: Origin) => void;
+  readonly remove: (object: unknown) => void;
+  readonly drop: (key: string) => void;
+}
+
+function startFill({ store, progress, upsert, remove, drop }: FillTarget): Fill {
+  const seen = new Set<string>();
+  const gone = new Map<string, number>();
+  return {
+    add: (object) => {
+      const { key, resourceVersion } = positionOf(object);
+      if ((gone.get(key) ?? 0) >= versionNumber(resourceVersion)) return;
+      seen.add(key);
+      upsert(object, "fill");
+    },
+    remove: (object) => {
+      const { key, resourceVersion } = positionOf(object);
+      gone.set(key, versionNumber(resourceVersion));
+      seen.delete(key);
+      remove(object);
+    },
+    finish: async (resourceVersion) => {
+      const asOf = versionNumber(resourceVersion);
+      progress.raise(asOf); // first: from now on an own write's late answer brings back nothing
+      const isNewer = (key: string) => (store.versionOf(key)?.version ?? 0) > asOf;
+      for (const key of store.keys()) {
+        if (timeSlices.isOver()) await timeSlices.next();
+        if (!seen.has(key) && !isNewer(key)) drop(key);
+      }
+      progress.filled(resourceVersion);
+    },
+  };
+}
+
 /** How far the store has come. */
 function createProgress() {
   const synced = Promise.withResolvers<void>();
   let hasSynced = false;
   let version: string | undefined;
+  let completeAsOf = 0;
+
+  function raise(asOf: number): void {
+    completeAsOf = Math.max(completeAsOf, asOf);
+  }
+
   return {
     /** From where a watch goes on; undefined: from a new fill. */
     version: () => version,
-    advance: (resourceVersion: string) => void (version = resourceVersion),
+    /** The store knows everything that happened up to this version. Never falls, whatever a stale server says. */
+    completeAsOf: () => completeAsOf,
+    raise,
+    advance: (resourceVersion: string) => {
+      const asOf = versionNumber(resourceVersion);
+      raise(asOf);
+      if (version === undefined || asOf > versionNumber(version)) version = resourceVersion;
+    },
     forgetVersion: () => void (version = undefined),
     filled: (resourceVersion: string) => {
       version = resourceVersion;

@@ -164,6 +164,19 @@ test.each<{ name: string; scripts: readonly Script[]; told: string[] }>([
     scripts: [[added("b", 3), deleted("b", 5), added("b", 6), bookmark(10, true)]],
     told: ["b", "gone b", "b"],
   },
+  {
+    name: "whose creation is told again after its deletion",
+    scripts: [[added("b", 3), added("a", 4), deleted("a", 5), added("a", 4), bookmark(10, true)]],
+    told: ["b", "a", "gone a"],
+  },
+  {
+    name: "that a resumed watch tells of again",
+    scripts: [
+      [added("b", 3), bookmark(10, true), added("a", 11), deleted("a", 12)],
+      [added("a", 11), deleted("a", 12)],
+    ],
+    told: ["b", "a", "gone a"],
+  },
 ])("no ghost is left of an object $name", async ({ scripts, told }) => {
   const seen = await follow(scripts, scripts.length + 1);
   expect(seen.names).toEqual(["b"]);
@@ -177,6 +190,11 @@ test("where the server refuses to stream the present state, it is read in pages"
     asked: ["fill", "7"],
     names: ["from-pages"],
   });
+});
+
+test("an event of the past does not turn the watch back", async () => {
+  const seen = await follow([[...FILL, added("b", 20), added("b", 15), new Error("reset")]], 2);
+  expect(seen.asked.slice(0, 2)).toEqual(["fill", "20"]);
 });
 
 test("Retry-After is waited out", async () => {

@@ -1,9 +1,11 @@
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type BackOff, backOffMs } from "./back-off.ts";
 import type { KubeClient, Selection, WatchEvent } from "./client.ts";
 import { jsonField } from "./json.ts";
 import { isExpired, KubernetesError, retryAfterMs } from "./kubernetes-error.ts";
 import { createMirror, type Fill, type Mirror, type MirrorOptions, positionOf } from "./mirror.ts";
+import { createSlots } from "./slots.ts";
+import { timeSlices } from "./time-slices.ts";
 
 /** Why a watch began again. `closed` is the API server's ordinary way of ending one. */
 export type RestartReason = "closed" | "stalled" | "expired" | "refused" | "disconnected";
@@ -22,18 +24,20 @@ export interface ReflectorOptions<T, View> extends Selection, MirrorOptions<T, V
   readonly initial?: "stream" | "pages";
   readonly timing?: Partial<ReflectorTiming>;
   readonly onRestart?: (reason: RestartReason, error: unknown) => void;
+  /** Told after each fill, the first or a repeated one: how long the state took to be read, and how many objects there are. */
+  readonly onFilled?: (durationMs: number, objects: number) => void;
   readonly random?: () => number;
 }
 
 const TIMING: ReflectorTiming = {
   stallMs: 150_000,
-  watchSeconds: 240,
+  watchSeconds: 1_800, // 128 watches of 64 namespaces that are opened anew cost a request each
   backOff: { initialMs: 200, maxMs: 30_000 },
 };
 /** A watch that lived this long was in order: the next trouble counts as the first. */
 const HEALTHY_AFTER_MS = 5_000;
-/** Events handled before others get the event loop: about 5 ms. */
-const YIELD_EVERY = 100;
+/** Reflectors of this process that read their present state at once: more are not faster, and each holds buffers. */
+const fills = createSlots(4);
 
 /**
  * Keeps a store equal to the objects at the API server: fills it, follows it by watch, goes on from the last resource
@@ -95,18 +99,28 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
   let lastEventAt: number | undefined;
 
   async function follow(stopping: AbortSignal): Promise<End> {
+    const filling =
+      mirror.version() === undefined ? await turnToFill(stopping, options.onFilled) : undefined;
     const connection = new AbortController();
     const watchdog = setTimeout(() => connection.abort(), timing.stallMs);
     const signal = AbortSignal.any([connection.signal, stopping]);
+    const heard = () => {
+      watchdog.refresh();
+      lastEventAt = Date.now();
+    };
     try {
-      if (mirror.version() === undefined && initial === "pages") await fillFromPages(signal);
-      await watch(signal, watchdog);
+      if (filling !== undefined && initial === "pages") {
+        await fillFromPages(options, mirror, { signal, heard });
+        filling.end(mirror.store.size());
+      }
+      await watch({ signal, heard, filling });
       return { reason: "closed" };
     } catch (error) {
       return connection.signal.aborted ? { reason: "stalled", error } : endOf(error);
     } finally {
       clearTimeout(watchdog);
       connection.abort();
+      filling?.giveUp();
     }
   }
 
@@ -121,22 +135,9 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
     return { reason: "refused", error };
   }
 
-  async function fillFromPages(signal: AbortSignal): Promise<void> {
-    const fill = mirror.startFill();
-    let version = "0";
-    for await (const page of options.client.pages(options.resource, { ...options, signal })) {
-      for (const item of page.items) fill.add(item);
-      version = page.resourceVersion;
-      lastEventAt = Date.now();
-      await setImmediate();
-    }
-    fill.finish(version);
-  }
-
-  async function watch(signal: AbortSignal, watchdog: NodeJS.Timeout): Promise<void> {
+  async function watch({ signal, heard, filling }: Connection): Promise<void> {
     const from = mirror.version();
     let fill: Fill | undefined = from === undefined ? mirror.startFill() : undefined;
-    let handled = 0;
     const events = options.client.watch(options.resource, {
       ...options,
       ...(from === undefined ? { sendInitialEvents: true } : { resourceVersion: from }),
@@ -144,15 +145,71 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
       signal,
     });
     for await (const event of events) {
-      watchdog.refresh();
-      lastEventAt = Date.now();
+      heard();
       if (fill === undefined) takeOver(mirror, event);
-      else if (endsFill(fill, event)) fill = undefined;
-      if (++handled % YIELD_EVERY === 0) await setImmediate();
+      else if (endsInitialEvents(event)) {
+        await fill.finish(positionOf(event.object).resourceVersion);
+        fill = undefined;
+        filling?.end(mirror.store.size());
+      } else takeInto(fill, event);
+      if (timeSlices.isOver()) await timeSlices.next();
     }
   }
 
   return { follow, lastEventAt: () => lastEventAt };
+}
+
+async function fillFromPages<T, View>(
+  options: ReflectorOptions<T, View>,
+  mirror: Mirror<T, View>,
+  { signal, heard }: Connection,
+): Promise<void> {
+  const fill = mirror.startFill();
+  let version = "0";
+  for await (const page of options.client.pages(options.resource, { ...options, signal })) {
+    for (const item of page.items) {
+      if (timeSlices.isOver()) await timeSlices.next();
+      fill.add(item);
+    }
+    version = page.resourceVersion;
+    heard();
+  }
+  await fill.finish(version);
+}
+
+/** One of the few places of those who read their present state. */
+interface Filling {
+  readonly end: (objects: number) => void;
+  readonly giveUp: () => void;
+}
+
+/** Waits for a place; undefined when the reflector is stopped first. */
+async function turnToFill(
+  stopping: AbortSignal,
+  onFilled?: (durationMs: number, objects: number) => void,
+): Promise<Filling | undefined> {
+  try {
+    await fills.acquire(stopping);
+  } catch {
+    return undefined;
+  }
+  const startedAt = performance.now();
+  let isOver = false;
+  const giveUp = () => {
+    if (!isOver) fills.release();
+    isOver = true;
+  };
+  const end = (objects: number) => {
+    giveUp();
+    onFilled?.(performance.now() - startedAt, objects);
+  };
+  return { end, giveUp };
+}
+
+interface Connection {
+  readonly signal: AbortSignal;
+  readonly heard: () => void;
+  readonly filling?: Filling | undefined;
 }
 
 function takeOver<T, View>(mirror: Mirror<T, View>, { type, object }: WatchEvent): void {
@@ -161,18 +218,12 @@ function takeOver<T, View>(mirror: Mirror<T, View>, { type, object }: WatchEvent
   mirror.advance(positionOf(object).resourceVersion);
 }
 
-/** Takes the event into the fill; true when it was the fill's last one. */
-function endsFill(fill: Fill, { type, object }: WatchEvent): boolean {
+function takeInto(fill: Fill, { type, object }: WatchEvent): void {
   if (type === "DELETED") fill.remove(object);
   else if (type !== "BOOKMARK") fill.add(object);
-  else if (endsInitialEvents(object)) {
-    fill.finish(positionOf(object).resourceVersion);
-    return true;
-  }
-  return false;
 }
 
-function endsInitialEvents(bookmark: unknown): boolean {
-  const annotations = jsonField(jsonField(bookmark, "metadata"), "annotations");
-  return jsonField(annotations, "k8s.io/initial-events-end") === "true";
+function endsInitialEvents({ type, object }: WatchEvent): boolean {
+  const annotations = jsonField(jsonField(object, "metadata"), "annotations");
+  return type === "BOOKMARK" && jsonField(annotations, "k8s.io/initial-events-end") === "true";
 }

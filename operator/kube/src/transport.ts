@@ -109,22 +109,14 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   async function* lines(request: KubeRequest): AsyncGenerator<unknown, void, undefined> {
     // Silence is judged by the caller, who knows how often a line must come.
     const answer = await send(watches, request, 0);
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of answer.body) {
-      if (!(chunk instanceof Uint8Array)) throw new Error("expected bytes");
-      const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = pieces.pop() ?? "";
-      if (rest.length > LINE_MAX_BYTES) throw new Error(`a line of ${request.path} has no end`);
-      for (const piece of pieces) if (piece !== "") yield JSON.parse(piece);
-    }
+    yield* parsedLines(answer.body, request.path);
   }
 
   async function close(): Promise<void> {
     await Promise.all([requests.destroy(), watches.destroy()]);
   }
 
-  return { json, lines, resetRequests: requests.resetAll, close };
+  return { json, lines, resetRequests: () => requests.resetAll(), close };
 }
 export type Transport = ReturnType<typeof createTransport>;
 
@@ -145,6 +137,21 @@ function queryString(query: KubeRequest["query"] = {}): string {
     if (value !== undefined) search.set(name, value);
   }
   return search.size === 0 ? "" : `?${search.toString()}`;
+}
+
+async function* parsedLines(
+  body: AsyncIterable<unknown>,
+  path: string,
+): AsyncGenerator<unknown, void, undefined> {
+  let rest = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) throw new Error("expected bytes");
+    const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = pieces.pop() ?? "";
+    if (rest.length > LINE_MAX_BYTES) throw new Error(`a line of ${path} has no end`);
+    for (const piece of pieces) if (piece !== "") yield JSON.parse(piece);
+  }
 }
 
 async function readBounded(body: AsyncIterable<unknown>): Promise<string> {

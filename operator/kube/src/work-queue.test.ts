@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createWorkQueue, type Priority, type QueueOptions } from "./work-queue.ts";
+import type { Priority } from "./waiting-line.ts";
+import { createWorkQueue, type QueueOptions } from "./work-queue.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -8,7 +9,6 @@ const BACK_OFF = { initialMs: 100, maxMs: 1_000 };
 
 function queueOf(options: Partial<QueueOptions> & Pick<QueueOptions, "process">) {
   return createWorkQueue({
-    name: "test",
     concurrency: 4,
     backOff: BACK_OFF,
     onError: () => {},
@@ -116,4 +116,46 @@ test("stop waits for what runs and starts nothing more", async () => {
   await vi.advanceTimersByTimeAsync(1_000);
   await stopped;
   expect(done).toEqual(["running"]);
+});
+
+test("a failed pass is tried again at its own priority", async () => {
+  const started: string[] = [];
+  let fails = true;
+  const queue = queueOf({
+    concurrency: 1,
+    process: async (key) => {
+      if (key === "changed" && fails) throw new Error("a conflict");
+      return {};
+    },
+    hooks: { onStart: (priority) => void started.push(priority) },
+  });
+  queue.start();
+  queue.add("changed", "user");
+  await vi.advanceTimersByTimeAsync(10);
+  fails = false;
+  await vi.advanceTimersByTimeAsync(200);
+  expect(started).toEqual(["user", "user"]);
+});
+
+test("a key that was raised while it ran waits at its highest priority, and since it was first added", async () => {
+  const waits: [string, number][] = [];
+  const queue = queueOf({
+    process: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return {};
+    },
+    hooks: { onStart: (priority, waitedMs) => void waits.push([priority, Math.round(waitedMs)]) },
+  });
+  queue.start();
+  queue.add("a", "resync");
+  await vi.advanceTimersByTimeAsync(40);
+  queue.add("a", "pod");
+  await vi.advanceTimersByTimeAsync(20);
+  queue.add("a", "user");
+  expect(queue.depth()).toBe(1);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(waits).toEqual([
+    ["resync", 0],
+    ["user", 60],
+  ]);
 });

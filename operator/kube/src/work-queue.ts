@@ -1,16 +1,16 @@
 import { type BackOff, backOffMs } from "./back-off.ts";
-
-/** What is done first: what a person waits for, then ends, then what pods tell, then looking again. */
-export const PRIORITIES = ["user", "deletion", "pod", "resync"] as const;
-export type Priority = (typeof PRIORITIES)[number];
+import { createKeyAlarms } from "./key-alarms.ts";
+import { timeSlices } from "./time-slices.ts";
+import { createWaitingLine, PRIORITIES, type Priority } from "./waiting-line.ts";
 
 export interface QueueOptions {
-  readonly name: string;
   readonly concurrency: number;
   readonly backOff: BackOff;
-  /** One pass over one key. A throw counts as a failure and is tried again after the back-off. */
+  /** One pass over one key. A throw counts as a failure and is tried again after the back-off, at the same priority. */
   readonly process: (key: string) => Promise<{ readonly requeueAfterMs?: number | undefined }>;
   readonly onError: (key: string, error: unknown, failures: number) => void;
+  /** Whose key it is: groups take turns, so that none can starve another. Asked when the key is added. */
+  readonly groupOf?: (key: string) => string;
   /** How long the other side asked to be left alone, in milliseconds; the back-off is at least that. */
   readonly retryAfterMs?: (error: unknown) => number;
   readonly hooks?: QueueHooks;
@@ -24,8 +24,6 @@ export interface QueueHooks {
 
 /** A pass that is asked for "now" again and again would spin: this is the shortest way back. */
 const REQUEUE_MIN_MS = 1;
-/** setTimeout's own limit is 24.8 days; a day is soon enough to look again. */
-const DELAY_MAX_MS = 86_400_000;
 
 /**
  * Runs `process` for keys: each key waits at most once, at the highest priority it was added with, and never runs twice
@@ -33,65 +31,46 @@ const DELAY_MAX_MS = 86_400_000;
  * number of objects there are.
  */
 export function createWorkQueue(options: QueueOptions) {
-  const random = options.random ?? Math.random;
-  const waiting = createWaitingLine();
-  const running = new Set<string>();
-  const failures = new Map<string, number>();
-  const timers = createKeyTimers((key, priority) => add(key, priority));
-  const drained = Promise.withResolvers<void>();
+  const waiting = createWaitingLine(options.groupOf ?? (() => ""));
+  const running = createRunningKeys();
+  const alarms = createKeyAlarms<Priority>(add);
+  const pass = createPass(options, addAfter);
   let state: "warm" | "started" | "stopped" = "warm";
 
   function add(key: string, priority: Priority): void {
-    if (state === "stopped") return;
+    if (state === "stopped" || running.addAgain(key, priority)) return;
     waiting.add(key, priority);
     pump();
   }
 
   /** Adds the key later; of several such calls the earliest counts. */
   function addAfter(key: string, delayMs: number, priority: Priority = "resync"): void {
-    if (state !== "stopped") timers.set(key, { delayMs, priority });
+    if (state !== "stopped") alarms.set(key, delayMs, priority);
   }
 
-  function pump(): void {
-    if (state !== "started") return;
-    while (running.size < options.concurrency) {
-      const next = waiting.take((key) => !running.has(key));
-      if (next === undefined) return;
-      running.add(next.key);
-      options.hooks?.onStart?.(next.priority, performance.now() - next.since);
-      void run(next.key);
-    }
-  }
+  const pump = pausing(() => {
+    if (state !== "started" || running.size() >= options.concurrency) return false;
+    const next = waiting.take();
+    if (next === undefined) return false;
+    running.begin(next.key);
+    options.hooks?.onStart?.(next.priority, performance.now() - next.since);
+    void run(next.key, next.priority);
+    return true;
+  });
 
-  async function run(key: string): Promise<void> {
-    const startedAt = performance.now();
-    let failed = false;
-    try {
-      const { requeueAfterMs } = await options.process(key);
-      failures.delete(key);
-      if (requeueAfterMs !== undefined) addAfter(key, Math.max(requeueAfterMs, REQUEUE_MIN_MS));
-    } catch (error) {
-      failed = true;
-      const count = (failures.get(key) ?? 0) + 1;
-      failures.set(key, count);
-      options.onError(key, error, count);
-      const askedMs = options.retryAfterMs?.(error) ?? 0;
-      addAfter(key, Math.max(askedMs, backOffMs(count, options.backOff, random)));
-    } finally {
-      running.delete(key);
-      options.hooks?.onDone?.(performance.now() - startedAt, failed);
-      if (state === "stopped" && running.size === 0) drained.resolve();
-      pump();
-    }
+  async function run(key: string, priority: Priority): Promise<void> {
+    await pass(key, priority);
+    const again = running.end(key);
+    if (state === "started" && again !== undefined) waiting.add(key, again.priority, again.since);
+    pump();
   }
 
   /** Ends at once what waits; resolves when what runs has ended. */
   async function stop(): Promise<void> {
     state = "stopped";
-    timers.clear();
+    alarms.clear();
     waiting.clear();
-    if (running.size === 0) drained.resolve();
-    await drained.promise;
+    await running.drained();
   }
 
   function start(): void {
@@ -105,72 +84,107 @@ export function createWorkQueue(options: QueueOptions) {
     addAfter,
     start,
     stop,
-    /** Keys that wait for a free worker; those that wait for a time are not counted. */
-    depth: () => waiting.size(),
-    isIdle: () => waiting.size() === 0 && running.size === 0,
+    /** Keys that wait for a free worker or for their own pass to end; those that wait for a time are not counted. */
+    depth: () => waiting.size() + running.againSize(),
+    running: running.size,
+    isIdle: () => waiting.size() === 0 && running.size() === 0,
   };
 }
 export type WorkQueue = ReturnType<typeof createWorkQueue>;
 
-/** First in, first out within each priority. */
-function createWaitingLine() {
-  const lines = PRIORITIES.map((priority) => ({ priority, since: new Map<string, number>() }));
+/** Keys under way, and those of them that were added meanwhile: these wait from then on. */
+function createRunningKeys() {
+  const running = new Set<string>();
+  const again = new Map<string, { readonly priority: Priority; readonly since: number }>();
+  const waitForEnd: (() => void)[] = [];
 
-  function add(key: string, priority: Priority): void {
-    const rank = PRIORITIES.indexOf(priority);
-    let since = performance.now();
-    for (const [at, line] of lines.entries()) {
-      const waitsSince = line.since.get(key);
-      if (waitsSince === undefined) continue;
-      if (at <= rank) return;
-      line.since.delete(key);
-      since = waitsSince;
-    }
-    lines[rank]?.since.set(key, since);
+  /** False when the key is not under way. */
+  function addAgain(key: string, priority: Priority): boolean {
+    if (!running.has(key)) return false;
+    const known = again.get(key);
+    if (known === undefined) again.set(key, { priority, since: performance.now() });
+    else again.set(key, { ...known, priority: higher(known.priority, priority) });
+    return true;
   }
 
-  function take(mayRun: (key: string) => boolean) {
-    for (const { priority, since } of lines) {
-      for (const [key, waitsSince] of since) {
-        if (!mayRun(key)) continue;
-        since.delete(key);
-        return { key, priority, since: waitsSince };
-      }
-    }
-    return undefined;
+  function end(key: string) {
+    running.delete(key);
+    const next = again.get(key);
+    again.delete(key);
+    if (running.size === 0) for (const ended of waitForEnd.splice(0)) ended();
+    return next;
+  }
+
+  async function drained(): Promise<void> {
+    if (running.size > 0) await new Promise<void>((resolve) => waitForEnd.push(resolve));
   }
 
   return {
-    add,
-    take,
-    size: () => lines.reduce((sum, line) => sum + line.since.size, 0),
-    clear: () => {
-      for (const line of lines) line.since.clear();
-    },
+    addAgain,
+    begin: (key: string) => void running.add(key),
+    end,
+    drained,
+    size: () => running.size,
+    againSize: () => again.size,
   };
 }
 
-/** One timer a key. */
-function createKeyTimers(fire: (key: string, priority: Priority) => void) {
-  const timers = new Map<string, { readonly dueAt: number; readonly timer: NodeJS.Timeout }>();
+/** One run of `process` over a key; what comes of it, a failure too, is a time at which to look again. */
+function createPass(
+  options: QueueOptions,
+  lookAgain: (key: string, delayMs: number, priority: Priority) => void,
+) {
+  const random = options.random ?? Math.random;
+  const failures = new Map<string, number>();
 
-  function set(key: string, { delayMs, priority }: { delayMs: number; priority: Priority }): void {
-    const delay = Math.min(delayMs, DELAY_MAX_MS);
-    const dueAt = performance.now() + delay;
-    const known = timers.get(key);
-    if (known !== undefined && known.dueAt <= dueAt) return;
-    clearTimeout(known?.timer);
-    const timer = setTimeout(() => {
-      timers.delete(key);
-      fire(key, priority);
-    }, delay);
-    timers.set(key, { dueAt, timer });
+  function retry(key: string, priority: Priority, error: unknown): void {
+    const count = (failures.get(key) ?? 0) + 1;
+    failures.set(key, count);
+    options.onError(key, error, count);
+    const askedMs = options.retryAfterMs?.(error) ?? 0;
+    lookAgain(key, Math.max(askedMs, backOffMs(count, options.backOff, random)), priority);
   }
 
-  function clear(): void {
-    for (const { timer } of timers.values()) clearTimeout(timer);
-    timers.clear();
+  return async (key: string, priority: Priority): Promise<void> => {
+    const startedAt = performance.now();
+    let failed = false;
+    try {
+      const { requeueAfterMs } = await options.process(key);
+      failures.delete(key);
+      if (requeueAfterMs !== undefined) {
+        lookAgain(key, Math.max(requeueAfterMs, REQUEUE_MIN_MS), "resync");
+      }
+    } catch (error) {
+      failed = true;
+      retry(key, priority, error);
+    }
+    options.hooks?.onDone?.(performance.now() - startedAt, failed);
+  };
+}
+
+/**
+ * Repeats `step` until it answers false, with breaks. Passes that find nothing to do never wait for anything: a hundred thousand of
+ * them would be one long turn of the event loop.
+ */
+function pausing(step: () => boolean): () => void {
+  let isPaused = false;
+
+  function pump(): void {
+    if (isPaused) return;
+    while (!timeSlices.isOver()) if (!step()) return;
+    void pause();
   }
 
-  return { set, clear };
+  async function pause(): Promise<void> {
+    isPaused = true;
+    await timeSlices.next();
+    isPaused = false;
+    pump();
+  }
+
+  return pump;
+}
+
+function higher(a: Priority, b: Priority): Priority {
+  return PRIORITIES.indexOf(a) < PRIORITIES.indexOf(b) ? a : b;
 }
