@@ -4,6 +4,7 @@ import {
   createReflector,
   type KubeClient,
   keyOf,
+  type ObjectKey,
   type Pod,
   PODS,
   parseKey,
@@ -156,6 +157,8 @@ function inNamespaces<T, View>(
       ...(of(key)?.store.find(index, key) ?? []),
     ],
     observe: (namespace: string, object: T) => reflectors.get(namespace)?.observe(object),
+    observeRemoval: ({ uid, ...name }: ObjectKey & { readonly uid: string }, left?: T) =>
+      of(keyOf(name))?.observeRemoval({ key: keyOf(name), uid }, left),
   };
 }
 

@@ -1,6 +1,7 @@
 import {
   type KubeClient,
   isNotFound,
+  keyOf,
   type NewObject,
   type Pod,
   PODS,
@@ -27,8 +28,8 @@ interface VersionedTarget extends Target {
  * next decision sees it whether the watch has brought it or not.
  */
 export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
-  const kind = <T>(resource: Resource<T>, reflector: Pick<Reflector<T, never>, "observe">) =>
-    objectWrites(client, resource, reflector.observe);
+  const kind = <T>(resource: Resource<T>, reflector: Observer<T>) =>
+    objectWrites(client, resource, reflector);
 
   async function createPod(pod: NewObject): Promise<void> {
     observePod(await client.create(PODS, pod));
@@ -60,7 +61,7 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
   }
 
   async function deletePod(pod: Target): Promise<void> {
-    await client.remove(PODS, pod, { uid: pod.uid });
+    cluster.pods.observeRemoval(pod, await client.remove(PODS, pod, { uid: pod.uid }));
   }
 
   async function createServiceAccount(account: NewObject): Promise<void> {
@@ -89,7 +90,13 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
 }
 export type ClusterWrites = ReturnType<typeof createClusterWrites>;
 
-function objectWrites<T>(client: KubeClient, resource: Resource<T>, observe: (object: T) => void) {
+type Observer<T> = Pick<Reflector<T, never>, "observe" | "observeRemoval">;
+
+function objectWrites<T>(
+  client: KubeClient,
+  resource: Resource<T>,
+  { observe, observeRemoval }: Observer<T>,
+) {
   /** @param difference the fields of the status that change, null for those to remove */
   async function patchStatus(target: Target, difference: object): Promise<void> {
     const body = { metadata: { uid: target.uid }, status: difference };
@@ -112,10 +119,9 @@ function objectWrites<T>(client: KubeClient, resource: Resource<T>, observe: (ob
 
   /** Background: the object's pod has ended before. */
   async function remove(target: Target): Promise<void> {
-    await client.remove(resource, target, {
-      uid: target.uid,
-      propagationPolicy: "Background",
-    });
+    const { uid } = target;
+    const left = await client.remove(resource, target, { uid, propagationPolicy: "Background" });
+    observeRemoval({ key: keyOf(target), uid }, left);
   }
 
   return { patchStatus, setFinalizers, remove };

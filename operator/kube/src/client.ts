@@ -1,5 +1,5 @@
 import type { ClusterAccess } from "./cluster-access.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { isJsonObject, jsonField, type JsonObject } from "./json.ts";
 import { isNotFound, KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
 import { type ObjectKey, type Resource, resourcePath } from "./resource.ts";
 import {
@@ -226,15 +226,19 @@ function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
     return resource.read(answer);
   }
 
-  /** Asks for the deletion; an object that is not there is fine. @throws KubernetesError Conflict for another uid. */
-  async function remove(
-    resource: Resource<unknown>,
+  /**
+   * Asks for the deletion; an object that is not there is fine.
+   * @returns what is left: the object while finalizers or its grace period hold it, undefined when it is gone
+   * @throws KubernetesError Conflict for another uid
+   */
+  async function remove<T>(
+    resource: Resource<T>,
     key: ObjectKey,
     options: DeleteOptions = {},
-  ): Promise<void> {
+  ): Promise<T | undefined> {
     const { uid, ...rest } = options;
     try {
-      await write({
+      const answer = await write({
         method: "DELETE",
         path: resourcePath(resource, key),
         body: {
@@ -244,12 +248,22 @@ function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
           ...(uid === undefined ? {} : { preconditions: { uid } }),
         },
       });
+      return isHeld(answer) ? resource.read(answer) : undefined;
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
   }
 
   return { create, patch, remove };
+}
+
+/** The answer to a deletion is a `Status` or the object's last state when it is gone, and the object when it stays for now. */
+function isHeld(answer: unknown): boolean {
+  const metadata = jsonField(answer, "metadata");
+  const finalizers = jsonField(metadata, "finalizers");
+  const isFinalized = !Array.isArray(finalizers) || finalizers.length === 0;
+  return !isFinalized || Number(jsonField(metadata, "deletionGracePeriodSeconds") ?? 0) > 0;
 }
 
 function readList(answer: unknown) {

@@ -149,6 +149,13 @@ const answered =
   (version: number, uid: string): Step =>
   (mirror) =>
     mirror.observe(object("a", version, { uid }));
+const removed =
+  (uid: string, left?: number): Step =>
+  (mirror) =>
+    mirror.observeRemoval(
+      { key: "a", uid },
+      left === undefined ? undefined : object("a", left, { uid }),
+    );
 const expired: Step = (mirror) => mirror.forgetVersion();
 const filledAgain =
   (asOf: number, ...found: readonly { version: number; uid: string }[]): Step =>
@@ -203,6 +210,39 @@ test.each<{ name: string; steps: readonly Step[]; told: string }>([
     name: "a deletion that is told again after the name was used anew",
     steps: [watched(11, "x"), gone(12, "x"), watched(13, "y"), gone(12, "x")],
     told: "+x -x +y",
+  },
+  {
+    name: "an own deletion, and events from before it",
+    steps: [watched(11, "x"), removed("x"), watched(12, "x"), gone(13, "x")],
+    told: "+x -x",
+  },
+  {
+    name: "an own deletion, and the name is used anew",
+    steps: [watched(11, "x"), removed("x"), answered(14, "y"), gone(13, "x"), watched(14, "y")],
+    told: "+x -x +y",
+  },
+  {
+    name: "an own deletion that something holds up",
+    steps: [watched(11, "x"), removed("x", 12), watched(12, "x"), gone(13, "x")],
+    told: "+x ~x -x",
+  },
+  {
+    name: "an own deletion whose answer comes after the next incarnation",
+    steps: [watched(11, "x"), gone(12, "x"), watched(13, "y"), removed("x")],
+    told: "+x -x +y",
+  },
+  {
+    name: "an own deletion, a stale state that does not know of it, and a fresh one",
+    steps: [
+      watched(11, "x"),
+      removed("x"),
+      expired,
+      filledAgain(12, { version: 11, uid: "x" }),
+      watched(12, "x"),
+      expired,
+      filledAgain(20),
+    ],
+    told: "+x -x",
   },
   {
     name: "a stale state that still has what is gone",

@@ -45,12 +45,15 @@ export interface Fill {
 export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   const store = createObjectStore<View>(options.indexes);
   const progress = createProgress();
+  /** By key, the uid of what an own write has ended and the watch has not told yet: it does not come back. */
+  const ended = new Map<string, string>();
 
   function upsert(object: unknown, origin: Origin): void {
     const position = positionOf(object);
     const known = store.versionOf(position.key);
     const knownVersion = known?.version ?? progress.completeAsOf();
     if (versionNumber(position.resourceVersion) <= knownVersion) return;
+    if (ended.get(position.key) === position.uid) return;
     guarded(position.key, () => {
       const view = options.project(options.resource.read(object));
       if (known !== undefined && known.uid !== position.uid) drop(position.key);
@@ -61,9 +64,10 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   }
 
   function remove(object: unknown): void {
-    const { key, resourceVersion } = positionOf(object);
+    const { key, uid, resourceVersion } = positionOf(object);
     const known = store.versionOf(key);
     if (known !== undefined && known.version <= versionNumber(resourceVersion)) drop(key);
+    if (ended.get(key) === uid) ended.delete(key);
   }
 
   function drop(key: string): void {
@@ -86,13 +90,28 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
    */
   const observe = (object: T): void => upsert(object, "own");
 
+  /**
+   * Takes in what an own deletion left: the object, which waits for finalizers or its grace period, or nothing. It is told like a
+   * watch event, because it calls for another look.
+   */
+  function observeRemoval({ key, uid }: { key: string; uid: string }, left: T | undefined): void {
+    if (left !== undefined) {
+      upsert(left, "watch");
+      return;
+    }
+    if (store.versionOf(key)?.uid !== uid) return;
+    ended.set(key, uid);
+    drop(key);
+  }
+
   const readonlyStore: ReadonlyObjectStore<View> = store;
   return {
     store: readonlyStore,
     upsert,
     remove,
-    startFill: () => startFill({ store, progress, upsert, remove, drop }),
+    startFill: () => startFill({ store, progress, ended, upsert, remove, drop }),
     observe,
+    observeRemoval,
     ...progress,
   };
 }
@@ -101,12 +120,13 @@ export type Mirror<T, View> = ReturnType<typeof createMirror<T, View>>;
 interface FillTarget {
   readonly store: Pick<ReturnType<typeof createObjectStore>, "keys" | "versionOf">;
   readonly progress: ReturnType<typeof createProgress>;
+  readonly ended: Map<string, string>;
   readonly upsert: (object: unknown, origin: Origin) => void;
   readonly remove: (object: unknown) => void;
   readonly drop: (key: string) => void;
 }
 
-function startFill({ store, progress, upsert, remove, drop }: FillTarget): Fill {
+function startFill({ store, progress, ended, upsert, remove, drop }: FillTarget): Fill {
   const seen = new Set<string>();
   const gone = new Map<string, number>();
   return {
@@ -130,6 +150,7 @@ function startFill({ store, progress, upsert, remove, drop }: FillTarget): Fill 
         if (timeSlices.isOver()) await timeSlices.next();
         if (!seen.has(key) && !isNewer(key)) drop(key);
       }
+      for (const key of ended.keys()) if (!seen.has(key)) ended.delete(key);
       progress.filled(resourceVersion);
     },
   };

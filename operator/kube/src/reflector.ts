@@ -77,6 +77,7 @@ export function createReflector<T, View>(options: ReflectorOptions<T, View>) {
     },
     store: mirror.store,
     observe: mirror.observe,
+    observeRemoval: mirror.observeRemoval,
     /** Resolves when the store has been filled for the first time. */
     synced: mirror.synced,
     hasSynced: mirror.hasSynced,

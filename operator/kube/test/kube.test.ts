@@ -110,8 +110,15 @@ test("verbs: absent is undefined, doubled and stale writes are told apart, delet
   await expect(
     client.remove(SERVICE_ACCOUNTS, at, { uid: "00000000-0000-0000-0000-000000000000" }),
   ).rejects.toSatisfy(isConflict);
-  await client.remove(SERVICE_ACCOUNTS, at, { uid: created.metadata?.uid ?? "" });
-  await client.remove(SERVICE_ACCOUNTS, at);
+  const hold = (finalizers: readonly string[]) =>
+    client.patch(SERVICE_ACCOUNTS, at, { type: "merge", body: { metadata: { finalizers } } });
+  await hold(["tradingbots.dev/test"]);
+  const left = await client.remove(SERVICE_ACCOUNTS, at, { uid: created.metadata?.uid ?? "" });
+  expect(left?.metadata?.deletionTimestamp).toBeDefined();
+  await hold([]);
+  expect(await client.remove(SERVICE_ACCOUNTS, at)).toBeUndefined();
+  await client.create(SERVICE_ACCOUNTS, serviceAccount("verbs", "a"));
+  expect(await client.remove(SERVICE_ACCOUNTS, at)).toBeUndefined();
   expect(await client.get(SERVICE_ACCOUNTS, at)).toBeUndefined();
 });
 
