@@ -9,8 +9,12 @@ import { eventRecord, fillRecord, fundingRecord, orderRecord, tradeRecord } from
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
-/** Of the receive window (5 s from the question on) this much is left for the order's own way. */
-const KNOWLEDGE_MAX_MS = RECEIVE_WINDOW_MS - 2_000;
+/** Of the receive window, which runs from the question on, at least this much is left for the order's own way. */
+const WAY_MS = 2_000;
+/** Answers that took so long that too little was left, in a row, before a longer window is used. */
+const LATE_ANSWERS_MAX = 2;
+/** For an exchange that takes that long; answers of 8 s (the client's limit) and the way of the order fit in. */
+const LATE_RECEIVE_WINDOW_MS = 12_000;
 
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
@@ -49,18 +53,33 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
 
 /**
  * To be asked before anything is done to a position: one of the same size may be somebody else's by now, and only the
- * executions say so. Gives the time that what is done is to be signed with, or undefined when the work holds nothing more, or
- * the answer came so late that it says too little of now.
+ * executions say so. Gives what the request is to be signed with, or undefined when the work holds nothing more, or the answer
+ * came so late that it says too little of now.
  */
 export async function stillHeldAt(
   deps: TraderDeps,
   work: Work,
 ): Promise<Required<Dated> | undefined> {
-  const isOld = () => deps.monotonicMs() - work.accountedMs > KNOWLEDGE_MAX_MS;
+  const isOld = () => ageMs(deps, work) > RECEIVE_WINDOW_MS - WAY_MS;
   if (work.accountedMs < work.lookedMs || isOld()) await accountForFills(deps, work);
-  if (isOld() || work.account.open.isZero()) return undefined;
-  return { madeMs: work.accountedWallMs };
+  work.lateAnswers = isOld() ? work.lateAnswers + 1 : 0;
+  if (work.account.open.isZero()) return undefined;
+  const receiveWindowMs = isOld() ? lateWindowMs(deps, work) : RECEIVE_WINDOW_MS;
+  if (receiveWindowMs === undefined) return undefined;
+  return { madeMs: work.accountedWallMs, receiveWindowMs };
 }
+
+/**
+ * An exchange may always answer so late: what has to be closed must be closed all the same. While the lease lasts no other
+ * pod opens anything that the order could meet, and the exchange refuses it when the lease has ended.
+ */
+function lateWindowMs(deps: TraderDeps, work: Work): number | undefined {
+  const leftMs = LATE_RECEIVE_WINDOW_MS - ageMs(deps, work);
+  const isSafe = leftMs >= WAY_MS && deps.journal.leaseRemainingMs() >= leftMs;
+  return isSafe && work.lateAnswers > LATE_ANSWERS_MAX ? LATE_RECEIVE_WINDOW_MS : undefined;
+}
+
+const ageMs = ({ monotonicMs }: TraderDeps, { accountedMs }: Work) => monotonicMs() - accountedMs;
 
 /**
  * Whether every unit that an order of the work shows as filled is in its account: an order may show its fills before the

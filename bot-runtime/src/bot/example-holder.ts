@@ -161,6 +161,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const market = new ExampleExchange();
   const records: RecordBody[] = [];
   const clock = { nowMs: OPENED_MS + 60_000, monotonicMs: 60_000 };
+  const lease = { remainingMs: 0 };
   const exchange = market.exchange();
   const metrics = new Metrics();
   const record = (body: RecordBody) => void records.push(body);
@@ -168,7 +169,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const deps: TraderDeps = {
     exchange,
     looks: exchange,
-    journal: { appendIntent: unused, standing: "ready" },
+    journal: { appendIntent: unused, leaseRemainingMs: () => lease.remainingMs },
     record,
     account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
     config: () => current,
@@ -186,6 +187,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     records,
     metrics,
     config: current,
+    lease,
     /** The wall clock is set: nothing of this may change what the bot does. */
     setWallClock: (byMs: number) => void (clock.nowMs += byMs),
     /** By every clock. */

@@ -244,6 +244,34 @@ describe("an answer about whose the position is", () => {
     expect(market.sent.length).toBe(1);
   });
 
+  test.each([
+    ["held for longer than the order could be on its way: it is closed", 12_000 - 4_000, 1],
+    ["that ends before: nothing is sent", 12_000 - 4_001, 0],
+  ])("that always takes long, under a lease %s", async (_, remainingMs, exits) => {
+    const { market, run, passTime, lease, nowMs, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    lease.remainingMs = remainingMs;
+    let askedMs = 0;
+    market.whileAsked = () => {
+      askedMs = nowMs();
+      passTime(4_000);
+    };
+    await run(work, 5_000);
+    expect(market.sent.length).toBe(exits);
+    if (exits === 0) return;
+    expect(market.sent[0]).toMatchObject({ receiveWindowMs: 12_000 });
+    expect(market.sent[0]?.madeMs).toBeLessThanOrEqual(askedMs);
+  });
+
+  test("that took longer than anything could be on its way is never acted on", async () => {
+    const { market, run, passTime, lease, heldWork } = startExampleHolder(STOPPED);
+    lease.remainingMs = 15_000;
+    const work = heldWork();
+    market.whileAsked = () => passTime(10_100);
+    await run(work, 5_000);
+    expect(market.sent).toEqual([]);
+  });
+
   test.each(["an exit", "a stop"])("is as old as its question, and so is %s", async (what) => {
     const { market, look, passTime, nowMs, heldWork } = startExampleHolder(
       what === "an exit" ? STOPPED : {},

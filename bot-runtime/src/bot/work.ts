@@ -36,6 +36,8 @@ export interface Work {
   accountedMs: number;
   /** The same by the wall clock of this machine. */
   accountedWallMs: number;
+  /** Answers in a row that came too late to be acted on. */
+  lateAnswers: number;
   /** When nothing of it was first seen to be open any more. */
   closedSeenMs: number | undefined;
   /** The journal has been told that the trade is closed, with its result. */
@@ -133,6 +135,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     account: accountForTrade({ ...origin, exitIds }, []),
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
+    lateAnswers: 0,
     closedSeenMs: undefined,
     toldClosed: false,
     held: undefined,

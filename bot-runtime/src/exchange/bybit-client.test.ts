@@ -28,7 +28,7 @@ test.each<[string, string, object]>([
   expect(JSON.stringify(request)).toMatch(/"X-BAPI-SIGN":"[0-9a-f]{64}"/);
 });
 
-test("a request that says when it was decided is signed with that time, and does not send it", () => {
+test("a request that says when it was decided is signed with that time and its own window, and does not send them", () => {
   const client = createClient({
     key: { reveal: () => key, scrub: (said) => said },
     testnet: false,
@@ -36,9 +36,14 @@ test("a request that says when it was decided is signed with that time, and does
   });
   client.options["timeDifference"] = 100;
   const params = { symbol: "BTCUSDT" };
-  const timed = signed(client, "v5/order/create", "POST", { ...params, madeMs: NOW_MS - 500 });
+  const dated = { madeMs: NOW_MS - 500, receiveWindowMs: 12_000 };
+  const timed = signed(client, "v5/order/create", "POST", { ...params, ...dated });
   expect(timed).toMatchObject({
-    headers: { "X-BAPI-TIMESTAMP": `${NOW_MS - 600}` },
+    headers: { "X-BAPI-TIMESTAMP": `${NOW_MS - 600}`, "X-BAPI-RECV-WINDOW": "12000" },
+    body: JSON.stringify(params),
+  });
+  expect(signed(client, "v5/order/create", "POST", params)).toMatchObject({
+    headers: { "X-BAPI-TIMESTAMP": `${NOW_MS - 100}`, "X-BAPI-RECV-WINDOW": "5000" },
     body: JSON.stringify(params),
   });
 });

@@ -4,7 +4,7 @@ import { createHmac, createSecretKey } from "node:crypto";
 import Bybit from "../../../node_modules/ccxt/js/src/bybit.js";
 import { createHttpClient } from "../http-client.ts";
 import { bybitSymbol } from "./bybit-names.ts";
-import { type ExchangeOptions, RECEIVE_WINDOW_MS } from "./exchange.ts";
+import { type Dated, type ExchangeOptions, RECEIVE_WINDOW_MS } from "./exchange.ts";
 
 export type BybitClient = Bybit;
 
@@ -21,8 +21,8 @@ export const CATEGORY = "linear";
 export const QUOTE = "USDT";
 
 /**
- * Signs a request that says when it was decided (`madeMs`, this machine's time) with that time, and with OpenSSL: ccxt's own
- * signature is plain JavaScript.
+ * Signs a request that says when it was decided (`madeMs`, this machine's time) with that time and with the receive window that
+ * it asks for, and with OpenSSL: ccxt's own signature is plain JavaScript.
  */
 class TimedBybit extends Bybit {
   #madeMs: number | undefined;
@@ -36,8 +36,9 @@ class TimedBybit extends Bybit {
   }
 
   override sign(...[path, api, method, params, headers, body]: Parameters<Bybit["sign"]>) {
-    const { madeMs, ...rest } = { madeMs: undefined, ...params };
-    this.#madeMs = typeof madeMs === "number" ? madeMs : undefined;
+    const { madeMs, receiveWindowMs = RECEIVE_WINDOW_MS, ...rest }: Dated & object = params ?? {};
+    this.#madeMs = madeMs;
+    this.options["recvWindow"] = receiveWindowMs;
     const signed = super.sign(path, api, method, rest, headers, body);
     this.#madeMs = undefined;
     return signed;
@@ -59,7 +60,6 @@ export function createClient(options: ExchangeOptions): BybitClient {
     timeout: REQUEST_TIMEOUT_MS,
     fetchImplementation: createHttpClient(),
     ...RATE,
-    options: { recvWindow: RECEIVE_WINDOW_MS },
   });
   if (options.testnet) client.setSandboxMode(true);
   // After setSandboxMode, which replaces the addresses. `hostname` could change neither scheme nor port.

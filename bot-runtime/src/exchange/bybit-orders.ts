@@ -84,8 +84,11 @@ export async function protect(
 }
 
 /** For the signature (bybit-client.ts): Bybit does not get to see it. */
-function dated({ madeMs }: Dated): Dated {
-  return madeMs === undefined ? {} : { madeMs };
+function dated({ madeMs, receiveWindowMs }: Dated): Dated {
+  return {
+    ...(madeMs !== undefined && { madeMs }),
+    ...(receiveWindowMs !== undefined && { receiveWindowMs }),
+  };
 }
 
 const incomplete: Outcome = {

@@ -175,6 +175,8 @@ export interface Levels {
 export interface Dated {
   /** Wall clock of this machine, ms. */
   readonly madeMs?: number;
+  /** Instead of `RECEIVE_WINDOW_MS`. */
+  readonly receiveWindowMs?: number;
 }
 
 /** A market order with stop and target that take effect with its fill, in one request. */

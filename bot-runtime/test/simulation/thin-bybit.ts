@@ -13,6 +13,7 @@ interface Signed {
   readonly params: Params;
   /** Time of the request as signed, ms; undefined for public ones. */
   readonly timestampMs: number | undefined;
+  readonly receiveWindowMs: number;
 }
 
 /** Path of ccxt's implicit methods, which the bot's adapter calls. */
@@ -45,7 +46,7 @@ export class ThinBybit {
   constructor(config: {
     readonly apiKey: string;
     readonly timeout: number;
-    readonly options: Params;
+    readonly options?: Params;
   }) {
     this.#apiKey = config.apiKey;
     this.#timeoutMs = config.timeout;
@@ -77,6 +78,7 @@ export class ThinBybit {
       endpoint: `${method} /${path}`,
       params,
       timestampMs: api === "private" ? this.nonce() : undefined,
+      receiveWindowMs: Number(this.options["recvWindow"]),
     };
   }
 
@@ -122,7 +124,7 @@ export class ThinBybit {
     return body;
   }
 
-  #send({ endpoint, params, timestampMs }: Signed): Promise<Arrival> {
+  #send({ endpoint, params, timestampMs, receiveWindowMs }: Signed): Promise<Arrival> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(new RequestTimeout(`bybit ${endpoint} request timed out (${this.#timeoutMs} ms)`));
@@ -135,7 +137,7 @@ export class ThinBybit {
           : {
               apiKey: this.#apiKey,
               timestampMs,
-              receiveWindowMs: Number(this.options["recvWindow"]),
+              receiveWindowMs,
             }),
       };
       this.#wires.askExchange(request, (arrival) => {
