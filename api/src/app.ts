@@ -6,6 +6,7 @@ import type { Registry } from "prom-client";
 import { accountRoutes } from "./accounts/routes.ts";
 import type { CredentialStore } from "./accounts/credential-store.ts";
 import { authenticate } from "./auth/authenticate.ts";
+import { jwksRoute } from "./auth/jwks.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import { authRoutes, meRoutes } from "./auth/routes.ts";
@@ -36,8 +37,8 @@ export interface AppDeps {
   readonly decoyHash: string;
   readonly tokens: Tokens;
   readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
-  /** 32 bytes that no other service knows; refresh tokens follow from one another by it. */
-  readonly successorKey: Buffer;
+  /** Of 32 bytes, known to this service alone: refresh tokens follow from one another by the first. */
+  readonly successorKeys: readonly [Buffer, ...Buffer[]];
   readonly registry: Registry;
   readonly buckets: number;
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
@@ -93,6 +94,7 @@ function routes(server: Server, deps: AppDeps): void {
     },
     { prefix: "/api" },
   );
+  void server.register(jwksRoute(deps));
   healthRoutes(server, {
     database: { check: () => deps.pool.query("select 1"), isRequired: true },
     authDatabase: { check: () => deps.authPool.query("select 1"), isRequired: true },

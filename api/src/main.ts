@@ -6,7 +6,7 @@ import { buildApp } from "./app.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import { successorKeyOf } from "./auth/sessions.ts";
-import { createTokens, readSigningKey } from "./auth/tokens.ts";
+import { createTokens, readSigningKeys } from "./auth/tokens.ts";
 import { loadConfig } from "./config.ts";
 import { createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
@@ -37,7 +37,7 @@ const access =
     : await kubeconfigAccess(config.kubeconfig);
 const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
-const signingKey = readSigningKey(await readFile(config.jwtPrivateKeyFile, "utf8"));
+const signingKeys = readSigningKeys(await readFile(config.jwtPrivateKeyFile, "utf8"));
 const registry = createMetrics();
 const revocations = stack.adopt(
   createRevocations({
@@ -55,8 +55,8 @@ const app = stack.adopt(
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     passwords,
     decoyHash: await passwords.hash("nobody has this password"),
-    tokens: await createTokens(signingKey, Date.now),
-    successorKey: successorKeyOf(signingKey),
+    tokens: await createTokens(signingKeys, Date.now),
+    successorKeys: [successorKeyOf(signingKeys[0]), ...signingKeys.slice(1).map(successorKeyOf)],
     registry,
     buckets: config.buckets,
     requestsPerMinute: config.requestsPerMinute,

@@ -50,7 +50,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   const connection = { fault: "none" as Fault };
   const logs: string[] = [];
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const tokens = await createTokens(privateKey, Date.now);
+  const tokens = await createTokens([privateKey], Date.now);
   const revocations = createRevocations({
     database: authPool,
     clock: () => performance.now(),
@@ -66,7 +66,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     decoyHash: await passwords.hash("nobody has this password"),
     tokens,
     revocations,
-    successorKey: randomBytes(32),
+    successorKeys: [randomBytes(32)],
     registry: createMetrics(),
     buckets: BUCKETS,
     requestsPerMinute: { free: 100_000, pro: 200_000, enterprise: 0, address: 0 },

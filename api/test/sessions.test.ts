@@ -1,3 +1,4 @@
+import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
@@ -17,6 +18,18 @@ beforeEach(async () => {
 const PASSWORD = "correct horse battery";
 const REFRESH = "__Secure-tradingbots-refresh";
 const CSRF = "__Secure-tradingbots-csrf";
+
+const Jwks = z.object({
+  keys: z.array(
+    z.object({
+      kty: z.literal("EC"),
+      crv: z.string(),
+      x: z.string(),
+      y: z.string(),
+      kid: z.string(),
+    }),
+  ),
+});
 
 const codeOf = ({ status, body }: Answer) => ({
   status,
@@ -227,4 +240,15 @@ test("a changed tier counts soon, whatever the token says", async () => {
   expect(await limit()).toContain("free");
   await api.database.superuser.query("update users set tier = 'pro' where id = $1", [user.id]);
   await expect.poll(limit, SOON).toContain("pro");
+});
+
+test("whoever wants to check our tokens finds the key", async () => {
+  const answer = await caller(api)("GET /.well-known/jwks.json");
+  expect(answer).toMatchObject({
+    status: 200,
+    headers: { "cache-control": "public, max-age=300" },
+  });
+  const keys = createLocalJWKSet(Jwks.parse(answer.body));
+  const { payload } = await jwtVerify(user.accessToken, keys, { issuer: "tradingbots" });
+  expect(payload).toMatchObject({ user_id: user.id, tier: "free" });
 });

@@ -41,8 +41,8 @@ export interface SessionDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly tokens: Pick<Tokens, "issue">;
-  /** Makes a successor out of a secret, so that asking twice gives the same one; known to this service alone. */
-  readonly successorKey: Buffer;
+  /** Make a successor out of a secret, so that asking twice gives the same one. The first is used, all are recognised. */
+  readonly successorKeys: readonly [Buffer, ...Buffer[]];
   /** A used token came back: somebody else has a copy. */
   readonly onReuse: (session: { readonly userId: string; readonly id: string }) => void;
 }
@@ -65,7 +65,7 @@ export interface SignedIn {
 }
 
 /** Log-ins of devices: each has a refresh token that is used once, and the use of a used one ends the session. */
-export function createSessions({ authPool, tokens, successorKey, onReuse }: SessionDeps) {
+export function createSessions({ authPool, tokens, successorKeys, onReuse }: SessionDeps) {
   /** Begins a session for a user who has proven to be them. */
   async function begin(user: SessionUser, { address, userAgent }: Client): Promise<SignedIn> {
     const id = randomUUID();
@@ -92,8 +92,8 @@ export function createSessions({ authPool, tokens, successorKey, onReuse }: Sess
     const { id, user_id: userId, email, tier } = session;
     const user = { id: userId, email, tier };
     const hash = hashOf(presented.secret);
-    const successor = createHmac("sha256", successorKey).update(presented.secret).digest();
     if (timingSafeEqual(hash, session.refresh_hash)) {
+      const successor = successorOf(presented.secret, successorKeys[0]);
       const rotation = { userId, id, from: hash, to: hashOf(successor) };
       const isRotated = await asTenant(authPool, { userId }, (database) =>
         rotateSession(database, rotation),
@@ -101,7 +101,11 @@ export function createSessions({ authPool, tokens, successorKey, onReuse }: Sess
       // Somebody was faster with the same token: what they got is found, and given again, or the session has ended.
       return isRotated ? signedIn(user, id, successor) : refresh(refreshToken);
     }
-    if (isRepeated(session, hash, successor)) return signedIn(user, id, successor);
+    if (isRepeated(session, hash)) {
+      const successors = successorKeys.map((key) => successorOf(presented.secret, key));
+      const given = successors.find((each) => timingSafeEqual(hashOf(each), session.refresh_hash));
+      if (given !== undefined) return signedIn(user, id, given);
+    }
     await asTenant(authPool, { userId }, (database) =>
       endSession(database, { userId, id }, "reuse"),
     );
@@ -133,7 +137,7 @@ export function createSessions({ authPool, tokens, successorKey, onReuse }: Sess
 }
 export type Sessions = ReturnType<typeof createSessions>;
 
-/** All processes derive the same one from the key that they share; RFC 5869. */
+/** All processes derive the same one from a key that they share; RFC 5869. */
 export function successorKeyOf(signingKey: KeyObject): Buffer {
   const secret = signingKey.export({ type: "pkcs8", format: "der" });
   return Buffer.from(hkdfSync("sha256", secret, "", "tradingbots refresh successor", SECRET_BYTES));
@@ -152,10 +156,12 @@ function isOver({ is_over, idle_ms, age_ms }: SessionRow): boolean {
   return is_over || idle_ms > IDLE_DAYS_MAX * DAY_MS || age_ms > AGE_DAYS_MAX * DAY_MS;
 }
 
-function isRepeated(session: SessionRow, hash: Buffer, successor: Buffer): boolean {
-  const { previous_hash: previous, refresh_hash: current, idle_ms } = session;
-  if (previous === null || idle_ms > REPEAT_MS) return false;
-  return timingSafeEqual(previous, hash) && timingSafeEqual(current, hashOf(successor));
+function isRepeated({ previous_hash: previous, idle_ms }: SessionRow, hash: Buffer): boolean {
+  return previous !== null && idle_ms <= REPEAT_MS && timingSafeEqual(previous, hash);
+}
+
+function successorOf(secret: Buffer, key: Buffer): Buffer {
+  return createHmac("sha256", key).update(secret).digest();
 }
 
 const RefreshToken = z.tuple([z.uuid(), z.base64url()]);

@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, exportJWK, SignJWT } from "jose";
 import { expect, test } from "vitest";
-import { createTokens, readSigningKey } from "./tokens.ts";
+import { createTokens, readSigningKeys } from "./tokens.ts";
 
 const CALLER = {
   userId: "00000000-0000-4000-8000-000000000001",
@@ -14,7 +14,7 @@ const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
 
 test("a token says who, for 15 minutes, and names its key", async () => {
   let now = START;
-  const tokens = await createTokens(privateKey, () => now);
+  const tokens = await createTokens([privateKey], () => now);
   const token = await tokens.issue(CALLER);
   expect(decodeJwt(token)).toEqual({
     user_id: CALLER.userId,
@@ -39,7 +39,7 @@ test.for<[name: string, sign: () => Promise<string>]>([
     "another key",
     async () => {
       const other = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-      return (await createTokens(other.privateKey, () => START)).issue(CALLER);
+      return (await createTokens([other.privateKey], () => START)).issue(CALLER);
     },
   ],
   [
@@ -51,7 +51,7 @@ test.for<[name: string, sign: () => Promise<string>]>([
   ["another issuer", () => sign({ ...CALLER, iss: "somebody" })],
   ["claims that are none", () => sign({ iss: "tradingbots", user_id: "root", tier: "god" })],
 ])("refused: %s", async ([, make]) => {
-  const tokens = await createTokens(privateKey, () => START);
+  const tokens = await createTokens([privateKey], () => START);
   await expect(tokens.verify(await make())).rejects.toMatchObject({ code: "unauthenticated" });
 });
 
@@ -72,11 +72,35 @@ function sign(claims: Record<string, string>): Promise<string> {
 
 test.for(["pkcs8", "sec1"] as const)("a key is read from %s", (type) => {
   const pem = privateKey.export({ type, format: "pem" }).toString();
-  expect(readSigningKey(pem).equals(privateKey)).toBe(true);
+  expect(readSigningKeys(pem)).toEqual([privateKey]);
+});
+
+test("a new key signs while tokens of the one before are believed", async () => {
+  const next = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey;
+  const pem = [next, privateKey]
+    .map((key) => key.export({ type: "pkcs8", format: "pem" }))
+    .join("");
+  const before = await createTokens([privateKey], () => START);
+  const during = await createTokens(readSigningKeys(pem), () => START);
+  const after = await createTokens([next], () => START);
+  const [old, fresh] = [await before.issue(CALLER), await during.issue(CALLER)];
+  expect(await during.verify(old)).toEqual(CALLER);
+  expect(await after.verify(fresh)).toEqual(CALLER);
+  await expect(after.verify(old)).rejects.toMatchObject({ code: "unauthenticated" });
+  expect(during.jwks.keys.map(({ kid }) => kid)).toEqual([
+    decodeProtectedHeader(fresh).kid,
+    decodeProtectedHeader(old).kid,
+  ]);
+  expect(JSON.stringify(during.jwks)).not.toContain('"d"');
+});
+
+test.each([0, 4])("a file with %d keys is refused", (count) => {
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString().repeat(count);
+  expect(() => readSigningKeys(pem)).toThrow(/1 to 3 private keys/);
 });
 
 test("a key on another curve is refused with a hint", () => {
   const other = generateKeyPairSync("ec", { namedCurve: "secp384r1" }).privateKey;
   const pem = other.export({ type: "pkcs8", format: "pem" }).toString();
-  expect(() => readSigningKey(pem)).toThrow(/openssl ecparam -name prime256v1/);
+  expect(() => readSigningKeys(pem)).toThrow(/openssl ecparam -name prime256v1/);
 });

@@ -1,5 +1,12 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
-import { calculateJwkThumbprint, errors, exportJWK, jwtVerify, SignJWT } from "jose";
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  errors,
+  exportJWK,
+  jwtVerify,
+  SignJWT,
+} from "jose";
 import { z } from "zod";
 import { ApiError } from "../errors.ts";
 import { createVerifiedCache } from "../verified-cache.ts";
@@ -18,8 +25,23 @@ const Claims = z.object({
   exp: z.int(),
 });
 
-/** Reads an EC P-256 private key, PKCS#8 or SEC1. */
-export function readSigningKey(pem: string): KeyObject {
+const PEM_BLOCK = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^-]+-----END \1-----/g;
+/** One signs, one is on its way out, one is prepared. */
+const KEYS_MAX = 3;
+
+/**
+ * Reads EC P-256 private keys, PKCS#8 or SEC1, one after the other: the first signs, all are believed.
+ * @throws Error for none, more than three, or a key on another curve
+ */
+export function readSigningKeys(pem: string): readonly [KeyObject, ...KeyObject[]] {
+  const [first, ...others] = Array.from(pem.matchAll(PEM_BLOCK), ([block]) => readKey(block));
+  if (first === undefined || others.length >= KEYS_MAX) {
+    throw new Error(`the JWT key file must hold 1 to ${KEYS_MAX} private keys in PEM`);
+  }
+  return [first, ...others];
+}
+
+function readKey(pem: string): KeyObject {
   const key = createPrivateKey(pem);
   if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw new Error("the JWT key must be an EC key on P-256: openssl ecparam -name prime256v1");
@@ -27,16 +49,27 @@ export function readSigningKey(pem: string): KeyObject {
   return key;
 }
 
-/** Issues and checks access tokens: ES256, with the key's thumbprint as `kid`. */
-export async function createTokens(privateKey: KeyObject, now: () => number) {
-  const publicKey = createPublicKey(privateKey);
-  const keyId = await calculateJwkThumbprint(await exportJWK(publicKey));
+/** The public half of a key as others are shown it, named by its thumbprint (RFC 7638). */
+async function publicJwk(key: KeyObject) {
+  const jwk = await exportJWK(createPublicKey(key));
+  return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: "ES256", use: "sig" };
+}
+
+/** Issues and checks access tokens: ES256, with the key's thumbprint as `kid`. The first key signs. */
+export async function createTokens(
+  privateKeys: readonly [KeyObject, ...KeyObject[]],
+  now: () => number,
+) {
+  const [privateKey] = privateKeys;
+  const jwks = { keys: await Promise.all(privateKeys.map(publicJwk)) };
+  const keyOf = createLocalJWKSet(jwks);
+  const keyId = jwks.keys[0]?.kid;
   const verified = createVerifiedCache<Caller>(VERIFIED_MAX, now);
 
   async function issue({ userId, email, tier, sessionId }: Caller): Promise<string> {
     const issuedAt = Math.floor(now() / 1_000);
     return new SignJWT({ user_id: userId, email, tier, sid: sessionId })
-      .setProtectedHeader({ alg: "ES256", kid: keyId, typ: "JWT" })
+      .setProtectedHeader({ alg: "ES256", kid: keyId ?? "", typ: "JWT" })
       .setIssuer(ISSUER)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + ACCESS_TOKEN_SECONDS)
@@ -55,7 +88,7 @@ export async function createTokens(privateKey: KeyObject, now: () => number) {
 
   async function check(token: string): Promise<z.infer<typeof Claims>> {
     try {
-      const { payload } = await jwtVerify(token, publicKey, {
+      const { payload } = await jwtVerify(token, keyOf, {
         issuer: ISSUER,
         algorithms: ["ES256"],
         currentDate: new Date(now()),
@@ -67,7 +100,12 @@ export async function createTokens(privateKey: KeyObject, now: () => number) {
     }
   }
 
-  return { issue, verify };
+  return {
+    issue,
+    verify,
+    /** For others who check our tokens: RFC 7517. */
+    jwks,
+  };
 }
 export type Tokens = Awaited<ReturnType<typeof createTokens>>;
 

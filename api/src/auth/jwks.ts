@@ -1,0 +1,34 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { Tokens } from "./tokens.ts";
+
+const Jwk = z.object({
+  kty: z.string().optional(),
+  crv: z.string().optional(),
+  x: z.string().optional(),
+  y: z.string().optional(),
+  kid: z.string(),
+  alg: z.string(),
+  use: z.string(),
+});
+
+const SCHEMA = {
+  tags: ["auth"],
+  security: [],
+  summary: "The keys that access tokens are signed with",
+  response: { 200: z.object({ keys: z.array(Jwk) }) },
+};
+
+/** GET /.well-known/jwks.json */
+export function jwksRoute({
+  tokens,
+}: {
+  readonly tokens: Pick<Tokens, "jwks">;
+}): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get("/.well-known/jwks.json", { schema: SCHEMA }, async (_, reply) => {
+      reply.header("cache-control", "public, max-age=300");
+      return tokens.jwks;
+    });
+  };
+}
