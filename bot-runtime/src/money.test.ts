@@ -1,14 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  amount,
-  floorToStep,
-  meanPrice,
-  price,
-  quantity,
-  roundToStep,
-  text,
-  value,
-} from "./money.ts";
+import { amount, meanPrice, price, quantity, roundToStep, text, value } from "./money.ts";
 
 describe("exact text", () => {
   test.each([
@@ -27,15 +18,6 @@ describe("exact text", () => {
 });
 
 describe("steps", () => {
-  test.each([
-    ["0.0104999", "0.001", "0.01"],
-    ["0.011", "0.001", "0.011"],
-    ["7", "5", "5"],
-    ["0.0009", "0.001", "0"],
-  ])("%s floored to %s is %s", (given, step, wanted) => {
-    expect(text(floorToStep(quantity(given), quantity(step)))).toBe(wanted);
-  });
-
   test.each([
     ["100.04", "0.1", "100"],
     ["100.05", "0.1", "100.1"],

@@ -25,19 +25,19 @@ type Given = string | Decimal;
 const QUOTIENT_PLACES = 16;
 
 export function price(given: Given): Price {
-  const decimal = new Decimal(given);
+  const decimal = decimalOf(given);
   if (isPrice(decimal)) return decimal;
   throw notAnAmount(given);
 }
 
 export function quantity(given: Given): Quantity {
-  const decimal = new Decimal(given);
+  const decimal = decimalOf(given);
   if (isQuantity(decimal)) return decimal;
   throw notAnAmount(given);
 }
 
 export function amount(given: Given): Amount {
-  const decimal = new Decimal(given);
+  const decimal = decimalOf(given);
   if (isAmount(decimal)) return decimal;
   throw notAnAmount(given);
 }
@@ -68,14 +68,14 @@ export function text(decimal: Decimal): string {
   return decimal.isZero() ? "0" : decimal.toFixed();
 }
 
-/** The multiple of `step` nearest below `decimal`. */
-export function floorToStep(decimal: Decimal, step: Decimal): Decimal {
-  return decimal.div(step).floor().times(step);
-}
-
 /** The multiple of `step` nearest to `decimal`; a half goes up. */
 export function roundToStep(decimal: Decimal, step: Decimal): Decimal {
   return decimal.div(step).toDecimalPlaces(0, Decimal.ROUND_HALF_UP).times(step);
+}
+
+/** Decimals never change: one that is there needs no copy. */
+function decimalOf(given: Given): Decimal {
+  return given instanceof Decimal ? given : new Decimal(given);
 }
 
 // Whoever calls `price`, `quantity` or `amount` says what the number is: these only see to it that it is one.

@@ -10,7 +10,7 @@ import {
 } from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Execution, PositionSide } from "../exchange/exchange.ts";
-import { amount, floorToStep, price, quantity, roundToStep, text, value } from "../money.ts";
+import { amount, price, quantity, roundToStep, text, value } from "../money.ts";
 import { protectionLevels } from "./levels.ts";
 import { positionSize } from "./sizing.ts";
 import { accountForTrade } from "./trade-account.ts";
@@ -83,16 +83,6 @@ const hundredths = (least: number, most: number) =>
   integer({ min: least * 100, max: most * 100 }).map((each) => each / 100);
 
 describe("rounding", () => {
-  test("down to a step is the greatest multiple that is not greater", () => {
-    assert(
-      property(quantities, steps, (units, step) => {
-        const count = floor(per(fraction(units), fraction(step)));
-        expectExactly(floorToStep(quantity(units), quantity(step)), times(count, fraction(step)));
-      }),
-      RUNS,
-    );
-  });
-
   test("to a step is the nearest multiple, the upper one of two", () => {
     assert(
       property(prices, steps, (at, step) => {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** What an order is for; with its reference it makes the order unique. */
 export interface OrderIdentity {
@@ -25,16 +25,14 @@ export function orderId(identity: OrderIdentity): string {
   const { botUid, symbol, timeframe, reference, leg, attempt } = identity;
   // JSON keeps fields apart: no two identities can run together into the same text.
   const text = JSON.stringify([botUid, symbol, timeframe, reference, leg, attempt]);
-  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString("hex");
+  const hex = hash("sha256", text);
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
   return [
     hex.slice(0, 8),
     hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
   ].join("-");
 }
 

@@ -3,7 +3,6 @@ import {
   type Amount,
   amount,
   Decimal,
-  floorToStep,
   type Price,
   quantity,
   type Quantity,
@@ -32,9 +31,12 @@ export interface Size {
  */
 export function positionSize(input: SizingInput): Size {
   const { equity, price, positionPercent, leverage, market } = input;
-  const wanted = equity.times(positionPercent).div(100).times(leverage).div(price);
-  const allowed = Decimal.max(Decimal.min(wanted, market.maximumQuantity), 0);
-  const units = quantity(floorToStep(allowed, market.quantityStep));
+  const { quantityStep, maximumQuantity } = market;
+  // Whole steps by one integer division: quotients of 64 digits were a third of an order's time.
+  const margin = equity.times(positionPercent).times(leverage);
+  const wanted = margin.divToInt(price.times(quantityStep).times(100));
+  const allowed = Decimal.min(wanted, maximumQuantity.divToInt(quantityStep));
+  const units = quantity(Decimal.max(allowed, 0).times(quantityStep));
   const total = value(price, units);
   return { quantity: units, value: total, margin: amount(total.div(leverage)) };
 }
