@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Conditions, Exchange, Mode } from "./fields.ts";
+import { Conditions, Exchange, Mode, Timestamp } from "./fields.ts";
 import { defineKind, rule, rules } from "./kind.ts";
 
 /** A Kubernetes quantity such as 50m or 96Mi. */
@@ -9,6 +9,22 @@ const Quantity = z
   .regex(/^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$/);
 
 const ResourceList = z.object({ cpu: Quantity.optional(), memory: Quantity.optional() });
+
+const Image = z.string().min(1).max(255);
+
+const Placement = z.object({
+  nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
+  runtimeClassName: z.string().max(63).optional(),
+  priorityClassName: z.string().max(63).optional(),
+});
+
+/** What a class decides about the pods of its bots; a change of it is rolled out in waves. */
+const PodTemplate = z.object({
+  image: Image,
+  resources: z.object({ requests: ResourceList, limits: ResourceList }),
+  placement: Placement.optional(),
+});
+export type PodTemplate = z.infer<typeof PodTemplate>;
 
 /** Where the bots of a class reach an exchange instead of its public address: testnets and the simulator. */
 const EndpointOverride = z.object({
@@ -44,29 +60,79 @@ const Ceilings = z.object({
 export type Ceilings = z.infer<typeof Ceilings>;
 
 const Rollout = z.object({
-  maxUnavailablePercent: z.int().min(1).max(100).default(10),
-  soakSeconds: z.int().min(0).max(86_400).default(60),
-  failureBudgetPercent: z.int().min(0).max(100).default(5),
-  deferWhilePositionOpen: z.boolean().default(true),
-  paused: z.boolean().default(false),
+  maxUnavailablePercent: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(10)
+    .describe("Share of the class's bots that may be on their way to another pod at a time."),
+  soakSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(60)
+    .describe("How long a wave must run well before the next one begins."),
+  failureBudgetPercent: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(5)
+    .describe(
+      "When this share of the bots fails, at least one, the class goes back to its last good image. No wave is greater.",
+    ),
+  deferWhilePositionOpen: z
+    .boolean()
+    .default(true)
+    .describe(
+      "A bot keeps its pod while its position is open, for an hour after its wave began at most.",
+    ),
+  paused: z
+    .boolean()
+    .default(false)
+    .describe("No further wave begins. Bots that fail on the new image go back all the same."),
 });
+
+/** Slots are the first 32 bits of a hash of a bot's uid: this one lies beyond the last. */
+export const SLOTS = 2 ** 32;
+
+/** All that is known about a rollout: an operator that takes over goes on from here. */
+const RolloutStatus = z.object({
+  stable: PodTemplate.describe(
+    "The last template that was rolled out to its end: what fails goes back to it.",
+  ),
+  target: PodTemplate.optional().describe("The template that is being rolled out or taken back."),
+  direction: z.enum(["Forward", "Back"]).optional(),
+  reach: z
+    .int()
+    .min(0)
+    .max(SLOTS)
+    .optional()
+    .describe("Bots whose slot lies below it have the target: the waves move it."),
+  wave: z.int().min(0).optional(),
+  waveStartedAt: Timestamp.optional(),
+  settledAt: Timestamp.optional().describe("When the wave's last bot was done: the soak begins."),
+  rejected: z
+    .object({ template: PodTemplate, because: z.string().max(512) })
+    .optional()
+    .describe("The template that failed; as long as the specification asks for it, nothing moves."),
+  bots: z.int().min(0).optional().describe("Bots that have a pod or get one."),
+  updated: z.int().min(0).optional().describe("Bots that are ready with what they shall have."),
+  moving: z.int().min(0).optional().describe("Bots whose next pod is not ready yet."),
+  deferred: z.int().min(0).optional().describe("Bots that wait for their position to close."),
+  failed: z.int().min(0).optional(),
+});
+export type RolloutStatus = z.infer<typeof RolloutStatus>;
 
 const spec = z
   .object({
-    image: z.string().min(1).max(255).describe("Image of bot and verify pods."),
+    image: Image.describe("Image of bot and verify pods."),
     resources: z
       .object({
         requests: ResourceList.prefault({ cpu: "10m", memory: "96Mi" }),
         limits: ResourceList.prefault({ memory: "192Mi" }),
       })
       .prefault({}),
-    placement: z
-      .object({
-        nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
-        runtimeClassName: z.string().max(63).optional(),
-        priorityClassName: z.string().max(63).optional(),
-      })
-      .optional(),
+    placement: Placement.optional(),
     ceilings: Ceilings.prefault({}),
     endpoints: z
       .array(EndpointOverride)
@@ -87,6 +153,7 @@ const spec = z
 const status = z.object({
   observedGeneration: z.int().min(0).optional(),
   conditions: Conditions.optional(),
+  rollout: RolloutStatus.optional(),
 });
 
 export const BotClass = defineKind({
@@ -97,10 +164,31 @@ export const BotClass = defineKind({
   scope: "Cluster",
   columns: [
     { name: "Image", type: "string", jsonPath: ".spec.image" },
+    {
+      name: "Rollout",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Progressing")].reason',
+    },
+    { name: "Updated", type: "integer", jsonPath: ".status.rollout.updated" },
+    { name: "Bots", type: "integer", jsonPath: ".status.rollout.bots" },
+    { name: "Failed", type: "integer", jsonPath: ".status.rollout.failed" },
     { name: "Bots-Per-User", type: "integer", jsonPath: ".spec.ceilings.botsPerUser" },
     { name: "Leverage", type: "integer", jsonPath: ".spec.ceilings.leverage" },
     { name: "Modes", type: "string", jsonPath: ".spec.ceilings.modes" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+    {
+      name: "Last-Good",
+      type: "string",
+      jsonPath: ".status.rollout.stable.image",
+      priority: 1,
+    },
+    { name: "Deferred", type: "integer", jsonPath: ".status.rollout.deferred", priority: 1 },
+    {
+      name: "Message",
+      type: "string",
+      jsonPath: '.status.conditions[?(@.type=="Progressing")].message',
+      priority: 1,
+    },
   ],
   spec,
   status,

@@ -15,7 +15,14 @@ export { ObjectMeta } from "./kind.ts";
 export { isStrategyName, RsiParams, STRATEGIES, type StrategyName } from "./strategies.ts";
 export { Risk, Strategy, TradingBot } from "./trading-bot.ts";
 export { ExchangeAccount, VerificationResult } from "./exchange-account.ts";
-export { BotClass, type Ceilings, type EndpointOverride } from "./bot-class.ts";
+export {
+  BotClass,
+  type Ceilings,
+  type EndpointOverride,
+  type PodTemplate,
+  type RolloutStatus,
+  SLOTS,
+} from "./bot-class.ts";
 export { HaltAction, TradingHalt } from "./trading-halt.ts";
 export { BotConfig, BotTermination, Credentials, VerifyConfig } from "./bot-config.ts";
 export {

@@ -16,6 +16,8 @@ export const LABELS = {
   bot: `${GROUP}/bot`,
   account: `${GROUP}/account`,
   role: `${GROUP}/role`,
+  /** The BotClass whose template a pod was made from. */
+  class: `${GROUP}/class`,
   name: "app.kubernetes.io/name",
   component: "app.kubernetes.io/component",
   managedBy: "app.kubernetes.io/managed-by",

@@ -1,11 +1,52 @@
-import type { BotClass } from "@tradingbots/crds";
+import type { BotClass, RolloutStatus } from "@tradingbots/crds";
+import { type HashedTemplate, hashedTemplate } from "./class/pod-template.ts";
+
+export type ClassStatus = NonNullable<BotClass["status"]>;
 
 export interface ClassView {
   readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
   readonly generation: number;
   readonly spec: BotClass["spec"];
+  readonly status: ClassStatus;
+  /** What the specification asks for. Bots do not look at it: a rollout brings it to them. */
+  readonly wanted: HashedTemplate;
+  readonly rollout: RolloutView;
 }
 
-export function classView({ metadata, spec }: BotClass): ClassView {
-  return { name: metadata.name, generation: metadata.generation, spec };
+/** What decides which template a bot's pod is made from. */
+export interface RolloutView extends Pick<RolloutStatus, "direction"> {
+  readonly stable: HashedTemplate;
+  /** Undefined while no rollout is under way. */
+  readonly target: HashedTemplate | undefined;
+  readonly reach: number;
+  /** Milliseconds since the epoch; 0 before the first wave. */
+  readonly waveStartedAtMs: number;
+}
+
+export function classView({ metadata, spec, status = {} }: BotClass): ClassView {
+  const { name, uid, resourceVersion, generation } = metadata;
+  const wanted = hashedTemplate(spec);
+  return {
+    name,
+    uid,
+    resourceVersion,
+    generation,
+    spec,
+    status,
+    wanted,
+    rollout: rolloutView(status.rollout ?? { stable: spec }),
+  };
+}
+
+export function rolloutView(rollout: RolloutStatus): RolloutView {
+  const { stable, target, direction, reach = 0, waveStartedAt } = rollout;
+  return {
+    stable: hashedTemplate(stable),
+    target: target === undefined ? undefined : hashedTemplate(target),
+    direction,
+    reach,
+    waveStartedAtMs: waveStartedAt === undefined ? 0 : Date.parse(waveStartedAt),
+  };
 }

@@ -60,6 +60,16 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     cluster.bots.observe(await client.patch(TRADING_BOTS, key, { type: "merge", body }));
   }
 
+  /** Guarded by the resource version: a rollout goes on from what is written, never from what somebody has overtaken. */
+  async function patchClassStatus(
+    { name, uid, resourceVersion }: VersionedTarget,
+    difference: object,
+  ): Promise<void> {
+    const body = { metadata: { uid, resourceVersion }, status: difference };
+    const patch = { type: "merge", body, subresource: "status" } as const;
+    cluster.classes.observe(await client.patch(BOT_CLASSES, { name }, patch));
+  }
+
   async function deletePod(pod: Target): Promise<void> {
     cluster.pods.observeRemoval(pod, await client.remove(PODS, pod, { uid: pod.uid }));
   }
@@ -76,7 +86,6 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
   return {
     bots: kind(TRADING_BOTS, cluster.bots),
     accounts: kind(EXCHANGE_ACCOUNTS, cluster.accounts),
-    classes: kind(BOT_CLASSES, cluster.classes),
     halts: kind(TRADING_HALTS, cluster.halts),
     createPod,
     tryPod,
@@ -84,6 +93,7 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     observePod,
     annotatePod,
     pauseBot,
+    patchClassStatus,
     deletePod,
     createServiceAccount,
   };

@@ -9,6 +9,8 @@ import type { Logger } from "pino";
 import { reconcileAccount } from "./account/reconcile.ts";
 import type { Refusal } from "./bot/facts.ts";
 import { reconcileBot } from "./bot/reconcile.ts";
+import type { Tally } from "./class/plan-wave.ts";
+import { reconcileClass } from "./class/reconcile.ts";
 import { createClusterView } from "./cluster-view.ts";
 import { createClusterWrites } from "./cluster-writes.ts";
 import type { PodSettings } from "./config.ts";
@@ -55,6 +57,7 @@ export interface OperatorSettings {
 const BOT_WORKERS = 32;
 const ACCOUNT_WORKERS = 8;
 const HALT_WORKERS = 2;
+const CLASS_WORKERS = 2;
 const BACK_OFF = { initialMs: 100, maxMs: 300_000 };
 const SWEEP_MS = 10_000;
 
@@ -81,6 +84,10 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     halts: queue("halts", {
       concurrency: HALT_WORKERS,
       process: (name) => reconcileHalt(name, botDeps),
+    }),
+    classes: queue("classes", {
+      concurrency: CLASS_WORKERS,
+      process: (name) => reconcileClass(name, { ...botDeps, tallies }),
     }),
   };
   const cluster = createClusterView({
@@ -115,6 +122,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     }),
   };
   const botDeps = { ...common, reports, clock, refusals: new Map<string, Refusal>() };
+  const tallies = new Map<string, Tally>();
   const accountDeps = {
     ...common,
     vault,

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, AUDIENCES, LABELS, POD_PATHS } from "@tradingbots/crds";
+import { ANNOTATIONS, AUDIENCES, LABELS, POD_PATHS, type PodTemplate } from "@tradingbots/crds";
 import { dirname, basename } from "node:path";
 import type { ClassView } from "./class-view.ts";
 import type { PodSettings } from "./config.ts";
@@ -126,7 +126,7 @@ function tokenVolume(
   return { name, projected: { sources: [{ serviceAccountToken }] } };
 }
 
-export function placementOf({ spec: { placement } }: ClassView) {
+export function placementOf({ placement }: PodTemplate) {
   return {
     ...(placement?.nodeSelector === undefined ? {} : { nodeSelector: placement.nodeSelector }),
     ...(placement?.runtimeClassName === undefined

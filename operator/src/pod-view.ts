@@ -4,7 +4,7 @@ import { keyOf, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
 
-/** The annotation that holds `podInputsHash`: another hash replaces the pod. */
+/** The annotation that holds `podInputsHash`: what the pod was made from. */
 export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
 
 /** What the operator keeps of a pod: about a tenth of the object. */
@@ -21,6 +21,8 @@ export interface PodView {
   readonly createdAt: string;
   readonly isDeleting: boolean;
   readonly isReady: boolean;
+  /** How often its process has ended and been started again. */
+  readonly restarts: number;
   readonly image: string | undefined;
   readonly inputsHash: string | undefined;
   readonly credentialsVersion: number | undefined;
@@ -80,6 +82,7 @@ export function podView(pod: Pod): PodView {
     isReady:
       status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ??
       false,
+    restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     image: spec?.containers[0]?.image,
     inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
     credentialsVersion: Number.isInteger(version) ? version : undefined,

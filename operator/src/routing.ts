@@ -2,6 +2,8 @@ import { keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
 import { isDeepStrictEqual } from "node:util";
 import { type AccountView, exchangeIdentity } from "./account/account-view.ts";
 import type { BotView } from "./bot/bot-view.ts";
+import { type Turn, turnOf } from "./class/turn.ts";
+import type { ClassView } from "./class-view.ts";
 import type { ClusterView, Routes } from "./cluster-view.ts";
 import { conditionOf } from "./conditions.ts";
 import type { HaltView } from "./halt/halt-view.ts";
@@ -15,12 +17,15 @@ export interface RoutingDeps {
     readonly bots: WorkQueue;
     readonly accounts: WorkQueue;
     readonly halts: WorkQueue;
+    readonly classes: WorkQueue;
   };
   readonly cluster: () => ClusterView;
   readonly verifyClass: string;
   readonly forgetReport: (botKey: string) => void;
 }
 
+/** What many pods of a wave tell becomes one count. */
+const ROLLOUT_COALESCE_MS = 300;
 /** Several acknowledgements of one halt become one write. */
 const HALT_COALESCE_MS = 300;
 /** Of what trading itself changes, one status write in this time is enough. */
@@ -33,14 +38,15 @@ export function createRoutes(deps: RoutingDeps): Routes {
     bot: botRoutes(deps),
     account: accountRoutes(deps),
     botClass: {
-      onUpsert: ({ name }) => {
-        for (const bot of deps.cluster().bots.store.find("class", name))
-          addBot(deps, bot, "resync");
-        if (name === deps.verifyClass) addUnverifiedAccounts(deps);
+      onUpsert: (botClass, previous, origin) => {
+        if (origin !== "own") deps.queues.classes.add(botClass.name, "user");
+        addBotsOfClass(deps, botClass, previous);
+        if (botClass.name === deps.verifyClass) addUnverifiedAccounts(deps);
       },
       onDelete: ({ name }) => {
         for (const bot of deps.cluster().bots.store.find("class", name))
           addBot(deps, bot, "resync");
+        deps.queues.classes.add(name, "user");
       },
     },
     halt: {
@@ -60,6 +66,20 @@ export function createRoutes(deps: RoutingDeps): Routes {
           : deps.queues.bots.add(keyOf({ namespace, name: botName }), "pod"),
     },
   };
+}
+
+/** Of a rollout's next step only those that it concerns: the status of a class changes every few seconds meanwhile. */
+function addBotsOfClass(deps: RoutingDeps, botClass: ClassView, previous?: ClassView): void {
+  const isEdited = previous?.generation !== botClass.generation;
+  if (!isEdited && isDeepStrictEqual(previous?.rollout, botClass.rollout)) return;
+  for (const bot of deps.cluster().bots.store.find("class", botClass.name)) {
+    const before = previous && turnOf(previous, bot.uid);
+    if (isEdited || !isSameTurn(before, turnOf(botClass, bot.uid))) addBot(deps, bot, "resync");
+  }
+}
+
+function isSameTurn(before: Turn | undefined, now: Turn): boolean {
+  return before?.isDue === now.isDue && before.template.hash === now.template.hash;
 }
 
 function botRoutes(deps: RoutingDeps): Routes["bot"] {
@@ -165,9 +185,11 @@ function addUnverifiedAccounts(deps: RoutingDeps): void {
 
 function podRoutes(deps: RoutingDeps): Routes["pod"] {
   const { queues, cluster } = deps;
-  const add = ({ namespace, name, role, accountName }: PodView) => {
-    if (role === "bot") queues.bots.add(keyOf({ namespace, name }), "pod");
-    else if (accountName !== undefined) {
+  const add = ({ key, namespace, role, accountName }: PodView) => {
+    if (role === "bot") {
+      queues.bots.add(key, "pod");
+      addRollout(deps, key);
+    } else if (accountName !== undefined) {
       queues.accounts.add(keyOf({ namespace, name: accountName }), "pod");
     }
   };
@@ -189,6 +211,13 @@ function podRoutes(deps: RoutingDeps): Routes["pod"] {
       }
     },
   };
+}
+
+/** How far a rollout is depends on every pod of the class. */
+function addRollout({ queues, cluster }: RoutingDeps, botKey: string): void {
+  const className = cluster().bots.store.get(botKey)?.spec.className ?? "";
+  const isUnderWay = cluster().classes.store.get(className)?.rollout.target !== undefined;
+  if (isUnderWay) queues.classes.addAfter(className, ROLLOUT_COALESCE_MS, "pod");
 }
 
 /** How far a halt is depends on every bot in its scope. */

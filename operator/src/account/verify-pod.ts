@@ -2,6 +2,7 @@ import {
   ANNOTATIONS,
   LABELS,
   POD_PATHS,
+  type PodTemplate,
   type VerifyConfig,
   verifyPodName,
 } from "@tradingbots/crds";
@@ -26,10 +27,11 @@ import { ownerOf } from "./service-account.ts";
 const DEADLINE_SECONDS = 120;
 const GRACE_SECONDS = 5;
 
-/** Asks the exchange once what a key may do. It runs as the account, like its bots. */
+/** Asks the exchange once what a key may do. It runs as the account, like its bots, and with the last image that proved good. */
 export function verifyPod(account: AccountView, botClass: ClassView, settings: PodSettings) {
   const { namespace, name, spec } = account;
   const version = spec.credentialsVersion;
+  const template = botClass.rollout.stable;
   return {
     apiVersion: "v1",
     kind: "Pod",
@@ -40,6 +42,7 @@ export function verifyPod(account: AccountView, botClass: ClassView, settings: P
         [LABELS.component]: "verify",
         [LABELS.role]: "verify",
         [LABELS.user]: spec.userId,
+        [LABELS.class]: botClass.name,
         [LABELS.account]: name,
       }),
       annotations: {
@@ -56,9 +59,9 @@ export function verifyPod(account: AccountView, botClass: ClassView, settings: P
       activeDeadlineSeconds: DEADLINE_SECONDS,
       terminationGracePeriodSeconds: GRACE_SECONDS,
       securityContext: POD_SECURITY,
-      ...placementOf(botClass),
+      ...placementOf(template),
       initContainers: [vaultAgent(settings)],
-      containers: [verifyContainer(botClass, settings)],
+      containers: [verifyContainer(template, settings)],
       volumes: [configVolume(), ...vaultVolumes()],
     },
   };
@@ -75,7 +78,7 @@ function verifyConfig({ namespace, name, spec }: AccountView, botClass: ClassVie
   };
 }
 
-function verifyContainer({ spec: { image, resources } }: ClassView, settings: PodSettings) {
+function verifyContainer({ image, resources }: PodTemplate, settings: PodSettings) {
   return {
     name: "verify",
     image,

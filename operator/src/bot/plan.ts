@@ -1,5 +1,6 @@
 import type { BotConfig, BotState } from "@tradingbots/crds";
 import { currentVerification } from "../account/account-view.ts";
+import { replacementDueInMs, turnOf } from "../class/turn.ts";
 import { pausingHalts } from "../halt/progress.ts";
 import { untilFirstExpiry } from "../halt/scope.ts";
 import { hashOf, type PodView } from "../pod-view.ts";
@@ -8,7 +9,7 @@ import { botConfig, hasMoved } from "./config.ts";
 import type { BotFacts } from "./facts.ts";
 import { finalStep } from "./finalize.ts";
 import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
-import { podInputsHash } from "./pod.ts";
+import { hasOtherIdentity } from "./pod.ts";
 
 /** The one thing that is done next. */
 export type BotWrite =
@@ -113,7 +114,8 @@ function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
   if (pod.isDeleting) return {};
   if (pod.end !== undefined) return afterEnd(pod, facts, decided);
   if (isFinal(decided.flatness)) return { write: "delete-pod" };
-  if (needsReplacement(pod, facts, decided)) return { write: "delete-pod" };
+  const replaceInMs = untilReplacement(pod, facts, decided);
+  if (replaceInMs === 0) return { write: "delete-pod" };
   if (pod.configHash !== hashOf(JSON.stringify(decided.config))) return { write: "update-config" };
   const { report, bot } = facts;
   const willEnd = report.kind === "fresh" && isLastWord(bot, report.latest);
@@ -130,17 +132,20 @@ function afterEnd(pod: PodView, { now }: BotFacts, { told, flatness }: Decided):
   return pauseMs > 0 ? { requeueAfterMs: pauseMs } : { write: "delete-pod" };
 }
 
-/** Only when another pod may follow: a pod with an open position is not given up for nothing. */
-function needsReplacement(
-  pod: PodView,
-  facts: BotFacts,
-  { denial, intended, credentialsVersion }: Decided,
-): boolean {
-  const { bot, botClass } = facts;
+/**
+ * When the pod gives way to another one, in milliseconds; undefined: not as things are. Only when another may follow: a pod with
+ * an open position is not given up for nothing.
+ */
+function untilReplacement(pod: PodView, facts: BotFacts, decided: Decided): number | undefined {
+  const { bot, botClass, now } = facts;
+  const { denial, intended, credentialsVersion, flatness } = decided;
   // Another pod would not find what this one has open.
-  if (botClass === undefined || hasMoved(facts)) return false;
-  if (denial !== undefined && (intended === "Running" || denial.forbidsPod)) return false;
-  return pod.inputsHash !== podInputsHash({ bot, botClass, credentialsVersion });
+  if (botClass === undefined || hasMoved(facts)) return undefined;
+  if (denial !== undefined && (intended === "Running" || denial.forbidsPod)) return undefined;
+  const turn = turnOf(botClass, bot.uid);
+  const inputs = { bot, template: turn.template, credentialsVersion };
+  if (hasOtherIdentity(pod.inputsHash, inputs)) return 0;
+  return replacementDueInMs({ pod, turn, flatness, now });
 }
 
 function stepWithoutPod(facts: BotFacts, decided: Decided): Step {

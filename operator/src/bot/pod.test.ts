@@ -1,27 +1,29 @@
 import { expect, test } from "vitest";
+import { hashedTemplate } from "../class/pod-template.ts";
 import { exampleBot, exampleClass } from "./example-facts.ts";
 import { type PodInputs, podInputsHash } from "./pod.ts";
 
-const inputs: PodInputs = { bot: exampleBot(), botClass: exampleClass, credentialsVersion: 1 };
-const classWith = (spec: object) => ({
-  ...exampleClass,
-  spec: { ...exampleClass.spec, ...spec },
-});
+const inputs: PodInputs = {
+  bot: exampleBot(),
+  template: exampleClass.wanted,
+  credentialsVersion: 1,
+};
+const templateWith = (change: object) => hashedTemplate({ ...exampleClass.spec, ...change });
 
 test.each<{ name: string; changed: PodInputs; replaces: boolean }>([
   {
     name: "image",
-    changed: { ...inputs, botClass: classWith({ image: "bot:2" }) },
+    changed: { ...inputs, template: templateWith({ image: "bot:2" }) },
     replaces: true,
   },
   {
     name: "resources",
-    changed: { ...inputs, botClass: classWith({ resources: { requests: {}, limits: {} } }) },
+    changed: { ...inputs, template: templateWith({ resources: { requests: {}, limits: {} } }) },
     replaces: true,
   },
   {
     name: "placement",
-    changed: { ...inputs, botClass: classWith({ placement: { runtimeClassName: "gvisor" } }) },
+    changed: { ...inputs, template: templateWith({ placement: { runtimeClassName: "gvisor" } }) },
     replaces: true,
   },
   { name: "key version", changed: { ...inputs, credentialsVersion: 2 }, replaces: true },
@@ -43,7 +45,7 @@ test.each<{ name: string; changed: PodInputs; replaces: boolean }>([
   { name: "state", changed: { ...inputs, bot: exampleBot({ state: "Paused" }) }, replaces: false },
   {
     name: "ceilings",
-    changed: { ...inputs, botClass: classWith({ ceilings: {} }) },
+    changed: { ...inputs, template: templateWith({ ceilings: {} }) },
     replaces: false,
   },
 ])("a change of $name replaces the pod: $replaces", ({ changed, replaces }) => {

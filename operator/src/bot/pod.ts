@@ -1,5 +1,5 @@
 import { ANNOTATIONS, type BotConfig, LABELS, POD_PATHS } from "@tradingbots/crds";
-import type { ClassView } from "../class-view.ts";
+import type { HashedTemplate } from "../class/pod-template.ts";
 import type { PodSettings } from "../config.ts";
 import {
   CONFIG_MOUNT,
@@ -25,26 +25,30 @@ const GRACE_SECONDS = 30;
 
 export interface PodInputs {
   readonly bot: BotView;
-  readonly botClass: ClassView;
+  /** What its class's rollout gives it. */
+  readonly template: HashedTemplate;
   /** Version of the account's key; undefined for a paper bot. */
   readonly credentialsVersion: number | undefined;
 }
 
 /**
- * What a pod cannot be changed in while it runs: another hash replaces the pod. The rest of the pod is the operator's own
- * affair and must not be in here, or a new release of the operator would replace every pod.
+ * What a pod cannot be changed in while it runs: its template, which a rollout replaces in waves, and after the dot its account
+ * and key, of which another hash replaces the pod at once. The rest of the pod is the operator's own affair and must not be in
+ * here, or a new release of the operator would replace every pod.
  */
-export function podInputsHash({ bot, botClass, credentialsVersion }: PodInputs): string {
-  const { image, resources, placement } = botClass.spec;
-  const account = serviceAccountName(bot);
-  return hashOf(
-    JSON.stringify([image, resources, placement ?? null, account, credentialsVersion ?? null]),
-  );
+export function podInputsHash({ bot, template, credentialsVersion }: PodInputs): string {
+  const identity = hashOf(JSON.stringify([serviceAccountName(bot), credentialsVersion ?? null]));
+  return `${template.hash}.${identity}`;
+}
+
+/** Whether the pod runs with another account or key than these. */
+export function hasOtherIdentity(inputsHash: string | undefined, inputs: PodInputs): boolean {
+  return inputsHash?.split(".")[1] !== podInputsHash(inputs).split(".")[1];
 }
 
 /** The one pod of a bot. Its name is the bot's, so the API server itself refuses a second one. */
 export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettings) {
-  const { bot, botClass, credentialsVersion } = inputs;
+  const { bot, template, credentialsVersion } = inputs;
   const hasKey = credentialsVersion !== undefined;
   return {
     apiVersion: "v1",
@@ -57,6 +61,7 @@ export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettin
         [LABELS.role]: "bot",
         [LABELS.user]: bot.spec.userId,
         [LABELS.bot]: bot.name,
+        [LABELS.class]: bot.spec.className,
         [LABELS.account]: bot.spec.accountName,
       }),
       annotations: {
@@ -73,16 +78,16 @@ export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettin
       restartPolicy: "OnFailure",
       terminationGracePeriodSeconds: GRACE_SECONDS,
       securityContext: POD_SECURITY,
-      ...placementOf(botClass),
+      ...placementOf(template),
       ...(hasKey ? { initContainers: [vaultAgent(settings)] } : {}),
-      containers: [botContainer(botClass, { hasKey, settings })],
+      containers: [botContainer(template, { hasKey, settings })],
       volumes: [configVolume(), journalTokenVolume(), ...(hasKey ? vaultVolumes() : [])],
     },
   };
 }
 
 function botContainer(
-  { spec: { image, resources } }: ClassView,
+  { image, resources }: HashedTemplate,
   { hasKey, settings }: { readonly hasKey: boolean; readonly settings: PodSettings },
 ) {
   return {

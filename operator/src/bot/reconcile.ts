@@ -1,5 +1,6 @@
 import { ANNOTATIONS, FINALIZERS } from "@tradingbots/crds";
 import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
+import { turnOf } from "../class/turn.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, statusDifference } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
@@ -186,7 +187,8 @@ async function recordRefusal(
 function buildPod(facts: BotFacts, { config, credentialsVersion }: BotPlan, deps: BotDeps) {
   const { bot, botClass } = facts;
   if (botClass === undefined) throw new Error(`a pod for ${bot.key} without a class`);
-  return botPod({ bot, botClass, credentialsVersion }, config, deps.podSettings);
+  const { template } = turnOf(botClass, bot.uid);
+  return botPod({ bot, template, credentialsVersion }, config, deps.podSettings);
 }
 
 /** One patch with what differs; nothing when nothing does. */

@@ -1,5 +1,6 @@
 import type { Condition, Report } from "@tradingbots/crds";
 import { currentVerification } from "../account/account-view.ts";
+import { turnOf } from "../class/turn.ts";
 import { conditionOf, type Fact, fact, withTransitions } from "../conditions.ts";
 import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
@@ -29,8 +30,9 @@ function hasPod(facts: BotFacts, { write }: BotPlan): boolean {
   return facts.pod !== undefined && !isForeign(facts);
 }
 
-function imageOf({ botClass, pod }: BotFacts, { write }: BotPlan): string | undefined {
-  return write === "create-pod" ? botClass?.spec.image : pod?.image;
+function imageOf({ bot, botClass, pod }: BotFacts, { write }: BotPlan): string | undefined {
+  if (write !== "create-pod") return pod?.image;
+  return botClass && turnOf(botClass, bot.uid).template.image;
 }
 
 function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {

@@ -1,0 +1,237 @@
+import { BotClass, type RolloutStatus, SLOTS } from "@tradingbots/crds";
+import { describe, expect, test } from "vitest";
+import { classView } from "../class-view.ts";
+import { planRollout } from "./plan-rollout.ts";
+import type { Tally } from "./plan-wave.ts";
+
+const NOW = new Date("2026-01-01T12:00:00Z");
+const AGO = (seconds: number) => new Date(NOW.getTime() - seconds * 1_000).toISOString();
+const RESOURCES = {
+  requests: { cpu: "10m", memory: "96Mi" },
+  limits: { memory: "192Mi" },
+};
+const good = { image: "bot:1", resources: RESOURCES };
+const next = { image: "bot:2", resources: RESOURCES };
+
+function classWith(rollout: RolloutStatus | undefined, spec: object = {}) {
+  return classView(
+    BotClass.schema.parse({
+      apiVersion: "tradingbots.dev/v1alpha1",
+      kind: "BotClass",
+      metadata: {
+        name: "free",
+        uid: "u",
+        resourceVersion: "1",
+        generation: 2,
+        creationTimestamp: AGO(9_999),
+      },
+      spec: { image: "bot:2", ...spec },
+      status: rollout === undefined ? {} : { rollout },
+    }),
+  );
+}
+
+type Counts = Partial<Omit<Tally, "waiting">> & { readonly waiting?: number };
+
+/** Two hundred bots, none of which has been looked at, but for the changes. */
+function tally({ waiting = 200, ...changes }: Counts): Tally {
+  const none = { updated: 0, moving: 0, deferred: 0, failed: 0, held: 0, trouble: undefined };
+  return { ...none, ...changes, waiting: Array.from({ length: waiting }, (_, slot) => slot * 10) };
+}
+
+const forward: RolloutStatus = {
+  stable: good,
+  target: next,
+  direction: "Forward",
+  reach: 100,
+  wave: 1,
+  waveStartedAt: AGO(100),
+};
+const back: RolloutStatus = {
+  ...forward,
+  direction: "Back",
+  rejected: { template: next, because: "it crashed" },
+};
+
+describe("without a rollout", () => {
+  test("the first template that is seen is the good one", () => {
+    expect(plan(classWith(undefined))).toEqual({ stable: next });
+  });
+  test("the same template moves nothing", () => {
+    expect(plan(classWith({ stable: next }))).toEqual({ stable: next });
+  });
+  test.each([
+    ["another image", {}],
+    ["other resources", { image: "bot:1", resources: { limits: { memory: "64Mi" } } }],
+    ["another place", { image: "bot:1", placement: { nodeSelector: { pool: "b" } } }],
+  ])("%s begins one, with nobody in reach", (_name, spec) => {
+    expect(plan(classWith({ stable: good }, spec))).toMatchObject({
+      stable: good,
+      direction: "Forward",
+      reach: 0,
+      wave: 0,
+    });
+  });
+  test("what was rejected is not tried again", () => {
+    const rejected = { template: next, because: "it crashed" };
+    expect(plan(classWith({ stable: good, rejected }))).toEqual({ stable: good, rejected });
+  });
+  test("what was rejected is forgotten once something else is asked for", () => {
+    const rejected = { template: next, because: "it crashed" };
+    const other = plan(classWith({ stable: good, rejected }, { image: "bot:3" }));
+    expect(other.rejected).toBeUndefined();
+    expect(other.target?.image).toBe("bot:3");
+    expect(plan(classWith({ stable: good, rejected }, { image: "bot:1" }))).toEqual({
+      stable: good,
+    });
+  });
+});
+
+describe("a wave", () => {
+  const begun = { ...forward, reach: 0, wave: 0 };
+  test.each<[string, object, Counts, number]>([
+    ["takes as many as may fail", {}, {}, 10],
+    ["takes no more than may be unavailable", { maxUnavailablePercent: 2 }, {}, 4],
+    ["takes one where none may fail", { failureBudgetPercent: 0 }, {}, 1],
+    [
+      "leaves room for those that wait for their position",
+      { failureBudgetPercent: 50 },
+      { deferred: 12 },
+      9,
+    ],
+    ["leaves room for those that failed before", {}, { failed: 7, updated: 1 }, 3],
+  ])("%s", (...[, rollout, changes, size]) => {
+    const wave = plan(classWith(begun, { rollout }), tally({ ...changes, waiting: 200 }));
+    expect(wave).toMatchObject({ wave: 1, waveStartedAt: "2026-01-01T12:00:00Z" });
+    expect(wave.reach).toBe((size - 1) * 10 + 1);
+  });
+  test("that is the last has everybody in reach, also bots to come", () => {
+    expect(plan(classWith(begun), tally({ waiting: 3, updated: 197 })).reach).toBe(SLOTS);
+  });
+  test("does not begin while the class is paused", () => {
+    expect(plan(classWith(begun, { rollout: { paused: true } }), tally({}))).toMatchObject({
+      reach: 0,
+      wave: 0,
+    });
+  });
+  test("is counted while its bots are on their way", () => {
+    const counted = plan(classWith(forward), tally({ updated: 4, moving: 6, waiting: 190 }));
+    expect(counted).toEqual({
+      ...forward,
+      bots: 200,
+      updated: 4,
+      moving: 6,
+      deferred: 0,
+      failed: 0,
+    });
+  });
+  test("that is done soaks", () => {
+    const settled = plan(classWith(forward), tally({ updated: 10, waiting: 190 }));
+    expect(settled).toMatchObject({ wave: 1, reach: 100, settledAt: "2026-01-01T12:00:00Z" });
+  });
+  test.each([
+    ["is followed by none before its soak is over", 59, 1],
+    ["is followed by the next after its soak", 60, 2],
+  ])("%s", (_name, seconds, wave) => {
+    const soaking = { ...forward, settledAt: AGO(seconds) };
+    const after = plan(classWith(soaking), tally({ updated: 10, waiting: 190 }));
+    expect(after.wave).toBe(wave);
+    expect(after.settledAt === undefined).toBe(wave === 2);
+  });
+  test("waits for places that deferred bots hold", () => {
+    const soaked = { ...forward, settledAt: AGO(60) };
+    expect(plan(classWith(soaked), tally({ deferred: 20, waiting: 180 })).wave).toBe(1);
+  });
+});
+
+describe("the end", () => {
+  const last = { ...forward, reach: SLOTS, settledAt: AGO(60), updated: 200 };
+  test("comes when everybody has it and the soak is over", () => {
+    expect(plan(classWith(last), tally({ updated: 200, waiting: 0 }))).toEqual({ stable: next });
+  });
+  test("waits for deferred bots", () => {
+    expect(plan(classWith(last), tally({ updated: 199, deferred: 1, waiting: 0 })).target).toEqual(
+      next,
+    );
+  });
+  test("does not wait for bots that something else holds", () => {
+    expect(plan(classWith(last), tally({ updated: 190, held: 10, waiting: 0 }))).toEqual({
+      stable: next,
+    });
+  });
+  test("comes at once where there are no bots", () => {
+    const empty = tally({ waiting: 0 });
+    const all = plan(classWith({ ...forward, reach: 0, wave: 0 }), empty);
+    expect(all.reach).toBe(SLOTS);
+    expect(plan(classWith(all), empty)).toEqual({ stable: next });
+  });
+});
+
+describe("a bad template", () => {
+  test.each<[string, Counts]>([
+    ["when the budget is used up", { failed: 10, updated: 30 }],
+    ["when all of the first wave fail", { failed: 4 }],
+  ])("is taken back %s", (_name, changes) => {
+    const trouble = "It crashes.";
+    const turned = plan(classWith(forward), tally({ ...changes, trouble, waiting: 160 }));
+    expect(turned).toMatchObject({ direction: "Back", reach: 100, rejected: { template: next } });
+    expect(turned.rejected?.because).toMatch(
+      /^\d+ of \d+ bots failed with image bot:2. It crashes.$/,
+    );
+  });
+  test("is taken back although the class is paused", () => {
+    const paused = classWith(forward, { rollout: { paused: true } });
+    expect(plan(paused, tally({ failed: 10 })).direction).toBe("Back");
+  });
+  test.each<[string, Counts]>([
+    ["while the budget lasts", { failed: 9, updated: 1 }],
+    ["while it is not known how the first wave ends", { failed: 4, moving: 6 }],
+  ])("goes on %s", (_name, changes) => {
+    expect(plan(classWith(forward), tally(changes)).direction).toBe("Forward");
+  });
+  test("goes from healthy bots as fast as availability allows", () => {
+    const some = plan(classWith(back), tally({ waiting: 30, updated: 160, moving: 10 }));
+    expect(some).toMatchObject({ direction: "Back", wave: 2 });
+    expect(some.reach).toBe(200); // ten places: the last ten of slots 0, 10, … 290
+    expect(plan(classWith(back), tally({ waiting: 5, updated: 195 })).reach).toBe(0);
+  });
+  test("is remembered when the last bot is back", () => {
+    expect(plan(classWith(back), tally({ updated: 200, waiting: 0 }))).toEqual({
+      stable: good,
+      rejected: back.rejected,
+    });
+  });
+});
+
+describe("a change of mind", () => {
+  test("back to the good one is a way back without a rejection", () => {
+    const turned = plan(classWith(forward, { image: "bot:1" }), tally({ updated: 10 }));
+    expect(turned).toMatchObject({ direction: "Back" });
+    expect(turned.rejected).toBeUndefined();
+    expect(plan(classWith({ ...turned }, { image: "bot:1" }), tally({ waiting: 0 }))).toEqual({
+      stable: good,
+    });
+  });
+  test("and forth again goes on from where it stands", () => {
+    expect(plan(classWith({ ...back, rejected: undefined }), tally({}))).toMatchObject({
+      direction: "Forward",
+      reach: 100,
+    });
+  });
+  test("to a third template begins anew from the good one", () => {
+    expect(plan(classWith(forward, { image: "bot:3" }), tally({}))).toMatchObject({
+      stable: good,
+      target: { image: "bot:3" },
+      reach: 0,
+    });
+    expect(plan(classWith(back, { image: "bot:3" }), tally({})).direction).toBe("Forward");
+  });
+});
+
+function plan(botClass: ReturnType<typeof classWith>, counted?: Tally): RolloutStatus {
+  const rollout = planRollout({ botClass, tally: counted, now: NOW });
+  // As the API server stores it: without fields that are undefined.
+  const stored = BotClass.status.parse(JSON.parse(JSON.stringify({ rollout }))).rollout;
+  if (stored === undefined) throw new Error("a plan without a rollout");
+  return stored;
+}

@@ -1,0 +1,131 @@
+import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
+import type { ClassView } from "../class-view.ts";
+import { hashedTemplate, withoutHash } from "./pod-template.ts";
+import {
+  backSize,
+  botsIn,
+  forwardSize,
+  isGivenUp,
+  reachBack,
+  reachForward,
+  type Tally,
+} from "./plan-wave.ts";
+
+export interface RolloutFacts {
+  readonly botClass: ClassView;
+  /** Undefined while no rollout is under way: then nobody is counted. */
+  readonly tally: Tally | undefined;
+  readonly now: Date;
+}
+
+/**
+ * What the class's status shall say about its rollout: the whole memory of it. The same facts always give the same status, so an
+ * operator that takes over goes on where the last one wrote it down.
+ */
+export function planRollout({ botClass, tally, now }: RolloutFacts): RolloutStatus {
+  const { wanted, status } = botClass;
+  const { rollout } = status;
+  if (rollout === undefined) return { stable: withoutHash(wanted) };
+  const { stable, target, direction } = botClass.rollout;
+  const isRejected = isRejectedAlready(botClass);
+  if (target === undefined) {
+    if (wanted.hash === stable.hash) return { stable: rollout.stable };
+    return isRejected ? rollout : begin(botClass);
+  }
+  if (wanted.hash === stable.hash || isRejected) {
+    const back: RolloutStatus = direction === "Back" ? rollout : turned(rollout, "Back", now);
+    return tally === undefined ? back : wayBack(back, { botClass, tally, now });
+  }
+  if (wanted.hash !== target.hash) return begin(botClass);
+  if (direction === "Back") return turned(rollout, "Forward", now);
+  return tally === undefined ? rollout : wayForward(rollout, { botClass, tally, now });
+}
+
+function isRejectedAlready({ wanted, status }: ClassView): boolean {
+  const rejected = status.rollout?.rejected;
+  return rejected !== undefined && hashedTemplate(rejected.template).hash === wanted.hash;
+}
+
+function begin({ wanted, rollout }: ClassView): RolloutStatus {
+  return {
+    stable: withoutHash(rollout.stable),
+    target: withoutHash(wanted),
+    direction: "Forward",
+    reach: 0,
+    wave: 0,
+  };
+}
+
+/** The other way about, from where it stands. */
+function turned(rollout: RolloutStatus, direction: "Forward" | "Back", now: Date): RolloutStatus {
+  return { ...rollout, direction, waveStartedAt: secondsOf(now), settledAt: undefined };
+}
+
+type Counted = RolloutFacts & { readonly tally: Tally };
+
+/** Wave by wave: until all of it is done, then the soak, then the next. */
+function wayForward(rollout: RolloutStatus, { botClass, tally, now }: Counted): RolloutStatus {
+  const limits = botClass.spec.rollout;
+  const counted = { ...rollout, ...countsOf(tally) };
+  if (isGivenUp(tally, limits)) return givenUp(counted, tally, now);
+  if (tally.moving > 0) return counted;
+  const settled = { ...counted, settledAt: rollout.settledAt ?? secondsOf(now) };
+  if (soakLeftMs(settled, { botClass, now }) > 0) return settled;
+  if (rollout.reach === SLOTS) {
+    return tally.deferred === 0 && rollout.target !== undefined
+      ? { stable: rollout.target }
+      : settled;
+  }
+  const size = forwardSize(tally, limits);
+  if (limits.paused || size <= 0) return settled;
+  return nextWave(settled, reachForward(tally, size), now);
+}
+
+/** No soak, and no end of a wave is waited for: as fast as availability allows. */
+function wayBack(rollout: RolloutStatus, { botClass, tally, now }: Counted): RolloutStatus {
+  const limits = botClass.spec.rollout;
+  const { waiting, moving, deferred } = tally;
+  if (waiting.length + moving + deferred === 0) {
+    const { stable, rejected } = rollout;
+    return { stable, ...(isRejectedAlready(botClass) ? { rejected } : {}) };
+  }
+  const counted = { ...rollout, ...countsOf(tally) };
+  const size = backSize(tally, limits);
+  if (limits.paused || size <= 0 || waiting.length === 0) return counted;
+  return nextWave(counted, reachBack(tally, size), now);
+}
+
+function nextWave(rollout: RolloutStatus, reach: number, now: Date): RolloutStatus {
+  const wave = (rollout.wave ?? 0) + 1;
+  return { ...rollout, reach, wave, waveStartedAt: secondsOf(now), settledAt: undefined };
+}
+
+/** What the CRD allows. */
+const BECAUSE_MAX = 512;
+
+function givenUp(rollout: RolloutStatus, tally: Tally, now: Date): RolloutStatus {
+  const { target } = rollout;
+  if (target === undefined) return rollout;
+  const because =
+    `${tally.failed} of ${botsIn(tally)} bots failed with image ${target.image}. ${tally.trouble ?? ""}`.trim();
+  const rejected = { template: target, because: because.slice(0, BECAUSE_MAX) };
+  return { ...turned(rollout, "Back", now), rejected };
+}
+
+function countsOf(tally: Tally) {
+  const { updated, moving, deferred, failed } = tally;
+  return { bots: botsIn(tally), updated, moving, deferred, failed };
+}
+
+/** Milliseconds until a settled wave has run well for long enough; where nothing runs there is nothing to see. */
+export function soakLeftMs(
+  { wave = 0, settledAt, updated = 0, failed = 0 }: RolloutStatus,
+  { botClass, now }: Pick<RolloutFacts, "botClass" | "now">,
+): number {
+  if (wave === 0 || settledAt === undefined || updated + failed === 0) return 0;
+  return Date.parse(settledAt) + botClass.spec.rollout.soakSeconds * 1_000 - now.getTime();
+}
+
+function secondsOf(time: Date): string {
+  return time.toISOString().replace(/\.\d+Z$/, "Z");
+}

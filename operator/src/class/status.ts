@@ -1,0 +1,55 @@
+import type { RolloutStatus } from "@tradingbots/crds";
+import type { ClassStatus, ClassView } from "../class-view.ts";
+import { fact, type Fact, withTransitions } from "../conditions.ts";
+
+/** What `kubectl get botclasses` and `kubectl wait` see. */
+export function classStatus(botClass: ClassView, rollout: RolloutStatus, now: Date): ClassStatus {
+  const facts = [progressingFact(botClass, rollout), degradedFact(rollout)];
+  return {
+    observedGeneration: botClass.generation,
+    conditions: withTransitions(facts, botClass.status.conditions, now),
+    rollout,
+  };
+}
+
+/** False only when nothing moves any more, so that `kubectl wait --for=condition=Progressing=false` means the end, good or bad. */
+function progressingFact({ spec }: ClassView, rollout: RolloutStatus): Fact {
+  const { stable, target, direction, rejected, settledAt, wave = 0 } = rollout;
+  if (target === undefined) {
+    return rejected === undefined
+      ? fact("Progressing", "False", {
+          reason: "Complete",
+          message: `Bots run ${stable.image}.`,
+        })
+      : fact("Progressing", "False", {
+          reason: "RolledBack",
+          message: `Bots run ${stable.image} again. To go on, give the class another image.`,
+        });
+  }
+  const paused = spec.rollout.paused
+    ? { reason: "Paused", message: "spec.rollout.paused holds the next wave back." }
+    : undefined;
+  if (direction === "Back") {
+    const message = `Bots return to ${stable.image}. ${rejected?.because ?? "The specification asks for it."}`;
+    return fact("Progressing", paused === undefined ? "True" : "Unknown", {
+      reason: "RollingBack",
+      message,
+    });
+  }
+  if (paused !== undefined) return fact("Progressing", "Unknown", paused);
+  return settledAt === undefined || wave === 0
+    ? fact("Progressing", "True", {
+        reason: "RollingOut",
+        message: `Wave ${wave} brings ${target.image} in place of ${stable.image}.`,
+      })
+    : fact("Progressing", "True", {
+        reason: "Soaking",
+        message: `Wave ${wave} has ${target.image}; the next one begins when it has run well for ${spec.rollout.soakSeconds} s and a place is free.`,
+      });
+}
+
+function degradedFact({ rejected }: RolloutStatus): Fact {
+  return rejected === undefined
+    ? fact("Degraded", "False", { reason: "AsWanted", message: "Nothing was taken back." })
+    : fact("Degraded", "True", { reason: "RolloutFailed", message: rejected.because });
+}

@@ -1,0 +1,86 @@
+import { setImmediate } from "node:timers/promises";
+import type { BotView } from "../bot/bot-view.ts";
+import { flatnessOf } from "../bot/flatness.ts";
+import { observeBot, observeProgress, type ObserveDeps } from "../bot/observe.ts";
+import { planBot } from "../bot/plan.ts";
+import type { ClassView } from "../class-view.ts";
+import { conditionOf } from "../conditions.ts";
+import type { PodView } from "../pod-view.ts";
+import type { Tally } from "./plan-wave.ts";
+import { isFailing, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
+
+type Standing = "updated" | "moving" | "deferred" | "failed" | "held" | "waiting" | "none";
+
+/** A bot whose pod is not ready by then is counted as failed: some faults neither crash nor end. */
+const READY_LIMIT_MS = 5 * 60_000;
+/** Counting goes on without blocking what else the operator does: about 2 ms at a time. */
+const YIELD_EVERY = 2_000;
+
+/** Counts where the bots of the class stand, from memory and the bots' own plans. */
+export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<Tally> {
+  const counts = { updated: 0, moving: 0, deferred: 0, failed: 0, held: 0 };
+  const waiting: number[] = [];
+  let trouble: string | undefined;
+  let seen = 0;
+  for (const bot of deps.cluster.bots.store.find("class", botClass.name)) {
+    if (++seen % YIELD_EVERY === 0) await setImmediate();
+    const standing = standingOf(bot, botClass, deps);
+    if (standing === "waiting") waiting.push(slotOf(bot.uid));
+    else if (standing !== "none") counts[standing]++;
+    if (standing === "failed") trouble ??= troubleOf(bot, deps);
+  }
+  return { ...counts, waiting, trouble };
+}
+
+function standingOf(bot: BotView, botClass: ClassView, deps: ObserveDeps): Standing {
+  const { pod } = observeProgress(bot, deps);
+  if (pod === undefined) return standingWithoutPod(bot, botClass, deps);
+  const { target, stable, direction } = botClass.rollout;
+  const goal = direction === "Forward" ? target : stable;
+  if (templateHashOf(pod) === goal?.hash && !pod.isDeleting) return health(pod, bot, deps.now());
+  return standingBefore(pod, { bot, botClass, deps });
+}
+
+/** With the template that it shall have. */
+function health(pod: PodView, bot: BotView, now: Date): Standing {
+  if (isFailing(pod)) return "failed";
+  if (pod.isReady || pod.end !== undefined) return "updated";
+  const why = conditionOf(bot.status.conditions, "Ready")?.reason;
+  if (why === "CredentialsRefused") return "held";
+  const isOfItsOwn = pod.trouble === undefined; // no room, Vault silent: that is nobody's image
+  const isLate = now.getTime() - Date.parse(pod.createdAt) > READY_LIMIT_MS;
+  return isOfItsOwn && isLate ? "failed" : "moving";
+}
+
+interface Before {
+  readonly bot: BotView;
+  readonly botClass: ClassView;
+  readonly deps: ObserveDeps;
+}
+
+function standingBefore(pod: PodView, { bot, botClass, deps }: Before): Standing {
+  const turn = turnOf(botClass, bot.uid);
+  if (pod.isDeleting) return turn.isDue ? "moving" : "waiting";
+  const flatness = flatnessOf(observeProgress(bot, deps));
+  const dueInMs = replacementDueInMs({ pod, turn, flatness, now: deps.now() });
+  if (dueInMs === undefined) return "waiting";
+  if (dueInMs > 0) return "deferred";
+  return planBot(observeBot(bot, deps)).write === "delete-pod" ? "moving" : "held";
+}
+
+/** Between two pods, or refused one. Whoever had none before the rollout is no part of it. */
+function standingWithoutPod(bot: BotView, botClass: ClassView, deps: ObserveDeps): Standing {
+  if (bot.spec.state !== "Running") return "none";
+  const { podName, conditions } = bot.status;
+  const reason = conditionOf(conditions, "Ready")?.reason ?? "";
+  const isBetween = podName !== undefined || reason === "StartQueued" || reason === "PodRefused";
+  if (!isBetween || !turnOf(botClass, bot.uid).isDue) return "none";
+  const facts = observeBot(bot, deps);
+  if (facts.refusal !== undefined) return "failed";
+  return planBot(facts).write === undefined ? "none" : "moving";
+}
+
+function troubleOf(bot: BotView, deps: ObserveDeps): string | undefined {
+  const { pod, refusal } = observeProgress(bot, deps);
+  return pod?.trouble?.message ?? refusal?.message;
+}
