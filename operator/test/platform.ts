@@ -22,18 +22,22 @@ import {
   type Resource,
 } from "@tradingbots/kube";
 import { pino } from "pino";
-import { expect } from "vitest";
 import { z } from "zod";
 import { startControlPlane } from "../../hack/control-plane/control-plane.ts";
 import { createMetrics } from "../src/metrics.ts";
 import { createOperator, type ReportHandlers, type ReportSource } from "../src/operator.ts";
 import type { BotReport } from "../src/reports.ts";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "../src/resources.ts";
+import { QUIET_REPORT } from "./fake-journal.ts";
 import { createFakeVault } from "./fake-vault.ts";
 
 export const NAMESPACE = "tradingbots-00";
 export const USER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 export const OTHER_USER = "00000000-0000-4000-8000-000000000001";
+
+/** Longer than what the operator puts together into one write, but for changes that trading itself makes. */
+const SETTLE_LOOK_MS = 400;
+const SETTLE_LIMIT_MS = 20_000;
 
 /** A real API server with the CRDs, a class and a bucket namespace that enforces restricted pod security. */
 export async function startPlatform() {
@@ -308,17 +312,12 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
     setHeard: reports.setHeard,
     /** Writes seen after the operator had nothing to do for a while. */
     settle: async () => {
-      let seen = -1;
-      await expect
-        .poll(
-          () => {
-            const isQuiet = operator.isIdle() && writes.length === seen;
-            seen = writes.length;
-            return isQuiet;
-          },
-          { interval: 400, timeout: 20_000 },
-        )
-        .toBe(true);
+      const deadline = performance.now() + SETTLE_LIMIT_MS;
+      for (let seen = -1; !operator.isIdle() || writes.length !== seen;) {
+        if (performance.now() > deadline) throw new Error("the operator does not come to rest");
+        seen = writes.length;
+        await sleep(SETTLE_LOOK_MS);
+      }
       return writes.length;
     },
     stop: async () => {
@@ -362,23 +361,6 @@ function createFakeReports(isHeard: boolean) {
     },
   };
 }
-
-const QUIET_REPORT: Report = {
-  generation: 1,
-  state: "Running",
-  flat: true,
-  protected: true,
-  trading: true,
-  blocked: [],
-  positions: [],
-  balance: null,
-  dayResult: "0",
-  lastTradeAt: null,
-  halts: [],
-  leased: true,
-  consecutiveErrors: 0,
-  asOf: "2026-01-01T00:00:00Z",
-};
 
 export const VERIFIED: VerificationResult = {
   state: "verified",
