@@ -15,5 +15,6 @@ export function createFakeVault() {
       versions.get(credentialsPath(namespace, accountName)),
     forget: async (namespace, accountName) =>
       void versions.delete(credentialsPath(namespace, accountName)),
-  } satisfies VaultMetadata & { store: unknown };
+    forgetAll: () => versions.clear(),
+  } satisfies VaultMetadata & { store: unknown; forgetAll: unknown };
 }

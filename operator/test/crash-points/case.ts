@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Passed } from "../line.ts";
+import { differences, endState } from "./end-state.ts";
+import type { Lane } from "./lane.ts";
+import { type Moment, MOMENTS } from "./moments.ts";
+import { nameRequest } from "./request-name.ts";
+import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import { World } from "./world.ts";
+
+/** What a scenario does and comes to when nothing goes wrong. */
+export interface CleanRun {
+  readonly scenario: Scenario;
+  /** Its requests in order; the second of a name has `-2` behind it. */
+  readonly requests: readonly string[];
+  readonly end: readonly string[];
+}
+
+/** A crash at one moment of one request. */
+export interface Case {
+  /** `scenario.request.moment`: replays it. */
+  readonly name: string;
+  readonly clean: CleanRun;
+  readonly request: string;
+  readonly moment: Moment;
+}
+
+export interface Verdict {
+  readonly name: string;
+  /** What is wrong, as sentences; empty when the case passed. */
+  readonly faults: readonly string[];
+  /** What was asked, and what the operator said. */
+  readonly story: string;
+  readonly tookMs: number;
+}
+
+/** Longer than the 2 s in which what trading changes becomes one write. */
+const QUIET_MS = 2_500;
+/** Requests of a timer: they belong to no action but the start, where each kind is struck once. */
+const TIMED = /^(get|patch|post)-leases/;
+
+export function casesOf(clean: CleanRun): readonly Case[] {
+  return clean.requests.flatMap((request) =>
+    MOMENTS.map((moment) => ({
+      name: [clean.scenario.name, request, moment.name].join("."),
+      clean,
+      request,
+      moment,
+    })),
+  );
+}
+
+/** The scenario that a case's name begins with. */
+export function scenarioOf(caseName: string): Scenario {
+  const [wanted] = caseName.split(".");
+  const scenario = SCENARIOS.find(({ name }) => name === wanted);
+  if (scenario === undefined) throw new Error(`${caseName} is no case: see --list`);
+  return scenario;
+}
+
+/** Runs the scenario without a crash. @throws Error when already that goes wrong. */
+export async function runClean(lane: Lane, scenario: Scenario): Promise<CleanRun> {
+  const world = await World.create(lane, scenario.trades);
+  try {
+    await scenario.prepare(world);
+    const from = world.passed.length;
+    await scenario.act(world);
+    await world.until("it is done", () => scenario.isDone(world));
+    await world.rest();
+    const end = await endState(world);
+    const faults = await faultsAfter(world, end);
+    if (faults.length > 0) throw new Error(faults.join("; "));
+    return { scenario, requests: namesOf(scenario, world.passed.slice(from)), end };
+  } catch (cause) {
+    throw new Error(`the run of ${scenario.name} without a crash failed\n${storyOf(world)}`, {
+      cause,
+    });
+  } finally {
+    await world.close();
+  }
+}
+
+export async function runCase(lane: Lane, { name, clean, ...strike }: Case): Promise<Verdict> {
+  const startedMs = performance.now();
+  const { scenario } = clean;
+  const world = await World.create(lane, scenario.trades);
+  const faults: string[] = [];
+  let isHit = false;
+  try {
+    await scenario.prepare(world);
+    const names: string[] = [];
+    world.treat((request) => {
+      names.push(nameRequest(request));
+      const isStruck = !isHit && numbered(names).at(-1) === strike.request;
+      if (!isStruck) return { kind: "pass" };
+      isHit = true;
+      return strike.moment.strike(() => world.crash());
+    });
+    await scenario.act(world);
+    await world.until("the request is struck", async () => isHit || (await scenario.isDone(world)));
+    if (!isHit) await world.rest();
+    if (!isHit) throw new Error("the request was not sent");
+    await converge(world, clean);
+    faults.push(...(await faultsAfter(world, clean.end)));
+  } catch (error) {
+    faults.push(error instanceof Error ? error.message : String(error));
+  }
+  const story = storyOf(world);
+  await world.close();
+  return { name, faults, story, tookMs: performance.now() - startedMs };
+}
+
+/** Waits for the state that is reached without a crash. @throws Error naming what differs for good. */
+async function converge(world: World, { scenario, end }: CleanRun): Promise<void> {
+  let different: readonly string[] = [];
+  try {
+    await world.until("what was wanted has come about", () => scenario.isDone(world));
+    await world.until("the state is that of a run without a crash", async () => {
+      await world.rest();
+      different = differences(end, await endState(world));
+      return different.length === 0;
+    });
+  } catch (cause) {
+    const list = different.length === 0 ? "" : `: ${different.join(", ")}`;
+    throw new Error(`${cause instanceof Error ? cause.message : ""}${list}`, { cause });
+  }
+}
+
+/** Watches that nothing is written any more and nothing changes, and asks whether everything was right on the way. */
+async function faultsAfter(world: World, end: readonly string[]): Promise<readonly string[]> {
+  const settled = world.passed.length;
+  await sleep(QUIET_MS);
+  const writes = world.writesSince(settled).map((request) => nameRequest(request));
+  const changes = differences(end, await endState(world));
+  return [
+    ...(world.watch.podsSeen === 0 ? ["the watch beside has seen no pod"] : []),
+    ...world.watch.faults(world.kubelet.open),
+    ...(writes.length > 0 ? [`written after everything was done: ${writes.join(", ")}`] : []),
+    ...(changes.length > 0 ? [`changed after everything was done: ${changes.join(", ")}`] : []),
+  ];
+}
+
+function namesOf(scenario: Scenario, passed: readonly Passed[]): readonly string[] {
+  const names = numbered(passed.map((request) => nameRequest(request)));
+  const isStart = scenario.name === "start";
+  return names.filter((name) => !TIMED.test(name) || (isStart && !/-\d+$/.test(name)));
+}
+
+/** The second of a name is `name-2`. */
+function numbered(names: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return names.map((name) => {
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count === 1 ? name : `${name}-${count}`;
+  });
+}
+
+function storyOf(world: World): string {
+  const [first] = world.passed;
+  const asked = world.passed.map((request) => {
+    const at = String(Math.round(request.atMs - (first?.atMs ?? 0))).padStart(6);
+    return `${at} ms ${nameRequest(request)} ${request.path} → ${request.status ?? "no answer"}`;
+  });
+  return [...asked, world.operator.output].join("\n");
+}
