@@ -6,6 +6,7 @@ import type { Registry } from "prom-client";
 import { accountRoutes } from "./accounts/routes.ts";
 import type { CredentialStore } from "./accounts/credential-store.ts";
 import { authenticate } from "./auth/authenticate.ts";
+import type { IsBreached } from "./auth/breached-passwords.ts";
 import { jwksRoute } from "./auth/jwks.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
 import type { Passwords } from "./auth/passwords.ts";
@@ -33,6 +34,7 @@ export interface AppDeps {
   readonly kube: Kube;
   readonly credentials: CredentialStore;
   readonly passwords: Pick<Passwords, "hash" | "compare" | "isAlive">;
+  readonly isBreached: IsBreached;
   /** A bcrypt hash of nobody's password. */
   readonly decoyHash: string;
   readonly tokens: Tokens;

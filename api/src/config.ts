@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { POD_PATHS } from "@tradingbots/crds";
 import { z } from "zod";
 
@@ -17,6 +18,14 @@ const Config = z
     VAULT_ADDR: z.url(),
     VAULT_TOKEN_FILE: z.string().min(1).default(POD_PATHS.vaultToken),
     JWT_PRIVATE_KEY_FILE: z.string().min(1),
+    BREACHED_PASSWORDS_FILE: z
+      .string()
+      .min(1)
+      .default(
+        import.meta.filename.endsWith(".ts")
+          ? join(import.meta.dirname, "..", "data", "breached-passwords.bin")
+          : join(import.meta.dirname, "data", "breached-passwords.bin"),
+      ),
     BUCKETS: z.coerce.number().int().min(1).max(100).default(4),
     KUBECONFIG: z.string().min(1).optional(),
     RATE_LIMIT_FREE: PerMinute.default(60),
@@ -37,6 +46,7 @@ const Config = z
     authDatabase: { url: env.AUTH_DATABASE_URL, passwordFile: env.AUTH_DATABASE_PASSWORD_FILE },
     vault: { address: env.VAULT_ADDR, tokenFile: env.VAULT_TOKEN_FILE },
     jwtPrivateKeyFile: env.JWT_PRIVATE_KEY_FILE,
+    breachedPasswordsFile: env.BREACHED_PASSWORDS_FILE,
     buckets: env.BUCKETS,
     kubeconfig: env.KUBECONFIG,
     requestsPerMinute: {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbots/kube";
 import { createVaultStore } from "./accounts/credential-store.ts";
 import { buildApp } from "./app.ts";
+import { readBreachedPasswords } from "./auth/breached-passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import { successorKeyOf } from "./auth/sessions.ts";
@@ -54,6 +55,7 @@ const app = stack.adopt(
     kube: createKube(client),
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     passwords,
+    isBreached: await readBreachedPasswords(config.breachedPasswordsFile),
     decoyHash: await passwords.hash("nobody has this password"),
     tokens: await createTokens(signingKeys, Date.now),
     successorKeys: [successorKeyOf(signingKeys[0]), ...signingKeys.slice(1).map(successorKeyOf)],

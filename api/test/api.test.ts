@@ -86,6 +86,13 @@ describe("sign-up and login", () => {
       "x".repeat(12),
       { status: 409, code: "email_taken" },
     ],
+    [
+      "breached",
+      "register",
+      "d@example.com",
+      "everybody uses it",
+      { status: 422, code: "weak_password" },
+    ],
     ["short", "register", "d@example.com", "eleven char", { status: 422, code: "weak_password" }],
     ["long", "register", "d@example.com", "ü".repeat(37), { status: 422, code: "weak_password" }],
     ["no address", "register", "d@", "x".repeat(12), { status: 422, code: "validation_failed" }],

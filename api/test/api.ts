@@ -63,6 +63,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     kube: overConnection(createKube(cluster.client), connection),
     credentials,
     passwords,
+    isBreached: (password) => password === "everybody uses it",
     decoyHash: await passwords.hash("nobody has this password"),
     tokens,
     revocations,

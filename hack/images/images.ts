@@ -42,6 +42,7 @@ const images = {
     },
     addFiles: async (context) => {
       await copy("api/migrations", join(context, "app/migrations"));
+      await copy("api/data", join(context, "app/data"));
       // bcrypt finds its native part beside itself, so it travels as a package: this platform's part only.
       const packages = join(context, "app/node_modules");
       await copy("node_modules/bcrypt", join(packages, "bcrypt"), NOT_OF_BCRYPT);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ApiError } from "../errors.ts";
 import { createBcryptProcess } from "./bcrypt-process.ts";
+import type { IsBreached } from "./breached-passwords.ts";
 
 /** One per core of a small machine; cost 12 takes about 0.25 s of a core. */
 const RUNNING_MAX = 2;
@@ -14,12 +15,15 @@ const PASSWORD_CHARACTERS_MIN = 12;
 export const PASSWORD_BYTES_MAX = 72;
 
 /** @throws ApiError `weak_password` */
-export function assertAcceptable(password: string): void {
+export function assertAcceptable(password: string, isBreached: IsBreached): void {
   if (Array.from(password).length < PASSWORD_CHARACTERS_MIN) {
     throw new ApiError("weak_password", `use at least ${PASSWORD_CHARACTERS_MIN} characters`);
   }
   if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
     throw new ApiError("weak_password", `use at most ${PASSWORD_BYTES_MAX} bytes`);
+  }
+  if (isBreached(password)) {
+    throw new ApiError("weak_password", "this password is known from breaches: use another one");
   }
 }
 

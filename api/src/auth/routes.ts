@@ -9,6 +9,7 @@ import { FAILURE } from "../problem.ts";
 import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import { callerOf } from "./authenticate.ts";
 import type { LoginThrottle } from "./login-throttle.ts";
+import type { IsBreached } from "./breached-passwords.ts";
 import { assertAcceptable, PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
 import { refreshRoutes } from "./session-routes.ts";
 import { keepSession } from "./session-cookies.ts";
@@ -32,6 +33,7 @@ export interface AuthDeps {
   /** Of the auth role: it may look anybody up. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash" | "compare">;
+  readonly isBreached: IsBreached;
   /** A hash of nobody's password: unknown addresses take as long as known ones. */
   readonly decoyHash: string;
   readonly sessions: Sessions;
@@ -59,7 +61,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { email, password } = request.body;
-        assertAcceptable(password);
+        assertAcceptable(password, deps.isBreached);
         const user = await insertUser(deps.authPool, {
           id: randomUUID(),
           email,

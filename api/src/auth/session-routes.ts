@@ -4,6 +4,7 @@ import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
+import type { IsBreached } from "./breached-passwords.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
 import { forgetSession, keepSession, refreshTokenOf } from "./session-cookies.ts";
 import { endSession, endSessions, listDevices } from "./session-store.ts";
@@ -139,6 +140,7 @@ export interface PasswordDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash" | "compare">;
+  readonly isBreached: IsBreached;
 }
 
 const PasswordChange = z.strictObject({
@@ -147,7 +149,11 @@ const PasswordChange = z.strictObject({
 });
 
 /** POST /api/auth/password: logs every other device out. */
-export function passwordRoutes({ authPool, passwords }: PasswordDeps): FastifyPluginAsyncZod {
+export function passwordRoutes({
+  authPool,
+  passwords,
+  isBreached,
+}: PasswordDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
       "/password",
@@ -162,7 +168,7 @@ export function passwordRoutes({ authPool, passwords }: PasswordDeps): FastifyPl
       async (request, reply) => {
         const { userId, sessionId } = callerOf(request);
         const { currentPassword, newPassword } = request.body;
-        assertAcceptable(newPassword);
+        assertAcceptable(newPassword, isBreached);
         const current = await findPasswordHash(authPool, userId);
         if (current === undefined || !(await passwords.compare(currentPassword, current))) {
           throw new ApiError("invalid_credentials", "the current password is another");

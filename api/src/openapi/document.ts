@@ -27,6 +27,7 @@ function nothingBehind(): AppDeps {
     },
     credentials: { create: absent, replace: absent, ping: absent },
     passwords: { hash: absent, compare: absent, isAlive: absent },
+    isBreached: absent,
     decoyHash: "",
     tokens: { issue: absent, verify: absent, jwks: { keys: [] } },
     revocations: { isFresh: absent, hasEnded: absent, tierOf: absent },
