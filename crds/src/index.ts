@@ -33,6 +33,7 @@ export {
   JOURNAL_BATCH_MAX,
   JournalRecord,
   LeaseAnswer,
+  LeaseLeft,
   LeaseReleaseAnswer,
   LeaseRequest,
   Position,

@@ -15,6 +15,8 @@ export const LABELS = {
   user: `${GROUP}/user`,
   bot: `${GROUP}/bot`,
   account: `${GROUP}/account`,
+  /** `open` on the pod of a bot that may hold a position: the PodDisruptionBudget covers it. */
+  position: `${GROUP}/position`,
   role: `${GROUP}/role`,
   /** The BotClass whose template a pod was made from. */
   class: `${GROUP}/class`,

@@ -5,12 +5,15 @@ import {
   type KubeClient,
   keyOf,
   type ObjectKey,
+  type Node,
+  NODES,
   type Pod,
   PODS,
   parseKey,
   type Reflector,
   type ReflectorHandlers,
   type ReflectorOptions,
+  type ReflectorTiming,
   type Resource,
   type RestartReason,
   SERVICE_ACCOUNTS,
@@ -37,6 +40,10 @@ export interface ServiceAccountView {
   readonly botName: string | undefined;
 }
 
+export interface NodeView {
+  readonly name: string;
+}
+
 /** Who is told of changes, kind by kind. */
 export interface Routes {
   readonly bot: ReflectorHandlers<BotView>;
@@ -45,6 +52,7 @@ export interface Routes {
   readonly halt: ReflectorHandlers<HaltView>;
   readonly pod: ReflectorHandlers<PodView>;
   readonly serviceAccount: ReflectorHandlers<ServiceAccountView>;
+  readonly cordonedNode: ReflectorHandlers<NodeView>;
 }
 
 export interface ClusterViewOptions {
@@ -52,6 +60,7 @@ export interface ClusterViewOptions {
   /** The bucket namespaces: in no other may the operator see a pod. */
   readonly namespaces: readonly string[];
   readonly routes: Routes;
+  readonly timing: Partial<ReflectorTiming> | undefined;
   readonly onRestart: (kind: string, reason: RestartReason, error: unknown) => void;
   readonly onInvalid: (kind: string, key: string, error: unknown) => void;
 }
@@ -102,7 +111,14 @@ export function createClusterView(options: ClusterViewOptions) {
       handlers: routes.serviceAccount,
     }),
   );
-  const all = [bots, accounts, classes, halts, ...pods.all, ...serviceAccounts.all];
+  // Only those on which nothing new may be put: a drain begins with that, and the heartbeats of all others are no concern.
+  const cordonedNodes = reflect<Node, NodeView>(NODES, {
+    fieldSelector: "spec.unschedulable=true",
+    project: ({ metadata }) => ({ name: metadata?.name ?? "" }),
+    handlers: routes.cordonedNode,
+  });
+  const single = [bots, accounts, classes, halts, cordonedNodes];
+  const all = [...single, ...pods.all, ...serviceAccounts.all];
   return {
     bots,
     accounts,
@@ -110,6 +126,7 @@ export function createClusterView(options: ClusterViewOptions) {
     halts,
     pods,
     serviceAccounts,
+    cordonedNodes,
     /** Bots elsewhere are not the operator's: it could not make their pods. */
     manages: (namespace: string) => options.namespaces.includes(namespace),
     start: () => {
@@ -125,18 +142,19 @@ export function createClusterView(options: ClusterViewOptions) {
 export type ClusterView = ReturnType<typeof createClusterView>;
 
 /** What all reflectors have in common. */
-function reflectorsOf({ client, onRestart, onInvalid }: ClusterViewOptions) {
+function reflectorsOf({ client, timing, onRestart, onInvalid }: ClusterViewOptions) {
   return <T, View>(
     resource: Resource<T>,
     options: Pick<
       ReflectorOptions<T, View>,
-      "project" | "handlers" | "indexes" | "namespace" | "labelSelector"
+      "project" | "handlers" | "indexes" | "namespace" | "labelSelector" | "fieldSelector"
     >,
   ): Reflector<T, View> =>
     createReflector<T, View>({
       ...options,
       client,
       resource,
+      ...(timing === undefined ? {} : { timing }),
       onRestart: (reason, error) => onRestart(resource.plural, reason, error),
       onInvalid: (key, error) => onInvalid(resource.plural, key, error),
     });
@@ -151,6 +169,7 @@ function inNamespaces<T, View>(
   const of = (key: string) => reflectors.get(parseKey(key).namespace ?? "");
   return {
     all: [...reflectors.values()],
+    views: () => reflectors.values().flatMap(({ store }) => store.views()),
     get: (key: string): View | undefined => of(key)?.store.get(key),
     /** Views in the namespace of `key` whose index has the value `key`. */
     find: (index: string, key: string): readonly View[] => [

@@ -70,6 +70,18 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     cluster.classes.observe(await client.patch(BOT_CLASSES, { name }, patch));
   }
 
+  /** @param labels null removes one */
+  async function labelPod(pod: Target, labels: Record<string, string | null>): Promise<void> {
+    const body = { metadata: { uid: pod.uid, labels } };
+    observePod(await client.patch(PODS, pod, { type: "merge", body }));
+  }
+
+  /** Gives up a pod whose kubelet does not answer: the object goes, whatever becomes of the process. */
+  async function releasePod(pod: Target): Promise<void> {
+    const left = await client.remove(PODS, pod, { uid: pod.uid, gracePeriodSeconds: 0 });
+    cluster.pods.observeRemoval(pod, left);
+  }
+
   async function deletePod(pod: Target): Promise<void> {
     cluster.pods.observeRemoval(pod, await client.remove(PODS, pod, { uid: pod.uid }));
   }
@@ -94,7 +106,9 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     annotatePod,
     pauseBot,
     patchClassStatus,
+    labelPod,
     deletePod,
+    releasePod,
     createServiceAccount,
   };
 }

@@ -51,6 +51,6 @@ export function statusDifference(
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */
-function secondsOf(time: Date): string {
+export function secondsOf(time: Date): string {
   return time.toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -14,6 +14,7 @@ import {
 import { pino } from "pino";
 import { type Config, loadConfig } from "./config.ts";
 import { startHealthServer } from "./health-server.ts";
+import { createBotLeases } from "./leases.ts";
 import { createMetrics } from "./metrics.ts";
 import { createOperator, explain, type OperatorDeps } from "./operator.ts";
 import { createReports } from "./reports.ts";
@@ -89,14 +90,15 @@ async function run(): Promise<number> {
 }
 
 /** Vault and journal, each asked with its own projected token. */
-function backends(): Pick<OperatorDeps, "vault" | "reports"> {
+function backends(): Pick<OperatorDeps, "vault" | "reports" | "leases"> {
   const { vault, journal } = config;
+  const journalAccess = { url: journal.url, token: fileToken(journal.tokenFile) };
   return {
     vault: createVaultMetadata({ address: vault.address, token: fileToken(vault.tokenFile) }),
+    leases: createBotLeases(journalAccess),
     reports: (handlers) =>
       createReports({
-        url: journal.url,
-        token: fileToken(journal.tokenFile),
+        ...journalAccess,
         clock,
         ...handlers,
         onHeard: (isHeard) => log.info({ isHeard }, "journal's reports"),

@@ -2,6 +2,7 @@ import {
   createWorkQueue,
   type KubeClient,
   type QueueOptions,
+  type ReflectorTiming,
   retryAfterMs,
   type WriteGuard,
 } from "@tradingbots/kube";
@@ -9,13 +10,15 @@ import type { Logger } from "pino";
 import { reconcileAccount } from "./account/reconcile.ts";
 import type { Refusal } from "./bot/facts.ts";
 import { reconcileBot } from "./bot/reconcile.ts";
+import type { Restarts } from "./bot/restart.ts";
 import type { Tally } from "./class/plan-wave.ts";
 import { reconcileClass } from "./class/reconcile.ts";
-import { createClusterView } from "./cluster-view.ts";
+import { type ClusterViewOptions, createClusterView } from "./cluster-view.ts";
 import { createClusterWrites } from "./cluster-writes.ts";
 import type { PodSettings } from "./config.ts";
 import { createEvents } from "./events.ts";
 import { reconcileHalt } from "./halt/reconcile.ts";
+import type { BotLeases } from "./leases.ts";
 import type { Metrics } from "./metrics.ts";
 import { type BotReport, type Clock, type Reports, isStale } from "./reports.ts";
 import { createRoutes, routeReport } from "./routing.ts";
@@ -26,6 +29,7 @@ export interface OperatorDeps {
   readonly vault: VaultMetadata;
   /** Made with the handlers of this operator, so that reports find their way to its queues. */
   readonly reports: (handlers: ReportHandlers) => ReportSource;
+  readonly leases: BotLeases;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Leadership: without it nothing is written. */
@@ -51,6 +55,8 @@ export interface OperatorSettings {
   readonly podName: string;
   readonly verifyClass: string;
   readonly pods: PodSettings;
+  /** Where watches are to be judged by other times than the reflector's own. */
+  readonly watch?: Partial<ReflectorTiming>;
 }
 
 /** One connection each to the API server is about 8 ms busy: more workers than connections only wait. */
@@ -63,7 +69,7 @@ const SWEEP_MS = 10_000;
 
 /** Everything between the stores and the writes: knows nothing of environment, leases or ports. */
 export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
-  const { log, metrics, now, clock, vault } = deps;
+  const { log, now, clock, vault } = deps;
   const guarded = deps.client.guarded(deps.guard);
   const reports = deps.reports({
     onReport: (key, latest, previous) =>
@@ -93,20 +99,14 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const cluster = createClusterView({
     client: deps.client,
     namespaces: settings.namespaces,
+    timing: settings.watch,
     routes: createRoutes({
       queues,
       cluster: () => cluster,
       verifyClass: settings.verifyClass,
       forgetReport: reports.forget,
     }),
-    onRestart: (kind, reason, error) => {
-      metrics.onWatchRestart(kind, reason);
-      if (reason !== "closed") log.info({ kind, reason, error: explain(error) }, "watch restarts");
-    },
-    onInvalid: (kind, key, error) => {
-      metrics.onInvalid(kind);
-      log.error({ kind, key, error: explain(error) }, "an object is passed over");
-    },
+    ...watchHooks(deps),
   });
   const writes = createClusterWrites(guarded, cluster);
   const common = {
@@ -121,7 +121,14 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
       now,
     }),
   };
-  const botDeps = { ...common, reports, clock, refusals: new Map<string, Refusal>() };
+  const botDeps = {
+    ...common,
+    reports,
+    clock,
+    leases: deps.leases,
+    refusals: new Map<string, Refusal>(),
+    restarts: new Map<string, Restarts>(),
+  };
   const tallies = new Map<string, Tally>();
   const accountDeps = {
     ...common,
@@ -132,6 +139,23 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const sweep = sweepStaleReports({ reports, clock }, (key) => queues.bots.add(key, "resync"));
 
   return lifecycle({ queues, cluster, reports, sweep });
+}
+
+/** What is told of the watches. */
+function watchHooks({
+  metrics,
+  log,
+}: OperatorDeps): Pick<ClusterViewOptions, "onRestart" | "onInvalid"> {
+  return {
+    onRestart: (kind, reason, error) => {
+      metrics.onWatchRestart(kind, reason);
+      if (reason !== "closed") log.info({ kind, reason, error: explain(error) }, "watch restarts");
+    },
+    onInvalid: (kind, key, error) => {
+      metrics.onInvalid(kind);
+      log.error({ kind, key, error: explain(error) }, "an object is passed over");
+    },
+  };
 }
 
 /** What all queues have in common. */
@@ -162,6 +186,8 @@ function lifecycle({ queues, cluster, reports, sweep }: Parts) {
       cluster.start();
       reports.start();
     },
+    /** What is known of the cluster, for those who look on. */
+    cluster,
     synced: cluster.synced,
     /** Begins to act on all that has been seen. */
     act: () => {

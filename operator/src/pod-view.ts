@@ -2,10 +2,14 @@ import { createHash } from "node:crypto";
 import { ANNOTATIONS, BotState, LABELS, Mode } from "@tradingbots/crds";
 import { keyOf, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
+import { podDisruption, type PodDisruption } from "./pod-disruption.ts";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
 
 /** The annotation that holds `podInputsHash`: what the pod was made from. */
 export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
+
+/** Value of the label `position`; without it nothing is known to be open. */
+export const POSITION_OPEN = "open";
 
 /** What the operator keeps of a pod: about a tenth of the object. */
 export interface PodView {
@@ -20,6 +24,11 @@ export interface PodView {
   readonly ownerUid: string | undefined;
   readonly createdAt: string;
   readonly isDeleting: boolean;
+  /** When a pod that is being deleted should have ended: its kubelet confirms that by then. */
+  readonly endsBy: string | undefined;
+  readonly nodeName: string | undefined;
+  /** It carries the label that puts it under the PodDisruptionBudget. */
+  readonly isGuarded: boolean;
   readonly isReady: boolean;
   /** How often its process has ended and been started again. */
   readonly restarts: number;
@@ -35,6 +44,7 @@ export interface PodView {
   readonly mode: Mode | undefined;
   readonly endpoint: Endpoint | null;
   readonly trouble: PodTrouble | undefined;
+  readonly disruption: PodDisruption | undefined;
   readonly end: PodEnd | undefined;
 }
 
@@ -79,6 +89,9 @@ export function podView(pod: Pod): PodView {
     ownerUid: metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid,
     createdAt: metadata?.creationTimestamp ?? "",
     isDeleting: metadata?.deletionTimestamp !== undefined,
+    endsBy: metadata?.deletionTimestamp,
+    nodeName: spec?.nodeName,
+    isGuarded: metadata?.labels?.[LABELS.position] === POSITION_OPEN,
     isReady:
       status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ??
       false,
@@ -92,6 +105,7 @@ export function podView(pod: Pod): PodView {
     mode: config?.mode,
     endpoint: config?.endpoint ?? null,
     trouble: podTrouble(pod),
+    disruption: podDisruption(pod),
     end: podEnd(pod),
   };
 }

@@ -58,6 +58,12 @@ export function createRoutes(deps: RoutingDeps): Routes {
       onDelete: (halt) => addConcerned(deps, halt),
     },
     pod: podRoutes(deps),
+    cordonedNode: {
+      onUpsert: ({ name }, previous) => {
+        if (previous === undefined) addBotsOn(deps, name);
+      },
+      onDelete: ({ name }) => addBotsOn(deps, name),
+    },
     serviceAccount: {
       onUpsert: (_view, _previous, origin) => void origin,
       onDelete: ({ namespace, name, botName }) =>
@@ -218,6 +224,13 @@ function addRollout({ queues, cluster }: RoutingDeps, botKey: string): void {
   const className = cluster().bots.store.get(botKey)?.spec.className ?? "";
   const isUnderWay = cluster().classes.store.get(className)?.rollout.target !== undefined;
   if (isUnderWay) queues.classes.addAfter(className, ROLLOUT_COALESCE_MS, "pod");
+}
+
+/** A machine is cordoned seldom: looking through all pods then costs less than an index of them always. */
+function addBotsOn({ queues, cluster }: RoutingDeps, node: string): void {
+  for (const { key, nodeName, role } of cluster().pods.views()) {
+    if (nodeName === node && role === "bot") queues.bots.add(key, "pod");
+  }
 }
 
 /** How far a halt is depends on every bot in its scope. */

@@ -277,6 +277,9 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
   });
   const vault = createFakeVault();
   const reports = createFakeReports(isJournalHeard);
+  const leases = new Map<string, number>();
+  let leaseFailures = 0;
+  let aheadMs = 0;
   const operator = createOperator(
     {
       namespaces: [NAMESPACE],
@@ -293,10 +296,18 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
       client,
       vault,
       reports: reports.source,
+      leases: {
+        leftMs: async ({ name }) => {
+          const left = leases.get(name) ?? 0;
+          if (!Number.isNaN(left)) return left;
+          leaseFailures++;
+          throw new Error("the journal does not answer");
+        },
+      },
       metrics: createMetrics(),
       log: pino({ level: process.env["LOG_LEVEL"] ?? "silent" }), // oxlint-disable-line node/no-process-env
       guard: { mayWrite: () => true },
-      now: () => new Date(),
+      now: () => new Date(Date.now() + aheadMs),
       clock: () => performance.now(),
     },
   );
@@ -306,6 +317,11 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
   return {
     operator,
     vault,
+    /** Milliseconds until a bot's lease ends, by name; NaN for a journal that does not answer. */
+    leases,
+    leaseFailures: () => leaseFailures,
+    /** The operator's wall clock goes ahead by so much; its timers do not. */
+    skip: (ms: number) => void (aheadMs += ms),
     writes,
     reads,
     report: reports.report,

@@ -12,6 +12,10 @@ export interface BotFacts {
   readonly account: AccountView | undefined;
   readonly botClass: ClassView | undefined;
   readonly pod: PodView | undefined;
+  /** The machine of its pod, while nothing new may be put there: somebody wants to empty it. */
+  readonly drainingNode: string | undefined;
+  /** Earlier pods of the bot that ended unasked, one soon after the other. */
+  readonly restarts: number;
   /** The service account its pod runs as exists. */
   readonly hasServiceAccount: boolean;
   /** Halts in force that concern the bot, by name. */
@@ -36,7 +40,7 @@ export type ReportFact =
   | { readonly kind: "stale" | "fresh"; readonly latest: BotReport };
 
 export interface Refusal {
-  readonly reason: "ForeignPod" | "PodRefused";
+  readonly reason: "ForeignPod" | "NamespaceEnding" | "PodRefused";
   readonly message: string;
   /** What was known before the attempt: a refused pod has changed nothing. */
   readonly flatBefore: Flatness;

@@ -10,6 +10,7 @@ export interface Flatness {
   readonly reason:
     | "NeverStarted"
     | "Closed"
+    | "Abandoned"
     | "NothingOpen"
     | "PositionOpen"
     | "Starting"
@@ -29,6 +30,12 @@ const CLOSED: Flatness = {
   status: "True",
   reason: "Closed",
   message: "The bot has closed everything and ended.",
+};
+const ABANDONED: Flatness = {
+  status: "True",
+  reason: "Abandoned",
+  message:
+    "Whether something is open could not be found out, and its owner gave it up: what is open at the exchange is the owner's to close.",
 };
 export const STARTING: Flatness = {
   status: "Unknown",
@@ -51,24 +58,25 @@ const NOT_REPORTED: Flatness = {
   message: "No fresh report of the bot says that nothing is open.",
 };
 
-/** Only this may end a pod or an object: nothing is open, and nothing can be opened any more. */
+/** Only this may end a pod or an object: nothing is open, and nothing can be opened any more; or its owner has given it up. */
 export function isFinal(flatness: Flatness): boolean {
   return isFinalReason(flatness.reason);
 }
 
 /** The same of a recorded condition. */
 export function isFinalReason(reason: string): boolean {
-  return reason === "NeverStarted" || reason === "Closed";
+  return reason === "NeverStarted" || reason === "Closed" || reason === "Abandoned";
 }
 
 /**
- * What is certain about open positions and orders. `NeverStarted` and `Closed` are final until another pod is made, which is
+ * What is certain about open positions and orders. `NeverStarted`, `Closed` and `Abandoned` are final until another pod is made, which is
  * why `Starting` is recorded *before* a pod is created: without that, a pod that came, traded and was deleted unseen would
  * leave the old answer standing.
  */
 export function flatnessOf(
   facts: Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">,
 ) {
+  if (isAbandoned(facts.bot)) return ABANDONED;
   return facts.pod === undefined ? flatnessWithoutPod(facts) : flatnessOfPod(facts.pod, facts);
 }
 
@@ -81,6 +89,7 @@ function flatnessWithoutPod({ bot, report, refusal }: Seen): Flatness {
   const hasNeverStarted = recorded === undefined || recorded.reason === "NeverStarted";
   if (hasNeverStarted && latest === undefined) return NEVER_STARTED;
   if (recorded?.reason === "Closed") return CLOSED;
+  if (recorded?.reason === "Abandoned") return ABANDONED;
   // The age of such a report does not matter: what obeys this generation opens nothing.
   if (latest !== undefined && isLastWord(bot, latest)) return CLOSED;
   return NOT_REPORTED;
@@ -96,6 +105,13 @@ function flatnessOfPod(pod: PodView, { bot, report, clockMs }: Seen): Flatness {
   const saidMsAgo = clockMs - latest.saidAtMs;
   if (isLastWord(bot, latest) && saidMsAgo >= ENDS_ITSELF_MS) return CLOSED;
   return NOTHING_OPEN;
+}
+
+/** Its owner has given up this very position: what was confirmed about an earlier one does not count. */
+export function isAbandoned({ spec, status }: BotFacts["bot"]): boolean {
+  const unknown = conditionOf(status.conditions, "PositionUnknown");
+  if (spec.abandonPosition === undefined || unknown?.status !== "True") return false;
+  return Date.parse(spec.abandonPosition) === Date.parse(unknown.lastTransitionTime);
 }
 
 /** While the journal cannot be heard, what was recorded stays, except that nothing final is concluded from it. */

@@ -7,16 +7,19 @@ import { type Clock, isStale, type Reports } from "../reports.ts";
 import { type BotView, byAge } from "./bot-view.ts";
 import type { BotFacts, Refusal, ReportFact } from "./facts.ts";
 import { isFinalReason } from "./flatness.ts";
+import { type Restarts, restartsBefore } from "./restart.ts";
 import { serviceAccountName } from "./service-account.ts";
 
 export interface ObserveDeps {
   readonly cluster: Pick<
     ClusterView,
-    "bots" | "accounts" | "classes" | "halts" | "pods" | "serviceAccounts"
+    "bots" | "accounts" | "classes" | "halts" | "pods" | "cordonedNodes" | "serviceAccounts"
   >;
   readonly reports: Reports;
   /** The API server's refusals, by key of the bot. */
   readonly refusals: ReadonlyMap<string, Refusal>;
+  /** Pods that ended unasked, by key of the bot. */
+  readonly restarts: ReadonlyMap<string, Restarts>;
   readonly now: () => Date;
   readonly clock: Clock;
 }
@@ -27,11 +30,14 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
   const now = deps.now();
   const clockMs = deps.clock();
   const { namespace } = bot;
+  const pod = cluster.pods.get(bot.key);
   return {
     bot,
     account: bot.accountKey === undefined ? undefined : cluster.accounts.store.get(bot.accountKey),
     botClass: cluster.classes.store.get(bot.spec.className),
-    pod: cluster.pods.get(bot.key),
+    pod,
+    drainingNode: cluster.cordonedNodes.store.get(pod?.nodeName ?? "")?.name,
+    restarts: restartsBefore(deps.restarts.get(bot.key), pod?.uid),
     hasServiceAccount:
       cluster.serviceAccounts.get(keyOf({ namespace, name: serviceAccountName(bot) })) !==
       undefined,

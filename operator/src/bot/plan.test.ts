@@ -17,6 +17,16 @@ import { type BotWrite, planBot } from "./plan.ts";
 
 const NOT_FLAT = { conditions: [condition("Flat", "False", "PositionOpen")] };
 const CLOSED = { conditions: [condition("Flat", "True", "Closed")] };
+/** Of a pod that has hardly lived. */
+const YOUNG = "2026-01-01T11:59:00Z";
+/** The time of all example conditions. */
+const SINCE = "2026-01-01T00:00:00Z";
+const UNKNOWN = {
+  conditions: [
+    condition("Flat", "False", "PositionOpen"),
+    condition("PositionUnknown", "True", "CredentialsRefused"),
+  ],
+};
 const changed = exampleAccount(
   { credentialsVersion: 2 },
   {
@@ -41,7 +51,7 @@ const moved = {
 function toldPaused(changes: Partial<BotFacts>): BotFacts {
   const facts = runningFacts(
     { report: { kind: "fresh", latest: exampleReport({ flat: false }) }, ...changes },
-    { mode: "live", inputsHash: "of the old pod" },
+    { mode: "live", inputsHash: "of the old pod", isGuarded: true },
   );
   const { config } = planBot(facts);
   const configHash = hashOf(JSON.stringify(config));
@@ -88,10 +98,13 @@ describe("a Flatten that the bot has carried out", () => {
     },
     {
       name: "is not carried out while something is open",
-      facts: runningFacts({
-        ...halted,
-        report: { kind: "fresh", latest: exampleReport({ halts: ["uid-of-h"], flat: false }) },
-      }),
+      facts: runningFacts(
+        {
+          ...halted,
+          report: { kind: "fresh", latest: exampleReport({ halts: ["uid-of-h"], flat: false }) },
+        },
+        { isGuarded: true },
+      ),
     },
     {
       name: "pauses a bot that was never started, without a pod",
@@ -227,6 +240,16 @@ describe("a bot with a pod", () => {
       facts: runningFacts({}, { isDeleting: true, inputsHash: "x" }),
     },
     {
+      name: "being deleted, and its machine has 20 s left to say that it is gone",
+      facts: runningFacts({}, { isDeleting: true, endsBy: "2026-01-01T11:59:50Z" }),
+      requeueAfterMs: 20_000,
+    },
+    {
+      name: "being deleted, and its machine says nothing",
+      facts: runningFacts({}, { isDeleting: true, endsBy: "2026-01-01T11:59:30Z" }),
+      write: "release-lost-pod",
+    },
+    {
       name: "somebody else's",
       facts: runningFacts({}, { ownerUid: "somebody" }),
       requeueAfterMs: 30_000,
@@ -332,6 +355,21 @@ describe("a bot with a pod", () => {
       write: "delete-pod",
     },
     {
+      name: "ended unasked for the third time: the pause has doubled twice",
+      facts: { ...runningFacts({}, { ...ended(false, 10), createdAt: YOUNG }), restarts: 2 },
+      requeueAfterMs: 30_000,
+    },
+    {
+      name: "ended unasked once more: the pause has an end",
+      facts: { ...runningFacts({}, { ...ended(false, 0), createdAt: YOUNG }), restarts: 99 },
+      requeueAfterMs: 300_000,
+    },
+    {
+      name: "ended unasked after it had run for long: counted anew",
+      facts: { ...runningFacts({}, ended(false, 0)), restarts: 99 },
+      requeueAfterMs: 10_000,
+    },
+    {
       name: "ended because it was told to: away at once",
       facts: runningFacts({}, { ...ended(true, 0), toldState: "Paused" }),
       write: "delete-pod",
@@ -368,6 +406,62 @@ describe("a bot with a pod", () => {
   ]);
 });
 
+describe("a machine that is being emptied", () => {
+  const holding = { report: { kind: "fresh", latest: exampleReport({ flat: false }) } } as const;
+  const on = (since: string | undefined) => ({
+    ...holding,
+    drainingNode: "node-1",
+    bot: exampleBot(
+      {},
+      {},
+      since === undefined
+        ? {}
+        : {
+            conditions: [
+              { ...condition("Draining", "True", "PositionOpen"), lastTransitionTime: since },
+            ],
+          },
+    ),
+  });
+  check([
+    { name: "not yet; a position opens", facts: runningFacts(holding), write: "guard-pod" },
+    {
+      name: "not yet; the position is known to be covered",
+      facts: runningFacts(holding, { isGuarded: true }),
+    },
+    {
+      name: "not yet; the position is closed",
+      facts: runningFacts({}, { isGuarded: true }),
+      write: "guard-pod",
+    },
+    {
+      name: "not yet; nobody has heard of the position for a while: it stays covered",
+      facts: runningFacts({ report: { kind: "none" } }, { isGuarded: true }),
+    },
+    {
+      name: "the position keeps its pod there for ten minutes",
+      facts: runningFacts(on(undefined), { isGuarded: true }),
+      requeueAfterMs: 600_000,
+    },
+    {
+      name: "of the ten minutes nine are over",
+      facts: runningFacts(on("2026-01-01T11:51:00Z"), { isGuarded: true }),
+      requeueAfterMs: 60_000,
+    },
+    {
+      name: "the ten minutes are over",
+      facts: runningFacts(on("2026-01-01T11:50:00Z"), { isGuarded: true }),
+      write: "guard-pod",
+    },
+    { name: "what was free to go stays so", facts: runningFacts(on(undefined)) },
+    {
+      name: "nothing is open",
+      facts: runningFacts({ drainingNode: "node-1" }, { isGuarded: true }),
+      write: "guard-pod",
+    },
+  ]);
+});
+
 describe("the end of a bot", () => {
   const deleting = { deletionTimestamp: "2026-01-01T11:00:00Z" };
   const retired = { state: "Retired" };
@@ -396,6 +490,35 @@ describe("the end of a bot", () => {
     {
       name: "deleted, held by somebody else's finalizer only",
       facts: exampleFacts({ bot: exampleBot({}, { ...deleting, finalizers: ["x/y"] }, NOT_FLAT) }),
+    },
+    {
+      name: "deleted, closed, and its pod's machine is dead",
+      facts: runningFacts(
+        { bot: exampleBot({}, deleting), report: { kind: "none" } },
+        {
+          ...ended(true, 3_600, '{"flat":true,"epoch":1}'),
+          isDeleting: true,
+          endsBy: "2026-01-01T11:30:00Z",
+        },
+      ),
+      write: "release-lost-pod",
+    },
+    {
+      name: "deleted, the position given up: the pod that cannot look goes first",
+      facts: runningFacts({ bot: exampleBot({ abandonPosition: SINCE }, deleting, UNKNOWN) }),
+      write: "delete-pod",
+    },
+    {
+      name: "deleted, the position given up, no pod",
+      facts: exampleFacts({ bot: exampleBot({ abandonPosition: SINCE }, deleting, UNKNOWN) }),
+      write: "remove-finalizer",
+    },
+    {
+      name: "deleted, an earlier position given up: that does not count",
+      facts: exampleFacts({
+        bot: exampleBot({ abandonPosition: "2025-01-01T00:00:00Z" }, deleting, UNKNOWN),
+      }),
+      write: "create-pod",
     },
     {
       name: "its account is retired: the bot ends with it",

@@ -6,10 +6,13 @@ import { untilFirstExpiry } from "../halt/scope.ts";
 import { hashOf, type PodView } from "../pod-view.ts";
 import { admit, type Denial } from "./admission.ts";
 import { botConfig, hasMoved } from "./config.ts";
+import { isDeferring, untilMoveMs, wantsGuard } from "./drain.ts";
 import type { BotFacts } from "./facts.ts";
 import { finalStep } from "./finalize.ts";
 import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
+import { deletingPodStep } from "./lost-pod.ts";
 import { hasOtherIdentity } from "./pod.ts";
+import { untilRestartMs } from "./restart.ts";
 
 /** The one thing that is done next. */
 export type BotWrite =
@@ -18,7 +21,9 @@ export type BotWrite =
   | "create-service-account"
   | "create-pod"
   | "update-config"
+  | "guard-pod"
   | "delete-pod"
+  | "release-lost-pod"
   | "delete-bot"
   | "remove-finalizer";
 
@@ -34,13 +39,13 @@ export interface BotPlan extends Step {
   readonly told: BotState;
   readonly denial: Denial | undefined;
   readonly flatness: Flatness;
+  /** The pod is, or shall be, covered by the PodDisruptionBudget. */
+  readonly isGuarded: boolean;
   readonly config: BotConfig;
   /** Version of the key that a pod is, or would be, started with; undefined for a paper bot. */
   readonly credentialsVersion: number | undefined;
 }
 
-/** A pod that ended although it should run is made anew after this pause, so that a fault cannot spin. */
-const RESTART_PAUSE_MS = 10_000;
 /** A pod that is somebody else's is looked at again. */
 const FOREIGN_RETRY_MS = 30_000;
 
@@ -49,16 +54,19 @@ export function planBot(facts: BotFacts): BotPlan {
   const intended = intendedState(facts);
   const denial = admit(facts) ?? restartNeeded(facts);
   const told = intended === "Running" && denial?.pausesPod === true ? "Paused" : intended;
+  const flatness = flatnessOf(facts);
   const decided = {
     intended,
     told,
     denial,
-    flatness: flatnessOf(facts),
+    flatness,
+    isGuarded: wantsGuard(facts, flatness),
     config: botConfig(facts, told),
     credentialsVersion: credentialsVersionOf(facts),
   };
   const step = nextStep(facts, decided);
-  const wakeUps = [step.requeueAfterMs, untilFirstExpiry(facts.halts, facts.now)];
+  const moveMs = isDeferring(facts, flatness) ? untilMoveMs(facts) : undefined;
+  const wakeUps = [step.requeueAfterMs, moveMs, untilFirstExpiry(facts.halts, facts.now)];
   const delays = wakeUps.filter((delay) => delay !== undefined);
   return {
     ...decided,
@@ -111,24 +119,24 @@ export function isForeign({ bot, pod }: Pick<BotFacts, "bot" | "pod">): boolean 
 }
 
 function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
-  if (pod.isDeleting) return {};
+  if (pod.isDeleting) return deletingPodStep(facts);
   if (pod.end !== undefined) return afterEnd(pod, facts, decided);
   if (isFinal(decided.flatness)) return { write: "delete-pod" };
   const replaceInMs = untilReplacement(pod, facts, decided);
   if (replaceInMs === 0) return { write: "delete-pod" };
   if (pod.configHash !== hashOf(JSON.stringify(decided.config))) return { write: "update-config" };
+  if (pod.isGuarded !== decided.isGuarded) return { write: "guard-pod" };
   const { report, bot } = facts;
   const willEnd = report.kind === "fresh" && isLastWord(bot, report.latest);
   return willEnd ? { requeueAfterMs: ENDS_ITSELF_MS } : {};
 }
 
-function afterEnd(pod: PodView, { now }: BotFacts, { told, flatness }: Decided): Step {
+function afterEnd(pod: PodView, facts: BotFacts, { told, flatness }: Decided): Step {
   const endedUnasked =
     told === "Running"
       ? pod.toldState === "Running"
       : pod.end?.succeeded === true && !isFinal(flatness);
-  const finishedAt = Date.parse(pod.end?.finishedAt ?? "");
-  const pauseMs = endedUnasked ? finishedAt + RESTART_PAUSE_MS - now.getTime() : 0;
+  const pauseMs = endedUnasked ? untilRestartMs(pod, facts) : 0;
   return pauseMs > 0 ? { requeueAfterMs: pauseMs } : { write: "delete-pod" };
 }
 

@@ -15,7 +15,7 @@ import {
   vaultAgent,
   vaultVolumes,
 } from "../pod-parts.ts";
-import { hashOf, INPUTS_ANNOTATION } from "../pod-view.ts";
+import { hashOf, INPUTS_ANNOTATION, POSITION_OPEN } from "../pod-view.ts";
 import type { BotView } from "./bot-view.ts";
 import { ownerOf, serviceAccountName } from "./service-account.ts";
 
@@ -29,6 +29,8 @@ export interface PodInputs {
   readonly template: HashedTemplate;
   /** Version of the account's key; undefined for a paper bot. */
   readonly credentialsVersion: number | undefined;
+  /** The bot may hold a position from a pod before: the PodDisruptionBudget covers the pod from its first moment. */
+  readonly isGuarded?: boolean;
 }
 
 /**
@@ -63,6 +65,7 @@ export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettin
         [LABELS.bot]: bot.name,
         [LABELS.class]: bot.spec.className,
         [LABELS.account]: bot.spec.accountName,
+        [LABELS.position]: inputs.isGuarded === true ? POSITION_OPEN : undefined,
       }),
       annotations: {
         [ANNOTATIONS.config]: JSON.stringify(config),

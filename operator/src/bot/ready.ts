@@ -4,7 +4,10 @@ import { coversAll } from "../halt/scope.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { isFinal } from "./flatness.ts";
+import { isLost, NODE_LOST } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
+import { positionUnknownBecause } from "./position-unknown.ts";
+import { restartBecause } from "./restart.ts";
 
 interface Why {
   readonly reason: string;
@@ -29,6 +32,9 @@ const ORDINARY = new Set([
   "Paused",
   "Retiring",
   "CredentialsUnverified",
+  // A drained machine holds a hundred bots, and each is back within seconds.
+  "Evicted",
+  "Preempted",
   "Halted", // one switch, not one Event a bot: the halt's own status counts them
   "Running",
 ]);
@@ -45,7 +51,9 @@ function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
   if (denial !== undefined) return denial;
   if (plan.write === "create-pod" || facts.pod === undefined) return STARTING;
   // A bot whose key is refused never becomes ready either: "starting" would be true and useless.
-  return reportBecause(facts, facts.pod) ?? podBecause(facts.pod, plan) ?? haltBecause(facts);
+  return (
+    reportBecause(facts, facts.pod) ?? podBecause(facts.pod, facts, plan) ?? haltBecause(facts)
+  );
 }
 
 /** Halts that leave the bot no symbol to trade. */
@@ -80,17 +88,36 @@ export const FOREIGN_POD: Why = {
 };
 const STARTING: Why = { reason: "Starting", message: "The bot is starting." };
 
-function podBecause(pod: PodView, { write }: BotPlan): Why | undefined {
-  if (pod.end !== undefined) {
-    const how = pod.end.podReason ?? (pod.end.succeeded ? "it ended by itself" : "it failed");
-    return { reason: "Restarting", message: `The pod ended (${how}) and is made anew.` };
-  }
+function podBecause(pod: PodView, facts: BotFacts, { write }: BotPlan): Why | undefined {
+  if (pod.isDeleting && isLost(pod, facts.now)) return NODE_LOST;
+  if (pod.end !== undefined) return restartBecause(pod, facts.restarts);
+  if (pod.isDeleting && pod.disruption !== undefined) return movingBecause(pod.disruption);
   if (pod.isDeleting || write === "delete-pod") {
     return { reason: "Replacing", message: "The pod is being replaced by a new one." };
   }
-  if (pod.isReady) return undefined;
-  return pod.trouble ?? STARTING;
+  return pod.isReady ? undefined : unreadyBecause(pod, facts);
 }
+
+function movingBecause({ reason, message }: Why): Why {
+  return {
+    reason,
+    message: `${message} The bot starts again elsewhere; stops at the exchange stay in force.`,
+  };
+}
+
+/** Of a pod that runs, or shall. One that was ready before is not starting. */
+export function unreadyBecause({ trouble }: PodView, { bot }: Pick<BotFacts, "bot">): Why {
+  if (trouble !== undefined) return trouble;
+  const before = conditionOf(bot.status.conditions, "PodReady");
+  const wasReady = before?.status === "True" || before?.reason === UNRESPONSIVE.reason;
+  return wasReady ? UNRESPONSIVE : STARTING;
+}
+
+const UNRESPONSIVE: Why = {
+  reason: "Unresponsive",
+  message:
+    "The bot does not answer its health check, or its machine is out of reach. Stops at the exchange stay in force.",
+};
 
 /** The exchange no longer accepts the key that the bot runs with. */
 function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined {
@@ -117,14 +144,20 @@ function endingBecause(facts: BotFacts, plan: BotPlan): Why {
     const hasPod = facts.pod !== undefined;
     return hasPod ? words.ending : words.ended;
   }
-  const obstacle = obstacleOf(facts, plan);
+  const unknown = positionUnknownBecause(facts, plan);
+  if (unknown !== undefined) {
+    const message = `${words.ending.message} What is open cannot be found out: ${unknown.message} The condition PositionUnknown says what to do.`;
+    return { reason: unknown.reason, message };
+  }
+  const obstacle = obstacleOf(facts);
   if (obstacle === undefined) return words.ending;
   return { reason: obstacle.reason, message: `${words.ending.message} ${obstacle.message}` };
 }
 
-function obstacleOf({ pod }: BotFacts, { denial }: BotPlan): Why | undefined {
-  if (pod === undefined) return denial?.forbidsPod === true ? denial : undefined;
-  return pod.isReady ? undefined : pod.trouble;
+/** What delays the end and passes by itself. */
+function obstacleOf({ pod, now }: BotFacts): Why | undefined {
+  if (pod?.isDeleting !== true) return undefined;
+  return isLost(pod, now) ? NODE_LOST : pod.disruption;
 }
 
 const ENDINGS = {

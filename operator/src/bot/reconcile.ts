@@ -1,23 +1,28 @@
-import { ANNOTATIONS, FINALIZERS } from "@tradingbots/crds";
+import { ANNOTATIONS, FINALIZERS, LABELS } from "@tradingbots/crds";
 import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
 import { turnOf } from "../class/turn.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, statusDifference } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
+import type { BotLeases } from "../leases.ts";
 import { pausingHalts } from "../halt/progress.ts";
+import { POSITION_OPEN } from "../pod-view.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { flatnessOf } from "./flatness.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
 import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
 import { botPod } from "./pod.ts";
 import { FOREIGN_POD, isWorthAnEvent } from "./ready.ts";
+import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
 import { botStatus } from "./status.ts";
 
 export interface BotDeps extends ObserveDeps {
   readonly writes: ClusterWrites;
   readonly refusals: Map<string, Refusal>;
+  readonly restarts: Map<string, Restarts>;
+  readonly leases: BotLeases;
   readonly events: Events;
   readonly podSettings: PodSettings;
 }
@@ -53,12 +58,14 @@ export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> 
 }
 
 /**
- * A pod is never created or deleted before the status says what that means for open positions: after a crash in between, the
+ * A pod is never created, deleted or given up before the status says what that means for open positions: after a crash in between, the
  * status is the only memory. The other writes lead on to another step, whose status is worth more.
  */
 function statusComesFirst(write: BotWrite | undefined): boolean {
-  return write === undefined || write === "create-pod" || write === "delete-pod";
+  return write === undefined || ENDS_OR_BEGINS.has(write);
 }
+
+const ENDS_OR_BEGINS = new Set<BotWrite>(["create-pod", "delete-pod", "release-lost-pod"]);
 
 type Carry = (facts: BotFacts, plan: BotPlan, deps: BotDeps) => Promise<Result | "go-on">;
 
@@ -92,9 +99,27 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
     await writes.annotatePod(pod, { [ANNOTATIONS.config]: JSON.stringify(config) });
     return "go-on";
   },
+  "guard-pod": async ({ pod }, { isGuarded }, { writes }) => {
+    if (pod === undefined) return {};
+    await writes.labelPod(pod, { [LABELS.position]: isGuarded ? POSITION_OPEN : null });
+    return "go-on";
+  },
   // What follows begins with the pod's end, which the watch tells.
-  "delete-pod": async ({ pod }, _plan, { writes }) => {
-    if (pod !== undefined) await writes.deletePod(pod);
+  "delete-pod": async (facts, plan, { writes, restarts }) => {
+    const { bot, pod } = facts;
+    if (pod === undefined) return {};
+    await writes.deletePod(pod);
+    const endedUnasked = pod.end !== undefined && plan.told === "Running";
+    const count = restartsWith(pod, facts.restarts);
+    if (endedUnasked) restarts.set(bot.key, { podUid: pod.uid, count });
+    else restarts.delete(bot.key);
+    return {};
+  },
+  "release-lost-pod": async ({ bot, pod }, _plan, { writes, leases }) => {
+    if (pod === undefined) return {};
+    const leftMs = await leases.leftMs(bot);
+    if (leftMs > 0) return { requeueAfterMs: leftMs };
+    await writes.releasePod(pod);
     return {};
   },
   "delete-bot": async ({ bot }, _plan, { writes }) => {
@@ -153,12 +178,19 @@ async function refusalOf(
     return { ...FOREIGN_POD, reason: "ForeignPod", flatBefore };
   }
   if (!isRefusal(error)) throw error;
+  if (error.message.includes(NAMESPACE_ENDING)) {
+    const message = "The bot's namespace is being deleted, and no pod can be made there any more.";
+    return { reason: "NamespaceEnding", message, flatBefore };
+  }
   return {
     reason: "PodRefused",
     message: `The cluster refuses the pod: ${error.message}`,
     flatBefore,
   };
 }
+
+/** Of the API server's own sentence. */
+const NAMESPACE_ENDING = "because it is being terminated";
 
 /** Quota, policy or a specification that cannot be: an answer that says that no pod was made. */
 function isRefusal(error: unknown): error is KubernetesError {
@@ -184,11 +216,12 @@ async function recordRefusal(
   );
 }
 
-function buildPod(facts: BotFacts, { config, credentialsVersion }: BotPlan, deps: BotDeps) {
+function buildPod(facts: BotFacts, plan: BotPlan, deps: BotDeps) {
+  const { config, credentialsVersion, isGuarded } = plan;
   const { bot, botClass } = facts;
   if (botClass === undefined) throw new Error(`a pod for ${bot.key} without a class`);
   const { template } = turnOf(botClass, bot.uid);
-  return botPod({ bot, template, credentialsVersion }, config, deps.podSettings);
+  return botPod({ bot, template, credentialsVersion, isGuarded }, config, deps.podSettings);
 }
 
 /** One patch with what differs; nothing when nothing does. */
@@ -200,15 +233,18 @@ async function writeStatus(
   const difference = statusDifference(bot.status, status);
   if (difference === undefined) return;
   await writes.bots.patchStatus(bot, difference);
-  const before = conditionOf(bot.status.conditions, "Ready");
-  const after = conditionOf(status.conditions, "Ready");
-  if (after !== undefined && after.reason !== before?.reason && isWorthAnEvent(after.reason)) {
-    const { namespace, name, uid } = bot;
-    events.warn({ kind: "TradingBot", namespace, name, uid }, after.reason, after.message);
+  const { namespace, name, uid } = bot;
+  for (const type of ["Ready", "PositionUnknown"]) {
+    const before = conditionOf(bot.status.conditions, type);
+    const after = conditionOf(status.conditions, type);
+    if (after === undefined || after.reason === before?.reason) continue;
+    if (isWorthAnEvent(after.reason))
+      events.warn({ kind: "TradingBot", namespace, name, uid }, after.reason, after.message);
   }
 }
 
-function forget(key: string, { refusals }: BotDeps): Result {
+function forget(key: string, { refusals, restarts }: BotDeps): Result {
   refusals.delete(key);
+  restarts.delete(key);
   return {};
 }

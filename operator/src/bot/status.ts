@@ -4,9 +4,12 @@ import { turnOf } from "../class/turn.ts";
 import { conditionOf, type Fact, fact, withTransitions } from "../conditions.ts";
 import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
+import { drainingFact } from "./drain.ts";
 import { STARTING } from "./flatness.ts";
+import { isLost, NODE_LOST } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
-import { haltMessage, readyFact } from "./ready.ts";
+import { positionUnknownFact } from "./position-unknown.ts";
+import { haltMessage, readyFact, unreadyBecause } from "./ready.ts";
 import { summaryOf } from "./summary.ts";
 
 /** What the bot's status shall say, as though the plan's write had succeeded: it is written first. */
@@ -19,7 +22,7 @@ export function botStatus(facts: BotFacts, plan: BotPlan): BotStatus {
   return {
     observedGeneration: bot.generation,
     conditions: withTransitions(conditions, bot.status.conditions, now),
-    ...(podName === undefined ? {} : { podName }),
+    ...(podName === undefined ? {} : { podName, replicas: 1 }),
     ...(image === undefined ? {} : { image }),
     ...(summary === undefined ? {} : { summary }),
   };
@@ -38,7 +41,8 @@ function imageOf({ bot, botClass, pod }: BotFacts, { write }: BotPlan): string |
 function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
   const told = reportedFacts(facts, plan);
   const flatness = plan.write === "create-pod" ? STARTING : plan.flatness;
-  return [
+  const now = { ...plan, flatness };
+  const always = [
     readyFact(facts, plan),
     credentialsFact(facts),
     podFact(facts, plan),
@@ -46,6 +50,8 @@ function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
     haltedFact(facts),
     fact("Flat", flatness.status, flatness),
   ];
+  const sometimes = [drainingFact(facts, flatness), positionUnknownFact(facts, now)];
+  return [...always, ...sometimes.filter((each) => each !== undefined)];
 }
 
 function credentialsFact({ bot, account }: BotFacts): Fact {
@@ -64,16 +70,19 @@ function credentialsFact({ bot, account }: BotFacts): Fact {
 function podFact(facts: BotFacts, plan: BotPlan): Fact {
   const { pod } = facts;
   if (plan.write === "create-pod") {
-    return fact("PodReady", "False", because("Starting", "The pod is starting."));
+    return fact("PodReady", "False", because("Starting", "The bot is starting."));
   }
   if (pod === undefined || isForeign(facts)) {
     return fact("PodReady", "False", because("NoPod", "The bot has no pod at present."));
   }
-  if (pod.isDeleting) return fact("PodReady", "False", because("Ending", "The pod is ending."));
+  if (pod.isDeleting) {
+    const lost = isLost(pod, facts.now) ? NODE_LOST : undefined;
+    return fact("PodReady", "False", lost ?? because("Ending", "The pod is ending."));
+  }
   if (pod.end !== undefined)
     return fact("PodReady", "False", because("Ended", "The pod has ended."));
   if (pod.isReady) return fact("PodReady", "True", because("Ready", "The pod is ready."));
-  return fact("PodReady", "False", pod.trouble ?? because("Starting", "The pod is starting."));
+  return fact("PodReady", "False", unreadyBecause(pod, facts));
 }
 
 /** Conditions that only the bot itself can know. */
