@@ -890,6 +890,7 @@ describe("the server", () => {
       }
     }
     expect(open.toSorted((a, b) => a.localeCompare(b))).toEqual([
+      "/.well-known/jwks.json",
       "/api/auth/login",
       "/api/auth/register",
       "/healthz",
