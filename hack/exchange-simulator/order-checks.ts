@@ -37,8 +37,10 @@ const quantityOnStep: Check = ({ request: { quantity }, instrument }) =>
     ? undefined
     : invalid("Qty invalid");
 
-const quantityInBounds: Check = ({ request: { quantity, type }, instrument }) => {
-  if (quantity.lt(instrument.minimumQuantity)) {
+const quantityInBounds: Check = ({ request, instrument }) => {
+  const { quantity, type } = request;
+  // What closes a whole position may be as small as that.
+  if (quantity.lt(instrument.minimumQuantity) && !request.closeOnTrigger) {
     return invalid("The number of contracts exceeds minimum limit allowed");
   }
   const most = type === "Market" ? instrument.maximumMarketQuantity : instrument.maximumQuantity;

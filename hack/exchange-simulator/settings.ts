@@ -18,6 +18,12 @@ const SignedRate = z
   .regex(/^-?0(\.\d{1,8})?$/, "a share such as -0.0001")
   .transform((value) => new Decimal(value));
 
+/** In the base coin. */
+const QuantityText = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,8})?$/, "a quantity such as 0.02")
+  .transform((value) => new Decimal(value));
+
 const FillRule = z.strictObject({
   /** All symbols, or all accounts, without it. */
   symbol: z.string().optional(),
@@ -57,6 +63,8 @@ const SettingsChange = z.strictObject({
   executionDelays: z.array(ExecutionDelay).max(100).optional(),
   /** /v5/position/list shows positions, stops and targets as they were so long ago; the first rule that fits a symbol decides. Streams stay true. */
   positionDelays: z.array(PositionDelay).max(100).optional(),
+  /** By symbol: the least that an order may be of, instead of the instrument's own; what is above the step can leave dust. */
+  minimumQuantities: z.record(z.string(), QuantityText).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
@@ -77,6 +85,7 @@ export interface Settings {
   readonly fundingRates: Readonly<Record<string, Decimal>>;
   readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
   readonly positionDelays: readonly z.output<typeof PositionDelay>[];
+  readonly minimumQuantities: Readonly<Record<string, Decimal>>;
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -91,6 +100,7 @@ export const defaultSettings: Settings = {
   fundingRates: {},
   executionDelays: [],
   positionDelays: [],
+  minimumQuantities: {},
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,

@@ -2,7 +2,7 @@ import type { Candle, CandleSeries } from "../../../hack/exchange-simulator/cand
 import type { Random } from "../../../hack/exchange-simulator/random.ts";
 
 const MINUTE_MS = 60_000;
-/** A random walk in ticks of 0.1: lively enough that stops and targets of some tenths of a percent are hit. */
+/** A random walk in ticks of 0.1. */
 export function randomCandles(
   random: Random,
   walk: {
@@ -11,13 +11,15 @@ export function randomCandles(
     /** USDT. */
     readonly price: number;
     readonly firstOpenMs: number;
+    /** Share of the price that a candle may move by. */
+    readonly swing: number;
   },
 ): CandleSeries {
   const { symbol, count, price, firstOpenMs } = walk;
+  const swing = price * walk.swing;
   const candles: Candle[] = [];
   let open = price;
   for (let index = 0; index < count; index += 1) {
-    const swing = price * 0.004;
     const close = Math.max(price * 0.8, open + (random() - 0.5) * swing);
     const high = Math.max(open, close) + random() * swing * 0.4;
     const low = Math.min(open, close) - random() * swing * 0.4;

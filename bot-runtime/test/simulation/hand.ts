@@ -6,16 +6,22 @@ import { API_KEY } from "./platform.ts";
 interface HandParts {
   readonly exchange: InProcessExchange;
   readonly observer: Observer;
+  /** The exchange shows positions late. */
+  readonly seenLate: boolean;
   readonly trace: ((line: string) => void) | undefined;
 }
 
-const SYMBOL = "BTCUSDT";
-const UNITS = "0.005";
+/** On which the bot's owner trades beside the bot. */
+export const HAND_SYMBOL = "BTCUSDT";
+/** Of a bot's position of 0.02 to 0.05 it leaves, or takes, as little as cannot be closed alone. */
+const UNITS = "0.02";
+/** Three quarters of the account at a hundredfold leverage: a move of a percent ends it. */
+const BET = { symbol: "ETHUSDT", units: "300", leverage: "100" };
 /** An entry has been filled, or never will be, this long after it was sent, ms. */
 const ENTRY_MS = 25_000;
 /** An entry that was sent is accepted within this time, or never, ms. */
 const LATEST_ENTRY_MS = 7_000;
-const CATEGORY = { category: "linear", symbol: SYMBOL, positionIdx: 0 };
+const CATEGORY = { category: "linear", symbol: HAND_SYMBOL, positionIdx: 0 };
 
 /** The account's owner, who trades on it beside the bot. */
 export class Hand {
@@ -30,7 +36,7 @@ export class Hand {
   /** Opens a position with a stop where the bot holds nothing and has nothing on its way. False: not now. */
   open(): boolean {
     const { world } = this.#parts.observer;
-    const isHeld = world.account.positions.get(SYMBOL)?.holding.size.isZero() === false;
+    const isHeld = world.account.positions.get(HAND_SYMBOL)?.holding.size.isZero() === false;
     const isQuiet = !isHeld && world.openingAgeMs() > LATEST_ENTRY_MS;
     const isOpening = world.ownOrders.some(({ order }) => world.account.openOrders.has(order.id));
     if (!isQuiet || isOpening) return false;
@@ -44,16 +50,28 @@ export class Hand {
       tpslMode: "Full",
     };
     this.#ask("POST /v5/order/create", order);
-    this.#parts.observer.touched({ opened: SYMBOL });
+    this.#parts.observer.touched({ opened: HAND_SYMBOL });
+    return true;
+  }
+
+  /** Bets the account on another symbol, without a stop. False: not now, as the bot holds nothing. */
+  bet(): boolean {
+    if (this.#parts.observer.world.own(HAND_SYMBOL).isZero()) return false;
+    const { symbol, units: qty, leverage } = BET;
+    const both = { buyLeverage: leverage, sellLeverage: leverage };
+    this.#parts.observer.touched({});
+    this.#ask("POST /v5/position/set-leverage", { symbol, ...both });
+    this.#ask("POST /v5/order/create", { symbol, side: "Buy", orderType: "Market", qty });
     return true;
   }
 
   act(kind: "hand-adds" | "hand-reduces" | "hand-strips"): void {
-    const own = this.#parts.observer.world.own(SYMBOL);
+    const own = this.#parts.observer.world.own(HAND_SYMBOL);
     const growing = own.isNegative() ? "Sell" : "Buy";
     if (kind === "hand-adds") {
       // Against an entry on its way the exchange would net both, and nobody could say whose the rest is.
-      if (own.isZero() && this.#parts.observer.world.openingAgeMs() < ENTRY_MS) return;
+      const mayMeet = this.#parts.seenLate || this.#parts.observer.world.openingAgeMs() < ENTRY_MS;
+      if (own.isZero() && mayMeet) return;
       this.#held = this.#held.plus(growing === "Buy" ? UNITS : `-${UNITS}`);
       this.#ask("POST /v5/order/create", { side: growing, orderType: "Market", qty: UNITS });
       this.#parts.observer.touched({});
@@ -72,7 +90,7 @@ export class Hand {
       });
       return;
     }
-    this.#parts.observer.touched({ stripped: SYMBOL });
+    this.#parts.observer.touched({ stripped: HAND_SYMBOL });
     this.#ask("POST /v5/position/trading-stop", { tpslMode: "Full", stopLoss: "0" });
   }
 
@@ -81,8 +99,8 @@ export class Hand {
     if (this.#held.isZero()) return;
     const side = this.#held.isPositive() ? "Sell" : "Buy";
     const { account } = this.#parts.observer.world;
-    const held = account.positions.get(SYMBOL)?.holding.size.abs().toFixed() ?? "0";
-    const excess = new Decimal(held).minus(this.#parts.observer.world.own(SYMBOL).abs());
+    const held = account.positions.get(HAND_SYMBOL)?.holding.size.abs().toFixed() ?? "0";
+    const excess = new Decimal(held).minus(this.#parts.observer.world.own(HAND_SYMBOL).abs());
     if (excess.lte(0)) return;
     this.#parts.observer.touched({});
     const qty = excess.toFixed();

@@ -150,18 +150,17 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     name: "OwnFillsOnly",
     statement:
-      "exits are of the trade that is open, and never close more than the bot's own fills, whoever else holds the symbol; what a stop or target takes while an exit is being filled is no exit's fault",
+      "exits are of the trade that is open, and never close more than the bot's own fills, whoever else holds the symbol; beyond that only as much as a stop, a target, the exchange itself or somebody by hand took while the exit was being filled",
     broken: (moment, world) => {
       if (moment.kind !== "executed") return undefined;
-      const { order, before, after, execution } = moment.own;
+      const { order, execution } = moment.own;
       if (order === undefined || order.opens) return undefined;
       const stranger = ofAnotherTrade(order, world);
       if (stranger !== undefined) return stranger;
-      const turned = before.isZero() || before.isPositive() === execution.side.startsWith("B");
-      const beyond = !after.isZero() && before.isPositive() !== after.isPositive();
-      if (!turned && !beyond) return undefined;
-      if (world.struckMs(execution.symbol) >= order.acceptedMs) return undefined;
-      return `exit ${execution.linkId} closed ${text(new Decimal(execution.quantity))} of ${text(before)}`;
+      const excess = world.excess(order);
+      const taken = world.struckSince(execution.symbol, order.acceptedMs);
+      if (excess.lte(taken)) return undefined;
+      return `exit ${execution.linkId} closed ${text(excess)} of somebody else's, of its own ${text(taken)} were taken from it`;
     },
   },
   {

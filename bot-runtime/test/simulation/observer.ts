@@ -24,7 +24,7 @@ export interface OwnExecution {
   readonly execution: Execution;
   /** Of an order that the bot placed; undefined for stops, targets and what somebody did by hand. */
   readonly order: OwnOrder | undefined;
-  /** What of it was the bot's own: all of its own orders, at most what was open of the others. */
+  /** What of it was the bot's own: all of its entries, at most what was open of everything else. */
   readonly units: Decimal;
   /** Own position before and after; above zero long. */
   readonly before: Decimal;
@@ -63,8 +63,10 @@ export interface World {
   readonly own: (symbol: string) => Decimal;
   /** The order that opened what the bot holds there, or held last. */
   readonly opener: (symbol: string) => OwnOrder | undefined;
-  /** When a stop or target last took from what the bot held there. */
-  readonly struckMs: (symbol: string) => number;
+  /** What an exit of the bot's has filled beyond the bot's own position. */
+  readonly excess: (exit: OwnOrder) => Decimal;
+  /** What was taken by anything but the bot's own orders from what the bot held there since a moment. */
+  readonly struckSince: (symbol: string, sinceMs: number) => Decimal;
   readonly ownSymbols: () => readonly string[];
   /** When each id was last sent with an opening order, by true time. */
   readonly sentMs: (clientOrderId: string) => number | undefined;
@@ -139,7 +141,6 @@ export class Observer {
   /** Held besides, opened by hand. */
   readonly #others = new Map<string, Decimal>();
   readonly #openers = new Map<string, OwnOrder>();
-  readonly #struckMs = new Map<string, number>();
   readonly #sentMs = new Map<string, number>();
   readonly #naked = new Map<string, Neglect>();
   readonly #unclosed = new Map<string, Neglect>();
@@ -160,7 +161,8 @@ export class Observer {
       ownFunding: this.ownFunding,
       own: (symbol) => this.#own.get(symbol) ?? ZERO,
       opener: (symbol) => this.#openers.get(symbol),
-      struckMs: (symbol) => this.#struckMs.get(symbol) ?? -Infinity,
+      excess: (exit) => this.#excess(exit),
+      struckSince: (symbol, sinceMs) => this.#struckSince(symbol, sinceMs),
       ownSymbols: () => [...this.#own.keys()],
       sentMs: (id) => this.#sentMs.get(id),
       naked: (symbol) => this.#naked.has(symbol),
@@ -272,12 +274,12 @@ export class Observer {
     }
     const order = this.#byOrderId.get(execution.orderId);
     const { units, before, signed } = this.#shareOf(execution, order);
-    if (units.isZero()) return;
+    // What an exit takes from somebody else is none of the bot's fills, but may be its fault.
+    if (units.isZero() && order === undefined) return;
     const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
     const own: OwnExecution = { execution, order, units, before, after };
     this.#own.set(symbol, after);
     if (order?.opens === true) this.#openers.set(symbol, order);
-    if (execution.stopOrderType !== "") this.#struckMs.set(symbol, this.#parts.timeline.nowMs);
     // The rest of an entry whose first part its stop has closed already comes without one.
     const isRest = order?.opens === true && before.isZero();
     if (isRest && !order.order.filledQuantity.eq(units)) this.#stripped.add(symbol);
@@ -286,13 +288,26 @@ export class Observer {
     if (isSpent && !this.#parts.account.openOrders.has(execution.orderId))
       this.#stripped.add(symbol);
     if (after.isZero()) this.#stripped.delete(symbol);
-    this.ownExecutions.push(own);
+    if (!units.isZero()) this.ownExecutions.push(own);
     this.#ask({ kind: "executed", own });
   }
 
+  #excess(exit: OwnOrder): Decimal {
+    const own = this.ownExecutions.filter(({ order }) => order === exit);
+    return new Decimal(exit.order.filledQuantity).minus(sumOf(own));
+  }
+
+  #struckSince(symbol: string, sinceMs: number): Decimal {
+    const struck = this.ownExecutions.filter(
+      ({ execution, order }) =>
+        order === undefined && execution.symbol === symbol && execution.timeMs >= sinceMs,
+    );
+    return sumOf(struck);
+  }
+
   /**
-   * What of an execution is the bot's. Its own orders are; a stop, a target and what the exchange closes itself take from the
-   * bot's own first; an order by hand takes from what was opened by hand first.
+   * What of an execution is the bot's. Its entries are; its exits, a stop, a target and what the exchange closes itself take from
+   * the bot's own first; an order by hand takes from what was opened by hand first.
    */
   #shareOf(execution: Execution, order: OwnOrder | undefined) {
     const { symbol, quantity } = execution;
@@ -300,16 +315,9 @@ export class Observer {
     const signed = new Decimal(execution.side === "Buy" ? quantity : quantity.negated());
     const reduces = !before.isZero() && before.isPositive() !== signed.isPositive();
     const others = this.#others.get(symbol) ?? ZERO;
-    if (order !== undefined) {
-      // What a stop took while an exit was being filled, the exit took from somebody else: nobody's fault.
-      const isOvertaken = !order.opens && this.#world.struckMs(symbol) >= order.acceptedMs;
-      if (!isOvertaken) return { units: signed.abs(), before, signed };
-      const own = reduces ? Decimal.min(before.abs(), signed.abs()) : ZERO;
-      const excess = signed.abs().minus(own);
-      this.#others.set(symbol, signed.isPositive() ? others.plus(excess) : others.minus(excess));
-      return { units: new Decimal(own), before, signed };
-    }
-    const isByHand = execution.type === "Trade" && execution.stopOrderType === "";
+    if (order?.opens === true) return { units: signed.abs(), before, signed };
+    const isByHand =
+      order === undefined && execution.type === "Trade" && execution.stopOrderType === "";
     const closesOthers = !others.isZero() && others.isPositive() !== signed.isPositive();
     const fromOthers = isByHand && closesOthers ? Decimal.min(others.abs(), signed.abs()) : ZERO;
     const rest = signed.abs().minus(fromOthers);
@@ -376,6 +384,10 @@ export class Observer {
       return;
     }
   }
+}
+
+function sumOf(executions: readonly OwnExecution[]): Decimal {
+  return executions.reduce((sum, { units }) => new Decimal(sum.plus(units)), ZERO);
 }
 
 /** A halt that flattens the exchange's symbol is in force. */

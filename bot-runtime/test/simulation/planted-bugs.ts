@@ -317,6 +317,26 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "what the exchange closes by force is not read",
+    patches: [
+      {
+        module: `${src}/exchange/bybit-look-ups.ts`,
+        text: "    found.push(...list.map(executionView));",
+        replacement: `    found.push(...list.filter(({ execType }) => /^(Trade|Funding)$/.test(execType)).map(executionView));`,
+      },
+    ],
+  },
+  {
+    name: "what is less than the exchange's minimum is closed by an order of that size",
+    patches: [
+      {
+        module: `${src}/bot/exit-position.ts`,
+        text: "  if (market === undefined || units.gte(market.minimumQuantity)) return order;",
+        replacement: "  if (work.exit !== undefined) return order;",
+      },
+    ],
+  },
+  {
     name: "the fees of exits are forgotten",
     patches: [
       {

@@ -24,6 +24,8 @@ export interface Scenario {
   /** Parts that an order is filled in. */
   readonly parts: number;
   readonly restCancelled: boolean;
+  /** Least quantity of an order of BTCUSDT: parts and rests of one may be dust. */
+  readonly minimumQuantity: string;
   readonly fundingRate: string;
   /** From a funding until the list of executions shows it. */
   readonly fundingDelayMs: number;
@@ -56,6 +58,8 @@ export type Happening =
     }
   | { readonly kind: "journal-down"; readonly ms: number }
   | { readonly kind: "exchange-down"; readonly ms: number }
+  /** The symbol's end is announced: it takes no opening orders, and after so long it is settled, positions included. */
+  | { readonly kind: "delist"; readonly closesAfterMs: number }
   | { readonly kind: "clock-step"; readonly ms: number }
   /** The pod is deleted at once and another made, as after a node was lost. */
   | { readonly kind: "replace" }
@@ -76,6 +80,8 @@ export type Happening =
   | { readonly kind: "hand-strips" }
   /** The bot is told to open nothing more; as soon as it holds nothing, its owner opens a position with a stop. */
   | { readonly kind: "hand-opens" }
+  /** While the bot holds something, its owner bets all on another symbol: it ends in the liquidation of the account. */
+  | { readonly kind: "hand-bets" }
   /** The stop is taken away at the moment of the crash: whoever takes over has to see it. */
   | { readonly kind: "stripped-crash" };
 
@@ -87,49 +93,47 @@ export const MINUTE_MS = 60_000;
 
 export function drawScenario(seed: number): Scenario {
   const draw = drawer(createRandom(seed, 10));
+  const calm = draw.chance(0.2);
+  const twoPods = seed % 4 !== 0;
   const durationMs = draw.between(50_000, 100_000);
   const candleMs = draw.between(2_500, 8_000);
   const marked = draw.oneOf([FUNDING_MS, FUNDING_MS, MIDNIGHT_MS, QUIET_MS, QUIET_MS]);
-  const twoPods = seed % 4 !== 0;
   const candlesToMark = draw.between(3, 9);
-  const late = drawer(createRandom(seed, 14));
-  const streamed = drawer(createRandom(seed, 15)).chance(0.5);
-  const isCalm = drawer(createRandom(seed, 17)).chance(0.2);
-  const trap = isCalm ? undefined : leaseTrap(drawer(createRandom(seed, 13)));
-  const isFair = draw.chance(0.5) || isCalm;
-  const weather = isFair ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) } : foulWeather(draw);
-  const drawnFaults = [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? [])];
-  const drawn = events(draw, { durationMs, twoPods });
-  const happenings = isCalm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn;
-  const isTouched = happenings.some(({ kind }) => kind.startsWith("hand-"));
-  // Whose an execution was in a shared position cannot be told while another one is hidden, by anybody.
-  const faults = drawnFaults.filter(({ fault }) => !isCalm && (!isTouched || !hides(fault)));
+  const symbols: Scenario["symbols"] = draw.chance(0.2)
+    ? ["BTC/USDT:USDT", "ETH/USDT:USDT"]
+    : ["BTC/USDT:USDT"];
+  const trap = calm ? undefined : leaseTrap(draw);
+  const drawn = events(draw, { durationMs, twoPods, mayBet: symbols.length === 1 });
   return {
     seed,
     twoPods,
-    streamed,
+    streamed: draw.chance(0.5),
     durationMs,
     candleMs,
-    symbols: draw.chance(0.2) ? ["BTC/USDT:USDT", "ETH/USDT:USDT"] : ["BTC/USDT:USDT"],
+    symbols,
     firstOpenMs: marked - (HISTORY_CANDLES + candlesToMark) * MINUTE_MS,
-    weather,
-    calm: isCalm,
+    weather:
+      draw.chance(0.5) || calm
+        ? { ...FAIR_WEATHER, latencyMs: draw.between(2, 60) }
+        : foulWeather(draw),
+    calm,
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
-    exchangeFaults: faults,
+    exchangeFaults: calm ? [] : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? [])],
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     restCancelled: draw.chance(0.3),
+    minimumQuantity: draw.oneOf(["0.001", "0.001", "0.002", "0.02"]),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
-    fundingDelayMs: late.chance(0.5) ? late.between(500, 40_000) : 0,
-    positionDelayMs: !isCalm && late.chance(0.3) ? late.between(200, 8_000) : 0,
+    fundingDelayMs: draw.chance(0.5) ? draw.between(500, 40_000) : 0,
+    positionDelayMs: !calm && draw.chance(0.3) ? draw.between(200, 8_000) : 0,
     // A candle opens half its time after the one before has closed.
     fundingAfterMs: (2 * candlesToMark + 1) * Math.ceil(candleMs / 2),
-    dailyLossPercent: drawer(createRandom(seed, 16)).oneOf([0.1, 0.2, 100, 100]),
+    dailyLossPercent: draw.oneOf([0.1, 0.2, 100, 100]),
     ofOneDay: marked !== MIDNIGHT_MS,
     leverage: draw.oneOf([5, 10, 10]),
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
-    deaths: isCalm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
+    deaths: calm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
     lateLease: trap?.lateLease,
-    events: happenings,
+    events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
 }
 
@@ -145,12 +149,10 @@ const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([
   "hand-reduces",
   "hand-strips",
   "hand-opens",
+  "hand-bets",
+  "delist",
   "stripped-crash",
 ]);
-
-function hides(fault: FaultRule["fault"]): boolean {
-  return "hideMs" in fault && fault.hideMs !== undefined;
-}
 
 function foulWeather(draw: Drawer): Weather {
   return {
@@ -252,8 +254,9 @@ function leaseTrap(
 
 function events(
   draw: Drawer,
-  { durationMs, twoPods }: { readonly durationMs: number; readonly twoPods: boolean },
+  run: { readonly durationMs: number; readonly twoPods: boolean; readonly mayBet: boolean },
 ): readonly ScenarioEvent[] {
+  const { durationMs, twoPods, mayBet } = run;
   const drawn: ScenarioEvent[] = [];
   const add = (happening: Happening, atMs = draw.between(3_000, durationMs)): void =>
     void drawn.push({ atMs, ...happening });
@@ -263,6 +266,8 @@ function events(
   if (draw.chance(0.15)) add(draw.oneOf(hands));
   if (draw.chance(0.1)) add({ kind: "stripped-crash" });
   if (draw.chance(0.1) && !isOrdered) add({ kind: "hand-opens" });
+  if (draw.chance(0.06) && mayBet) add({ kind: "hand-bets" });
+  if (draw.chance(0.06)) add({ kind: "delist", closesAfterMs: draw.between(0, 30_000) });
   if (twoPods) {
     const atMs = draw.between(9_000, durationMs - 15_000);
     // Before the second pod, so that it meets the first one.

@@ -8,7 +8,7 @@ import { createRandom, type Random } from "../../../hack/exchange-simulator/rand
 import { Decimal } from "../../src/money.ts";
 import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
-import { Hand } from "./hand.ts";
+import { Hand, HAND_SYMBOL } from "./hand.ts";
 import { Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import {
@@ -33,6 +33,8 @@ const HAND_PAUSE_MS = 500;
 const AFTERMATH_MS = 2_000;
 const BALANCE = "10000";
 const PRICES = { "BTC/USDT:USDT": 100_000, "ETH/USDT:USDT": 2_500 } as const;
+/** On which the bot's owner bets, where the bot does not trade it. */
+const BET_SYMBOL = "ETH/USDT:USDT";
 const MARKET_IDS = { "BTC/USDT:USDT": "BTCUSDT", "ETH/USDT:USDT": "ETHUSDT" } as const;
 
 export interface Outcome {
@@ -105,6 +107,7 @@ class Run {
     this.#hand = new Hand({
       exchange: this.#exchange,
       observer: this.#observer,
+      seenLate: scenario.positionDelayMs > 0,
       trace: this.#trace,
     });
   }
@@ -190,8 +193,12 @@ class Run {
         platform.stopPod();
         this.#timeline.after(1_000, () => platform.addPod(0));
         return undefined;
+      case "delist":
+        return this.#delist(happening.closesAfterMs);
       case "hand-opens":
         return this.#openByHand();
+      case "hand-bets":
+        return this.#repeat(HAND_TRIES, () => this.#hand.bet());
       case "stripped-crash":
         this.#hand.act("hand-strips");
         return platform.crash();
@@ -217,13 +224,25 @@ class Run {
       generation: config.generation + 1,
       halts: [{ name: "hand", uid: "hand", action: "BlockEntries", symbols: null }],
     }));
-    this.#timeline.after(HALTED_MS, () => this.#tryToOpen(HAND_TRIES));
+    this.#timeline.after(HALTED_MS, () => this.#repeat(HAND_TRIES, () => this.#hand.open()));
   }
 
-  #tryToOpen(tries: number): void {
+  /** Until it works. */
+  #repeat(tries: number, act: () => boolean): void {
     if (!this.#marketOpen || this.#platform.config.state !== "Running") return;
-    if (tries === 0 || this.#hand.open()) return;
-    this.#timeline.after(HAND_PAUSE_MS, () => this.#tryToOpen(tries - 1));
+    if (tries === 0 || act()) return;
+    this.#timeline.after(HAND_PAUSE_MS, () => this.#repeat(tries - 1, act));
+  }
+
+  #delist(closesAfterMs: number): void {
+    const { control } = this.#exchange;
+    this.#trace?.(`the end of ${HAND_SYMBOL} is announced`);
+    control.setSymbolStatus(HAND_SYMBOL, "ReduceOnly");
+    this.#timeline.after(closesAfterMs, () => {
+      this.#trace?.(`${HAND_SYMBOL} is settled`);
+      control.setSymbolStatus(HAND_SYMBOL, "Closed");
+      this.#observer.look();
+    });
   }
 
   #secondPod(deletesAfterMs: number | undefined): void {
@@ -303,17 +322,20 @@ function fillMs({ candleMs, parts, positionDelayMs }: Scenario): number {
 }
 
 function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange {
-  const { seed, durationMs, candleMs, symbols, firstOpenMs } = scenario;
+  const { seed, durationMs, candleMs, symbols, firstOpenMs, events } = scenario;
   const count = HISTORY_CANDLES + Math.ceil((durationMs + SETTLING_MS + 10_000) / candleMs) + 2;
   const random = createRandom(seed, 12);
+  const isBet = events.some(({ kind }) => kind === "hand-bets");
+  const replayed = isBet ? ([...symbols, BET_SYMBOL] as const) : symbols;
   const exchange = createInProcessExchange({
     nowMs,
     seed,
-    candles: symbols.map((symbol) =>
+    candles: replayed.map((symbol) =>
       randomCandles(random, {
         symbol: MARKET_IDS[symbol],
         count,
         price: PRICES[symbol],
+        swing: symbol === BET_SYMBOL && isBet ? 0.015 : 0.004,
         firstOpenMs,
       }),
     ),
@@ -323,8 +345,10 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   control.addKey({ apiKey: API_KEY, apiSecret: API_SECRET, balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
   const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
-  const { parts, fundingRate, fundingDelayMs, positionDelayMs } = scenario;
+  const { parts, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
   control.changeSettings({
+    liquidation: isBet,
+    minimumQuantities: { BTCUSDT: minimumQuantity },
     fills: parts > 1 ? [{ parts, rest }] : [],
     executionDelays: fundingDelayMs > 0 ? [{ type: "Funding", delayMs: fundingDelayMs }] : [],
     positionDelays: positionDelayMs > 0 ? [{ delayMs: positionDelayMs }] : [],

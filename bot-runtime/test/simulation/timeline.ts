@@ -60,11 +60,6 @@ export class Timeline {
     return this.#running;
   }
 
-  /** Events so far. */
-  get ran(): number {
-    return this.#ran;
-  }
-
   /** Calls `run` in `ms`; gives back how to call it off. What a process owns waits while it is frozen and dies with it. */
   after(ms: number, run: () => void, owner?: VirtualProcess): () => void {
     return this.#schedule(ms, { owner, run, isMessage: false });

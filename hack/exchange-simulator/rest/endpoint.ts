@@ -72,8 +72,12 @@ export const Linear = z.literal("linear");
 
 /** The rules of a replayed symbol; Bybit's refusal for any other. */
 export function replayedInstrument(exchange: Exchange, symbol: string): Instrument {
-  if (exchange.market.has(symbol)) return instrumentOf(symbol);
-  throw new BybitError(RetCode.invalidParameter, "params error: symbol invalid");
+  if (!exchange.market.has(symbol)) {
+    throw new BybitError(RetCode.invalidParameter, "params error: symbol invalid");
+  }
+  const instrument = instrumentOf(symbol);
+  const minimumQuantity = exchange.settings().minimumQuantities[symbol];
+  return minimumQuantity === undefined ? instrument : { ...instrument, minimumQuantity };
 }
 
 /** Refuses a positionIdx of the other position mode; hedge mode's own ones are not simulated. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Candle, turnoverOf } from "../candles.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { Exchange } from "../exchange.ts";
-import { type Instrument, instrumentOf, MINIMUM_ORDER_VALUE } from "../instruments.ts";
+import { type Instrument, MINIMUM_ORDER_VALUE } from "../instruments.ts";
 import { nextFundingTime } from "../funding.ts";
 import { text, ZERO } from "../money.ts";
 import {
@@ -46,7 +46,7 @@ export const marketEndpoints: Endpoints = {
       const { category, symbol, status } = parse(InstrumentsQuery, parameters);
       // Without a status Bybit lists what trades; a symbol whose delisting is announced still does.
       const views = symbolsOf(exchange, category, symbol).map((s) => ({
-        ...instrumentView(instrumentOf(s)),
+        ...instrumentView(replayedInstrument(exchange, s)),
         status: exchange.symbolStatus(s) === "Closed" ? "Closed" : "Trading",
       }));
       const list = views.filter((view) => view.status === (status ?? "Trading"));
