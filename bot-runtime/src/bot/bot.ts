@@ -65,6 +65,8 @@ export class Bot {
   readonly #traders = new Map<string, SymbolTrader>();
   readonly #finished = Promise.withResolvers<BotTermination>();
   readonly #lastPrices = new Map<string, Price>();
+  /** Per symbol the newest outlook, and what it was reckoned from. */
+  readonly #outlooks = new Map<string, { parts: readonly object[]; entry: SizedEntry }>();
   #config: BotConfig;
   #unsupported: Refusal | undefined;
   #restartNeeded: Refusal | undefined;
@@ -295,13 +297,20 @@ export class Bot {
   /** What an entry would be like now, so that a balance that is too small is told before a signal comes. */
   #outlook(symbol: string): SizedEntry | undefined {
     const { balance } = this.#account;
+    const { risk } = this.#config;
     const lastPrice = this.#lastPrices.get(symbol);
     const market = this.#deps.exchange.market(symbol);
     if (balance === undefined || market === undefined || lastPrice === undefined) return undefined;
-    const { positionPercent, leverage } = this.#config.risk;
+    const known = this.#outlooks.get(symbol);
+    const parts = [balance, risk, lastPrice, market] as const;
+    // Asked for several times per turn: reckoned when one of its parts is another.
+    if (known !== undefined && parts.every((part, index) => part === known.parts[index]))
+      return known.entry;
     const { equity } = balance;
-    const size = positionSize({ equity, price: lastPrice, positionPercent, leverage, market });
-    return { size, equity, market };
+    const size = positionSize({ ...risk, equity, price: lastPrice, market });
+    const entry = { size, equity, market };
+    this.#outlooks.set(symbol, { parts, entry });
+    return entry;
   }
 
   /** What all open trades stand at. */

@@ -5,10 +5,10 @@ import { protectionLevels } from "../orders/levels.ts";
 import { candleReference, orderId } from "../orders/order-id.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
 import {
-  blocked,
   commitmentLimit,
   committedMargin,
   entryRefusal,
+  firstBlock,
   type Refusal,
 } from "../risk/gate.ts";
 import type { ProposedCandle } from "./candle-series.ts";
@@ -60,7 +60,7 @@ export async function enterPosition(
   wish: EntryWish,
   works: FollowedWorks,
 ): Promise<EntryResult> {
-  const early = blocked(deps.standing(wish.symbol))[0] ?? outdated(deps, wish);
+  const early = firstBlock(deps.standing(wish.symbol)) ?? outdated(deps, wish);
   if (early !== undefined) return { kind: "refused", refusal: early };
   return deps.account.oneEntry(() => enterAlone(deps, wish, works));
 }
@@ -234,7 +234,7 @@ async function writeIntent(
     return { reason: "IntentRefused", message };
   }
   // A halt or a changed configuration may have come while the journal wrote, and time has passed.
-  const [halted] = blocked(deps.standing(order.symbol));
+  const halted = firstBlock(deps.standing(order.symbol));
   const late = halted ?? outdated(deps, wish) ?? tooLate(deps, decision);
   const refusal =
     appended === "unconfirmed"

@@ -250,10 +250,20 @@ export function blocked(standing: Standing): readonly Refusal[] {
   return [...refusals(standingChecks, standing), ...sizes];
 }
 
+/** The first reason why nothing can be opened now, without looking for others. */
+export function firstBlock(standing: Standing): Refusal | undefined {
+  const { outlook } = standing;
+  const refusal = firstRefusal(standingChecks, standing);
+  return refusal ?? (outlook && firstRefusal(sizeChecks, outlook));
+}
+
 /** The first reason against this entry; undefined lets it pass. Reducing orders never come here. */
 export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
-  const [standing] = blocked(proposal.standing);
-  return standing ?? refusals(sizeChecks, proposal)[0] ?? refusals(entryChecks, proposal)[0];
+  return (
+    firstBlock(proposal.standing) ??
+    firstRefusal(sizeChecks, proposal) ??
+    firstRefusal(entryChecks, proposal)
+  );
 }
 
 /**
@@ -271,11 +281,20 @@ function seconds(ms: number): string {
 }
 
 function refusals<Facts>(checks: readonly Check<Facts>[], facts: Facts): readonly Refusal[] {
-  return checks.flatMap(({ name, refuses }) => {
-    const refusal = refuses(facts);
-    if (refusal === undefined) return [];
-    return [typeof refusal === "string" ? { reason: name, message: refusal } : refusal];
-  });
+  return checks.flatMap((check) => refusalOf(check, facts) ?? []);
+}
+
+function firstRefusal<Facts>(checks: readonly Check<Facts>[], facts: Facts): Refusal | undefined {
+  for (const check of checks) {
+    const refusal = refusalOf(check, facts);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function refusalOf<Facts>({ name, refuses }: Check<Facts>, facts: Facts): Refusal | undefined {
+  const refusal = refuses(facts);
+  return typeof refusal === "string" ? { reason: name, message: refusal } : refusal;
 }
 
 /** What all bots of an account may commit together, by this one's configuration. */
