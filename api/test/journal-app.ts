@@ -8,6 +8,7 @@ import type { Answer } from "./journal.ts";
 const USER = "00000000-0000-4000-8000-00000000000a";
 const NAMESPACE = "tradingbots-00";
 const CONNECTIONS = 16;
+const OPERATOR = "system:serviceaccount:tradingbots:tradingbots-operator";
 
 /** One pod's side of the protocol. */
 export interface Pod {
@@ -35,7 +36,7 @@ export async function startJournalApp(
     podExists: unused,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     announcer: { announce: () => {} },
-    operatorSubject: "system:serviceaccount:tradingbots:tradingbots-operator",
+    operatorSubject: OPERATOR,
     requestsMax: 2_000,
     registry: createMetrics(),
     log: { level: "silent" },
@@ -46,7 +47,14 @@ export async function startJournalApp(
     const answer = await app.inject({ method: "POST", url: path, headers, payload });
     return { status: answer.statusCode, body: answer.json<unknown>() };
   }
+  async function get(path: string, token: string = OPERATOR): Promise<Answer> {
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await app.inject({ method: "GET", url: path, headers });
+    return { status: answer.statusCode, body: answer.json<unknown>() };
+  }
   return {
+    /** As the operator, or with the token of a pod. */
+    get,
     /** The same pod may speak to several replicas of the journal. */
     pod: (botId: string, uid: string, issuedAtMinute: number): Pod => ({
       uid,
@@ -63,7 +71,7 @@ export type JournalApp = Awaited<ReturnType<typeof startJournalApp>>;
 function holderOf(token: string) {
   const [name = "", uid = "", issued = ""] = token.split("|");
   return {
-    subject: `system:serviceaccount:${NAMESPACE}:paper-${name}`,
+    subject: token === OPERATOR ? OPERATOR : `system:serviceaccount:${NAMESPACE}:paper-${name}`,
     namespace: NAMESPACE,
     serviceAccount: `paper-${name}`,
     pod: { name, uid },

@@ -1,4 +1,4 @@
-import { LeaseAnswer, SessionAnswer } from "@tradingbots/crds";
+import { LeaseAnswer, LeaseLeft, SessionAnswer } from "@tradingbots/crds";
 import { Client, type Pool } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startDatabase, type TestDatabase } from "./database.ts";
@@ -336,6 +336,28 @@ test("a lease outlives the journal's process, and is one at all of its replicas"
   const { epoch } = await sessionOf(another);
   expect((await lease(another, epoch)).body).toMatchObject({ code: "lease_held" });
   await second.close();
+});
+
+test("the operator learns how long a lease lasts, and nobody else does", async () => {
+  const [app] = apps;
+  const leftMs = async () => LeaseLeft.parse((await app.get(`/v1/leases/${botId}`)).body).leftMs;
+  expect(await leftMs()).toBe(0);
+  const pod = app.pod(botId, "pod", 1);
+  const { epoch } = await sessionOf(pod);
+  expect(await leftMs()).toBe(0);
+  await lease(pod, epoch);
+  await leave(botId, 9_000);
+  expect(await leftMs()).toBeGreaterThan(5_000);
+  // A newer session ends renewals, not the lease: an order under it may still be on its way.
+  await sessionOf(app.pod(botId, "another", 2));
+  expect(await leftMs()).toBeGreaterThan(0);
+  await leave(botId, -1);
+  expect(await leftMs()).toBe(0);
+  await lease(pod, epoch);
+  await pod.post("/v1/lease/release", { epoch });
+  expect(await leftMs()).toBe(0);
+  const { status, body } = await app.get(`/v1/leases/${botId}`, `${botId}|pod|1`);
+  expect([status, body]).toEqual([403, expect.objectContaining({ code: "unknown_bot" })]);
 });
 
 test("a lease runs out by the database's clock, whatever the journal's says", async () => {

@@ -1,8 +1,10 @@
 import { Readable } from "node:stream";
 import {
+  DnsLabel,
   IntentAnswer,
   IntentRequest,
   LeaseAnswer,
+  LeaseLeft,
   LeaseReleaseAnswer,
   LeaseRequest,
   RecordAnswer,
@@ -12,6 +14,7 @@ import {
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { DatabaseError } from "pg";
 import type { Registry } from "prom-client";
+import { z } from "zod";
 import type { Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { healthRoutes } from "../health.ts";
@@ -20,7 +23,7 @@ import { observeRequests } from "../metrics.ts";
 import { createServer, type Server } from "../server.ts";
 import { appendIntent } from "./intents.ts";
 import { renewLeasesTogether } from "./lease-renewals.ts";
-import { grantLease, LEASE_TTL_MS, releaseLease, renewLeases } from "./leases.ts";
+import { grantLease, LEASE_TTL_MS, leaseLeftMs, releaseLease, renewLeases } from "./leases.ts";
 import { appendRecords } from "./records.ts";
 import type { ReportAnnouncer } from "./report-announcer.ts";
 import type { ReportHub } from "./report-hub.ts";
@@ -63,7 +66,7 @@ export async function buildJournal(deps: JournalDeps): Promise<Server> {
     async (secured) => {
       secured.addHook("onRequest", authenticateHolder(deps.tokens));
       await secured.register(async (bots) => botRoutes(bots, deps));
-      secured.get("/reports", async (request, reply) => streamReports(deps, request, reply));
+      await secured.register(async (operator) => operatorRoutes(operator, deps));
     },
     { prefix: "/v1" },
   );
@@ -199,10 +202,23 @@ async function storable<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function streamReports(deps: JournalDeps, request: FastifyRequest, reply: FastifyReply) {
-  if (holderOf(request).subject !== deps.operatorSubject) {
-    throw new ApiError("unknown_bot", "only the operator reads the reports of all bots");
-  }
+const LeaseParams = z.object({ botId: DnsLabel });
+
+/** What concerns all bots. */
+function operatorRoutes(app: Server, deps: JournalDeps): void {
+  app.addHook("onRequest", async (request) => {
+    if (holderOf(request).subject === deps.operatorSubject) return;
+    throw new ApiError("unknown_bot", "only the operator asks about all bots");
+  });
+  app.get("/reports", async (_, reply) => streamReports(deps, reply));
+  app.get(
+    "/leases/:botId",
+    { schema: { params: LeaseParams, response: { 200: LeaseLeft } } },
+    async ({ params }) => ({ leftMs: await leaseLeftMs(deps.pool, params.botId) }),
+  );
+}
+
+function streamReports(deps: JournalDeps, reply: FastifyReply) {
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort());
   const lines = deps.hub.subscribe(gone.signal);

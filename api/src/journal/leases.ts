@@ -72,6 +72,18 @@ export async function releaseLease(
   );
 }
 
+/** Until the bot's lease has run out, whichever pod holds it; 0 when there is none. It may be renewed meanwhile. */
+export async function leaseLeftMs(pool: Pick<Database, "connect">, botId: string): Promise<number> {
+  return asTenant(pool, { botIds: [botId] }, async (database) => {
+    const { rows } = await database.query<{ readonly leftMs: number }>(
+      `select ceil(extract(epoch from expires_at - clock_timestamp()) * 1000)::int as "leftMs"
+         from journal_leases where bot_id = $1 and expires_at > clock_timestamp()`,
+      [botId],
+    );
+    return Math.max(atMostOne(rows)?.leftMs ?? 0, 0);
+  });
+}
+
 /** A lease that its holder wants to keep; who holds it was checked when it was granted. */
 export interface HeldLease {
   readonly botId: string;
