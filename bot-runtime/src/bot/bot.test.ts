@@ -159,6 +159,30 @@ test("without trading rules what is open is closed all the same, and nothing is 
   expect(submitExit).toHaveBeenCalled();
 });
 
+test.each([
+  ["never answered", async () => new Promise<never>(() => undefined)],
+  ["answered with an error", async () => Promise.reject(new Error("no rules"))],
+])(
+  "a position without a stop is closed although the question for the rules is %s",
+  async (_, ask) => {
+    const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: "x2",
+    }));
+    const it = startExampleBot({ exchange: { submitExit, prepare: ask, market: () => undefined } });
+    const trade = exampleTrade(SYMBOL);
+    it.shown.executions = [exampleExecution("buy", { clientOrderId: trade.id, atMs: 1 })];
+    it.shown.held = { ...heldLong, stopLoss: undefined };
+    await pass(1_000); // the question is under way when the journal tells of the position
+    it.grantSession({ ...exampleSession, openTrades: [trade] });
+    await pass(19_000);
+    expect(it.lastReport()?.blocked.map(({ reason }) => reason)).not.toContain("SymbolNotTraded");
+    expect(submitExit).not.toHaveBeenCalled();
+    await pass(3_000);
+    expect(submitExit).toHaveBeenCalled();
+  },
+);
+
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
     kind: "accepted",

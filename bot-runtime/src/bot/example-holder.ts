@@ -40,6 +40,7 @@ export class ExampleExchange {
   takeProfit: Price | undefined = price("102");
   liquidationPrice: Price | undefined;
   rules: Market | undefined = exampleMarket(SYMBOL);
+  isDelisted = false;
   /** What exits are answered; `undefined` fills them at once. */
   answer: ((order: ExitOrder) => Outcome) | undefined;
   /** What new levels are answered; `undefined` takes them. */
@@ -109,7 +110,7 @@ export class ExampleExchange {
       urgent: lookUps,
       prepare: unused,
       market: () => this.rules,
-      delisted: () => this.rules === undefined,
+      delisted: () => this.isDelisted,
       candles: unused,
       balance: unused,
       setLeverage: unused,

@@ -18,16 +18,17 @@ export class PatientLooks implements LookUps {
     this.#lookUps = lookUps;
   }
 
-  position: LookUps["position"] = (symbol) => this.#wait(this.#lookUps.position(symbol));
-  openOrders: LookUps["openOrders"] = (symbol) => this.#wait(this.#lookUps.openOrders(symbol));
-  findOrder: LookUps["findOrder"] = (reference) => this.#wait(this.#lookUps.findOrder(reference));
-  executions: LookUps["executions"] = (query) => this.#wait(this.#lookUps.executions(query));
+  position: LookUps["position"] = (symbol) => this.wait(this.#lookUps.position(symbol));
+  openOrders: LookUps["openOrders"] = (symbol) => this.wait(this.#lookUps.openOrders(symbol));
+  findOrder: LookUps["findOrder"] = (reference) => this.wait(this.#lookUps.findOrder(reference));
+  executions: LookUps["executions"] = (query) => this.wait(this.#lookUps.executions(query));
 
   giveUp(): void {
     for (const leave of this.#waiting) leave();
   }
 
-  async #wait<Answer>(asking: Promise<Answer>): Promise<Answer> {
+  /** For any other answer of the exchange. @throws LookGivenUp */
+  async wait<Answer>(asking: Promise<Answer>): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const leave = () => reject(new LookGivenUp());
     this.#waiting.add(leave);

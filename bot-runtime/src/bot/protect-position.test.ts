@@ -113,6 +113,40 @@ describe("a position without a stop", () => {
   });
 });
 
+describe("while the exchange does not tell its rules", () => {
+  test("a position with its stop is left alone", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.rules = undefined;
+    expect(await run(work, 120_000)).toBe(false);
+    expect([market.sent, market.levelsSent]).toEqual([[], []]);
+  });
+
+  test("a position without a stop is given one as soon as they come", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    const { rules } = market;
+    [market.rules, market.stopLoss] = [undefined, undefined];
+    expect(await run(work, 19_000)).toBe(false);
+    market.rules = rules;
+    expect(await run(work, 30_000)).toBe(false);
+    expect([levelsOf(market)[0], market.sent]).toEqual(["99", []]);
+    // And the time without them begins anew.
+    [market.rules, market.stopLoss] = [undefined, undefined];
+    expect(await run(work, 19_000)).toBe(false);
+  });
+
+  test("a position without a stop is closed in the end, which needs none, and the reason named", async () => {
+    const { market, run, records, heldWork } = startExampleHolder();
+    const work = heldWork();
+    [market.rules, market.stopLoss] = [undefined, undefined];
+    expect(await run(work, 21_000)).toBe(true);
+    expect(market.sent.length).toBe(1);
+    const told = records.flatMap((body) => (body.type === "event" ? [body.message] : []));
+    expect(told).toContainEqual(expect.stringContaining("does not tell the rules"));
+  });
+});
+
 describe("liquidation", () => {
   test("a stop that lies beyond it protects nothing: the position is closed", async () => {
     const { market, run, records, heldWork } = startExampleHolder();
@@ -137,7 +171,7 @@ describe("liquidation", () => {
 test("a contract that is not traded any more is closed, its stop left alone, and the reason named", async () => {
   const { market, run, records, heldWork } = startExampleHolder();
   const work = heldWork();
-  market.rules = undefined;
+  [market.rules, market.isDelisted] = [undefined, true];
   market.answer = () => ({ kind: "refused", code: "110074", message: "not live", final: true });
   expect(await run(work, 30_000)).toBe(false);
   expect(market.levelsSent).toEqual([]);

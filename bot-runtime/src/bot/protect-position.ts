@@ -11,6 +11,11 @@ import { heldOf, type Work } from "./work.ts";
 /** Failed attempts to give a position without a stop one; then it is closed. */
 const UNPROTECTED_ATTEMPTS = 2;
 /**
+ * A stop needs the tick, and the exchange may not tell it. It is asked in every turn; a position that had no stop for so long is
+ * closed, which needs no rules: longer than one question (8 s) and its repetition take.
+ */
+const WITHOUT_RULES_MAX_MS = 20_000;
+/**
  * Levels that the exchange did not take, of a position that has a stop, are asked for again after this. A stop that is
  * moved on and on would one day be missing at the wrong moment (freqtrade#11788: 175 times in 14 minutes).
  */
@@ -27,6 +32,7 @@ export async function protectPosition(
   work: Work,
   held: HeldPosition,
 ): Promise<void> {
+  if (lacksRules(deps, work, held)) return;
   const wanted = wantedLevels(deps, work, held);
   if (wanted === undefined || isAt(held, wanted) || isRefused(deps, work, { held, wanted })) {
     if (held.stopLoss !== undefined) work.protection.failures = 0;
@@ -49,6 +55,17 @@ export async function protectPosition(
   deps.log.error("unprotected", { symbol: work.symbol, failures: work.protection.failures });
   if (work.protection.failures >= UNPROTECTED_ATTEMPTS)
     leave(deps, work, "the exchange takes no stop");
+}
+
+/** Whether a position has no stop, and cannot be given one because nobody knows the rules for it. */
+function lacksRules(deps: TraderDeps, work: Work, held: HeldPosition): boolean {
+  const isNaked = held.stopLoss === undefined && deps.exchange.market(work.symbol) === undefined;
+  const now = deps.monotonicMs();
+  const sinceMs = isNaked ? (work.protection.withoutRulesMs ?? now) : undefined;
+  work.protection.withoutRulesMs = sinceMs;
+  if (sinceMs !== undefined && now - sinceMs >= WITHOUT_RULES_MAX_MS)
+    leave(deps, work, "it has no stop, and the exchange does not tell the rules for one");
+  return isNaked;
 }
 
 type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };

@@ -38,6 +38,11 @@ const FAILURES_TO_DOUBT = 4;
 /** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
 const SENT_MAX = 64;
 
+const RULES_NOT_READ: Refusal = {
+  reason: "NotReconciled",
+  message: "the trading rules are not yet known",
+};
+
 /**
  * Trades one symbol: one turn at a time, each turn from fresh facts. Whatever wakes it (a candle, a changed configuration, a
  * timer) only says that a turn is due; what the turn does follows from the state of the world.
@@ -61,6 +66,8 @@ export class SymbolTrader {
   #reconciled = false;
   #entering = false;
   #lookedMs = -Infinity;
+  /** Why the trading rules are not known; undefined once they are. */
+  #withoutRules: Refusal | undefined = RULES_NOT_READ;
   /** The sentence about the key of another account, as last heard. */
   #otherAccount: string | undefined;
   #failure: Refusal | undefined;
@@ -100,7 +107,12 @@ export class SymbolTrader {
 
   get unusable(): Refusal | undefined {
     return (
-      this.positionUnknown ?? this.#dust ?? this.#failure ?? this.#withoutCandles ?? this.#untraded
+      this.positionUnknown ??
+      this.#dust ??
+      this.#failure ??
+      this.#withoutRules ??
+      this.#withoutCandles ??
+      this.#untraded
     );
   }
 
@@ -175,6 +187,8 @@ export class SymbolTrader {
   /** What the journal remembers; taken up in the next turn. */
   adopt(session: SessionAnswer): void {
     this.#session = session;
+    // What may be open does not wait for the trading rules.
+    if (this.#mayHold) this.#looks.giveUp();
     this.wake();
   }
 
@@ -253,16 +267,33 @@ export class SymbolTrader {
 
   /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
-    const prepared = this.#deps.exchange.prepare([this.symbol]);
-    const [{ status }] = await Promise.allSettled([prepared]);
+    const prepared = this.#prepare();
+    if (!this.#mayHold) await this.#looks.wait(Promise.allSettled([prepared]));
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
     if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
     // Without the trading rules nothing is opened; what is open is looked after all the same.
-    if (status === "rejected") await prepared;
+    if (!this.#mayHold) await this.#looks.wait(prepared);
     this.#proposals.catchUp();
     await this.#act();
     await this.#lookForFunding();
+  }
+
+  /** The exchange's time and the trading rules, which are waited for only once. */
+  #prepare(): Promise<void> {
+    const prepared = this.#deps.exchange.prepare([this.symbol]);
+    prepared.then(
+      () => (this.#withoutRules = undefined),
+      (error: unknown) => (this.#withoutRules &&= failureOf(error)),
+    );
+    return prepared;
+  }
+
+  /** Something is open, or the journal says that something may be. */
+  get #mayHold(): boolean {
+    const { openTrades = [], openIntents = [] } = this.#session ?? {};
+    const remembered = [...openTrades, ...openIntents];
+    return this.#works.length > 0 || remembered.some(({ symbol }) => symbol === this.symbol);
   }
 
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */

@@ -83,6 +83,8 @@ interface Protection {
   notBeforeMs: number;
   /** Attempts in a row after which the position still had no stop. */
   failures: number;
+  /** Since when it has no stop and the exchange's rules for one are not known. */
+  withoutRulesMs: number | undefined;
 }
 
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
@@ -148,7 +150,12 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     exitWanted: undefined,
     dust: undefined,
     dustTold: undefined,
-    protection: { refusedFor: undefined, notBeforeMs: -Infinity, failures: 0 },
+    protection: {
+      refusedFor: undefined,
+      notBeforeMs: -Infinity,
+      failures: 0,
+      withoutRulesMs: undefined,
+    },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
   };

@@ -7,6 +7,8 @@ import type { Market } from "./exchange.ts";
 
 /** Ticks, minimums and listings change: often enough to know before most orders do, one request for each symbol. */
 const RULES_MAX_AGE_MS = 3_600_000;
+/** Whoever has something open asks with every look: a question without an answer is not repeated sooner. */
+const ASK_AGAIN_MS = 1_000;
 /** That a contract does not trade is believed when two answers this far apart say so: what follows closes a position. */
 const DELISTED_AFTER_MS = 60_000;
 const TRADING = "Trading";
@@ -40,6 +42,7 @@ export function createMarkets(client: InstrumentsClient, monotonicMs: () => numb
   let dueMs = 0;
   /** Gives the first fault of an answer. */
   let loading: Promise<unknown> | undefined;
+  let failed: { readonly fault: unknown; readonly untilMs: number } | undefined;
 
   const learn = async (symbol: string) => {
     const rules = await askAbout(client, symbol);
@@ -56,9 +59,14 @@ export function createMarkets(client: InstrumentsClient, monotonicMs: () => numb
       ({ untradedSinceMs, delisted }) => untradedSinceMs !== undefined && !delisted,
     );
     dueMs = monotonicMs() + (isDoubtful ? DELISTED_AFTER_MS : RULES_MAX_AGE_MS);
-    return answers.find((answer) => answer.status === "rejected")?.reason as unknown;
+    const fault = answers.find((answer) => answer.status === "rejected")?.reason as unknown;
+    failed = fault === undefined ? undefined : { fault, untilMs: monotonicMs() + ASK_AGAIN_MS };
+    return fault;
   };
-  const loadOnce = async () => (loading ??= load().finally(() => (loading = undefined)));
+  const loadOnce = async () => {
+    if (failed !== undefined && monotonicMs() < failed.untilMs) return failed.fault;
+    return (loading ??= load().finally(() => (loading = undefined)));
+  };
   return {
     prepare: async (symbols) => {
       for (const symbol of symbols) wanted.add(symbol);
