@@ -49,13 +49,17 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   const ended = new Map<string, string>();
 
   function upsert(object: unknown, origin: Origin): void {
+    takeIn(object, origin, () => options.resource.read(object));
+  }
+
+  function takeIn(object: unknown, origin: Origin, read: () => T): void {
     const position = positionOf(object);
     const known = store.versionOf(position.key);
     const knownVersion = known?.version ?? progress.completeAsOf();
     if (versionNumber(position.resourceVersion) <= knownVersion) return;
     if (ended.get(position.key) === position.uid) return;
     guarded(position.key, () => {
-      const view = options.project(options.resource.read(object));
+      const view = options.project(read());
       if (known !== undefined && known.uid !== position.uid) drop(position.key);
       const previous = store.get(position.key);
       store.put(position, view);
@@ -88,7 +92,7 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
    * Takes in the answer to an own write, so that the next decision sees it although the watch has not brought it yet.
    * An answer that the watch has already overtaken changes nothing.
    */
-  const observe = (object: T): void => upsert(object, "own");
+  const observe = (object: T): void => takeIn(object, "own", () => object);
 
   /**
    * Takes in what an own deletion left: the object, which waits for finalizers or its grace period, or nothing. It is told like a

@@ -1,5 +1,5 @@
 import type { ClusterAccess } from "./cluster-access.ts";
-import { type Connections, openConnections } from "./connections.ts";
+import { type Answer, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
 import { createSlots } from "./slots.ts";
 import { WriteForbiddenError } from "./write-guard.ts";
@@ -50,40 +50,16 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
 
-  async function send(connections: Connections, request: KubeRequest, bodyTimeout: number) {
-    const answer = await answerOf(connections, request, bodyTimeout);
-    if (answer.statusCode < 300) return answer;
-    const retryAfter = answer.headers["retry-after"];
-    const body = parsed(await readBounded(answer.body));
-    throw new KubernetesError(
-      readErrorAnswer(
-        answer.statusCode,
-        body,
-        typeof retryAfter === "string" ? retryAfter : undefined,
-      ),
-      `${request.method} ${request.path}`,
-    );
-  }
-
-  async function answerOf(connections: Connections, request: KubeRequest, bodyTimeout: number) {
-    const { method, path } = request;
+  /** Reports the request, whatever comes of it. @throws Error naming the request when there was no answer */
+  async function told<T extends { readonly statusCode: number }>(
+    { method, path }: KubeRequest,
+    answering: Promise<T>,
+  ): Promise<T> {
     const startedAt = performance.now();
     const report = (status: number) =>
       options.onRequest?.({ method, path, status, durationMs: performance.now() - startedAt });
     try {
-      const answer = await connections.request(
-        {
-          method: request.method,
-          path: request.path + queryString(request.query),
-          headers: headersOf(request, access.token(), options.userAgent),
-          body: request.body === undefined ? null : JSON.stringify(request.body),
-          headersTimeout: ANSWER_TIMEOUT_MS,
-          bodyTimeout,
-          reset: false, // or a DELETE would cost its connection
-          signal: request.signal ?? null,
-        },
-        request.admit,
-      );
+      const answer = await answering;
       report(answer.statusCode);
       return answer;
     } catch (cause) {
@@ -93,13 +69,28 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     }
   }
 
+  function dispatchOptions(request: KubeRequest) {
+    return {
+      method: request.method,
+      path: request.path + queryString(request.query),
+      headers: headersOf(request, access.token(), options.userAgent),
+      body: request.body === undefined ? null : JSON.stringify(request.body),
+      headersTimeout: ANSWER_TIMEOUT_MS,
+      reset: false, // or a DELETE would cost its connection
+    };
+  }
+
   /** @throws KubernetesError for an answer above 299; Error when none came; what `admit` throws. */
   async function json(request: KubeRequest): Promise<unknown> {
     await slots.acquire(request.signal);
     try {
       request.admit?.();
-      const answer = await send(requests, request, ANSWER_TIMEOUT_MS);
-      return parsed(await readBounded(answer.body));
+      const { signal, admit } = request;
+      const sent = { ...dispatchOptions(request), bodyTimeout: ANSWER_TIMEOUT_MS };
+      const terms = { atSend: admit, signal, maxBytes: BODY_MAX_BYTES };
+      const answer = await told(request, requests.exchange(sent, terms));
+      if (answer.statusCode >= 300) throw refusal(request, answer);
+      return parsed(answer.text);
     } finally {
       slots.release();
     }
@@ -108,7 +99,11 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   /** The parsed lines of an answer that never ends by itself; ends or throws with its connection. */
   async function* lines(request: KubeRequest): AsyncGenerator<unknown, void, undefined> {
     // Silence is judged by the caller, who knows how often a line must come.
-    const answer = await send(watches, request, 0);
+    const sent = { ...dispatchOptions(request), bodyTimeout: 0, signal: request.signal ?? null };
+    const answer = await told(request, watches.open(sent));
+    if (answer.statusCode >= 300) {
+      throw refusal(request, { ...answer, text: await readBounded(answer.body) });
+    }
     yield* parsedLines(answer.body, request.path);
   }
 
@@ -119,6 +114,15 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   return { json, lines, resetRequests: () => requests.resetAll(), close };
 }
 export type Transport = ReturnType<typeof createTransport>;
+
+function refusal(
+  { method, path }: KubeRequest,
+  { statusCode, headers, text }: Answer,
+): KubernetesError {
+  const retryAfter = headers["retry-after"];
+  const asked = typeof retryAfter === "string" ? retryAfter : undefined;
+  return new KubernetesError(readErrorAnswer(statusCode, parsed(text), asked), `${method} ${path}`);
+}
 
 function headersOf(request: KubeRequest, token: string | undefined, userAgent = "tradingbots") {
   return {
