@@ -1,0 +1,212 @@
+import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { SLOTS } from "@tradingbots/crds";
+import { createReflector, type Pod, PODS } from "@tradingbots/kube";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { toolPath } from "../../hack/tools/tools.ts";
+import { BOT_CLASSES } from "../src/resources.ts";
+import { botClass, NAMESPACE, type OperatorUnderTest, type Platform } from "./platform.ts";
+import { startOperator, startPlatform } from "./platform.ts";
+
+/** Rollouts over 200 bots on a real API server. The test plays the kubelet: it marks pods ready or crashing by their image. */
+
+const BOTS = 200;
+const BAD = "bot:bad";
+const NAMES = Array.from({ length: BOTS }, (_, index) => `bot-${String(index).padStart(3, "0")}`);
+/** Bots with an open position. */
+const OPEN = new Set(NAMES.filter((_, index) => index % 10 === 0));
+
+let platform: Platform;
+let under: OperatorUnderTest;
+let kubelet: ReturnType<typeof startKubelet>;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  await platform.client.create(
+    BOT_CLASSES,
+    botClass("waves", "bot:1", { ceilings: { botsPerUser: BOTS } }),
+  );
+  under = await startOperator(platform);
+  kubelet = startKubelet();
+  await inParallel(NAMES, (name) => platform.createBot({ className: "waves" }, name));
+  await until(() => kubelet.readyWith("bot:1") === BOTS);
+});
+afterAll(async () => {
+  await kubelet?.stop();
+  await under?.stop();
+  await platform?.stop();
+});
+
+describe("a bad image", () => {
+  test("reaches no more bots than may fail, and goes back by itself", async () => {
+    await change({ rollout: { soakSeconds: 1, failureBudgetPercent: 5 } });
+    await change({ image: BAD });
+    await ended();
+    expect(kubelet.everHad(BAD)).toBe(BOTS / 20);
+    expect(await conditions()).toEqual({
+      Progressing: "False RolledBack",
+      Degraded: "True RolloutFailed",
+    });
+    await until(() => kubelet.readyWith("bot:1") === BOTS);
+    const writes = await under.settle();
+    expect(await under.settle()).toBe(writes);
+    expect((await rollout())?.rejected?.because).toContain("ends again and again");
+  });
+});
+
+describe("a good image", { timeout: 120_000 }, () => {
+  test("comes in waves, also past the end of an operator, and to open positions last", async () => {
+    kubelet.open(OPEN);
+    await change({ rollout: { maxUnavailablePercent: 25, failureBudgetPercent: 25 } });
+    kubelet.forgetWorst();
+    await change({ image: "bot:2" });
+    await until(async () => ((await rollout())?.wave ?? 0) >= 2);
+    await under.stop();
+    const { reach = 0 } = (await rollout()) ?? {};
+    expect(reach).toBeLessThan(SLOTS);
+    under = await startOperator(platform);
+    kubelet.reportAll();
+
+    await until(() => kubelet.readyWith("bot:2") === BOTS - OPEN.size);
+    await until(async () => (await rollout())?.deferred === OPEN.size);
+    expect(await conditions()).toEqual({
+      Progressing: "True Soaking",
+      Degraded: "False AsWanted",
+    });
+    kubelet.open(new Set());
+    await ended();
+    expect(kubelet.readyWith("bot:2")).toBe(BOTS);
+    expect(kubelet.worst()).toBeLessThanOrEqual(BOTS / 4);
+    expect(kubelet.worst()).toBeGreaterThan(1);
+    expect(await conditions()).toEqual({
+      Progressing: "False Complete",
+      Degraded: "False AsWanted",
+    });
+    expect(Object.keys((await rollout()) ?? {})).toEqual(["stable"]);
+    expect((await rollout())?.stable.image).toBe("bot:2");
+  });
+
+  test("waits while the class is paused", async () => {
+    await change({ rollout: { paused: true }, image: "bot:3" });
+    await until(async () => (await conditions())["Progressing"] === "Unknown Paused");
+    await under.settle();
+    expect(kubelet.everHad("bot:3")).toBe(0);
+    await change({ image: "bot:2" });
+    await ended();
+  });
+});
+
+async function rollout() {
+  return (await platform.client.get(BOT_CLASSES, { name: "waves" }))?.status?.rollout;
+}
+
+async function conditions(): Promise<Record<string, string>> {
+  const found = await platform.client.get(BOT_CLASSES, { name: "waves" });
+  const list = found?.status?.conditions ?? [];
+  return Object.fromEntries(list.map(({ type, status, reason }) => [type, `${status} ${reason}`]));
+}
+
+async function change(spec: object): Promise<void> {
+  await platform.patch(BOT_CLASSES, "waves", spec);
+}
+
+/** As an SRE waits: begun right after the change, so that the condition of the last rollout must not satisfy it. */
+async function ended(): Promise<void> {
+  const wait = ["wait", "--for=condition=Progressing=false", "botclass/waves", "--timeout=90s"];
+  await promisify(execFile)(await toolPath("kubectl"), [
+    "--kubeconfig",
+    platform.kubeconfigPath,
+    ...wait,
+  ]);
+}
+
+async function until(probe: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await probe())) {
+    if (Date.now() > deadline) throw new Error(`not yet after a minute: ${String(probe)}`);
+    await sleep(50);
+  }
+}
+
+async function inParallel(names: readonly string[], act: (name: string) => Promise<unknown>) {
+  const left = [...names];
+  const worker = async () => {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) await act(name);
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+}
+
+/** Every pod becomes ready and reports, or crashes, as soon as it is there. */
+function startKubelet() {
+  const ready = new Map<string, string>();
+  const had = new Map<string, Set<string>>();
+  const uids = new Map<string, string>();
+  let open: ReadonlySet<string> = new Set();
+  let worst = 0;
+
+  const noteWorst = () => void (worst = Math.max(worst, BOTS - ready.size));
+  const report = (name: string) => {
+    const uid = uids.get(name);
+    if (uid !== undefined) under.report(name, uid, { flat: !open.has(name) });
+  };
+  async function run(pod: Pod): Promise<void> {
+    const { name = "", uid = "" } = pod.metadata ?? {};
+    const image = pod.spec?.containers[0]?.image ?? "";
+    had.set(image, (had.get(image) ?? new Set()).add(name));
+    if (image === BAD) return void (await platform.setStatus(name, CRASHING));
+    uids.set(name, uid);
+    report(name);
+    await platform.becomeReady(name);
+    ready.set(name, image);
+  }
+  const reflector = createReflector<Pod, Pod>({
+    client: platform.client,
+    resource: PODS,
+    namespace: NAMESPACE,
+    project: (pod) => pod,
+    onRestart: () => {},
+    handlers: {
+      onUpsert: (pod, previous) => {
+        if (previous === undefined) void run(pod).catch(() => {}); // it may be gone again
+      },
+      onDelete: ({ metadata }) => {
+        ready.delete(metadata?.name ?? "");
+        noteWorst();
+      },
+    },
+  });
+  reflector.start();
+  return {
+    stop: reflector.stop,
+    readyWith: (image: string) => [...ready.values()].filter((each) => each === image).length,
+    /** How many bots have ever had a pod with the image. */
+    everHad: (image: string) => had.get(image)?.size ?? 0,
+    /** The most bots that were without a ready pod at one time. */
+    worst: () => worst,
+    forgetWorst: () => void (worst = 0),
+    open: (names: ReadonlySet<string>) => {
+      open = names;
+      for (const name of uids.keys()) report(name);
+    },
+    reportAll: () => {
+      for (const name of uids.keys()) report(name);
+    },
+  };
+}
+
+const CRASHING = {
+  phase: "Running",
+  conditions: [{ type: "Ready", status: "False" }],
+  containerStatuses: [
+    {
+      name: "bot",
+      image: BAD,
+      imageID: "",
+      ready: false,
+      restartCount: 3,
+      state: { waiting: { reason: "CrashLoopBackOff" } },
+      lastState: { terminated: { exitCode: 1 } },
+    },
+  ],
+};
