@@ -24,6 +24,8 @@ import { observeRequests } from "./metrics.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import { createServer, type Server } from "./server.ts";
+import { tradeCsvRoutes } from "./trades/csv.ts";
+import { statisticsRoutes } from "./trades/statistics.ts";
 import { tradeRoutes } from "./trades/routes.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -92,6 +94,8 @@ function routes(server: Server, deps: AppDeps): void {
       await secured.register(accountRoutes(deps), { prefix: "/accounts" });
       await secured.register(botRoutes(deps), { prefix: "/bots" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });
+      await secured.register(statisticsRoutes(deps), { prefix: "/trades" });
+      await secured.register(tradeCsvRoutes(deps));
       await secured.register(robotRoutes(deps), { prefix: "/robot" });
     },
     { prefix: "/api" },

@@ -7,7 +7,7 @@ import { setState } from "../bots/change-bot.ts";
 import type { BotDeps } from "../bots/create-bot.ts";
 import { pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
-import { pageOfTrades } from "../trades/routes.ts";
+import { pageOfTrades } from "../trades/page-of-trades.ts";
 import type { TradeRow } from "../trades/trade-store.ts";
 import { Balance, readBalance } from "./balance.ts";
 import { readConfig, requireDefaultBotId, RobotConfig, writeConfig } from "./config.ts";

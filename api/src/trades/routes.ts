@@ -1,18 +1,14 @@
-import { DnsLabel, MarketSymbol } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
-import { asTenant, type Database } from "../database.ts";
-import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
+import type { Database } from "../database.ts";
+import { pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
-import { findTrades, type TradeFilter, type TradeRow } from "./trade-store.ts";
+import { pageOfTrades } from "./page-of-trades.ts";
+import { filterOf, TradeFilterQuery } from "./trade-query.ts";
+import type { TradeRow } from "./trade-store.ts";
 
-const TradeQuery = PageQuery.extend({
-  botId: DnsLabel.optional(),
-  symbol: MarketSymbol.optional(),
-  from: z.iso.datetime({ offset: true }).optional().describe("Opened at or after."),
-  to: z.iso.datetime({ offset: true }).optional().describe("Opened before."),
-});
+const TradeQuery = PageQuery.extend(TradeFilterQuery.shape);
 
 const TradeView = z
   .object({
@@ -42,34 +38,11 @@ export function tradeRoutes({ pool }: { readonly pool: Database }): FastifyPlugi
   };
   return async (app) => {
     app.get("", { schema }, async (request) => {
-      const { botId, symbol, from, to, ...page } = request.query;
-      const { items, next } = await pageOfTrades(pool, page, {
-        userId: callerOf(request).userId,
-        botId,
-        symbol,
-        from: from === undefined ? undefined : new Date(from),
-        to: to === undefined ? undefined : new Date(to),
-      });
+      const filter = filterOf(callerOf(request).userId, request.query);
+      const { items, next } = await pageOfTrades(pool, request.query, filter);
       return { items: items.map(tradeView), next };
     });
   };
-}
-
-const Position = z.tuple([z.iso.datetime(), z.uuid()]);
-
-/** One page of trades; the cursor is the last trade's time and id. */
-export async function pageOfTrades(
-  pool: Database,
-  { cursor, limit }: PageQuery,
-  filter: Omit<TradeFilter, "after" | "limit">,
-) {
-  const [openedAt, id] = cursor === undefined ? [] : decodeCursor(cursor, Position);
-  const after =
-    openedAt === undefined || id === undefined ? undefined : { openedAt: new Date(openedAt), id };
-  const rows = await asTenant(pool, { userId: filter.userId }, (database) =>
-    findTrades(database, { ...filter, after, limit }),
-  );
-  return cutPage(rows, limit, (row) => [row.opened_at.toISOString(), row.id]);
 }
 
 function tradeView(row: TradeRow): z.infer<typeof TradeView> {

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { asTenant, type Database } from "../database.ts";
+import { cutPage, decodeCursor } from "../page.ts";
+import { findTrades, type TradeFilter } from "./trade-store.ts";
+
+const Position = z.tuple([z.iso.datetime(), z.uuid()]);
+
+interface Page {
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** One page of trades, newest first; the cursor is the last trade's time and id. */
+export async function pageOfTrades(
+  pool: Database,
+  { cursor, limit }: Page,
+  filter: Omit<TradeFilter, "after" | "limit">,
+) {
+  const [openedAt, id] = cursor === undefined ? [] : decodeCursor(cursor, Position);
+  const after =
+    openedAt === undefined || id === undefined ? undefined : { openedAt: new Date(openedAt), id };
+  const rows = await asTenant(pool, { userId: filter.userId }, (database) =>
+    findTrades(database, { ...filter, after, limit }),
+  );
+  return cutPage(rows, limit, (row) => [row.opened_at.toISOString(), row.id]);
+}

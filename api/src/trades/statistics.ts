@@ -1,0 +1,140 @@
+import { DnsLabel, MarketSymbol } from "@tradingbots/crds";
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { callerOf } from "../auth/authenticate.ts";
+import { asTenant, type Database } from "../database.ts";
+import { invalidField } from "../errors.ts";
+import { FAILURE } from "../problem.ts";
+import { type PartRow, partsOf, totalsOf, type TotalsRow } from "./statistics-store.ts";
+
+const DAY_MS = 86_400_000;
+const DAYS_DEFAULT = 90;
+/** What is added up in one request. */
+const DAYS_MAX = 366;
+/** Crypto markets have no days off. */
+const DAYS_A_YEAR = 365;
+
+const Query = z.strictObject({
+  botId: DnsLabel.optional(),
+  symbol: MarketSymbol.optional(),
+  from: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe(`Closed at or after; ${DAYS_DEFAULT} days before \`to\` by default.`),
+  to: z.iso.datetime({ offset: true }).optional().describe("Closed before; now by default."),
+});
+
+const Part = { trades: z.int(), won: z.int(), pnl: z.string() };
+
+const Statistics = z
+  .object({
+    from: z.string(),
+    to: z.string(),
+    trades: z.int(),
+    won: z.int(),
+    winRate: z.number().nullable().describe("Share of trades with a gain, 0 to 1."),
+    pnl: z.string().describe("After fees, with funding."),
+    fees: z.string(),
+    funding: z.string(),
+    profitFactor: z.number().nullable().describe("Gains over losses; null without losses."),
+    maxDrawdown: z.string().describe("Deepest fall of the running result."),
+    sharpe: z
+      .number()
+      .nullable()
+      .describe("Of daily results in UTC, by the year; null for less than two days."),
+    bySymbol: z.array(z.object({ symbol: z.string(), ...Part })),
+    byDay: z.array(z.object({ day: z.iso.date(), ...Part })).describe("Days with trades, in UTC."),
+  })
+  .meta({ id: "Statistics" });
+
+interface StatisticsDeps {
+  readonly pool: Database;
+  readonly now: () => number;
+}
+
+/** GET /api/trades/statistics */
+export function statisticsRoutes({ pool, now }: StatisticsDeps): FastifyPluginAsyncZod {
+  const schema = {
+    tags: ["trades"],
+    summary: "What my closed trades add up to",
+    querystring: Query,
+    response: { 200: Statistics, ...FAILURE },
+  };
+  return async (app) => {
+    app.get("/statistics", { schema }, async (request) => {
+      const { userId } = callerOf(request);
+      const { botId, symbol } = request.query;
+      const range = rangeOf(request.query, now());
+      const filter = { userId, botId, symbol, ...range };
+      return asTenant(pool, { userId }, async (database) =>
+        statistics(range, {
+          totals: await totalsOf(database, filter),
+          bySymbol: await partsOf(database, filter, "symbol"),
+          byDay: await partsOf(database, filter, "day"),
+        }),
+      );
+    });
+  };
+}
+
+interface Range {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+function rangeOf(query: z.infer<typeof Query>, nowMs: number): Range {
+  const to = query.to === undefined ? new Date(nowMs) : new Date(query.to);
+  const from =
+    query.from === undefined
+      ? new Date(to.getTime() - DAYS_DEFAULT * DAY_MS)
+      : new Date(query.from);
+  if (from >= to) throw invalidField("from", "must be before `to`");
+  if (to.getTime() - from.getTime() > DAYS_MAX * DAY_MS) {
+    throw invalidField("from", `at most ${DAYS_MAX} days before \`to\``);
+  }
+  return { from, to };
+}
+
+interface Sums {
+  readonly totals: TotalsRow;
+  readonly bySymbol: readonly PartRow[];
+  readonly byDay: readonly PartRow[];
+}
+
+function statistics({ from, to }: Range, { totals, bySymbol, byDay }: Sums) {
+  const { trades, won, pnl, fees, funding, gains, losses, max_drawdown } = totals;
+  return {
+    from: from.toISOString(),
+    to: to.toISOString(),
+    trades,
+    won,
+    winRate: trades === 0 ? null : won / trades,
+    pnl,
+    fees,
+    funding,
+    profitFactor: Number(losses) === 0 ? null : Number(gains) / Number(losses),
+    maxDrawdown: max_drawdown,
+    sharpe: sharpeRatio(byDay.map((day) => ({ day: day.part, pnl: Number(day.pnl) }))),
+    bySymbol: bySymbol.map(({ part: symbol, ...rest }) => ({ symbol, ...rest })),
+    byDay: byDay.map(({ part: day, ...rest }) => ({ day, ...rest })),
+  };
+}
+
+/**
+ * Sharpe's ratio of daily results, annualised: mean ÷ standard deviation of the sample × √365 (W. F. Sharpe, "The Sharpe
+ * Ratio", 1994, with a riskless return of zero). Days between the first and the last without a trade count as zero.
+ * @param days in order, each with its result
+ * @returns null for less than two days, or when all are alike
+ */
+export function sharpeRatio(
+  days: readonly { readonly day: string; readonly pnl: number }[],
+): number | null {
+  const [first, last] = [days.at(0), days.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  const count = (Date.parse(last.day) - Date.parse(first.day)) / DAY_MS + 1;
+  if (count < 2) return null;
+  const mean = days.reduce((sum, { pnl }) => sum + pnl, 0) / count;
+  const ofTraded = days.reduce((sum, { pnl }) => sum + (pnl - mean) ** 2, 0);
+  const variance = (ofTraded + (count - days.length) * mean ** 2) / (count - 1);
+  return variance === 0 ? null : (mean / Math.sqrt(variance)) * Math.sqrt(DAYS_A_YEAR);
+}
