@@ -65,12 +65,17 @@ async function runSeeds(seeds: readonly number[], verbose: boolean): Promise<boo
   return failed.length === 0 && outcomes.length === seeds.length && isBusy(outcomes);
 }
 
-/** Runs in which the bot hardly trades prove nothing: one opening order a seed is half of what they have now. */
+/**
+ * Runs in which the bot hardly trades prove nothing: one opening order a seed is half of what they have now. And half of the seeds
+ * have to show two living pods of which one is cut off, which is what two thousand are asked for.
+ */
 function isBusy(outcomes: readonly Outcome[]): boolean {
+  if (outcomes.length < PROGRESS_EVERY) return true;
   const opened = outcomes.reduce((sum, { openingOrders }) => sum + openingOrders, 0);
-  if (outcomes.length < PROGRESS_EVERY || opened >= outcomes.length) return true;
+  const partitioned = outcomes.filter(({ pairs }) => pairs.partitioned).length;
+  if (opened >= outcomes.length && partitioned >= outcomes.length / 2) return true;
   console.log(
-    `only ${opened} opening orders in ${outcomes.length} seeds: too few to prove anything`,
+    `only ${opened} opening orders and ${partitioned} partitions between living pods: too few to prove anything`,
   );
   return false;
 }

@@ -8,6 +8,7 @@ import type { Delivery } from "../../../hack/exchange-simulator/rest/delivery.ts
 import type { HttpClient } from "../../src/http-client.ts";
 import type { JournalModel } from "../journal-model.ts";
 import { type Arrival, FAIR_WEATHER, Link, type Served, type Weather } from "./network.ts";
+import { LateLease, type LateLeaseWish } from "./late-lease.ts";
 import { type Observer, OrderParameters } from "./observer.ts";
 import { PRIVATE_URL, type StartedBot, startBot } from "./pod.ts";
 import { type Timeline, VirtualProcess } from "./timeline.ts";
@@ -43,13 +44,6 @@ export interface DeathWish {
   readonly call: string;
   readonly occurrence: number;
   readonly moment: "before" | "after" | "answer";
-}
-
-/** One answer about the lease is long on its way, and what is asked after it is lost for a while. */
-export interface LateLease {
-  readonly occurrence: number;
-  readonly answerMs: number;
-  readonly lostMs: number;
 }
 
 /** Whether two pods have lived at the same time, and whether one of them was cut off from exchange or journal meanwhile. */
@@ -132,8 +126,6 @@ export class Platform {
   #exchangeDownUntilMs = 0;
   #journalDownUntilMs = 0;
   #lateLease: LateLease | undefined;
-  #leasesAsked = 0;
-  #leasesLostUntilMs = 0;
   #pairs: Pairs = { alive: false, partitioned: false };
 
   constructor(parts: PlatformParts) {
@@ -278,8 +270,8 @@ export class Platform {
     this.#wishes.push({ wish, seen: 0 });
   }
 
-  wishLateLease(wish: LateLease | undefined): void {
-    this.#lateLease = wish;
+  wishLateLease(wish: LateLeaseWish): void {
+    this.#lateLease = new LateLease(wish);
   }
 
   freeze(ms: number): void {
@@ -325,7 +317,6 @@ export class Platform {
     this.#weather = FAIR_WEATHER;
     this.#exchangeDownUntilMs = Math.min(this.#exchangeDownUntilMs, this.#parts.timeline.nowMs);
     this.#journalDownUntilMs = 0;
-    this.#leasesLostUntilMs = 0;
     this.#lateLease = undefined;
     this.#wishes.length = 0;
     for (const pod of this.#pods) {
@@ -463,19 +454,13 @@ export class Platform {
   #serveJournal(run: Run, path: string, sent: string): Served {
     const { nowMs } = this.#parts.timeline;
     if (this.#journalDownUntilMs > nowMs) return { kind: "broken", message: "connection refused" };
-    const isLease = path === "/v1/lease";
-    if (isLease && this.#leasesLostUntilMs > nowMs) return { kind: "silence" };
-    const { status, body } = this.#parts.journal.handle(path, run.podUid, JSON.parse(sent));
-    this.#traceJournal(run, path, { status, body, sent });
-    const answer = { kind: "answer", status, text: JSON.stringify(body) } as const;
-    if (isLease) this.#leasesAsked += 1;
-    if (!isLease || this.#lateLease?.occurrence !== this.#leasesAsked) return answer;
-    const { answerMs, lostMs } = this.#lateLease;
-    this.#trace(
-      `the lease of ${run.name} is answered ${answerMs} ms late, then not for ${lostMs} ms`,
-    );
-    this.#leasesLostUntilMs = nowMs + lostMs;
-    return { kind: "later", ms: answerMs, next: () => answer };
+    const serve = (): Served => {
+      const { status, body } = this.#parts.journal.handle(path, run.podUid, JSON.parse(sent));
+      this.#traceJournal(run, path, { status, body, sent });
+      return { kind: "answer", status, text: JSON.stringify(body) };
+    };
+    const late = path === "/v1/lease" ? this.#lateLease : undefined;
+    return late === undefined ? serve() : late.serve(nowMs, serve);
   }
 
   #journalClient(pod: Pod, run: Run): HttpClient {

@@ -1,7 +1,8 @@
 import type { FaultRule } from "../../../hack/exchange-simulator/faults.ts";
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
+import type { LateLeaseWish } from "./late-lease.ts";
 import { FAIR_WEATHER, type Weather } from "./network.ts";
-import type { DeathWish, LateLease } from "./platform.ts";
+import type { DeathWish } from "./platform.ts";
 
 /** What one seed makes happen, drawn before anything runs. All times are ms of virtual time. */
 export interface Scenario {
@@ -39,7 +40,7 @@ export interface Scenario {
   readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
   readonly deaths: readonly DeathWish[];
-  readonly lateLease: LateLease | undefined;
+  readonly lateLease: LateLeaseWish | undefined;
   readonly events: readonly ScenarioEvent[];
 }
 
@@ -207,7 +208,10 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
     },
     {
       match: { stream: "private" },
-      fault: { kind: draw.oneOf(["duplicate", "reorder", "silence", "reset"]) },
+      fault: draw.oneOf([
+        ...(["duplicate", "reorder", "silence", "reset"] as const).map((kind) => ({ kind })),
+        { kind: "delay", ms: draw.between(1_000, 20_000) },
+      ]),
       times: draw.oneOf([draw.between(1, 4), null]),
       after: draw.between(0, 20),
       share,

@@ -117,7 +117,7 @@ class Run {
     this.#trace?.(`scenario ${JSON.stringify(this.#scenario)}`);
     this.#platform.addPod(skewMs);
     for (const death of deaths) this.#platform.wishDeath(death);
-    this.#platform.wishLateLease(lateLease);
+    if (lateLease !== undefined) this.#platform.wishLateLease(lateLease);
     for (const { atMs, ...happening } of events)
       this.#timeline.after(atMs, () => this.#happen(happening));
     this.#playMarket();
