@@ -7,12 +7,19 @@ type Told = Omit<Extract<ReportLine, { readonly report: unknown }>, "receivedAt"
 
 const HEARTBEAT_MS = 5_000;
 
-/** The journal's stream of reports as the operator sees it: what was said last of each bot, then `synced`, then what comes. */
+/**
+ * The journal as the operator sees it. Of reports: what was said last of each bot, then `synced`, then what comes. Of leases: that
+ * there are none, because bots here end in good order.
+ */
 export async function startFakeJournal() {
   const latest = new Map<string, { readonly told: Told; readonly saidAtMs: number }>();
   const listeners = new Set<ServerResponse>();
-  const server = createServer((_request, response) => {
+  const server = createServer((request, response) => {
     response.on("error", () => undefined);
+    if (request.url?.startsWith("/v1/leases/") === true) {
+      response.writeHead(200, { "content-type": "application/json" }).end('{"leftMs":0}');
+      return;
+    }
     response.once("close", () => listeners.delete(response));
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     for (const each of latest.values()) response.write(lineOf(each));

@@ -32,8 +32,9 @@ export async function reconcileAccount(
     const facts = await observeAccount(account, deps);
     const plan = planAccount(facts);
     const leadsOn = plan.write !== undefined && LEADS_ON.has(plan.write.kind);
-    // A result is in the status before its pod goes: the pod is the only other place that knows it.
-    if (!leadsOn) await writeStatus(facts, plan, deps);
+    // A result is in the status before its pod goes: the pod is the only other place that knows it. What goes itself needs none.
+    const isLast = plan.write?.kind === "forget-key";
+    if (!leadsOn && !isLast) await writeStatus(facts, plan, deps);
     if (plan.write !== undefined) await carryOut(plan.write, facts, deps);
     if (!leadsOn && plan.result === undefined) return { requeueAfterMs: plan.requeueAfterMs };
   }

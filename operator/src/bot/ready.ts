@@ -90,7 +90,8 @@ const STARTING: Why = { reason: "Starting", message: "The bot is starting." };
 
 function podBecause(pod: PodView, facts: BotFacts, { write }: BotPlan): Why | undefined {
   if (pod.isDeleting && isLost(pod, facts.now)) return NODE_LOST;
-  if (pod.end !== undefined) return restartBecause(pod, facts.restarts);
+  // A pod that ends because it is deleted has not ended by itself.
+  if (pod.end !== undefined && !pod.isDeleting) return restartBecause(pod, facts.restarts);
   if (pod.isDeleting && pod.disruption !== undefined) return movingBecause(pod.disruption);
   if (pod.isDeleting || write === "delete-pod") {
     return { reason: "Replacing", message: "The pod is being replaced by a new one." };

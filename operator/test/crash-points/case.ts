@@ -35,6 +35,9 @@ export interface Verdict {
 
 /** Longer than the 2 s in which what trading changes becomes one write. */
 const QUIET_MS = 2_500;
+/** The fault of a case that struck nothing. */
+const NOT_SENT = "the request was not sent";
+const ATTEMPTS = 3;
 /** Requests of a timer: they belong to no action but the start, where each kind is struck once. */
 const TIMED = /^(get|patch|post)-leases/;
 
@@ -79,7 +82,15 @@ export async function runClean(lane: Lane, scenario: Scenario): Promise<CleanRun
   }
 }
 
-export async function runCase(lane: Lane, { name, clean, ...strike }: Case): Promise<Verdict> {
+/** Runs a case; again when its request was not sent, because a busy machine had made one write of two. */
+export async function runCase(lane: Lane, each: Case): Promise<Verdict> {
+  for (let attempt = 1; ; attempt += 1) {
+    const verdict = await strikeOnce(lane, each);
+    if (!verdict.faults.includes(NOT_SENT) || attempt === ATTEMPTS) return verdict;
+  }
+}
+
+async function strikeOnce(lane: Lane, { name, clean, ...strike }: Case): Promise<Verdict> {
   const startedMs = performance.now();
   const { scenario } = clean;
   const world = await World.create(lane, scenario.trades);
@@ -90,15 +101,14 @@ export async function runCase(lane: Lane, { name, clean, ...strike }: Case): Pro
     const names: string[] = [];
     world.treat((request) => {
       names.push(nameRequest(request));
-      const isStruck = !isHit && numbered(names).at(-1) === strike.request;
-      if (!isStruck) return { kind: "pass" };
+      if (isHit || numbered(names).at(-1) !== strike.request) return { kind: "pass" };
       isHit = true;
       return strike.moment.strike(() => world.crash());
     });
     await scenario.act(world);
-    await world.until("the request is struck", async () => isHit || (await scenario.isDone(world)));
+    await world.until("the request is sent", async () => isHit || (await scenario.isDone(world)));
     if (!isHit) await world.rest();
-    if (!isHit) throw new Error("the request was not sent");
+    if (!isHit) throw new Error(NOT_SENT);
     await converge(world, clean);
     faults.push(...(await faultsAfter(world, clean.end)));
   } catch (error) {

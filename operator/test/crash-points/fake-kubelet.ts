@@ -112,9 +112,10 @@ export class FakeKubelet {
     const { state, generation } = BotConfig.parse(JSON.parse(text));
     if (state !== "Running") this.open.delete(name);
     else if (this.#options.trades) this.open.add(name);
-    this.#report(name, uid, { state, generation, trading: state === "Running" });
     const isLast = state === "Stopped" || state === "Retired";
+    // Its last word is the termination message: the journal may never tell it.
     if (isLast) await this.#end(name, this.#lastWord(name));
+    else this.#report(name, uid, { state, generation, trading: state === "Running" });
     return !isLast;
   }
 

@@ -14,6 +14,7 @@ const OBJECT_PATH =
 export function nameRequest({ method, path, body }: Request): string {
   const { pathname, searchParams } = new URL(path, "http://any");
   if (pathname === "/v1/reports") return "journal-reports";
+  if (pathname.startsWith("/v1/leases/")) return "journal-get-lease";
   if (pathname.endsWith("/login")) return "vault-login";
   if (pathname.startsWith("/v1/")) return `vault-${method.toLowerCase()}-key`;
   const [, plural = "unknown", name = "", subresource] = OBJECT_PATH.exec(pathname) ?? [];
