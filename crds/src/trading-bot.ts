@@ -11,6 +11,7 @@ import {
   Timestamp,
   UserId,
 } from "./fields.ts";
+import { LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "./farthest-stop.ts";
 import { defineKind, immutable, rule, rules } from "./kind.ts";
 
 /** Hard limits that a strategy cannot cross. Percentages of profit and stop are of the entry price. */
@@ -52,8 +53,9 @@ export const Risk = z
   .meta(
     rules(
       rule(
-        "double(self.leverage) * self.stopLossPercent < 80.0",
-        "leverage × stopLossPercent must stay below 80: the position would be liquidated before its stop; lower one of them",
+        // Without a quotient: doubles would not meet at the limit.
+        `double(self.leverage) * (self.stopLossPercent + ${LIQUIDATION_SHARE * LEAST_MAINTENANCE_PERCENT}) < ${(100 * LIQUIDATION_SHARE).toFixed(1)}`,
+        `stopLossPercent must stay below ${LIQUIDATION_SHARE} × (100 / leverage − ${LEAST_MAINTENANCE_PERCENT}), or the position would be liquidated before its stop: lower it or the leverage`,
       ),
     ),
   );

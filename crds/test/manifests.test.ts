@@ -71,7 +71,9 @@ describe("TradingBot on create", () => {
       "the narrowest stop at the highest leverage",
       withRisk({ leverage: 100, stopLossPercent: 0.05 }),
     ],
-    ["leverage × stop just below 80", withRisk({ leverage: 79, stopLossPercent: 1 })],
+    // As the risk gate of a bot (bot-runtime/src/risk/gate.test.ts).
+    ["a stop before liquidation", withRisk({ leverage: 10, stopLossPercent: 7.59 })],
+    ["a stop before it at leverage 100", withRisk({ leverage: 100, stopLossPercent: 0.39 })],
     ["the smallest position", withRisk({ positionPercent: 2 })],
     ["the largest position", withRisk({ positionPercent: 10 })],
   ]);
@@ -108,14 +110,14 @@ describe("TradingBot on create", () => {
       "a paper bot has no accountName",
     ],
     [
-      "leverage × stop of 80",
-      withRisk({ leverage: 80, stopLossPercent: 1 }),
-      "leverage × stopLossPercent must stay below 80",
+      "a stop too near to liquidation",
+      withRisk({ leverage: 10, stopLossPercent: 7.6 }),
+      "stopLossPercent must stay below 0.8 × (100 / leverage − 0.5)",
     ],
     [
-      "a stop of 8 % at the default leverage",
-      withRisk({ stopLossPercent: 8 }),
-      "leverage × stopLossPercent must stay below 80",
+      "a stop too near to it at leverage 100",
+      withRisk({ leverage: 100, stopLossPercent: 0.4 }),
+      "stopLossPercent must stay below 0.8 × (100 / leverage − 0.5)",
     ],
     ["leverage 0", withRisk({ leverage: 0 }), "should be greater than or equal to 1"],
     ["leverage 101", withRisk({ leverage: 101 }), "should be less than or equal to 100"],

@@ -162,6 +162,11 @@ describe("a proposal", () => {
     ["a stop too near to it", stopAt(10, 7.6), "StopBeyondLiquidation"],
     ["a stop before it at leverage 100", stopAt(100, 0.39), undefined],
     ["a stop too near to it at leverage 100", stopAt(100, 0.4), "StopBeyondLiquidation"],
+    [
+      "the same where a contract allows more leverage",
+      { ...stopAt(100, 0.4), market: { ...market, maximumLeverage: 200 } },
+      "StopBeyondLiquidation",
+    ],
     ["the least equity", { equity: amount("9855.3528") }, undefined],
     ["no equity", { equity: amount("0") }, "NoEquity"],
     ["below the lot's minimum", sized("0", "0"), "BelowMinimum"],

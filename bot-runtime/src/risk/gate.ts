@@ -1,4 +1,4 @@
-import type { BotConfig } from "@tradingbots/crds";
+import { type BotConfig, LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "@tradingbots/crds";
 import { type ClockReading, type Market, OPENING_LEASE_MS } from "../exchange/exchange.ts";
 import { type Amount, amount, Decimal, text } from "../money.ts";
 import type { Size } from "../orders/sizing.ts";
@@ -67,8 +67,6 @@ const STALE_AFTER_MS = 90_000;
 const CLOCK_UNCERTAINTY_MAX_MS = 1_000;
 /** Half of what look-ups allow two clocks to differ (`work.ts`): beyond it an order's executions could be searched too late. */
 const CLOCK_SKEW_MAX_MS = 300_000;
-/** Share of the way to liquidation that a stop may be away; the rest is for fees, slippage and other prices than the last one. */
-const LIQUIDATION_SHARE = new Decimal("0.8");
 
 /** Checks that stand whatever is proposed. The first refusal is what the user sees first; the list reads as documentation. */
 const standingChecks: readonly Check<Standing>[] = [
@@ -267,13 +265,12 @@ export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
 }
 
 /**
- * How far the price may move against a position before it is liquidated, in percent of the entry price: what its margin is less
- * what must remain, 1/leverage − maintenance rate, for a position with margin of its own.
- * https://www.bybit.com/en/help-center/article/Liquidation-Price-USDT-Contract ; the maintenance rate is half of
- * the least initial margin, 1/maximum leverage, in the first tier of every contract.
+ * How far the price may move against a position before it is liquidated, in percent of the entry price (crds/src/farthest-stop.ts).
+ * The maintenance rate is half of the least initial margin, 1/maximum leverage, in the first tier of every contract.
  */
 function liquidationPercent(leverage: number, { maximumLeverage }: Market): Decimal {
-  return new Decimal(100).div(leverage).minus(new Decimal(50).div(maximumLeverage));
+  const maintenance = Decimal.max(new Decimal(50).div(maximumLeverage), LEAST_MAINTENANCE_PERCENT);
+  return new Decimal(100).div(leverage).minus(maintenance);
 }
 
 function seconds(ms: number): string {
