@@ -1,5 +1,6 @@
 import {
   type KubeClient,
+  isAlreadyExists,
   isNotFound,
   keyOf,
   type NewObject,
@@ -86,9 +87,21 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     cluster.pods.observeRemoval(pod, await client.remove(PODS, pod, { uid: pod.uid }));
   }
 
+  /**
+   * One that is there already serves as well: an earlier answer was lost, or somebody made it. It is read, because without the
+   * operator's label no watch would ever show it.
+   */
   async function createServiceAccount(account: NewObject): Promise<void> {
-    const created = await client.create(SERVICE_ACCOUNTS, account);
-    cluster.serviceAccounts.observe(account.metadata.namespace ?? "", created);
+    const { namespace = "", name } = account.metadata;
+    try {
+      const created = await client.create(SERVICE_ACCOUNTS, account);
+      cluster.serviceAccounts.observe(namespace, created);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      const known = await client.get(SERVICE_ACCOUNTS, { namespace, name });
+      if (known === undefined) throw error; // gone this instant: try again
+      cluster.serviceAccounts.observe(namespace, known);
+    }
   }
 
   function observePod(pod: Pod): void {

@@ -84,13 +84,7 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
     return "go-on";
   },
   "create-service-account": async ({ bot }, _plan, { writes }) => {
-    try {
-      await writes.createServiceAccount(paperAccount(bot));
-    } catch (error) {
-      // It is there and the watch will show it, or it is there without our label and serves as well.
-      if (!isAlreadyExists(error)) throw error;
-      return {};
-    }
+    await writes.createServiceAccount(paperAccount(bot));
     return "go-on";
   },
   "create-pod": createPod,
