@@ -73,15 +73,18 @@ async function budget() {
   return (await platform.client.get(BUDGETS, BUDGET.metadata))?.status;
 }
 
+const EVICTIONS = (pod: string): Resource<unknown> => ({
+  apiVersion: "v1",
+  kind: "Eviction",
+  plural: `pods/${pod}/eviction`,
+  scope: "Namespaced",
+  read: (value) => value,
+});
+
 /** The API server's answer to `kubectl drain`. */
 async function evict(name: string): Promise<"evicted" | "refused"> {
-  const eviction: Resource<unknown> = {
-    ...BUDGETS,
-    apiVersion: "v1",
-    plural: `pods/${name}/eviction`,
-  };
   try {
-    await platform.client.create(eviction, {
+    await platform.client.create(EVICTIONS(name), {
       apiVersion: "policy/v1",
       kind: "Eviction",
       metadata: { namespace: NAMESPACE, name },
