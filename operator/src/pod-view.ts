@@ -4,6 +4,7 @@ import { keyOf, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
 import { podDisruption, type PodDisruption } from "./pod-disruption.ts";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
+import { sharedText } from "./shared-values.ts";
 
 /** The annotation that holds `podInputsHash`: what the pod was made from. */
 export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
@@ -74,7 +75,7 @@ const NO_HALTS: readonly string[] = [];
 
 export function podView(pod: Pod): PodView {
   const { metadata, status, spec } = pod;
-  const namespace = metadata?.namespace ?? "";
+  const namespace = sharedText(metadata?.namespace ?? "");
   const name = metadata?.name ?? "";
   const text = metadata?.annotations?.[ANNOTATIONS.config] ?? "";
   const config = readConfigPart(text);
@@ -84,19 +85,19 @@ export function podView(pod: Pod): PodView {
     namespace,
     name,
     uid: metadata?.uid ?? "",
-    role: metadata?.labels?.[LABELS.role],
+    role: shared(metadata?.labels?.[LABELS.role]),
     accountName: metadata?.labels?.[LABELS.account],
     ownerUid: metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid,
     createdAt: metadata?.creationTimestamp ?? "",
     isDeleting: metadata?.deletionTimestamp !== undefined,
     endsBy: metadata?.deletionTimestamp,
-    nodeName: spec?.nodeName,
+    nodeName: shared(spec?.nodeName),
     isGuarded: metadata?.labels?.[LABELS.position] === POSITION_OPEN,
     isReady:
       status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ??
       false,
     restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
-    image: spec?.containers[0]?.image,
+    image: shared(spec?.containers[0]?.image),
     inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
     credentialsVersion: Number.isInteger(version) ? version : undefined,
     configHash: hashOf(text),
@@ -108,6 +109,10 @@ export function podView(pod: Pod): PodView {
     disruption: podDisruption(pod),
     end: podEnd(pod),
   };
+}
+
+function shared(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : sharedText(text);
 }
 
 function podEnd(pod: Pod): PodEnd | undefined {

@@ -2,6 +2,7 @@ import { Report, ReportLine } from "@tradingbots/crds";
 import { backOffMs, keyOf } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
+import { createSharing } from "./shared-values.ts";
 
 /** What a bot said last, and when it said so. */
 export interface BotReport {
@@ -98,7 +99,7 @@ export function createReports(options: ReportsOptions) {
     const previous = latest.get(key);
     if (previous !== undefined && previous.epoch > line.epoch) return;
     const { podUid, epoch, report } = line;
-    const next = { podUid, epoch, report, saidAtMs: options.clock() - line.ageMs };
+    const next = { podUid, epoch, report: slim(report), saidAtMs: options.clock() - line.ageMs };
     latest.set(key, next);
     options.onReport(key, next, previous);
   }
@@ -122,6 +123,25 @@ export function createReports(options: ReportsOptions) {
     forget: (botKey: string) => void latest.delete(botKey),
     /** All bots with a report. */
     entries: () => latest.entries(),
+  };
+}
+
+const sharedBlocks = createSharing<Report["blocked"]>();
+const sharedPositions = createSharing<Report["positions"]>();
+const sharedNames = createSharing<string[]>();
+
+/** Lists of most reports are empty or alike, and are held once; balance and time are the API's affair. */
+function slim(report: Report): Report {
+  const { openSymbols, openEntries } = report;
+  return {
+    ...report,
+    blocked: sharedBlocks(report.blocked),
+    positions: sharedPositions(report.positions),
+    halts: sharedNames(report.halts),
+    ...(openSymbols === undefined ? {} : { openSymbols: sharedNames(openSymbols) }),
+    ...(openEntries === undefined ? {} : { openEntries: sharedNames(openEntries) }),
+    balance: null,
+    asOf: "",
   };
 }
 

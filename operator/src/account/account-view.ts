@@ -1,6 +1,7 @@
 import { type ExchangeAccount, FINALIZERS } from "@tradingbots/crds";
 import { keyOf } from "@tradingbots/kube";
 import { conditionOf } from "../conditions.ts";
+import { createSharing, sharedText } from "../shared-values.ts";
 
 export type AccountStatus = NonNullable<ExchangeAccount["status"]>;
 
@@ -21,6 +22,8 @@ export interface AccountView {
   readonly status: AccountStatus;
 }
 
+const sharedPermissions = createSharing<string[]>();
+
 export function accountView({ metadata, spec, status }: ExchangeAccount): AccountView {
   const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
   const namespace = metadata.namespace ?? "";
@@ -38,8 +41,31 @@ export function accountView({ metadata, spec, status }: ExchangeAccount): Accoun
     hasFinalizer: finalizers.includes(FINALIZERS.account),
     finalizers,
     spec,
-    status: status ?? {},
+    status: keptStatus(status ?? {}),
   };
+}
+
+/** Texts that thousands of accounts share are held once. */
+function keptStatus(status: AccountStatus): AccountStatus {
+  const { conditions, verification, ...rest } = status;
+  return {
+    ...rest,
+    ...(conditions === undefined ? {} : { conditions: conditions.map(withSharedTexts) }),
+    ...(verification === undefined
+      ? {}
+      : {
+          verification: {
+            ...withSharedTexts(verification),
+            permissions: sharedPermissions(verification.permissions),
+          },
+        }),
+  };
+}
+
+function withSharedTexts<T extends { readonly reason: string; readonly message: string }>(
+  said: T,
+): T {
+  return { ...said, reason: sharedText(said.reason), message: sharedText(said.message) };
 }
 
 /** The result that counts: of the present version of the key. */

@@ -1,5 +1,7 @@
 import { ANNOTATIONS, FINALIZERS, type TradingBot } from "@tradingbots/crds";
 import { keyOf } from "@tradingbots/kube";
+import { type PackedConditions, packConditions, unpackConditions } from "../packed-conditions.ts";
+import { createSharing, sharedText } from "../shared-values.ts";
 
 export type BotStatus = NonNullable<TradingBot["status"]>;
 
@@ -26,26 +28,98 @@ export interface BotView {
 /** One for all of them. */
 const NO_HALTS: readonly string[] = [];
 
-export function botView({ metadata, spec, status }: TradingBot): BotView {
-  const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
-  const pausedBy = metadata.annotations?.[ANNOTATIONS.pausedByHalts];
-  const namespace = metadata.namespace ?? "";
+type Spec = TradingBot["spec"];
+const sharedFinalizers = createSharing<string[]>();
+const sharedSymbols = createSharing<Spec["symbols"]>();
+const sharedStrategy = createSharing<Spec["strategy"]>();
+const sharedRisk = createSharing<Spec["risk"]>();
+const sharedRest = createSharing<PackedStatus["rest"]>();
+
+export function botView(bot: TradingBot): BotView {
+  return new KeptBot(bot);
+}
+
+/**
+ * What is a bot's own. What it has in common with thousands is held once (`createSharing`), and what follows from the rest is put
+ * together when somebody asks: 0.8 kB a bot instead of 3.5.
+ */
+class KeptBot implements BotView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly isDeleting: boolean;
+  readonly finalizers: readonly string[];
+  readonly pausedByHalts: readonly string[];
+  readonly spec: TradingBot["spec"];
+  readonly #status: PackedStatus;
+
+  constructor({ metadata, spec, status = {} }: TradingBot) {
+    const pausedBy = metadata.annotations?.[ANNOTATIONS.pausedByHalts];
+    this.namespace = sharedText(metadata.namespace ?? "");
+    this.name = metadata.name;
+    this.uid = metadata.uid;
+    this.resourceVersion = metadata.resourceVersion;
+    this.generation = metadata.generation;
+    this.createdAt = metadata.creationTimestamp;
+    this.isDeleting = metadata.deletionTimestamp !== undefined;
+    this.finalizers = sharedFinalizers(metadata.finalizers ?? []);
+    this.pausedByHalts = pausedBy?.split(",") ?? NO_HALTS;
+    this.spec = keptSpec(spec);
+    this.#status = packStatus(status, metadata.name);
+  }
+
+  get key(): string {
+    return keyOf(this);
+  }
+
+  get hasFinalizer(): boolean {
+    return this.finalizers.includes(FINALIZERS.bot);
+  }
+
+  get accountKey(): string | undefined {
+    const { namespace, spec } = this;
+    return spec.accountName === undefined
+      ? undefined
+      : keyOf({ namespace, name: spec.accountName });
+  }
+
+  get status(): BotStatus {
+    return unpackStatus(this.#status);
+  }
+}
+
+function keptSpec(spec: Spec): Spec {
   return {
-    key: keyOf({ namespace, name }),
-    namespace,
-    name,
-    uid,
-    resourceVersion,
-    generation,
-    createdAt: metadata.creationTimestamp,
-    isDeleting: metadata.deletionTimestamp !== undefined,
-    hasFinalizer: finalizers.includes(FINALIZERS.bot),
-    finalizers,
-    accountKey:
-      spec.accountName === undefined ? undefined : keyOf({ namespace, name: spec.accountName }),
-    pausedByHalts: pausedBy?.split(",") ?? NO_HALTS,
-    spec,
-    status: status ?? {},
+    ...spec,
+    className: sharedText(spec.className),
+    symbols: sharedSymbols(spec.symbols),
+    strategy: sharedStrategy(spec.strategy),
+    risk: sharedRisk(spec.risk),
+  };
+}
+
+interface PackedStatus {
+  readonly conditions: PackedConditions | undefined;
+  readonly podName: string | undefined;
+  readonly rest: Omit<BotStatus, "conditions" | "podName">;
+}
+
+function packStatus({ conditions, podName, ...rest }: BotStatus, botName: string): PackedStatus {
+  return {
+    conditions: conditions === undefined ? undefined : packConditions(conditions),
+    podName: podName === botName ? botName : podName, // the same text, held once
+    rest: sharedRest(rest),
+  };
+}
+
+function unpackStatus({ conditions, podName, rest }: PackedStatus): BotStatus {
+  return {
+    ...rest,
+    ...(conditions === undefined ? {} : { conditions: unpackConditions(conditions) }),
+    ...(podName === undefined ? {} : { podName }),
   };
 }
 

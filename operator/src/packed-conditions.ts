@@ -1,0 +1,46 @@
+import type { Condition } from "@tradingbots/crds";
+import { createSharing, sharedText } from "./shared-values.ts";
+
+/**
+ * Conditions as they are kept of every bot: what they say, which thousands of bots share, apart from since when. Eight conditions take
+ * 170 bytes instead of 2 kB.
+ */
+export interface PackedConditions {
+  readonly sayings: readonly Omit<Condition, "lastTransitionTime">[];
+  /** Seconds since the epoch; the text itself where it is no whole second of UTC. */
+  readonly since: readonly (number | string)[];
+}
+
+const sharedSayings = createSharing<PackedConditions["sayings"]>();
+
+export function packConditions(conditions: readonly Condition[]): PackedConditions {
+  return {
+    sayings: sharedSayings(conditions.map(sayingOf)),
+    since: conditions.map(({ lastTransitionTime }) => packTime(lastTransitionTime)),
+  };
+}
+
+function sayingOf(condition: Condition): PackedConditions["sayings"][number] {
+  const { type, status, reason, message, observedGeneration } = condition;
+  return {
+    ...{ type, status, reason, message },
+    ...(observedGeneration === undefined ? {} : { observedGeneration }),
+  };
+}
+
+export function unpackConditions({ sayings, since }: PackedConditions): Condition[] {
+  return sayings.map((saying, at) => ({
+    ...saying,
+    lastTransitionTime: unpackTime(since[at] ?? ""),
+  }));
+}
+
+function packTime(time: string): number | string {
+  const seconds = Date.parse(time) / 1_000;
+  return unpackTime(seconds) === time ? seconds : sharedText(time);
+}
+
+function unpackTime(time: number | string): string {
+  if (typeof time === "string" || !Number.isInteger(time)) return String(time);
+  return new Date(time * 1_000).toISOString().replace(".000Z", "Z");
+}
