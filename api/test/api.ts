@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { createPasswords } from "../src/auth/passwords.ts";
 import { createRevocations } from "../src/auth/revocations.ts";
 import { createTokens } from "../src/auth/tokens.ts";
@@ -80,6 +80,11 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     connection,
     logs,
     tokens,
+    /** An access token that was good an hour ago. */
+    tokenOfThePast: async (userId: string): Promise<string> => {
+      const past = await createTokens([privateKey], () => Date.now() - 3_600_000);
+      return past.issue({ userId, email: "x@example.com", tier: "free", sessionId: randomUUID() });
+    },
     pool,
     close: async () => {
       revocations.stop();
@@ -139,7 +144,12 @@ export function caller({ app }: Pick<TestApi, "app">, accessToken?: string) {
       },
       ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
     });
-    const parsed: unknown = answer.body === "" ? undefined : JSON.parse(answer.body);
-    return { status: answer.statusCode, body: parsed, headers: answer.headers };
+    return { status: answer.statusCode, body: bodyOf(answer), headers: answer.headers };
   };
+}
+
+function bodyOf({ body, headers }: { readonly body: string; readonly headers: object }): unknown {
+  if (body === "") return undefined;
+  const isJson = "content-type" in headers && /json/.test(String(headers["content-type"]));
+  return isJson ? JSON.parse(body) : body;
 }

@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
+
+// Every route of the description × everybody who may come: a new route is in here by being described.
+
+let api: TestApi;
+let owner: TestUser;
+let other: TestUser;
+let revoked: TestUser;
+/** Of things that belong to the owner, by the path that leads to them. */
+let ids: Readonly<Record<string, string>>;
+
+const KEY = { apiKey: "owners-key", apiSecret: "owners-secret" };
+const ACCOUNT = { exchange: "bybit", name: "Main", testnet: true, credentials: KEY };
+const BOT = {
+  displayName: "Owners robot",
+  exchange: "bybit",
+  mode: "paper",
+  symbols: ["BTC/USDT:USDT"],
+  strategy: { name: "rsi", params: {} },
+};
+const CONFIG = {
+  symbol: "BTC/USDT:USDT",
+  leverage: 10,
+  balance_percent: 90,
+  tp_percent: 2,
+  sl_percent: 1,
+  min_confidence: 60,
+  auto_trade: false,
+};
+
+/** A valid body for every route that wants one: without it the answer would be about the body. */
+const BODIES: Readonly<Record<string, object>> = {
+  "POST /api/auth/register": { email: "x@example.com", password: "correct horse battery" },
+  "POST /api/auth/login": { email: "x@example.com", password: "correct horse battery" },
+  "POST /api/auth/password": { currentPassword: "wrong password", newPassword: "another long one" },
+  "POST /api/accounts": ACCOUNT,
+  "PUT /api/accounts/{id}/credentials": KEY,
+  "POST /api/bots": BOT,
+  "PATCH /api/bots/{id}": { displayName: "Taken over" },
+  "PUT /api/robot/config": CONFIG,
+};
+
+const Description = z.object({
+  paths: z.record(z.string(), z.record(z.string(), z.unknown())),
+});
+/** Routes that need no access token: they are how one gets it, or tell nothing of anybody. */
+const OPEN = new Set([
+  "POST /api/auth/register",
+  "POST /api/auth/login",
+  "POST /api/auth/refresh",
+  "POST /api/auth/logout",
+  "GET /.well-known/jwks.json",
+  "GET /healthz",
+  "GET /readyz",
+]);
+
+async function routes(): Promise<readonly string[]> {
+  const { body } = await caller(api)("GET /api/openapi.json");
+  return Object.entries(Description.parse(body).paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+}
+
+/** The route with the owner's ids in place of its parameters. */
+function filled(route: string): Parameters<ReturnType<typeof caller>>[0] {
+  const [, kind = ""] = /\/api\/(\w+)\//.exec(route) ?? [];
+  const [method, path = ""] = route.replace("{id}", ids[kind] ?? "{id}").split(" ", 2);
+  expect(path, `add an id for ${route}`).not.toContain("{");
+  return `${z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method)} ${path}`;
+}
+
+function ask(call: ReturnType<typeof caller>, route: string): Promise<Answer> {
+  const body = BODIES[route];
+  return call(filled(route), body === undefined ? {} : { body });
+}
+
+const WithId = z.object({ id: z.string() });
+const Items = z.object({ items: z.array(WithId).min(1) });
+
+async function everything(): Promise<Readonly<Record<string, string>>> {
+  const [session] = Items.parse((await owner.call("GET /api/sessions")).body).items;
+  return {
+    accounts: WithId.parse((await owner.call("POST /api/accounts", { body: ACCOUNT })).body).id,
+    bots: WithId.parse((await owner.call("POST /api/bots", { body: BOT })).body).id,
+    sessions: session?.id ?? "",
+  };
+}
+
+/** What the owner sees, without what differs from request to request. */
+async function world(): Promise<string> {
+  const answers = [
+    await owner.call(`GET /api/bots/${ids["bots"] ?? ""}`),
+    await owner.call(`GET /api/accounts/${ids["accounts"] ?? ""}`),
+    await owner.call("GET /api/sessions"),
+  ];
+  return JSON.stringify(answers.map(({ status, body }) => ({ status, body })));
+}
+
+beforeAll(async () => {
+  api = await startApi();
+  owner = await signUp(api, "owner");
+  other = await signUp(api, "other");
+  revoked = await signUp(api, "revoked");
+  ids = await everything();
+  await revoked.call("DELETE /api/sessions");
+  await vi.waitUntil(async () => (await revoked.call("GET /api/me")).status === 401, {
+    timeout: 10_000,
+  });
+});
+afterAll(() => api.stop());
+
+test("without a valid token every route but the open ones answers 401 and nothing else", async () => {
+  const expired = await api.tokenOfThePast(owner.id);
+  const strangers: readonly [string, ReturnType<typeof caller>, string][] = [
+    ["anonymous", caller(api), "unauthenticated"],
+    ["expired", caller(api, expired), "token_expired"],
+    ["revoked", revoked.call, "session_ended"],
+    ["spoilt", caller(api, `${owner.accessToken}x`), "unauthenticated"],
+  ];
+  const answers = [];
+  for (const route of (await routes()).filter((each) => !OPEN.has(each))) {
+    for (const [who, call, code] of strangers) {
+      const { status, body } = await ask(call, route);
+      const seen = z.object({ code: z.string() }).parse(body).code;
+      answers.push({ route, who, wanted: `401 ${code}`, got: `${status} ${seen}` });
+    }
+  }
+  expect(answers.length).toBeGreaterThan(80);
+  expect(answers.filter(({ wanted, got }) => wanted !== got)).toEqual([]);
+});
+
+test("what is another user's is not found, and appears in no answer", async () => {
+  const before = await world();
+  const found: string[] = [];
+  for (const route of (await routes()).filter((each) => !OPEN.has(each))) {
+    // It would end the session that asks.
+    if (route === "DELETE /api/sessions") continue;
+    const { status, body } = await ask(other.call, route);
+    const text = JSON.stringify(body ?? null);
+    const leaks = [...Object.values(ids), owner.id, "Owners robot", ...Object.values(KEY)];
+    if (route.includes("{") && status !== 404) found.push(`${route}: ${status}`);
+    // The other user's own new objects bear the same names.
+    const isOwn = /^(POST|GET) \/api\/(bots|accounts)$/.test(route);
+    const words = isOwn ? [...Object.values(ids), owner.id] : leaks;
+    // An id that the request itself named may be repeated to whoever named it.
+    const told = words.filter((word) => text.includes(word) && !filled(route).includes(word));
+    found.push(...told.map((word) => `${route}: ${word}`));
+  }
+  expect(found).toEqual([]);
+  expect(await world()).toBe(before);
+});
+
+test("the owner gets what the others did not", async () => {
+  for (const [kind, id] of Object.entries(ids)) {
+    const { status, body } = await owner.call(
+      kind === "sessions" ? "GET /api/sessions" : `GET /api/${kind}/${id}`,
+    );
+    expect({ kind, status }).toEqual({ kind, status: 200 });
+    expect(JSON.stringify(body)).toContain(id);
+  }
+});
+
+test.each(["GET /api/me", "GET /api/nothing", "GET /healthz"] as const)(
+  "the answer to %s can be neither run, framed, kept nor guessed at",
+  async (request) => {
+    expect((await owner.call(request)).headers).toMatchObject({
+      "content-security-policy": "default-src 'none';frame-ancestors 'none'",
+      "strict-transport-security": "max-age=63072000; includeSubDomains",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-store",
+    });
+  },
+);
