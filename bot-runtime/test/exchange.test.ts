@@ -77,9 +77,31 @@ describe("an entry whose answer is spoilt is refused only when the exchange did 
     expect(orders.length).toBeLessThanOrEqual(1);
     expect(outcome.kind === "refused" && orders.length > 0).toBe(false);
     // What is unknown is told by the id.
-    const found = await exchange.findOrder({ symbol: SYMBOL, clientOrderId: ID });
+    const look = async () => exchange.findOrder({ symbol: SYMBOL, clientOrderId: ID });
+    const found = await vi.waitFor(look, { timeout: 3_000, interval: 50 }); // after a 403 it pauses
     expect(found !== undefined).toBe(orders.length === 1);
   });
+});
+
+test("a ban of the address is named, hardly asked into, and ends by itself", async () => {
+  const everything = { kind: "http", status: 403, when: "before" } as const;
+  simulator.control.setFaults([{ match: {}, fault: everything, times: null }]);
+  const asked = () => simulator.control.faults().reduce((sum, rule) => sum + rule.seen, 0);
+  const banned = { fault: "AddressBanned", message: expect.stringContaining("ends by itself") };
+  for (let look = 0; look < 20; look += 1) {
+    await expect(exchange.position(SYMBOL)).rejects.toMatchObject(banned);
+    await expect(exchange.urgent.position(SYMBOL)).rejects.toMatchObject(banned);
+  }
+  // What is not sent is not in doubt.
+  expect(await exchange.submitEntry(entry())).toMatchObject({ kind: "refused", final: false });
+  expect(asked()).toBe(1);
+  await vi.waitFor(async () => {
+    await exchange.position(SYMBOL).catch(() => undefined);
+    expect(asked()).toBe(2);
+  }, 3_000);
+  simulator.control.setFaults([]);
+  await vi.waitFor(() => exchange.position(SYMBOL), { timeout: 5_000, interval: 50 });
+  expect((await exchange.submitEntry(entry())).kind).toBe("accepted");
 });
 
 function fault(

@@ -333,14 +333,15 @@ test("what watches the gate can be read as metrics", async () => {
   }
 });
 
+const slowBalance = async () => {
+  await systemClock.sleep(300);
+  return { equity: amount("10000"), available: amount("9000.5"), currency: "USDT" };
+};
+
 describe("an entry tells the journal what it takes of the account", () => {
   test("by the balance that it was measured against", async () => {
     const appendIntent = vi.fn<BotDeps["journal"]["appendIntent"]>(async () => "appended");
-    const balance = async () => {
-      await systemClock.sleep(300);
-      return { equity: amount("10000"), available: amount("9000.5"), currency: "USDT" };
-    };
-    const it = await trading({ appendIntent, exchange: { balance } });
+    const it = await trading({ appendIntent, exchange: { balance: slowBalance } });
     await it.signal();
     await pass(1_000);
     const [intent] = appendIntent.mock.calls[0] ?? [];

@@ -1,4 +1,5 @@
 import { amount, Decimal } from "../money.ts";
+import { type AddressBan, createAddressBan } from "./address-ban.ts";
 import { KeyAnswer, PositionPage, WalletAnswer } from "./bybit-answers.ts";
 import { type BybitClient, CATEGORY, createClient, QUOTE, request } from "./bybit-client.ts";
 import { createServerClock, type ServerClock } from "./bybit-clock.ts";
@@ -20,6 +21,9 @@ import type {
 } from "./exchange.ts";
 
 const OUTSIDE_RECEIVE_WINDOW = "10002";
+const ADDRESS_BANNED = "403";
+/** Longest pauses between two requests of a banned address: of exits and stops with their look-ups, and of all else. */
+const BAN_PAUSE_MAX_MS = { urgent: 5_000, other: 60_000 };
 
 interface Clients {
   /** Candles and trading rules. */
@@ -31,7 +35,11 @@ interface Clients {
   /** Of those that sign. */
   readonly clock: ServerClock;
   readonly scrub: (text: string) => string;
+  readonly bans: readonly AddressBan[];
 }
+
+/** What a request needs besides its client: the ban is that of its urgency. */
+type Lane = Pick<Clients, "clock" | "scrub" | "bans"> & { readonly ban: AddressBan };
 
 /** Never steps, ms. */
 const monotonicMs = () => performance.now();
@@ -52,22 +60,27 @@ export function createExchange(options: ExchangeOptions): Exchange {
     },
     clock: { nowMs: () => trading.milliseconds(), monotonicMs },
   });
-  const clients: Clients = { data, trading, kill, clock, scrub: options.key.scrub };
+  const ban = createAddressBan(monotonicMs, BAN_PAUSE_MAX_MS.other);
+  const urgentBan = createAddressBan(monotonicMs, BAN_PAUSE_MAX_MS.urgent);
+  const { scrub } = options.key;
+  const clients: Clients = { data, trading, kill, clock, scrub, bans: [ban, urgentBan] };
+  const lane: Lane = { ...clients, ban };
+  const urgent: Lane = { ...clients, ban: urgentBan };
   const markets = createMarkets(data, monotonicMs);
   return {
     prepare: (symbols) =>
-      reading(clients, async () => {
+      asking(lane, async () => {
         await clock.keep();
         await markets.prepare(symbols);
       }),
     market: markets.market,
     delisted: markets.delisted,
-    candles: (query) => reading(clients, () => candles(data, query)),
-    balance: () => reading(clients, () => balance(trading)),
-    ...guarded(clients, lookUps(trading)),
-    urgent: guarded(clients, lookUps(kill)),
+    candles: (query) => reading(lane, () => candles(data, query)),
+    balance: () => reading(lane, () => balance(trading)),
+    ...guarded(lane, lookUps(trading)),
+    urgent: guarded(urgent, lookUps(kill)),
     setLeverage: (symbol, leverage) =>
-      changing(clients, async () => {
+      changing(lane, async () => {
         await trading.privatePostV5PositionSetLeverage({
           ...request(symbol),
           buyLeverage: `${leverage}`,
@@ -75,12 +88,12 @@ export function createExchange(options: ExchangeOptions): Exchange {
         });
         return { kind: "accepted", exchangeOrderId: undefined };
       }),
-    submitEntry: (order) => changing(clients, () => submitEntry(trading, order)),
-    submitExit: (order) => changing(clients, () => submitExit(kill, order)),
-    cancel: (reference) => changing(clients, () => cancel(kill, reference)),
-    cancelPlaced: (reference) => changing(clients, () => cancel(kill, reference)),
-    protect: (symbol, levels) => changing(clients, () => protect(kill, symbol, levels)),
-    describeKey: () => reading(clients, () => describeKey(clients)),
+    submitEntry: (order) => changing(lane, () => submitEntry(trading, order)),
+    submitExit: (order) => changing(urgent, () => submitExit(kill, order)),
+    cancel: (reference) => changing(urgent, () => cancel(kill, reference)),
+    cancelPlaced: (reference) => changing(urgent, () => cancel(kill, reference)),
+    protect: (symbol, levels) => changing(urgent, () => protect(kill, symbol, levels)),
+    describeKey: () => reading(lane, () => describeKey(clients)),
     clock: clock.reading,
   };
 }
@@ -92,12 +105,12 @@ async function exchangeTime(client: BybitClient): Promise<number> {
 }
 
 /** The same look-ups, whose errors are faults. */
-function guarded(clients: Clients, { position, openOrders, findOrder, executions }: LookUps) {
+function guarded(lane: Lane, { position, openOrders, findOrder, executions }: LookUps) {
   return {
-    position: (symbol) => reading(clients, () => position(symbol)),
-    openOrders: (symbol) => reading(clients, () => openOrders(symbol)),
-    findOrder: (reference) => reading(clients, () => findOrder(reference)),
-    executions: (query) => reading(clients, () => executions(query)),
+    position: (symbol) => reading(lane, () => position(symbol)),
+    openOrders: (symbol) => reading(lane, () => openOrders(symbol)),
+    findOrder: (reference) => reading(lane, () => findOrder(reference)),
+    executions: (query) => reading(lane, () => executions(query)),
   } satisfies LookUps;
 }
 
@@ -174,27 +187,49 @@ async function isHedgeMode(client: BybitClient): Promise<boolean> {
 }
 
 /** Reads throw an `ExchangeFault`. */
-async function reading<Answer>(clients: Clients, ask: () => Promise<Answer>): Promise<Answer> {
+async function reading<Answer>(lane: Lane, ask: () => Promise<Answer>): Promise<Answer> {
+  const answer = await asking(lane, ask);
+  liftBan(lane);
+  return answer;
+}
+
+/** A read that may need no answer: it says nothing of a ban's end. */
+async function asking<Answer>(lane: Lane, ask: () => Promise<Answer>): Promise<Answer> {
+  const refusal = lane.ban.refusal();
+  if (refusal !== undefined) throw refusal;
   try {
     return await ask();
   } catch (error) {
     if (error instanceof Error && error.name === "ExchangeFault") throw error;
-    throw faultOfError(seen(clients, error));
+    const fault = faultOfError(seen(lane, error));
+    throw fault.fault === "AddressBanned" ? (lane.ban.refusal() ?? fault) : fault;
   }
 }
 
 /** Changes have an outcome, whatever happens. */
-async function changing(clients: Clients, ask: () => Promise<Outcome>): Promise<Outcome> {
+async function changing(lane: Lane, ask: () => Promise<Outcome>): Promise<Outcome> {
+  const refusal = lane.ban.refusal();
+  // Never sent: the same id may be.
+  if (refusal !== undefined)
+    return { kind: "refused", code: refusal.code, message: refusal.message, final: false };
   try {
-    return await ask();
+    const outcome = await ask();
+    liftBan(lane);
+    return outcome;
   } catch (error) {
-    return outcomeOfError(seen(clients, error));
+    return outcomeOfError(seen(lane, error));
   }
 }
 
-/** The error without the key's values; one about time makes the clock doubted. */
-function seen({ clock, scrub }: Clients, error: unknown): unknown {
+function liftBan({ bans }: Lane): void {
+  for (const ban of bans) ban.lift();
+}
+
+/** The error without the key's values; one about time makes the clock doubted, a ban is told to all who ask. */
+function seen({ clock, scrub, bans }: Lane, error: unknown): unknown {
   if (error instanceof Error) error.message = scrub(error.message);
-  if (readError(error).code === OUTSIDE_RECEIVE_WINDOW) clock.doubt();
+  const { code } = readError(error);
+  if (code === OUTSIDE_RECEIVE_WINDOW) clock.doubt();
+  if (code === ADDRESS_BANNED) for (const ban of bans) ban.note();
   return error;
 }

@@ -267,6 +267,11 @@ export const BYBIT_OUTCOMES: readonly Row[] = [
     },
   ),
   ...rows({ outcome: "unknown", fault: "Unavailable", source: "C" }, { "5004": "server timeout" }),
+  // HTTP, of whatever stands in front of the engine. https://bybit-exchange.github.io/docs/v5/rate-limit
+  ...rows(
+    { outcome: "unknown", fault: "AddressBanned", source: "E" },
+    { "403": "too many requests from this address, or its region is not served" },
+  ),
 ];
 
 const byCode = new Map(BYBIT_OUTCOMES.map((row) => [row.code, row]));
@@ -308,6 +313,9 @@ export function exchangeFault(
   return Object.assign(error, { name: "ExchangeFault" as const, fault, code: details.code });
 }
 
+/** ccxt's message of a bare HTTP error: "bybit <method> <address> <status> <reason> <body>". */
+const BARE_403 = /^bybit \S+ \S+ 403(?:\s|$)/;
+
 /** ccxt's message is "bybit <body>"; a body without a retCode, and any other error, has its class as code. */
 export function readError(error: unknown): { readonly code: string; readonly message: string } {
   if (!(error instanceof Error)) return { code: "Unexpected", message: "not an error object" };
@@ -322,7 +330,7 @@ export function readError(error: unknown): { readonly code: string; readonly mes
     // Not JSON: a transport error.
   }
   return {
-    code: (error.constructor.name || "Error").slice(0, 64),
+    code: BARE_403.test(error.message) ? "403" : (error.constructor.name || "Error").slice(0, 64),
     message: error.message.slice(0, MESSAGE_MAX),
   };
 }

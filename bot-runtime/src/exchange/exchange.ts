@@ -241,12 +241,24 @@ export interface KeyDescription {
  *
  * - `InvalidKey`: the exchange does not know the key or the signature; `PermissionDenied`: it may not do this.
  * - `Unavailable`: no usable answer; ask again later.
+ * - `AddressBanned`: it answers nothing from this address; as `Unavailable`, and asked again ever more rarely.
  * - `Refused`: the exchange understood and said no.
  */
 export interface ExchangeFault extends Error {
   readonly name: "ExchangeFault";
-  readonly fault: "InvalidKey" | "PermissionDenied" | "Unavailable" | "Refused" | "HedgeMode";
+  readonly fault:
+    | "InvalidKey"
+    | "PermissionDenied"
+    | "Unavailable"
+    | "AddressBanned"
+    | "Refused"
+    | "HedgeMode";
   readonly code: string;
+}
+
+/** Says nothing of key or account: the same question may be answered later. */
+export function isPassing({ fault }: Pick<ExchangeFault, "fault">): boolean {
+  return fault === "Unavailable" || fault === "AddressBanned";
 }
 
 export function isExchangeFault(error: unknown): error is ExchangeFault {

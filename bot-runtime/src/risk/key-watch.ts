@@ -1,7 +1,12 @@
 import type { BotConfig } from "@tradingbots/crds";
 import { type Log, messageOf } from "../bot/log.ts";
 import type { Clock } from "../clock.ts";
-import { type Exchange, isExchangeFault, type KeyDescription } from "../exchange/exchange.ts";
+import {
+  type Exchange,
+  isExchangeFault,
+  isPassing,
+  type KeyDescription,
+} from "../exchange/exchange.ts";
 import { isRealMoney, keyRefusal } from "./key-checks.ts";
 import type { Refusal } from "./gate.ts";
 
@@ -92,7 +97,7 @@ export class KeyWatch {
       this.#dueMs = clock.monotonicMs() + pauseMs;
       log.warn("key-not-described", { message: messageOf(error) });
       // Of a key that was fit the traders' own requests tell when it is refused.
-      if (isExchangeFault(error) && error.fault !== "Unavailable") {
+      if (isExchangeFault(error) && !isPassing(error)) {
         this.#refused = { reason: "KeyUnfit", message: error.message.slice(0, MESSAGE_MAX) };
       }
     }

@@ -1,5 +1,5 @@
 import type { VerificationResult } from "@tradingbots/crds";
-import { type Balance, type Exchange, isExchangeFault } from "../exchange/exchange.ts";
+import { type Balance, type Exchange, isExchangeFault, isPassing } from "../exchange/exchange.ts";
 import { text } from "../money.ts";
 import { keyRefusal } from "../risk/key-checks.ts";
 
@@ -73,8 +73,9 @@ function verdictOnFault(error: unknown): Verdict {
     const message = error instanceof Error ? error.message : String(error);
     return { state: "unavailable", reason: "UnexpectedAnswer", message };
   }
-  if (error.fault === "Unavailable") {
-    return { state: "unavailable", reason: "ExchangeUnavailable", message: error.message };
+  if (isPassing(error)) {
+    const reason = error.fault === "Unavailable" ? "ExchangeUnavailable" : error.fault;
+    return { state: "unavailable", reason, message: error.message };
   }
   return { state: "refused", reason: error.fault, message: error.message };
 }
