@@ -6,23 +6,15 @@ import {
   customResourceDefinition,
 } from "@tradingbots/crds";
 import { stringify } from "yaml";
+import { type GeneratedFile, HEADER } from "./generated-file.ts";
 
-export interface GeneratedFile {
-  /** Relative to the repository. */
-  readonly path: string;
-  readonly content: string;
-}
-
-/** Folders that hold generated files and nothing else: what is in them and not generated is stale. */
-export const GENERATED_FOLDERS = ["crds/manifests", "charts/tradingbots/templates/crds"] as const;
-
-const HEADER = "Generated from crds/src; do not edit: `make generate` writes it.";
+export const CRD_FOLDERS = ["crds/manifests", "charts/tradingbots/templates/crds"] as const;
 
 /** The CustomResourceDefinitions, once as plain manifests and once as templates of the chart. */
 export function crdManifests(): readonly GeneratedFile[] {
   return [TradingBot, ExchangeAccount, BotClass, TradingHalt].flatMap((kind) => {
     const manifest = stringify(customResourceDefinition(kind), { lineWidth: 0 });
-    const [manifests, templates] = GENERATED_FOLDERS;
+    const [manifests, templates] = CRD_FOLDERS;
     return [
       { path: `${manifests}/${kind.plural}.yaml`, content: `# ${HEADER}\n${manifest}` },
       { path: `${templates}/${kind.plural}.yaml`, content: chartTemplate(manifest) },

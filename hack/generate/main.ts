@@ -1,8 +1,11 @@
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { BREACHED_PASSWORDS_FILE, breachedPasswords } from "./breached-passwords.ts";
-import { GENERATED_FOLDERS, crdManifests } from "./crd-manifests.ts";
+import { CRD_FOLDERS, crdManifests } from "./crd-manifests.ts";
+import { POLICIES_FOLDER, policyManifests } from "./policies.ts";
 
+/** They hold generated files and nothing else: what is in them and not generated is stale. */
+const GENERATED_FOLDERS = [...CRD_FOLDERS, POLICIES_FOLDER];
 const folders = [...GENERATED_FOLDERS, dirname(BREACHED_PASSWORDS_FILE)];
 const usage = `usage: node hack/generate/main.ts [--check]
 Writes what follows from crds/src, and the list of breached passwords, to ${folders.join(", ")}.
@@ -16,7 +19,9 @@ if (options.some((option) => option !== "--check")) {
 }
 
 const wanted = new Map<string, Buffer>([
-  ...crdManifests().map(({ path, content }) => [path, Buffer.from(content)] as const),
+  ...[...crdManifests(), ...policyManifests()].map(
+    ({ path, content }) => [path, Buffer.from(content)] as const,
+  ),
   [BREACHED_PASSWORDS_FILE, await breachedPasswords()],
 ]);
 const present = await generatedFilesOnDisk();
