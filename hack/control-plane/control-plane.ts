@@ -6,7 +6,6 @@ import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stringify } from "yaml";
 import { toolPath } from "../tools/tools.ts";
 import { issueCertificates, type Certificates } from "./certificates.ts";
 import { freePorts } from "./free-ports.ts";
@@ -30,6 +29,7 @@ export interface ControlPlane {
   /** What tokens name as `iss`; its keys are served at `/openid/v1/jwks`. */
   readonly issuer: string;
   readonly serviceAccountPublicKeyPath: string;
+  readonly pids: { readonly etcd: number; readonly apiserver: number };
   /** Certificates, logs (`etcd.log`, `kube-apiserver.log`) and etcd's data; gone after `stop`. */
   readonly directory: string;
   stop(): Promise<void>;
@@ -98,6 +98,7 @@ async function launch({ binaries, directory, certificates }: Launch): Promise<Co
     etcdUrl,
     issuer: ISSUER,
     serviceAccountPublicKeyPath: certificates.serviceAccount.publicKey,
+    pids: { etcd: etcd.pid ?? 0, apiserver: apiserver.pid ?? 0 },
     directory,
     stop: async () => {
       await stopServers();
@@ -115,6 +116,7 @@ function etcdFlags(dataDirectory: string, clientUrl: string, peerUrl: string): r
     `--initial-advertise-peer-urls=${peerUrl}`,
     `--initial-cluster=default=${peerUrl}`,
     "--unsafe-no-fsync", // the data is thrown away anyway
+    "--quota-backend-bytes=8589934592", // a limit and no reservation: 100,000 bots with their pods are more than the default of 2 GB
   ];
 }
 
@@ -206,6 +208,6 @@ async function writeKubeconfig(directory: string, url: string, pki: Certificates
     "current-context": "admin",
   };
   const path = join(directory, "kubeconfig");
-  await writeFile(path, stringify(kubeconfig), { mode: 0o600 });
+  await writeFile(path, JSON.stringify(kubeconfig, null, 2), { mode: 0o600 }); // JSON is YAML
   return path;
 }

@@ -1,5 +1,9 @@
 import type { QueueHooks, RequestReport, RestartReason } from "@tradingbots/kube";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Blocks of the event loop are seen to this precision; finer would wake an idle process more than a hundred times a second. */
+const LOOP_RESOLUTION_MS = 10;
 
 export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
@@ -10,6 +14,7 @@ export interface MetricSources {
 /** What the operator tells Prometheus. No label carries a user's, bot's or account's name. */
 export function createMetrics() {
   const registry = new Registry();
+  addProcessGauges(registry);
   return {
     ...apiServerMetrics(registry),
     ...queueMetrics(registry),
@@ -114,11 +119,30 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     registers,
     collect: () => journal.set(sources.isJournalHeard() ? 1 : 0),
   });
+}
+
+/** What the process itself costs, and whether something keeps it from answering. */
+function addProcessGauges(registry: Registry): void {
+  const registers = [registry];
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  const longest: Gauge = new Gauge({
+    name: "tradingbots_operator_event_loop_delay_max_seconds",
+    help: "Longest time since the start in which the event loop served nobody; 0.01 is none.",
+    registers,
+    collect: () => longest.set(delay.max / 1e9),
+  });
   const memory: Gauge = new Gauge({
     name: "process_resident_memory_bytes",
     help: "Resident memory of the process.",
     registers,
     collect: () => memory.set(process.memoryUsage.rss()),
+  });
+  const heap: Gauge = new Gauge({
+    name: "tradingbots_operator_heap_used_bytes",
+    help: "Memory that objects take, those that nobody holds any more included.",
+    registers,
+    collect: () => heap.set(process.memoryUsage().heapUsed),
   });
 }
 

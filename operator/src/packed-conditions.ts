@@ -22,10 +22,8 @@ export function packConditions(conditions: readonly Condition[]): PackedConditio
 
 function sayingOf(condition: Condition): PackedConditions["sayings"][number] {
   const { type, status, reason, message, observedGeneration } = condition;
-  return {
-    ...{ type, status, reason, message },
-    ...(observedGeneration === undefined ? {} : { observedGeneration }),
-  };
+  const saying = { type, status, reason, message };
+  return observedGeneration === undefined ? saying : { ...saying, observedGeneration };
 }
 
 export function unpackConditions({ sayings, since }: PackedConditions): Condition[] {

@@ -39,13 +39,19 @@ export function isInCluster(): boolean {
   return existsSync(`${IN_CLUSTER}/token`);
 }
 
+/** JSON is YAML too, and needs no 15 MB of parser. */
+async function parsedConfig(text: string): Promise<unknown> {
+  if (text.startsWith("{")) return JSON.parse(text);
+  const { parse } = await import("yaml");
+  return parse(text);
+}
+
 /**
  * Access as a kubeconfig describes it: its current context with a client certificate or a token.
  * @throws Error naming what the file lacks or needs a plugin for.
  */
 export async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
-  const { parse } = await import("yaml");
-  const config: unknown = parse(readFileSync(path, "utf8"));
+  const config = await parsedConfig(readFileSync(path, "utf8"));
   const read = kubeconfigReader(config, path);
   const context = read.named("contexts", read.text(config, "current-context"), "context");
   const cluster = read.named("clusters", read.text(context, "cluster"), "cluster");
