@@ -13,14 +13,16 @@ import { PaperExchange } from "../../bot-runtime/src/exchange/paper-exchange.ts"
 import { createHttpClient } from "../../bot-runtime/src/http-client.ts";
 import { busyConfig, keyOf } from "./bench-config.ts";
 import { startBotInProcess } from "./bot-in-process.ts";
+import { runDelay } from "./run-delay.ts";
 
 /**
  * Runs as a program of its own under the flags of the bot's image: one bot against the simulator, and two measurements beside
- * it. Prints JSON: {ownMs, wholeMs, bareMs: number[]}.
+ * it. Prints JSON: {own: {workMs, wallMs, signedMs}, wholeMs, bareMs: number[]}.
  *
- * - own: everything that the bot does between a candle's arrival and the moment at which the signed request of its order leaves:
- *   series, strategy, gate, size, ids, intent, encoding, ccxt's signature. An exchange in memory answers every look-up at once, the
- *   journal too; what these stand-ins take is taken off.
+ * - own: what the bot does between a candle's arrival and the call of ccxt that sends its order: series, strategy, gate, size, ids,
+ *   intent, encoding. Nothing is open before. An exchange in memory answers every look-up at once, the journal too; what these
+ *   stand-ins take is taken off. `workMs` also is without the time for which others had the core, `wallMs` is not, and `signedMs` is
+ *   `workMs` on to the signed request: ccxt's limiter, headers and signature.
  * - whole: from the candle's arrival to the exchange's answer, over HTTP, look-ups and journal included.
  * - bare: ccxt's createOrder with stop and target alone, over the same HTTP, after each whole one.
  */
@@ -40,10 +42,10 @@ const CANDLES_PER_SECOND = { own: 40, whole: 12 };
 
 async function measure(task: Task) {
   await setSpeed(task, CANDLES_PER_SECOND.own);
-  const ownMs = await ownPath(task);
+  const own = await ownPath(task);
   await setSpeed(task, CANDLES_PER_SECOND.whole);
   const { wholeMs, bareMs } = await wholePath(task);
-  return { ownMs, wholeMs, bareMs };
+  return { own, wholeMs, bareMs };
 }
 
 async function setSpeed({ restUrl }: Task, speed: number): Promise<void> {
@@ -55,9 +57,12 @@ async function setSpeed({ restUrl }: Task, speed: number): Promise<void> {
   if (status !== 200) throw new Error(`${url} answered ${status}`);
 }
 
-async function ownPath(task: Task): Promise<readonly number[]> {
+async function ownPath(task: Task) {
+  const busy = busyConfig("own", task.symbol, task);
   const config = {
-    ...busyConfig("own", task.symbol, task),
+    ...busy,
+    // Of one side alone: no candle closes one position and opens another.
+    strategy: { ...busy.strategy, params: { ...busy.strategy.params, direction: "long" } },
     mode: "paper",
     accountName: null,
   } as const;
@@ -69,7 +74,12 @@ async function ownPath(task: Task): Promise<readonly number[]> {
   const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
   let arrivedMs = 0;
   let asideMs = 0;
-  const samples: number[] = [];
+  const delayMs = runDelay();
+  let delayedMs = 0;
+  const wallMs: number[] = [];
+  const workMs: number[] = [];
+  const signedMs: number[] = [];
+  const sinceMs = () => performance.now() - arrivedMs - asideMs;
   const aside = <Result>(work: () => Result): Result => {
     const startedMs = performance.now();
     const result = work();
@@ -77,7 +87,8 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     return result;
   };
   client.fetchImplementation = async (_url: string, call: { body?: string }) => {
-    samples.push(performance.now() - arrivedMs - asideMs);
+    const tookMs = sinceMs();
+    signedMs.push(tookMs - (delayMs() - delayedMs));
     const id = /"orderLinkId":"([^"]+)"/.exec(call.body ?? "")?.[1] ?? "";
     const result = { orderId: `x-${id}`, orderLinkId: id };
     const answer = JSON.stringify({
@@ -88,6 +99,13 @@ async function ownPath(task: Task): Promise<readonly number[]> {
       time: Date.now(),
     });
     return { status: 200, statusText: "OK", headers: {}, text: async () => answer };
+  };
+  const createOrder = client.privatePostV5OrderCreate.bind(client);
+  client.privatePostV5OrderCreate = (order) => {
+    const tookMs = sinceMs();
+    aside(() => workMs.push(tookMs - (delayMs() - delayedMs)));
+    wallMs.push(tookMs);
+    return createOrder(order);
   };
   const { submitEntry: fill, position, openOrders, balance, executions, findOrder } = paper;
   Object.assign(paper, {
@@ -107,6 +125,7 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     exchange: paper,
     onCandle: (candle) => {
       paper.observe(candle);
+      delayedMs = delayMs();
       arrivedMs = performance.now();
       asideMs = 0;
     },
@@ -114,9 +133,10 @@ async function ownPath(task: Task): Promise<readonly number[]> {
     onRecord: () => {},
     aside,
   });
-  await enough(samples, task.samples.own, "own");
+  await enough(signedMs, task.samples.own, "own");
   await bot.end();
-  return samples.slice(WARM_UP);
+  const [work, wall, signed] = [workMs, wallMs, signedMs].map((each) => each.slice(WARM_UP));
+  return { workMs: work, wallMs: wall, signedMs: signed };
 }
 
 async function wholePath(task: Task) {

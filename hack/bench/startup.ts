@@ -1,13 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  createWorld,
-  endWorld,
-  playUntil,
-  untilTrading,
-  type World,
-} from "../../bot-runtime/test/world.ts";
+import { measureRecoveries } from "../../bot-runtime/test/crash-points/recovery.ts";
+import { createWorld, endWorld, type World } from "../../bot-runtime/test/world.ts";
 import type { BotBundle } from "./bot-bundle.ts";
 import type { Figure } from "./figure.ts";
 import { median, percentile, spread } from "./statistics.ts";
@@ -17,15 +12,13 @@ const WARM_UP_RUNS = 3;
 const LOOK_EVERY_MS = 2;
 const STEP_EVERY_MS = 20;
 const LIMIT_MS = 30_000;
-/** In lockstep no candle follows a restart: old data is the one thing that may still stand against trading. */
-const HARMLESS = new Set(["StaleData"]);
 const FREQTRADE = "freqtrade 2,600 (published in the issue, not run here)";
 
 /** How long a process takes from its start to its first decision, and with an open position to have it in hand again. */
 export async function measureStartUp(bundled: BotBundle, runs: number): Promise<readonly Figure[]> {
   const bare = await bareStartMs();
   const decisions = await firstDecisions(bundled, runs);
-  const recoveries = await measureRecoveries(bundled, runs);
+  const { restarted, replaced } = await measureRecoveries(runs);
   return [
     {
       key: "first_decision_ms",
@@ -34,14 +27,19 @@ export async function measureStartUp(bundled: BotBundle, runs: number): Promise<
       baseline: `bare node start and end ${bare.toFixed(0)}; ${FREQTRADE}`,
       how: `${spread(decisions)}; median; a live bot with ccxt; the symbol's rules and 1,000 candles are asked for at each start; a candle closes every ${STEP_EVERY_MS} ms`,
     },
-    {
-      key: "recover_to_protected_ms_p99",
-      value: percentile(recoveries, 0.99),
-      aim: { most: 1_500 },
-      baseline: `bare node start and end ${bare.toFixed(0)}`,
-      how: `${spread(recoveries)}; kill -9 with a position open, then process start until its report says reconciled, held and protected`,
-    },
+    recovery("recover_to_protected_ms_p99", restarted, bare, "the same pod's container"),
+    recovery("pod_recover_ms_p99", replaced, bare, "another pod, with nothing of the first"),
   ];
+}
+
+function recovery(key: string, samples: readonly number[], bare: number, what: string): Figure {
+  return {
+    key,
+    value: percentile(samples, 0.99),
+    aim: { most: 1_500 },
+    baseline: `bare node start and end ${bare.toFixed(0)}`,
+    how: `${spread(samples)}; kill -9 with a position open, its stop taken away, then ${what}: process start until it is ready and the stop at the exchange; real journal on Postgres`,
+  };
 }
 
 async function firstDecisions(bundled: BotBundle, runs: number): Promise<number[]> {
@@ -69,36 +67,6 @@ async function firstDecisions(bundled: BotBundle, runs: number): Promise<number[
   } finally {
     await endWorld(world);
   }
-}
-
-async function measureRecoveries(bundled: BotBundle, runs: number): Promise<number[]> {
-  const world = await createWorld({ program: bundled.program("bot") });
-  const samples: number[] = [];
-  try {
-    await world.bot.start("pod-1");
-    await untilTrading(world);
-    await playUntil(world, "a protected position is open", () => isInHand(world));
-    for (let run = 0; run < runs + WARM_UP_RUNS; run += 1) {
-      await world.bot.end("SIGKILL");
-      const before = world.journal.ofType("report").length;
-      await world.bot.start("pod-1");
-      const tookMs = await sinceStart(
-        world,
-        async () => world.journal.ofType("report").length > before && isInHand(world),
-      );
-      if (run >= WARM_UP_RUNS) samples.push(tookMs);
-    }
-    return samples;
-  } finally {
-    await endWorld(world);
-  }
-}
-
-/** The newest report names a position with its stop, and nothing but the market's silence against trading. */
-function isInHand({ journal }: World): boolean {
-  const { report } = journal;
-  if (report === undefined || report.positions.length === 0 || !report.protected) return false;
-  return report.blocked.every(({ reason }) => HARMLESS.has(reason));
 }
 
 async function sinceStart({ bot }: World, holds: () => Promise<boolean>): Promise<number> {
