@@ -2,19 +2,29 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError } from "../tools/describe-error.ts";
 import { measureBacktest } from "./backtest.ts";
-import { bundleBot } from "./bot-bundle.ts";
+import { type BotBundle, bundleBot } from "./bot-bundle.ts";
 import { measureCloseToAck } from "./close-to-ack.ts";
 import { type Figure, figureTable, writeFigures } from "./figure.ts";
 import { measureIntents } from "./intents.ts";
 import { measureMemory } from "./memory.ts";
+import { measureScale, measureSpeed } from "./operator.ts";
 import { measureOrderPath } from "./order-path.ts";
 import { measureStartUp } from "./startup.ts";
 
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
-Measures the bot and writes bench-results/bot.json. Nothing else should run on the machine meanwhile.
---only      these parts alone; the file then holds nothing else
---entries   entries under faults (close_to_ack_ms_p95)
---runs      starts per start-up figure`;
+       node hack/bench/main.ts operator [--only speed] [--rounds 3]
+       node hack/bench/main.ts scale [--bots 5000]
+Measures and writes bench-results/<bot|operator|scale>.json. Nothing else should run on the machine meanwhile.
+bot        the bot
+  --only      these parts alone; the file then holds nothing else
+  --entries   entries under faults (close_to_ack_ms_p95)
+  --runs      starts per start-up figure
+operator   the operator beside bare loops, and then with 100,000 bots
+  --only      speed or scale
+  --rounds    how often the contenders of a burst take turns
+scale      its second half alone
+  --bots      how many bots; 100,000 take 5 GB of memory and some minutes
+  --idle      seconds for which nothing may be written`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,13 +32,26 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     entries: { type: "string", default: "10000" },
     runs: { type: "string", default: "100" },
+    rounds: { type: "string", default: "3" },
+    bots: { type: "string", default: "100000" },
+    idle: { type: "string", default: "60" },
     help: { type: "boolean", default: false },
   },
 });
 
+type Parts = Readonly<Record<string, () => Promise<readonly Figure[]>>>;
+
 async function measureBot(): Promise<void> {
   const bundled = await bundleBot();
-  const parts: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
+  try {
+    await measure("bot", partsOfBot(bundled));
+  } finally {
+    await bundled.remove();
+  }
+}
+
+function partsOfBot(bundled: BotBundle): Parts {
+  return {
     orders: () => measureOrderPath(bundled),
     intents: () => measureIntents(),
     backtest: async () => measureBacktest(),
@@ -36,26 +59,43 @@ async function measureBot(): Promise<void> {
     memory: () => measureMemory(bundled),
     startup: () => measureStartUp(bundled, Number(values.runs)),
   };
+}
+
+const scale = () =>
+  measureScale({
+    bots: Number(values.bots),
+    rounds: 2,
+    idleSeconds: Number(values.idle),
+  });
+const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
+  bot: measureBot,
+  operator: () =>
+    measure("operator", {
+      speed: () => measureSpeed({ bots: 1_000, rounds: Number(values.rounds) }),
+      scale,
+    }),
+  scale: () => measure("scale", { scale }),
+};
+
+/** Runs the parts that are wanted, writes `<what>.json` and prints the table. */
+async function measure(what: string, parts: Parts): Promise<void> {
   const wanted = values.only?.split(",") ?? Object.keys(parts);
   const figures: Figure[] = [];
-  try {
-    for (const name of wanted) {
-      const measure = parts[name];
-      if (measure === undefined) throw new Error(`no part ${name}\n${usage}`);
-      console.error(`measuring ${name}…`);
-      figures.push(...(await measure()));
-    }
-  } finally {
-    await bundled.remove();
+  for (const name of wanted) {
+    const part = parts[name];
+    if (part === undefined) throw new Error(`no part ${name}\n${usage}`);
+    console.error(`measuring ${name}…`);
+    figures.push(...(await part()));
   }
-  const path = join(import.meta.dirname, "..", "..", "bench-results", "bot.json");
+  const path = join(import.meta.dirname, "..", "..", "bench-results", `${what}.json`);
   await writeFigures(path, figures);
   console.log(figureTable(figures));
 }
 
 try {
-  if (values.help || positionals[0] !== "bot") console.log(usage);
-  else await measureBot();
+  const run = COMMANDS[positionals[0] ?? ""];
+  if (values.help || run === undefined) console.log(usage);
+  else await run();
 } catch (error) {
   console.error(describeError(error));
   process.exitCode = 1;

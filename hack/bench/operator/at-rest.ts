@@ -1,0 +1,305 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PODS } from "@tradingbots/kube";
+import { TRADING_BOTS } from "../../../operator/src/resources.ts";
+import type { Figure } from "../figure.ts";
+import { median } from "../statistics.ts";
+import type { BenchCluster } from "./bench-cluster.ts";
+import type { FakeJournal } from "./fake-journal.ts";
+import {
+  type Metrics,
+  type OperatorOptions,
+  type OperatorProcess,
+  startOperator,
+  sum,
+  writesOf,
+} from "./operator-process.ts";
+import { addAccounts, addSettledBots } from "./populate.ts";
+import { botBody, type Buckets, member, namespacesOf } from "./population.ts";
+import { cpuSeconds, peakResidentBytes } from "./process-costs.ts";
+import { reportLine, type Template } from "./template.ts";
+
+/** What `operator/kube` asks the API server for. */
+const LEASE_S = 15;
+const CONSISTENT_WITHIN_MS = 300_000;
+const POD_WITHIN_MS = 60_000;
+/** Bots report at least this often; the operator calls 60 s stale. */
+const REPORT_EVERY_MS = 20_000;
+/** Everything that was allocated while starting is collected by then, if it ever is. */
+const SETTLE_MS = 10_000;
+
+export interface AtRestOptions {
+  readonly cluster: BenchCluster;
+  readonly journal: FakeJournal;
+  readonly template: Template;
+  readonly operator: Omit<OperatorOptions, "kubeconfigPath">;
+  readonly buckets: Buckets;
+  readonly bots: number;
+  readonly rounds: number;
+  readonly idleSeconds: number;
+}
+
+/** `100k` for 100,000. */
+export function label(bots: number): string {
+  return bots % 1_000 === 0 ? `${bots / 1_000}k` : String(bots);
+}
+
+/** Fills the cluster up to so many settled bots. Gives back the bots per second. */
+export async function settle(
+  { cluster, template, buckets, journal }: AtRestOptions,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<number> {
+  const startedMs = performance.now();
+  await addAccounts(cluster, template, { from, to, buckets });
+  await addSettledBots(cluster, template, { from, to, buckets });
+  journal.tell(reportsOf(template, { count: to, buckets }));
+  return (to - from) / ((performance.now() - startedMs) / 1_000);
+}
+
+/** Each bot's latest report, made when it is read. */
+function reportsOf(
+  { of }: Template,
+  { count, buckets }: { readonly count: number; readonly buckets: Buckets },
+): Iterable<string> {
+  return {
+    *[Symbol.iterator]() {
+      yield reportLine(of, of.uids.pod);
+      for (let index = 1; index < count; index++) {
+        const to = member(index, buckets);
+        yield reportLine(to, to.uids.pod);
+      }
+    },
+  };
+}
+
+/** Resident memory with so many bots, everything read and decided. */
+export async function measureMemory(options: AtRestOptions): Promise<readonly Figure[]> {
+  const operator = await start(options);
+  try {
+    await untilConsistent(operator);
+    await sleep(SETTLE_MS);
+    return [await memoryFigure(operator, options.bots)];
+  } finally {
+    await operator.stop();
+  }
+}
+
+/** Start, rest and failover in a world where there is nothing to do. */
+export async function measureAtRest(options: AtRestOptions): Promise<readonly Figure[]> {
+  const restarts: number[] = [];
+  const reads: Record<"pages" | "stream", number[]> = { pages: [], stream: [] };
+  const blocks: number[] = [];
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const way of ["pages", "stream"] as const) reads[way].push(await bareRead(options, way));
+    const operator = await start(options);
+    restarts.push(await untilConsistent(operator));
+    blocks.push(1_000 * sum(await operator.metrics(), BLOCK));
+    console.error(
+      `restart ${restarts.at(-1)?.toFixed(2)} s, ${await operator.cpuSeconds()} s of processor time, block ${blocks.at(-1)?.toFixed(0)} ms`,
+    );
+    if (round < options.rounds - 1) await operator.stop();
+    else
+      return [
+        ...restartFigures({ restarts, reads, blocks }),
+        ...(await restFigures(operator, options)),
+      ];
+  }
+  return [];
+}
+
+const BLOCK = "tradingbots_operator_event_loop_delay_max_seconds";
+
+function start(options: AtRestOptions, name = "operator-0"): Promise<OperatorProcess> {
+  const { kubeconfigPath } = options.cluster.controlPlane;
+  return startOperator({ ...options.operator, kubeconfigPath, name });
+}
+
+/** Seconds from the start of the process until it leads and has decided about every object. */
+async function untilConsistent(operator: OperatorProcess): Promise<number> {
+  const deadline = performance.now() + CONSISTENT_WITHIN_MS;
+  await operator.until("consistent", isConsistent);
+  if (performance.now() > deadline) throw new Error("the operator does not become consistent");
+  const seconds = (performance.now() - operator.startedMs) / 1_000;
+  const writes = writesOf(await operator.metrics());
+  if (writes > 0) console.error(`the settled world was not settled: ${writes} writes`);
+  return seconds;
+}
+
+function isConsistent(metrics: Metrics): boolean {
+  const leads = sum(metrics, "tradingbots_operator_is_leader") === 1;
+  return leads && sum(metrics, "tradingbots_operator_queue_depth") === 0;
+}
+
+/** Seconds for a process that only reads, its own start included. */
+async function bareRead(
+  { cluster, buckets }: AtRestOptions,
+  way: "pages" | "stream",
+): Promise<number> {
+  const program = join(import.meta.dirname, "bare-read-program.ts");
+  const namespaces = namespacesOf(buckets).join(",");
+  const startedMs = performance.now();
+  const child = spawn(
+    process.execPath,
+    [program, cluster.controlPlane.kubeconfigPath, way, namespaces],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  await once(child, "exit");
+  const seconds = (performance.now() - startedMs) / 1_000;
+  console.error(`bare read by ${way}: ${output.trim()} objects in ${seconds.toFixed(2)} s`);
+  return seconds;
+}
+
+async function memoryFigure(operator: OperatorProcess, bots: number): Promise<Figure> {
+  const peak = (await peakResidentBytes(operator.pid)) / 1e6;
+  return {
+    key: `rss_mb_${label(bots)}`,
+    value: (await operator.residentBytes()) / 1e6,
+    aim: bots > 10_000 ? { most: 350 } : { most: 140 },
+    baseline: `highest since its start ${peak.toFixed(0)}`,
+    how: `VmRSS, MB of 10^6 bytes, at rest; ${bots} bots with a ready pod and a report each, one account and service account for four`,
+  };
+}
+
+/** The last operator goes on: rest, then its end with a standby beside it. */
+async function restFigures(
+  operator: OperatorProcess,
+  options: AtRestOptions,
+): Promise<readonly Figure[]> {
+  const standby = await start(options, "operator-1");
+  const { template, bots, buckets, journal } = options;
+  const reports = reportsOf(template, { count: bots, buckets });
+  const reporting = setInterval(() => journal.tell(reports), REPORT_EVERY_MS);
+  try {
+    await standby.until("synced", (now) => sum(now, "tradingbots_operator_queue_depth") > 0);
+    await sleep(SETTLE_MS);
+    const idle = await idleFigures(operator, standby, options.idleSeconds);
+    const memory = await memoryFigure(operator, bots);
+    const failover = await failoverFigures(operator, standby, options);
+    return [memory, ...idle, ...failover];
+  } finally {
+    clearInterval(reporting);
+    await operator.kill();
+    await standby.stop();
+  }
+}
+
+async function idleFigures(
+  leader: OperatorProcess,
+  standby: OperatorProcess,
+  seconds: number,
+): Promise<readonly Figure[]> {
+  const look = async () => ({
+    leader: await leader.metrics(),
+    standby: await standby.metrics(),
+    cpu: await cpuSeconds(leader.pid),
+  });
+  const before = await look();
+  await sleep(seconds * 1_000);
+  const after = await look();
+  const perSecond = (who: "leader" | "standby", labels?: RegExp) =>
+    (requestsOf(after[who], labels) - requestsOf(before[who], labels)) / seconds;
+  const standbys = perSecond("standby");
+  return [
+    {
+      key: "idle_requests_per_s",
+      value: perSecond("leader") + standbys,
+      aim: { most: 0.5 },
+      baseline: `of it lease renewals ${perSecond("leader", /resource="leases"/).toFixed(2)}, standby ${standbys.toFixed(2)}`,
+      how: `leader and standby over ${seconds} s; every request that was sent, leases and watches that begin again included`,
+    },
+    {
+      key: "idle_writes",
+      value: writesOf(after.leader) - writesOf(before.leader),
+      aim: { most: 0 },
+      baseline: "nothing had changed",
+      how: `over the same ${seconds} s, every bot reporting each ${REPORT_EVERY_MS / 1_000} s; leases left out`,
+    },
+    {
+      key: "idle_cpu_percent",
+      value: ((after.cpu - before.cpu) / seconds) * 100,
+      baseline: "one processor is 100",
+      how: "the leader meanwhile: reading the journal's reports",
+    },
+  ];
+}
+
+function requestsOf(metrics: Metrics, labels?: RegExp): number {
+  return sum(metrics, "tradingbots_operator_requests_total", labels);
+}
+
+/** Kills the leader, makes a bot, and waits for its pod. */
+async function failoverFigures(
+  leader: OperatorProcess,
+  standby: OperatorProcess,
+  options: AtRestOptions,
+): Promise<readonly Figure[]> {
+  const { client } = options.cluster;
+  const newcomer = member(options.bots, options.buckets);
+  await addAccounts(options.cluster, options.template, {
+    from: options.bots,
+    to: options.bots + 1,
+    buckets: options.buckets,
+  });
+  const readsBefore = requestsOf(await standby.metrics(), /method="GET"/);
+  await leader.kill();
+  const killedMs = performance.now();
+  await client.create(TRADING_BOTS, botBody(newcomer));
+  const key = { namespace: newcomer.namespace, name: newcomer.botName };
+  while ((await client.get(PODS, key)) === undefined) {
+    if (performance.now() - killedMs > POD_WITHIN_MS) throw new Error("nobody took over");
+    await sleep(100);
+  }
+  const seconds = (performance.now() - killedMs) / 1_000;
+  const after = await standby.metrics();
+  const leases = /method="GET",resource="leases"/;
+  return [
+    {
+      key: "failover_s",
+      value: seconds,
+      aim: { most: LEASE_S + 2 },
+      baseline: `lease ${LEASE_S} s`,
+      how: "from kill -9 of the leader until the standby has made the pod of a bot created then",
+    },
+    {
+      key: "failover_reads",
+      value: requestsOf(after, /method="GET"/) - readsBefore - requestsOf(after, leases),
+      aim: { most: 0 },
+      baseline: "a warm standby reads nothing anew",
+      how: "GETs of the standby while it took over, the lease's left out",
+    },
+  ];
+}
+
+function restartFigures({
+  restarts,
+  reads,
+  blocks,
+}: {
+  readonly restarts: readonly number[];
+  readonly reads: Readonly<Record<"pages" | "stream", readonly number[]>>;
+  readonly blocks: readonly number[];
+}): readonly Figure[] {
+  const [pages, stream] = [median(reads.pages), median(reads.stream)];
+  const restart = median(restarts);
+  const rounds = `${restarts.length} rounds in turns, medians`;
+  return [
+    {
+      key: "restart_ratio",
+      value: restart / Math.min(pages, stream),
+      aim: { most: 1.5 },
+      baseline: `bare read by pages ${pages.toFixed(2)} s, by watch streams ${stream.toFixed(2)} s`,
+      how: `${restart.toFixed(2)} s from the start of the process until it leads and has decided about every object; ${rounds}`,
+    },
+    {
+      key: "max_block_ms",
+      value: median(blocks),
+      aim: { most: 25 },
+      baseline: "",
+      how: `longest delay of the event loop in that time, ${blocks.map((each) => each.toFixed(0)).join(" ")}`,
+    },
+  ];
+}
