@@ -5,6 +5,7 @@ import {
   exampleCandles,
   exampleExecution,
   exampleIntent,
+  exampleMarket,
   exampleSession,
   exampleTrade,
   NEWEST,
@@ -182,6 +183,35 @@ test.each([
     expect(submitExit).toHaveBeenCalled();
   },
 );
+
+test.each([
+  [
+    "worth less than the exchange would open is left behind: the bot is flat, and says so",
+    "0.04",
+    true,
+  ],
+  ["worth more is not: somebody has to close it", "0.06", false],
+])("dust that the exchange does not close and that is %s", async (_, units, isFlat) => {
+  const refused = { kind: "refused", code: "110017", message: "too small", final: true } as const;
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => refused);
+  const market = (symbol: string) => ({ ...exampleMarket(symbol), minimumQuantity: quantity("1") });
+  const it = startExampleBot({ config: { state: "Stopped" }, exchange: { submitExit, market } });
+  const trade = { ...exampleTrade(SYMBOL), quantity: units };
+  const size = { quantity: quantity(units) };
+  it.shown.executions = [exampleExecution("buy", { clientOrderId: trade.id, atMs: 1, ...size })];
+  it.shown.held = { ...heldLong, ...size };
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(25_000);
+  expect(submitExit).toHaveBeenCalledTimes(1);
+  expect(it.lastReport()).toMatchObject({ flat: isFlat, openSymbols: isFlat ? [] : [SYMBOL] });
+  expect(it.lastReport()?.blocked.map(({ reason }) => reason)).toContain("Dust");
+  const ended = vi.fn<() => void>();
+  void it.bot.finished.then(ended);
+  await pass(0);
+  expect(ended).toHaveBeenCalledTimes(isFlat ? 1 : 0);
+  const told = it.records.flatMap((body) => (body.type === "event" ? [body.kind] : []));
+  expect(told).toContain("dust");
+});
 
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({

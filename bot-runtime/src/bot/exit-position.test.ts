@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { price, quantity } from "../money.ts";
 import { exampleMarket, SYMBOL } from "./example-bot.ts";
 import { ENTRY, startExampleHolder } from "./example-holder.ts";
+import { isLeftBehind } from "./work.ts";
 
 const STOPPED = { state: "Stopped" } as const;
 
@@ -205,6 +206,7 @@ describe("dust", () => {
     const named = records.filter((body) => body.type === "event" && body.kind === "dust");
     expect(named.length).toBe(1);
     expect(work.dust?.message).toContain("less than the exchange's minimum");
+    expect(isLeftBehind(work)).toBe(false); // worth 100: somebody has to close it
     // Its stop ends it after all.
     market.fill("sell", quantity("1"), { cause: "stop", at: "99" });
     expect(await run(work, 1_000)).toBe(true);

@@ -1,5 +1,5 @@
 import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
-import { Decimal, quantity, text } from "../money.ts";
+import { Decimal, quantity, text, value } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
@@ -182,9 +182,13 @@ function noteRefusal(
 
 /** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
 function noteDust(deps: TraderDeps, work: Work, why: string): void {
-  const { open } = work.account;
-  const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange`;
-  work.dust = { open, message, tryAgainMs: deps.monotonicMs() + DUST_RETRY_MS };
+  const { open, entryPrice } = work.account;
+  const least = deps.exchange.market(work.symbol)?.minimumValue;
+  const isNegligible =
+    least !== undefined && entryPrice !== undefined && value(entryPrice, open).lt(least);
+  const counts = isNegligible ? "; the bot counts as flat without it" : "";
+  const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange${counts}`;
+  work.dust = { open, message, isNegligible, tryAgainMs: deps.monotonicMs() + DUST_RETRY_MS };
   if (work.dustTold === message) return;
   work.dustTold = message;
   deps.log.warn("dust", { symbol: work.symbol, open: text(open) });

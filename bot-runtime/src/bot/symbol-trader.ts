@@ -19,7 +19,7 @@ import { seePosition, UNPROTECTED_SECONDS } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { standingResult } from "./trading-day.ts";
 import { Turns } from "./turns.ts";
-import { heldOf, type Work } from "./work.ts";
+import { heldOf, isLeftBehind, type Work } from "./work.ts";
 
 /**
  * An open position is looked at this often by a bot of up to four symbols, and half as often by one of eight: 16 look-ups a
@@ -152,7 +152,7 @@ export class SymbolTrader {
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    const isOver = this.#works.length === 0 && this.#settling.length === 0;
+    const isOver = this.#works.every(isLeftBehind) && this.#settling.length === 0;
     return this.#upToDate && isOver && this.#foreign.mayBeOwn === undefined;
   }
 

@@ -56,15 +56,21 @@ export interface Work {
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
   /** So little that the exchange lets nobody close it: while this much is open, nothing is sent before `tryAgainMs`. */
-  dust:
-    | { readonly open: Quantity; readonly message: string; readonly tryAgainMs: number }
-    | undefined;
+  dust: Dust | undefined;
   /** Last sentence about dust that was recorded. */
   dustTold: string | undefined;
   readonly protection: Protection;
   readonly recordedExecutions: Set<string>;
   /** Last trade record, as text: the same one is not written twice. */
   recordedTrade: string | undefined;
+}
+
+interface Dust {
+  readonly open: Quantity;
+  readonly message: string;
+  readonly tryAgainMs: number;
+  /** Worth less than the exchange would open a position for: it holds nobody up. */
+  readonly isNegligible: boolean;
 }
 
 export interface ExitAttempt {
@@ -159,6 +165,12 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
   };
+}
+
+/** Nothing is left of the work but dust that nobody can close and that is not worth waiting for. */
+export function isLeftBehind({ dust, entry, contradiction, account }: Work): boolean {
+  if (dust?.isNegligible !== true || entry !== "over" || contradiction !== undefined) return false;
+  return dust.open.eq(account.open);
 }
 
 /** What is held of the work, as last seen; undefined also for a position in the other direction. */
