@@ -87,23 +87,6 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     cluster.pods.observeRemoval(pod, await client.remove(PODS, pod, { uid: pod.uid }));
   }
 
-  /**
-   * One that is there already serves as well: an earlier answer was lost, or somebody made it. It is read, because without the
-   * operator's label no watch would ever show it.
-   */
-  async function createServiceAccount(account: NewObject): Promise<void> {
-    const { namespace = "", name } = account.metadata;
-    try {
-      const created = await client.create(SERVICE_ACCOUNTS, account);
-      cluster.serviceAccounts.observe(namespace, created);
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-      const known = await client.get(SERVICE_ACCOUNTS, { namespace, name });
-      if (known === undefined) throw error; // gone this instant: try again
-      cluster.serviceAccounts.observe(namespace, known);
-    }
-  }
-
   function observePod(pod: Pod): void {
     cluster.pods.observe(pod.metadata?.namespace ?? "", pod);
   }
@@ -122,10 +105,30 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     labelPod,
     deletePod,
     releasePod,
-    createServiceAccount,
+    createServiceAccount: (account: NewObject) => createServiceAccount(client, cluster, account),
   };
 }
 export type ClusterWrites = ReturnType<typeof createClusterWrites>;
+
+/**
+ * One that is there already serves as well: an earlier answer was lost, or somebody made it. It is read, because without the
+ * operator's label no watch would ever show it.
+ */
+async function createServiceAccount(
+  client: KubeClient,
+  { serviceAccounts }: ClusterView,
+  account: NewObject,
+): Promise<void> {
+  const { namespace = "", name } = account.metadata;
+  try {
+    serviceAccounts.observe(namespace, await client.create(SERVICE_ACCOUNTS, account));
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const known = await client.get(SERVICE_ACCOUNTS, { namespace, name });
+    if (known === undefined) throw error; // gone this instant: try again
+    serviceAccounts.observe(namespace, known);
+  }
+}
 
 type Observer<T> = Pick<Reflector<T, never>, "observe" | "observeRemoval">;
 

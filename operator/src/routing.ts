@@ -51,8 +51,7 @@ export function createRoutes(deps: RoutingDeps): Routes {
     },
     halt: {
       onUpsert: (halt, previous, origin) => {
-        if (origin === "own") return;
-        deps.queues.halts.add(halt.name, "user");
+        if (origin !== "own") deps.queues.halts.add(halt.name, "user");
         if (previous?.generation !== halt.generation || halt.isDeleting) addConcerned(deps, halt);
       },
       onDelete: (halt) => addConcerned(deps, halt),

@@ -182,9 +182,9 @@ test.each<{ name: string; steps: readonly Step[]; told: string }>([
     told: "+x",
   },
   {
-    name: "an older event after the answer",
+    name: "an older event after the answer, which others made",
     steps: [answered(20, "x"), watched(15, "x"), others(25)],
-    told: "+x",
+    told: "+x ~x",
   },
   {
     name: "the deletion of the incarnation before, after the answer to the new one's creation",
@@ -210,6 +210,26 @@ test.each<{ name: string; steps: readonly Step[]; told: string }>([
     name: "a deletion that is told again after the name was used anew",
     steps: [watched(11, "x"), gone(12, "x"), watched(13, "y"), gone(12, "x")],
     told: "+x -x +y",
+  },
+  {
+    name: "a change of others that the answer to an own write has shown already",
+    steps: [watched(11, "x"), answered(13, "x"), watched(12, "x"), watched(13, "x")],
+    told: "+x ~x ~x",
+  },
+  {
+    name: "own writes one after the other, and their echoes",
+    steps: [watched(11, "x"), answered(12, "x"), answered(13, "x"), watched(12, "x"), others(13)],
+    told: "+x ~x ~x",
+  },
+  {
+    name: "an own write, and a state in which others may have changed something before",
+    steps: [
+      watched(11, "x"),
+      answered(13, "x"),
+      expired,
+      filledAgain(20, { version: 13, uid: "x" }),
+    ],
+    told: "+x ~x ~x",
   },
   {
     name: "an own deletion, and events from before it",

@@ -1,3 +1,4 @@
+import { createEchoes } from "./echoes.ts";
 import { jsonField } from "./json.ts";
 import {
   createObjectStore,
@@ -13,7 +14,10 @@ import { timeSlices } from "./time-slices.ts";
 export type Origin = "fill" | "watch" | "own";
 
 export interface ReflectorHandlers<View> {
-  /** `previous` is undefined for an object that was not known. */
+  /**
+   * `previous` is what was told last; undefined for an object that was not known. The view itself when the answer to an own write
+   * had shown a change of others before the watch told it.
+   */
   onUpsert(view: View, previous: View | undefined, origin: Origin): void;
   onDelete(view: View): void;
 }
@@ -47,6 +51,7 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   const progress = createProgress();
   /** By key, the uid of what an own write has ended and the watch has not told yet: it does not come back. */
   const ended = new Map<string, string>();
+  const echoes = createEchoes();
 
   function upsert(object: unknown, origin: Origin): void {
     takeIn(object, origin, () => options.resource.read(object));
@@ -54,15 +59,23 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
 
   function takeIn(object: unknown, origin: Origin, read: () => T): void {
     const position = positionOf(object);
-    const known = store.versionOf(position.key);
-    const knownVersion = known?.version ?? progress.completeAsOf();
-    if (versionNumber(position.resourceVersion) <= knownVersion) return;
-    if (ended.get(position.key) === position.uid) return;
-    guarded(position.key, () => {
+    const { key, uid } = position;
+    const version = versionNumber(position.resourceVersion);
+    const known = store.versionOf(key);
+    if (version <= (known?.version ?? progress.completeAsOf())) {
+      const view = store.get(key);
+      const isNews = origin !== "own" && echoes.revealsOthers(key, version, origin);
+      if (view && isNews) guarded(key, () => options.handlers.onUpsert(view, view, origin));
+      return;
+    }
+    if (ended.get(key) === uid) return;
+    guarded(key, () => {
       const view = options.project(read());
-      if (known !== undefined && known.uid !== position.uid) drop(position.key);
-      const previous = store.get(position.key);
+      if (known !== undefined && known.uid !== uid) drop(key);
+      const previous = store.get(key);
       store.put(position, view);
+      if (origin === "own") echoes.expect(key, version);
+      else echoes.forget(key);
       options.handlers.onUpsert(view, previous, origin);
     });
   }
@@ -77,6 +90,7 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
   function drop(key: string): void {
     const view = store.get(key);
     store.remove(key);
+    echoes.forget(key);
     if (view !== undefined) guarded(key, () => options.handlers.onDelete(view));
   }
 

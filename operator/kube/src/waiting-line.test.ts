@@ -73,17 +73,3 @@ test("a key can wait again after it was taken or the line was cleared", () => {
   line.add("a/0", "user");
   expect(takeAll(line)).toEqual(["a/0"]);
 });
-
-function msPerTake(count: number): number {
-  const line = createWaitingLine((key) => key); // the worst for the ring: everybody has one
-  for (let each = 0; each < count; each++) line.add(`key-${each}`, "resync");
-  const startedAt = performance.now();
-  expect(takeAll(line)).toHaveLength(count);
-  return (performance.now() - startedAt) / count;
-}
-
-test("taking costs the same whether a thousand or a hundred thousand wait", () => {
-  msPerTake(20_000); // compiles
-  // Linear cost would make it fifty times; memory and collector may make it some.
-  expect(msPerTake(100_000)).toBeLessThan(20 * Math.max(msPerTake(2_000), 0.0005));
-});

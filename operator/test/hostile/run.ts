@@ -1,0 +1,275 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ANNOTATIONS, BotConfig, type TradingBot } from "@tradingbots/crds";
+import {
+  createKubeClient,
+  type KubeClient,
+  keyOf,
+  NAMESPACES,
+  type Pod,
+  PODS,
+} from "@tradingbots/kube";
+import { pino } from "pino";
+import type { Pool } from "undici";
+import { createRandom, randomUuid } from "../../../hack/exchange-simulator/random.ts";
+import { conditionOf } from "../../src/conditions.ts";
+import { createMetrics } from "../../src/metrics.ts";
+import { createOperator } from "../../src/operator.ts";
+import { BOT_CLASSES, TRADING_BOTS } from "../../src/resources.ts";
+import { createFakeVault } from "../fake-vault.ts";
+import { botClass } from "../platform.ts";
+import { type Bystander, createBystander } from "./bystander.ts";
+import { createFaults } from "./faults.ts";
+import { createNode } from "./node.ts";
+import { letPeopleAct } from "./people.ts";
+import { type HostileProxy, startHostileProxy } from "./proxy.ts";
+import { createFakeReports, type FakeReports } from "./reports.ts";
+
+export interface Battlefield {
+  /** Reaches the API server past all faults. */
+  readonly client: KubeClient;
+  readonly upstream: Pool;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  /** What went wrong, as sentences; nothing when all is well. */
+  readonly wrongs: readonly string[];
+  readonly faults: ReadonlyMap<string, number>;
+  readonly podsSeen: number;
+  readonly durationMs: number;
+}
+
+/** From the last fault until everything is as it should be: back-off of what failed several times, on a busy machine. */
+const CONVERGE_LIMIT_MS = 30_000;
+const LOOK_MS = 40;
+/** Longer than what the operator gathers into one write. */
+const QUIET_MS = 250;
+/** A watch without a line for so long counts as dead: the server's bookmarks come once a minute, and a run does not last that long. */
+const STALL_MS = 600;
+/** Every such end counts as a failure, which in earnest it does not: the pauses must not grow with them. */
+const BACK_OFF = { initialMs: 20, maxMs: 200 };
+
+/** One run: bots, people and nodes on a real API server, the operator behind a hostile one; then peace, and a look at what is. */
+export async function run(seed: number, field: Battlefield): Promise<Outcome> {
+  const startedAt = performance.now();
+  const namespace = `tradingbots-${seed}-${Math.floor(startedAt)}`;
+  await createNamespace(field.client, namespace);
+  await field.client.create(BOT_CLASSES, botClass(namespace, "bot:1"));
+  const faults = createFaults(seed);
+  const proxy = await startHostileProxy({ upstream: field.upstream, faults, namespace });
+  const bystander = createBystander(field.client, namespace);
+  const reports = createFakeReports(namespace);
+  const node = createNode({
+    client: field.client,
+    namespace,
+    bystander,
+    reports,
+    random: createRandom(seed, 2),
+  });
+  const operator = operatorBehind(proxy, { namespace, reports });
+  try {
+    operator.follow();
+    const leading = operator.synced.then(() => operator.act());
+    const random = createRandom(seed, 3);
+    const userId = randomUuid(random);
+    const people = { client: field.client, namespace, userId, bystander, node, random };
+    await letPeopleAct(people);
+    faults.cease();
+    const scene = { field, namespace, proxy, bystander, operator };
+    const wrongs = [...(await judge(scene, leading)), ...bystander.wrongs()];
+    const durationMs = performance.now() - startedAt;
+    return { seed, wrongs, faults: faults.counts(), podsSeen: bystander.podsSeen(), durationMs };
+  } finally {
+    faults.cease();
+    await operator.stop();
+    node.stop();
+    await proxy.close();
+    await bystander.stop();
+    await clear(field.client, namespace);
+  }
+}
+
+interface Scene {
+  readonly field: Battlefield;
+  readonly namespace: string;
+  readonly proxy: HostileProxy;
+  readonly bystander: Bystander;
+  readonly operator: ReturnType<typeof operatorBehind>;
+}
+
+async function judge(scene: Scene, leading: Promise<void>): Promise<readonly string[]> {
+  const deadline = performance.now() + CONVERGE_LIMIT_MS;
+  const late = sleep(CONVERGE_LIMIT_MS).then(() => "late" as const);
+  if ((await Promise.race([leading, late])) === "late") return ["the operator never saw the state"];
+  await untilDone(scene, deadline);
+  const unsettled = unfinished(scene);
+  if (unsettled.length > 0) return unsettled;
+  const { proxy } = scene;
+  const before = proxy.writes.length;
+  proxy.expireWatches();
+  await sleep(QUIET_MS);
+  await untilDone(scene, deadline);
+  const after = proxy.writes.slice(before);
+  const { field, namespace, operator } = scene;
+  const bots = await field.client.list(TRADING_BOTS, { namespace });
+  const pods = await field.client.list(PODS, { namespace });
+  return [
+    ...after.map((write) => `written although nothing had changed: ${write}`),
+    ...unfinished(scene),
+    ...differences(operator.cluster, bots, pods),
+  ];
+}
+
+/** Waits until all is as it should be, and has stayed so without a write. */
+async function untilDone(scene: Scene, deadline: number): Promise<void> {
+  const { proxy, operator } = scene;
+  for (let calmSince = performance.now(), seen = -1; performance.now() < deadline;) {
+    const isCalm = proxy.writes.length === seen && operator.isIdle();
+    const isDone = isCalm && unfinished(scene).length === 0;
+    if (!isDone) calmSince = performance.now();
+    else if (performance.now() - calmSince >= QUIET_MS) return;
+    seen = proxy.writes.length;
+    await sleep(LOOK_MS);
+  }
+}
+
+/** What is not yet as the specifications want it, or not yet known to the operator. */
+function unfinished({ bystander, operator }: Scene): readonly string[] {
+  const bots = [...bystander.bots().values()];
+  const pods = [...bystander.pods().values()];
+  const wrongs = bots.flatMap((bot) => {
+    const wrong = faultOf(bot, bystander.podOf(bot.metadata.name));
+    return wrong === undefined ? [] : [`${bot.metadata.name} (${bot.spec.state}): ${wrong}`];
+  });
+  const owners = new Set(bots.map(({ metadata }) => metadata.uid));
+  const orphans = pods.filter(({ metadata }) => !owners.has(ownerOf(metadata) ?? ""));
+  return [
+    ...wrongs,
+    ...orphans.map(({ metadata }) => `the pod ${metadata?.name} has outlived its bot`),
+    ...differences(operator.cluster, bots, pods),
+  ];
+}
+
+function ownerOf(metadata: Pod["metadata"]): string | undefined {
+  return metadata?.ownerReferences?.[0]?.uid;
+}
+
+function faultOf({ metadata, spec, status }: TradingBot, pod: Pod | undefined): string | undefined {
+  if (metadata.deletionTimestamp !== undefined) return "it should be gone";
+  if (spec.state === "Retired") return "it should be retired and gone";
+  const ready = conditionOf(status?.conditions, "Ready");
+  if (status?.observedGeneration !== metadata.generation) {
+    return `its status is of ${status?.observedGeneration}, not ${metadata.generation}: ${ready?.reason}`;
+  }
+  if (spec.state !== "Running") {
+    return pod === undefined ? undefined : "it has a pod";
+  }
+  if (pod === undefined) return `it has no pod: ${ready?.reason} ${ready?.message}`;
+  if (ownerOf(pod.metadata) !== metadata.uid) return "its pod is another's";
+  const text = pod.metadata?.annotations?.[ANNOTATIONS.config] ?? "";
+  const config = BotConfig.parse(JSON.parse(text));
+  if (config.generation !== metadata.generation) return "its pod knows an older specification";
+  return ready?.status === "True" ? undefined : `it is not ready: ${ready?.reason}`;
+}
+
+/** The operator's stores against the objects there are, one by one. */
+function differences(
+  cluster: ReturnType<typeof createOperator>["cluster"],
+  bots: readonly TradingBot[],
+  pods: readonly Pod[],
+): readonly string[] {
+  const botsHere = [...cluster.bots.store.views()].map((bot) => [bot.key, signOf(bot)] as const);
+  const podsHere = [...cluster.pods.views()].map(({ key, uid }) => [key, uid] as const);
+  return [
+    ...compare(
+      new Map(botsHere),
+      new Map(bots.map(({ metadata }) => [keyOf(metadata), signOf(metadata)])),
+    ),
+    ...compare(
+      new Map(podsHere),
+      new Map(
+        pods.map(({ metadata }) => [
+          keyOf({ namespace: metadata?.namespace, name: metadata?.name ?? "" }),
+          metadata?.uid ?? "",
+        ]),
+      ),
+    ),
+  ];
+}
+
+function signOf({ uid, resourceVersion }: { uid: string; resourceVersion: string }): string {
+  return `${uid} ${resourceVersion}`;
+}
+
+function compare(here: ReadonlyMap<string, string>, there: ReadonlyMap<string, string>) {
+  return [...new Set([...here.keys(), ...there.keys()])]
+    .filter((key) => there.get(key) !== here.get(key))
+    .map((key) => `the store says ${here.get(key)} of ${key}, the server ${there.get(key)}`);
+}
+
+function operatorBehind(
+  proxy: HostileProxy,
+  { namespace, reports }: { readonly namespace: string; readonly reports: FakeReports },
+) {
+  const client = createKubeClient({
+    server: proxy.url,
+    ca: undefined,
+    clientCertificate: undefined,
+    token: () => undefined,
+  });
+  const operator = createOperator(
+    {
+      namespaces: [namespace],
+      podName: "operator-0",
+      verifyClass: namespace,
+      vaultLoginsPerSecond: 1_000,
+      pods: {
+        vaultAddress: "http://vault:8200",
+        vaultImage: "vault:1",
+        journalUrl: "http://journal:8081",
+        imagePullPolicy: "IfNotPresent",
+      },
+      watch: { stallMs: STALL_MS, backOff: BACK_OFF },
+    },
+    {
+      client,
+      vault: createFakeVault(),
+      reports: reports.source,
+      leases: { leftMs: async () => 0 },
+      metrics: createMetrics(),
+      log: pino({ level: process.env["LOG_LEVEL"] ?? "silent" }), // oxlint-disable-line node/no-process-env
+      guard: { mayWrite: () => true },
+      now: () => new Date(),
+      clock: () => performance.now(),
+    },
+  );
+  return {
+    ...operator,
+    stop: async () => {
+      await operator.stop();
+      await client.close();
+    },
+  };
+}
+
+async function createNamespace(client: KubeClient, name: string): Promise<void> {
+  const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
+  await client.create(NAMESPACES, {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name, labels },
+  });
+}
+
+/** Nothing is left for the next run to carry; the namespace itself stays, because nobody here finalizes namespaces. */
+async function clear(client: KubeClient, namespace: string): Promise<void> {
+  for (const { metadata } of await client.list(TRADING_BOTS, { namespace })) {
+    const body = { metadata: { finalizers: null } };
+    await client.patch(TRADING_BOTS, metadata, { type: "merge", body });
+    await client.remove(TRADING_BOTS, metadata);
+  }
+  for (const { metadata } of await client.list(PODS, { namespace })) {
+    const key = { namespace, name: metadata?.name ?? "" };
+    await client.remove(PODS, key, { gracePeriodSeconds: 0 });
+  }
+}
