@@ -4,14 +4,21 @@ import { differences, endState } from "./end-state.ts";
 import type { Lane } from "./lane.ts";
 import { type Moment, MOMENTS } from "./moments.ts";
 import { nameRequest } from "./request-name.ts";
-import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import type { Scenario } from "./scenarios.ts";
 import { World } from "./world.ts";
+
+/** A request of a scenario. */
+interface Step {
+  /** The second of a name has `-2` behind it. */
+  readonly name: string;
+  readonly isRead: boolean;
+}
 
 /** What a scenario does and comes to when nothing goes wrong. */
 export interface CleanRun {
   readonly scenario: Scenario;
-  /** Its requests in order; the second of a name has `-2` behind it. */
-  readonly requests: readonly string[];
+  /** In order. */
+  readonly steps: readonly Step[];
   readonly end: readonly string[];
 }
 
@@ -41,23 +48,24 @@ const ATTEMPTS = 3;
 /** Requests of a timer: they belong to no action but the start, where each kind is struck once. */
 const TIMED = /^(get|patch|post)-leases/;
 
-export function casesOf(clean: CleanRun): readonly Case[] {
-  return clean.requests.flatMap((request) =>
-    MOMENTS.map((moment) => ({
-      name: [clean.scenario.name, request, moment.name].join("."),
-      clean,
-      request,
-      moment,
-    })),
-  );
+/** Every step of the scenarios × every moment that applies; a path that two scenarios share is struck in the first. */
+export function casesOf(cleanRuns: readonly CleanRun[]): readonly Case[] {
+  return cleanRuns.flatMap((clean) => {
+    const other = cleanRuns.find(({ scenario }) => scenario.name === clean.scenario.continues);
+    const struckThere = new Set(other?.steps.map(({ name }) => name));
+    return clean.steps
+      .filter((step) => !struckThere.has(step.name))
+      .flatMap((step) => strikesOf(clean, step));
+  });
 }
 
-/** The scenario that a case's name begins with. */
-export function scenarioOf(caseName: string): Scenario {
-  const [wanted] = caseName.split(".");
-  const scenario = SCENARIOS.find(({ name }) => name === wanted);
-  if (scenario === undefined) throw new Error(`${caseName} is no case: see --list`);
-  return scenario;
+function strikesOf(clean: CleanRun, { name: request, isRead }: Step): readonly Case[] {
+  return MOMENTS.filter(({ appliesToReads }) => appliesToReads || !isRead).map((moment) => ({
+    name: [clean.scenario.name, request, moment.name].join("."),
+    clean,
+    request,
+    moment,
+  }));
 }
 
 /** Runs the scenario without a crash. @throws Error when already that goes wrong. */
@@ -72,7 +80,7 @@ export async function runClean(lane: Lane, scenario: Scenario): Promise<CleanRun
     const end = await endState(world);
     const faults = await faultsAfter(world, end);
     if (faults.length > 0) throw new Error(faults.join("; "));
-    return { scenario, requests: namesOf(scenario, world.passed.slice(from)), end };
+    return { scenario, steps: stepsOf(scenario, world.passed.slice(from)), end };
   } catch (cause) {
     throw new Error(`the run of ${scenario.name} without a crash failed\n${storyOf(world)}`, {
       cause,
@@ -112,10 +120,10 @@ async function strikeOnce(lane: Lane, { name, clean, ...strike }: Case): Promise
     await converge(world, clean);
     faults.push(...(await faultsAfter(world, clean.end)));
   } catch (error) {
-    faults.push(error instanceof Error ? error.message : String(error));
+    faults.push(sentenceOf(error));
   }
   const story = storyOf(world);
-  await world.close();
+  await world.close().catch((error: unknown) => faults.push(sentenceOf(error)));
   return { name, faults, story, tookMs: performance.now() - startedMs };
 }
 
@@ -131,7 +139,7 @@ async function converge(world: World, { scenario, end }: CleanRun): Promise<void
     });
   } catch (cause) {
     const list = different.length === 0 ? "" : `: ${different.join(", ")}`;
-    throw new Error(`${cause instanceof Error ? cause.message : ""}${list}`, { cause });
+    throw new Error(`${sentenceOf(cause)}${list}`);
   }
 }
 
@@ -149,10 +157,20 @@ async function faultsAfter(world: World, end: readonly string[]): Promise<readon
   ];
 }
 
-function namesOf(scenario: Scenario, passed: readonly Passed[]): readonly string[] {
+/** An error with all its causes. */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${sentenceOf(error.cause)}`;
+}
+
+function stepsOf(scenario: Scenario, passed: readonly Passed[]): readonly Step[] {
   const names = numbered(passed.map((request) => nameRequest(request)));
+  const steps = passed.map(({ method }, nth) => ({
+    name: names[nth] ?? "",
+    isRead: method === "GET",
+  }));
   const isStart = scenario.name === "start";
-  return names.filter((name) => !TIMED.test(name) || (isStart && !/-\d+$/.test(name)));
+  return steps.filter(({ name }) => !TIMED.test(name) || (isStart && !/-\d+$/.test(name)));
 }
 
 /** The second of a name is `name-2`. */

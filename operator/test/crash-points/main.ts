@@ -1,17 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  type Case,
-  casesOf,
-  type CleanRun,
-  runCase,
-  runClean,
-  scenarioOf,
-  type Verdict,
-} from "./case.ts";
+import { type Case, casesOf, type CleanRun, runCase, runClean, type Verdict } from "./case.ts";
 import { buildOperator, type Lane, startLane } from "./lane.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { type Scenario, SCENARIOS } from "./scenarios.ts";
 
 const usage = `Kills the operator's process at every request that it sends, before it is sent, before its answer comes, and after it, and
 starts another: on a real API server, beside a watch that never sees two pods of one bot.
@@ -19,14 +11,14 @@ starts another: on a real API server, beside a watch that never sees two pods of
   --list          print the cases and their count
   --case NAME     replay one case and print what was asked and said
   --only TEXT     cases whose name contains TEXT
-  --lanes 4       cases at once, each beside an API server of its own
+  --lanes 6       cases at once, each beside an API server of its own
 `;
 const { values } = parseArgs({
   options: {
     list: { type: "boolean", default: false },
     case: { type: "string" },
     only: { type: "string", default: "" },
-    lanes: { type: "string", default: "4" },
+    lanes: { type: "string", default: "6" },
     help: { type: "boolean", default: false },
   },
 });
@@ -51,18 +43,16 @@ else {
 
 async function run(lanes: readonly Lane[]): Promise<number> {
   const wanted = values.case ?? values.only;
-  const scenarios =
-    values.case === undefined
-      ? SCENARIOS.filter(({ name }) => !wanted.includes(".") || wanted.startsWith(`${name}.`))
-      : [scenarioOf(wanted)];
-  const cleanRuns: CleanRun[] = [];
+  const named = SCENARIOS.filter(({ name }) => wanted.startsWith(`${name}.`));
+  const scenarios = named.length > 0 ? named : SCENARIOS;
+  const cleanRuns = new Map<Scenario, CleanRun>();
   await share(lanes, scenarios, async (lane, scenario) => {
-    cleanRuns.push(await runClean(lane, scenario));
+    cleanRuns.set(scenario, await runClean(lane, scenario));
   });
-  const cases = scenarios
-    .flatMap((scenario) => cleanRuns.filter((clean) => clean.scenario === scenario))
-    .flatMap((clean) => casesOf(clean))
-    .filter(({ name }) => (values.case === undefined ? name.includes(wanted) : name === wanted));
+  const inOrder = scenarios.flatMap((scenario) => cleanRuns.get(scenario) ?? []);
+  const cases = casesOf(inOrder).filter(({ name }) =>
+    values.case === undefined ? name.includes(wanted) : name === wanted,
+  );
   if (cases.length === 0) throw new Error(`there is no case ${wanted}: see --list`);
   if (values.list) {
     for (const { name } of cases) console.log(name);

@@ -5,6 +5,8 @@ import { CLASS, IMAGE, type World } from "./world.ts";
 /** Something that a user or administrator does, and what shall come of it. */
 export interface Scenario {
   readonly name: string;
+  /** The scenario whose requests come first in this one: they are struck there. */
+  readonly continues?: string;
   /** Bots that may trade hold a position. */
   readonly trades: boolean;
   /** What there is before. */
@@ -80,6 +82,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "retire-account",
+    continues: "retire",
     trades: true,
     prepare: startTradingBot,
     act: async (world) => {

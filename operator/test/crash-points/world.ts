@@ -123,11 +123,13 @@ export class World {
     }
   }
 
+  /** @throws Error when node or watch had failed: nothing can be said about the case then. */
   async close(): Promise<void> {
     await this.#recovery.catch(() => undefined);
     this.treat(() => ({ kind: "pass" }));
     await this.operator.remove();
-    await Promise.allSettled([this.kubelet.stop(), this.watch.stop()]);
+    const ends = await Promise.allSettled([this.kubelet.stop(), this.watch.stop()]);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 }
 
