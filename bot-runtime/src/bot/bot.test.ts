@@ -184,6 +184,11 @@ test.each([
   },
 );
 
+const coarseMarket = (symbol: string) => ({
+  ...exampleMarket(symbol),
+  minimumQuantity: quantity("1"),
+});
+
 test.each([
   [
     "worth less than the exchange would open is left behind: the bot is flat, and says so",
@@ -194,8 +199,10 @@ test.each([
 ])("dust that the exchange does not close and that is %s", async (_, units, isFlat) => {
   const refused = { kind: "refused", code: "110017", message: "too small", final: true } as const;
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => refused);
-  const market = (symbol: string) => ({ ...exampleMarket(symbol), minimumQuantity: quantity("1") });
-  const it = startExampleBot({ config: { state: "Stopped" }, exchange: { submitExit, market } });
+  const it = startExampleBot({
+    config: { state: "Stopped" },
+    exchange: { submitExit, market: coarseMarket },
+  });
   const trade = { ...exampleTrade(SYMBOL), quantity: units };
   const size = { quantity: quantity(units) };
   it.shown.executions = [exampleExecution("buy", { clientOrderId: trade.id, atMs: 1, ...size })];

@@ -28,6 +28,9 @@ export interface PodIdentity {
   readonly token: string;
 }
 
+/** A busy machine needs seconds for the start of a process. */
+const START_LIMIT_MS = 60_000;
+
 type Row = Readonly<Record<string, unknown>>;
 
 /** What all cases share: Postgres, an API server that issues tokens, the journal, and one bundle of the bot. */
@@ -137,6 +140,6 @@ async function startJournal(
   await until(async () => {
     const { ok } = await fetch(`http://127.0.0.1:${port}/readyz`);
     if (!ok) throw new Error("the journal is not ready");
-  });
+  }, START_LIMIT_MS);
   return child;
 }
