@@ -138,8 +138,8 @@ async function converge(world: World, { scenario, end }: CleanRun): Promise<void
       return different.length === 0;
     });
   } catch (cause) {
-    const list = different.length === 0 ? "" : `: ${different.join(", ")}`;
-    throw new Error(`${sentenceOf(cause)}${list}`);
+    if (different.length === 0) throw cause;
+    throw new Error(`different from a run without a crash: ${different.join(", ")}`, { cause });
   }
 }
 
