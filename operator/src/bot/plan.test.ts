@@ -57,6 +57,10 @@ function toldPaused(changes: Partial<BotFacts>): BotFacts {
   const configHash = hashOf(JSON.stringify(config));
   return { ...facts, pod: facts.pod && { ...facts.pod, configHash, toldState: config.state } };
 }
+/** No pod any more, and the last that was heard of the bot is that it held something. */
+function lostWhileOpen(changes: Partial<BotFacts>): BotFacts {
+  return { ...toldPaused(changes), pod: undefined };
+}
 const ended = (succeeded: boolean, secondsAgo: number, message = "") => ({
   end: {
     succeeded,
@@ -309,6 +313,18 @@ describe("a bot with a pod", () => {
       name: "another address, and it ended flat: away at once",
       facts: runningFacts({ botClass: moved }, ended(true, 0, '{"flat":true,"epoch":1}')),
       write: "delete-pod",
+    },
+    {
+      name: "another address, and its pod was lost while something was open: one is made, which looks there and says so",
+      facts: lostWhileOpen({ botClass: moved }),
+      write: "create-pod",
+      told: "Running",
+    },
+    {
+      name: "from live to paper, and its pod was lost while something was open: the same",
+      facts: lostWhileOpen({ bot: exampleBot(paper), account: undefined }),
+      write: "create-pod",
+      told: "Running",
     },
     {
       name: "from live to paper while it closes: not replaced, for only it sees what is open",
