@@ -60,6 +60,7 @@ export interface PodEnd {
   readonly message: string | undefined;
   /** Why the whole pod ended: Evicted, DeadlineExceeded…; undefined when its container ended. */
   readonly podReason: string | undefined;
+  readonly exitCode: number | undefined;
   readonly finishedAt: string;
 }
 
@@ -123,6 +124,7 @@ function podEnd(pod: Pod): PodEnd | undefined {
     succeeded: status.phase === "Succeeded",
     message: terminated?.message,
     podReason: status.reason,
+    exitCode: terminated?.exitCode,
     finishedAt: terminated?.finishedAt ?? metadata?.creationTimestamp ?? "",
   };
 }

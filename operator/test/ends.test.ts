@@ -1,4 +1,11 @@
-import { isNotFound, KubernetesError, NAMESPACES, PODS, type Resource } from "@tradingbots/kube";
+import {
+  EVENTS,
+  isNotFound,
+  KubernetesError,
+  NAMESPACES,
+  PODS,
+  type Resource,
+} from "@tradingbots/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startControllers } from "../../hack/control-plane/controllers.ts";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../src/resources.ts";
@@ -132,6 +139,7 @@ describe("a position that nobody can look at", () => {
       trading: false,
     });
     await eventually(() => conditionOf(name, "PositionUnknown")).toBe("True CredentialsRefused");
+    expect(await conditionOf(name, "CredentialsReady")).toBe("False CredentialsRefused");
     await platform.patch(TRADING_BOTS, name, { state: "Retired" });
     await eventually(() => platform.ready(name)).toBe("False CredentialsRefused");
     await under.settle();
@@ -160,6 +168,13 @@ describe("a position that nobody can look at", () => {
     await giveUp(name);
     await eventually(() => platform.ready(name)).toBe("False Stopped");
     expect(await conditionOf(name, "Flat")).toBe("True Abandoned");
+    const events = await platform.client.list(EVENTS, {
+      namespace: NAMESPACE,
+      fieldSelector: `regarding.name=${name}`,
+    });
+    expect(events.map(({ reason }) => reason)).toEqual(
+      expect.arrayContaining(["PositionUnknown", "PositionAbandoned"]),
+    );
     const writes = await under.settle();
     await touch(name);
     expect(await under.settle()).toBe(writes);

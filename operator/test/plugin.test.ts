@@ -44,8 +44,7 @@ test("tells why a bot is as it is, counts bots, and puts a halt in force and lif
 
   const told = plugin("halt", "a", "test", "--scope", `bot=${name}`, "--action", "CancelOrders");
   await eventually(() => platform.config(name)).toMatchObject({ halts: [{}] });
-  const [halt] = ((await platform.config(name)) as { halts: { name: string; uid: string }[] })
-    .halts;
+  const [halt] = BotConfig.parse(await platform.config(name)).halts;
   under.report(name, (await platform.pod(name))?.metadata?.uid ?? "", { halts: [halt?.uid ?? ""] });
   expect(await told).toContain(`${halt?.name}: 1 of 1 bots obey`);
   expect(await plugin("why", name)).toContain(`Halt ${halt?.name}: CancelOrders (a test)`);

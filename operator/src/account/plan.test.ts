@@ -39,7 +39,13 @@ function podOf(version: number, changes: Partial<PodView> = {}): PodView {
 }
 const { credentialsVersion: _, ...RESULT } = VERIFICATION;
 const ended = (message: string | undefined) => ({
-  end: { succeeded: true, message, podReason: undefined, finishedAt: "2026-01-01T11:59:00Z" },
+  end: {
+    succeeded: true,
+    message,
+    podReason: undefined,
+    exitCode: undefined,
+    finishedAt: "2026-01-01T11:59:00Z",
+  },
 });
 const saying = (result: object) => podOf(1, ended(JSON.stringify(result)));
 const REFUSED_OTHER = {

@@ -17,7 +17,13 @@ const recorded = (reason: string, status = "True") => ({
 const stopped = (status: object = {}) =>
   exampleBot({ state: "Stopped" }, { generation: 2 }, status);
 const ended = (message: string | undefined): { end: PodEnd } => ({
-  end: { succeeded: true, message, podReason: undefined, finishedAt: NOW.toISOString() },
+  end: {
+    succeeded: true,
+    message,
+    podReason: undefined,
+    exitCode: undefined,
+    finishedAt: NOW.toISOString(),
+  },
 });
 const said = (report: Parameters<typeof exampleReport>[0], ageMs = 0): BotFacts["report"] => ({
   kind: "fresh",

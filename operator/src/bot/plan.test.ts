@@ -66,6 +66,7 @@ const ended = (succeeded: boolean, secondsAgo: number, message = "") => ({
     succeeded,
     message,
     podReason: undefined,
+    exitCode: undefined,
     finishedAt: new Date(NOW.getTime() - secondsAgo * 1_000).toISOString(),
   },
 });

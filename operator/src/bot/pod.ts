@@ -22,6 +22,8 @@ import { ownerOf, serviceAccountName } from "./service-account.ts";
 const HEALTH_PORT = 8080;
 /** Long enough to settle an order that is on its way; the exchange holds the stops meanwhile. */
 const GRACE_SECONDS = 30;
+/** Kubernetes waits five minutes for a machine that is out of reach; that long nobody would watch over a position but its stop. */
+const DEAD_MACHINE_SECONDS = 60;
 
 export interface PodInputs {
   readonly bot: BotView;
@@ -80,6 +82,12 @@ export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettin
       enableServiceLinks: false,
       restartPolicy: "OnFailure",
       terminationGracePeriodSeconds: GRACE_SECONDS,
+      tolerations: ["not-ready", "unreachable"].map((trouble) => ({
+        key: `node.kubernetes.io/${trouble}`,
+        operator: "Exists",
+        effect: "NoExecute",
+        tolerationSeconds: DEAD_MACHINE_SECONDS,
+      })),
       securityContext: POD_SECURITY,
       ...placementOf(template),
       ...(hasKey ? { initContainers: [vaultAgent(settings)] } : {}),

@@ -2,6 +2,7 @@ import { currentVerification } from "../account/account-view.ts";
 import { type Fact, fact } from "../conditions.ts";
 import type { BotFacts } from "./facts.ts";
 import { isAbandoned, isFinal } from "./flatness.ts";
+import { refusedKeyOfPod } from "./key-refusal.ts";
 import type { BotPlan } from "./plan.ts";
 
 interface Why {
@@ -34,12 +35,10 @@ const WAY_OUT =
   "Whether something is open is therefore unknown; stops at the exchange stay in force. Once this is mended the bot looks for itself. To end the bot without that, close what is open at the exchange and set spec.abandonPosition to this condition's lastTransitionTime.";
 
 /** The exchange answers nothing about the position any more: neither to the running pod nor to a new one. */
-function keyRefused({ account, pod, report }: BotFacts): Why | undefined {
-  const said =
-    report.kind === "fresh" && report.latest.podUid === pod?.uid
-      ? report.latest.report.blocked.find(({ reason }) => reason === "CredentialsRefused")
-      : undefined;
-  if (said !== undefined) return { reason: "CredentialsRefused", message: said.message };
+function keyRefused(facts: BotFacts): Why | undefined {
+  const said = refusedKeyOfPod(facts);
+  if (said !== undefined) return said;
+  const { account, pod } = facts;
   const verification = account && currentVerification(account);
   // A running pod has the key that it was started with, and says itself when that one is refused.
   if (verification?.state !== "refused" || pod?.isReady === true) return undefined;

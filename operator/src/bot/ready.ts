@@ -4,6 +4,7 @@ import { coversAll } from "../halt/scope.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { isFinal } from "./flatness.ts";
+import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, NODE_LOST } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
 import { positionUnknownBecause } from "./position-unknown.ts";
@@ -51,9 +52,7 @@ function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
   if (denial !== undefined) return denial;
   if (plan.write === "create-pod" || facts.pod === undefined) return STARTING;
   // A bot whose key is refused never becomes ready either: "starting" would be true and useless.
-  return (
-    reportBecause(facts, facts.pod) ?? podBecause(facts.pod, facts, plan) ?? haltBecause(facts)
-  );
+  return refusedKeyOfPod(facts) ?? podBecause(facts.pod, facts, plan) ?? haltBecause(facts);
 }
 
 /** Halts that leave the bot no symbol to trade. */
@@ -119,21 +118,6 @@ const UNRESPONSIVE: Why = {
   message:
     "The bot does not answer its health check, or its machine is out of reach. Stops at the exchange stay in force.",
 };
-
-/** The exchange no longer accepts the key that the bot runs with. */
-function reportBecause({ bot, report }: BotFacts, pod: PodView): Why | undefined {
-  if (report.kind === "unheard") {
-    const known = conditionOf(bot.status.conditions, "Ready");
-    return known?.reason === "CredentialsRefused" ? known : undefined;
-  }
-  if (report.kind !== "fresh" || report.latest.podUid !== pod.uid) return undefined;
-  const refusal = report.latest.report.blocked.find(
-    ({ reason }) => reason === "CredentialsRefused",
-  );
-  return refusal === undefined
-    ? undefined
-    : { reason: "CredentialsRefused", message: refusal.message };
-}
 
 /** Paused, Stopped and Retired: where the bot stands on its way, or what keeps it. */
 function endingBecause(facts: BotFacts, plan: BotPlan): Why {

@@ -2,7 +2,7 @@ import { ANNOTATIONS, FINALIZERS, LABELS } from "@tradingbots/crds";
 import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
 import { turnOf } from "../class/turn.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
-import { conditionOf, statusDifference } from "../conditions.ts";
+import { statusDifference } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
 import type { BotLeases } from "../leases.ts";
@@ -10,10 +10,11 @@ import { pausingHalts } from "../halt/progress.ts";
 import { POSITION_OPEN } from "../pod-view.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { flatnessOf } from "./flatness.ts";
+import { newsIn } from "./news.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
 import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
 import { botPod } from "./pod.ts";
-import { FOREIGN_POD, isWorthAnEvent } from "./ready.ts";
+import { FOREIGN_POD } from "./ready.ts";
 import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
 import { botStatus } from "./status.ts";
@@ -83,11 +84,10 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
     await writes.pauseBot(bot, { [ANNOTATIONS.pausedByHalts]: uids.join(",") });
     return "go-on";
   },
-  "create-service-account": async ({ bot }, _plan, { writes }) => {
-    await writes.createServiceAccount(paperAccount(bot));
-    return "go-on";
-  },
-  "create-pod": createPod,
+  "create-service-account": (facts, plan, deps) =>
+    make(() => deps.writes.createServiceAccount(paperAccount(facts.bot)), { facts, plan }, deps),
+  "create-pod": (facts, plan, deps) =>
+    make(() => deps.writes.createPod(buildPod(facts, plan, deps)), { facts, plan }, deps),
   "update-config": async ({ pod }, { config }, { writes }) => {
     if (pod === undefined) return {};
     await writes.annotatePod(pod, { [ANNOTATIONS.config]: JSON.stringify(config) });
@@ -127,16 +127,22 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
   },
 };
 
-async function createPod(facts: BotFacts, plan: BotPlan, deps: BotDeps): Promise<Result | "go-on"> {
+/** What the API server refuses is offered again later, and the status says why. */
+async function make(create: () => Promise<void>, decided: Decided, deps: BotDeps) {
   try {
-    await deps.writes.createPod(buildPod(facts, plan, deps));
+    await create();
     return "go-on";
   } catch (error) {
-    const refusal = await refusalOf(error, { facts, plan }, deps);
+    const refusal = await refusalOf(error, decided, deps);
     if (refusal === undefined) return "go-on";
-    await recordRefusal({ ...facts, refusal }, plan, deps);
+    await recordRefusal({ ...decided.facts, refusal }, decided.plan, deps);
     return { requeueAfterMs: REFUSED_RETRY_MS };
   }
+}
+
+interface Decided {
+  readonly facts: BotFacts;
+  readonly plan: BotPlan;
 }
 
 /** Asks without effect, so that a pod that is refused again and again costs no status write. */
@@ -157,7 +163,7 @@ async function isStillRefused(facts: BotFacts, plan: BotPlan, deps: BotDeps): Pr
 /** Undefined when the pod turns out to be there and to be the bot's own. @throws what is no refusal. */
 async function refusalOf(
   error: unknown,
-  { facts, plan }: { readonly facts: BotFacts; readonly plan: BotPlan },
+  { facts, plan }: Decided,
   { writes }: BotDeps,
 ): Promise<Refusal | undefined> {
   const { bot } = facts;
@@ -228,12 +234,8 @@ async function writeStatus(
   if (difference === undefined) return;
   await writes.bots.patchStatus(bot, difference);
   const { namespace, name, uid } = bot;
-  for (const type of ["Ready", "PositionUnknown"]) {
-    const before = conditionOf(bot.status.conditions, type);
-    const after = conditionOf(status.conditions, type);
-    if (after === undefined || after.reason === before?.reason) continue;
-    if (isWorthAnEvent(after.reason))
-      events.warn({ kind: "TradingBot", namespace, name, uid }, after.reason, after.message);
+  for (const { reason, message } of newsIn(status.conditions, bot.status.conditions)) {
+    events.warn({ kind: "TradingBot", namespace, name, uid }, reason, message);
   }
 }
 

@@ -41,7 +41,7 @@ export function restartBecause(
   pod: PodView,
   restarts: number,
 ): { readonly reason: string; readonly message: string } {
-  const how = pod.end?.succeeded === true ? "it ended by itself" : "it failed";
+  const how = `exit code ${pod.end?.exitCode ?? "unknown"}`;
   const at = secondsOf(new Date(restartAtMs(pod, restarts)));
   const isLoop = restartsWith(pod, restarts) >= LOOP_RESTARTS;
   return {

@@ -6,6 +6,7 @@ import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { drainingFact } from "./drain.ts";
 import { STARTING } from "./flatness.ts";
+import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, NODE_LOST } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
 import { positionUnknownFact } from "./position-unknown.ts";
@@ -54,10 +55,13 @@ function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
   return [...always, ...sometimes.filter((each) => each !== undefined)];
 }
 
-function credentialsFact({ bot, account }: BotFacts): Fact {
+function credentialsFact(facts: BotFacts): Fact {
+  const { bot, account } = facts;
   if (bot.accountKey === undefined) {
     return fact("CredentialsReady", "True", because("NotNeeded", "A paper bot needs no key."));
   }
+  const refused = refusedKeyOfPod(facts);
+  if (refused !== undefined) return fact("CredentialsReady", "False", refused);
   const verification = account && currentVerification(account);
   if (verification?.state === "verified") {
     return fact("CredentialsReady", "True", because("Verified", "The exchange accepts the key."));
@@ -94,7 +98,7 @@ function reportedFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
     return unknownFacts(
       plan.write === "create-pod"
         ? because("Starting", "The bot is starting.")
-        : because("NoPod", "The bot has no pod at present."),
+        : because("NoPod", "No pod of the bot runs at present."),
     );
   }
   // The journal cannot be heard: nothing new is known about any bot, and a hundred thousand statuses stay as they are.
