@@ -30,7 +30,7 @@ const DROPS_PER_LINE = 100;
 
 export type JournalStanding = "ready" | "unavailable" | "stale";
 
-export type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "unconfirmed";
+type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "unconfirmed";
 
 export interface JournalOptions extends JournalHttp {
   readonly log: Log;

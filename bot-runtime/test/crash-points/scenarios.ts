@@ -24,7 +24,7 @@ export interface Scenario {
 }
 
 /** Its requests are named apart (steps.ts). */
-export const SECOND_SYMBOL = "ETH/USDT:USDT";
+const SECOND_SYMBOL = "ETH/USDT:USDT";
 const symbols = [SYMBOL] as const;
 /** Of the position's value. */
 const FUNDING_RATE = "0.0001";
