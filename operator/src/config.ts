@@ -17,6 +17,13 @@ const Config = z
     VAULT_AGENT_IMAGE: z.string().min(1).describe("Image of the init container that fetches keys."),
     JOURNAL_URL: z.url(),
     JOURNAL_TOKEN_FILE: z.string().min(1).default(`${TOKENS}/journal/token`),
+    VAULT_LOGINS_PER_SECOND: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(50)
+      .describe("Pods with a key that may start in a second: each logs in at Vault."),
     VERIFY_CLASS: z.string().min(1).default("free").describe("BotClass of verify pods."),
     IMAGE_PULL_POLICY: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
     KUBECONFIG: z.string().min(1).optional().describe("For development, outside a cluster."),
@@ -31,6 +38,7 @@ const Config = z
     logLevel: env.LOG_LEVEL,
     vault: { address: env.VAULT_ADDR, tokenFile: env.VAULT_TOKEN_FILE },
     journal: { url: env.JOURNAL_URL, tokenFile: env.JOURNAL_TOKEN_FILE },
+    vaultLoginsPerSecond: env.VAULT_LOGINS_PER_SECOND,
     verifyClass: env.VERIFY_CLASS,
     pods: {
       vaultAddress: env.VAULT_ADDR,

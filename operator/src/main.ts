@@ -59,6 +59,8 @@ async function run(): Promise<number> {
     queueDepth: operator.queueDepth,
     isLeader: leads,
     isJournalHeard: operator.isJournalHeard,
+    startsWaiting: operator.startsWaiting,
+    rollouts: operator.rollouts,
   });
   const health = await startHealthServer({
     port: config.port,

@@ -1,6 +1,7 @@
 import type { QueueHooks, RequestReport, RestartReason } from "@tradingbots/kube";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Tally } from "./class/plan-wave.ts";
 
 /** Blocks of the event loop are seen to this precision; finer would wake an idle process more than a hundred times a second. */
 const LOOP_RESOLUTION_MS = 10;
@@ -9,6 +10,8 @@ export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
   readonly isLeader: () => boolean;
   readonly isJournalHeard: () => boolean;
+  readonly startsWaiting: () => number;
+  readonly rollouts: () => ReadonlyMap<string, Tally>;
 }
 
 /** What the operator tells Prometheus. No label carries a user's, bot's or account's name. */
@@ -118,6 +121,26 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     help: "1 while the journal's stream of reports is up.",
     registers,
     collect: () => journal.set(sources.isJournalHeard() ? 1 : 0),
+  });
+  const starts: Gauge = new Gauge({
+    name: "tradingbots_operator_starts_waiting",
+    help: "Pods that wait for their turn to log in at Vault.",
+    registers,
+    collect: () => starts.set(sources.startsWaiting()),
+  });
+  const rollout: Gauge = new Gauge({
+    name: "tradingbots_operator_rollout_bots",
+    help: "Bots of a class whose rollout is under way, by where they stand.",
+    labelNames: ["class", "phase"],
+    registers,
+    collect: () => {
+      rollout.reset();
+      for (const [name, { waiting, trouble: _, ...counts }] of sources.rollouts()) {
+        for (const [phase, count] of Object.entries({ ...counts, waiting: waiting.length })) {
+          rollout.set({ class: name, phase }, count);
+        }
+      }
+    },
   });
 }
 

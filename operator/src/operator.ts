@@ -22,6 +22,7 @@ import type { BotLeases } from "./leases.ts";
 import type { Metrics } from "./metrics.ts";
 import { type BotReport, type Clock, type Reports, isStale } from "./reports.ts";
 import { createRoutes, routeReport } from "./routing.ts";
+import { createStartLine, type StartLine } from "./start-line.ts";
 import type { VaultMetadata } from "./vault.ts";
 
 export interface OperatorDeps {
@@ -55,6 +56,8 @@ export interface OperatorSettings {
   readonly podName: string;
   readonly verifyClass: string;
   readonly pods: PodSettings;
+  /** Pods with a key that may start in a second: each logs in at Vault. */
+  readonly vaultLoginsPerSecond: number;
   /** Where watches are to be judged by other times than the reflector's own. */
   readonly watch?: Partial<ReflectorTiming>;
 }
@@ -109,9 +112,11 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     ...watchHooks(deps),
   });
   const writes = createClusterWrites(guarded, cluster);
+  const starts = createStartLine({ perSecond: settings.vaultLoginsPerSecond, clock });
   const common = {
     cluster,
     writes,
+    starts,
     now,
     podSettings: settings.pods,
     events: createEvents({
@@ -128,17 +133,24 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     leases: deps.leases,
     refusals: new Map<string, Refusal>(),
     restarts: new Map<string, Restarts>(),
+    wake: (key: string) => queues.bots.add(key, "user"),
   };
   const tallies = new Map<string, Tally>();
   const accountDeps = {
     ...common,
     vault,
     verifyClass: settings.verifyClass,
+    wake: (key: string) => queues.accounts.add(key, "user"),
     onError: (error: unknown) => log.warn({ error: explain(error) }, "Vault does not answer"),
   };
   const sweep = sweepStaleReports({ reports, clock }, (key) => queues.bots.add(key, "resync"));
 
-  return lifecycle({ queues, cluster, reports, sweep });
+  return {
+    ...lifecycle({ queues, cluster, reports, sweep, starts }),
+    startsWaiting: starts.size,
+    /** Last count of each class whose rollout is under way. */
+    rollouts: (): ReadonlyMap<string, Tally> => tallies,
+  };
 }
 
 /** What is told of the watches. */
@@ -176,9 +188,10 @@ interface Parts {
   readonly cluster: ReturnType<typeof createClusterView>;
   readonly reports: ReportSource;
   readonly sweep: { start(): void; stop(): void };
+  readonly starts: Pick<StartLine, "stop">;
 }
 
-function lifecycle({ queues, cluster, reports, sweep }: Parts) {
+function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
   const all = Object.values(queues);
   return {
     /** Begins to follow the cluster and the journal; decides nothing. */
@@ -197,6 +210,7 @@ function lifecycle({ queues, cluster, reports, sweep }: Parts) {
     /** Ends what runs, then the watches. */
     stop: async () => {
       sweep.stop();
+      starts.stop();
       await Promise.all(all.map((each) => each.stop()));
       await Promise.all([cluster.stop(), reports.stop()]);
     },

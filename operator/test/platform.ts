@@ -264,7 +264,10 @@ const BINDINGS = (pod: string): Resource<unknown> => ({
 });
 
 /** Runs the operator as `main.ts` does, without lease and port, against fakes of Vault and journal. */
-export async function startOperator(platform: Platform, { isJournalHeard = true } = {}) {
+export async function startOperator(
+  platform: Platform,
+  { isJournalHeard = true, vaultLoginsPerSecond = 1_000 } = {},
+) {
   const writes: string[] = [];
   const reads: string[] = [];
   const client = createKubeClient(await kubeconfigAccess(platform.kubeconfigPath), {
@@ -285,6 +288,7 @@ export async function startOperator(platform: Platform, { isJournalHeard = true 
       namespaces: [NAMESPACE],
       podName: "operator-0",
       verifyClass: "free",
+      vaultLoginsPerSecond,
       pods: {
         vaultAddress: "http://vault:8200",
         vaultImage: "vault:1",

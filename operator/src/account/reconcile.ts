@@ -4,6 +4,7 @@ import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, statusDifference } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
+import type { StartLine } from "../start-line.ts";
 import type { AccountFacts } from "./facts.ts";
 import { observeAccount, type ObserveDeps } from "./observe.ts";
 import { type AccountPlan, type AccountWrite, planAccount } from "./plan.ts";
@@ -15,6 +16,8 @@ export interface AccountDeps extends ObserveDeps {
   readonly writes: ClusterWrites;
   readonly events: Events;
   readonly podSettings: PodSettings;
+  readonly starts: Pick<StartLine, "ask">;
+  readonly wake: (key: string) => void;
 }
 
 /** Finalizer, service account, result, leftover pod, next pod, and one to spare. */
@@ -35,7 +38,9 @@ export async function reconcileAccount(
     // A result is in the status before its pod goes: the pod is the only other place that knows it. What goes itself needs none.
     const isLast = plan.write?.kind === "forget-key";
     if (!leadsOn && !isLast) await writeStatus(facts, plan, deps);
-    if (plan.write !== undefined) await carryOut(plan.write, facts, deps);
+    if (plan.write !== undefined && mayCarryOut(plan.write, key, deps)) {
+      await carryOut(plan.write, facts, deps);
+    }
     if (!leadsOn && plan.result === undefined) return { requeueAfterMs: plan.requeueAfterMs };
   }
   throw new Error(`${key} did not settle within ${STEPS_MAX} steps`);
@@ -43,6 +48,12 @@ export async function reconcileAccount(
 
 /** Writes whose answers show in the store at once, so that the next step follows without waiting for the watch. */
 const LEADS_ON = new Set<AccountWrite["kind"]>(["add-finalizer", "create-service-account"]);
+
+/** A verify pod logs in at Vault like a bot, and somebody waits for it. */
+function mayCarryOut({ kind }: AccountWrite, key: string, { starts, wake }: AccountDeps): boolean {
+  if (kind !== "create-verify-pod") return true;
+  return starts.ask({ id: `verify ${key}`, rank: "user", wake: () => wake(key) }).mayStart;
+}
 
 async function carryOut(
   write: AccountWrite,

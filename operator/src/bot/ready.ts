@@ -33,6 +33,7 @@ const ORDINARY = new Set([
   "Paused",
   "Retiring",
   "CredentialsUnverified",
+  "StartQueued",
   // A drained machine holds a hundred bots, and each is back within seconds.
   "Evicted",
   "Preempted",

@@ -8,6 +8,7 @@ import type { Events } from "../events.ts";
 import type { BotLeases } from "../leases.ts";
 import { pausingHalts } from "../halt/progress.ts";
 import { POSITION_OPEN } from "../pod-view.ts";
+import type { StartLine } from "../start-line.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { flatnessOf } from "./flatness.ts";
 import { newsIn } from "./news.ts";
@@ -17,6 +18,7 @@ import { botPod } from "./pod.ts";
 import { FOREIGN_POD } from "./ready.ts";
 import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
+import { startNeeded, startQueued } from "./start-turn.ts";
 import { botStatus } from "./status.ts";
 
 export interface BotDeps extends ObserveDeps {
@@ -26,6 +28,8 @@ export interface BotDeps extends ObserveDeps {
   readonly leases: BotLeases;
   readonly events: Events;
   readonly podSettings: PodSettings;
+  readonly starts: Pick<StartLine, "ask" | "leave">;
+  readonly wake: (key: string) => void;
 }
 
 export interface Result {
@@ -49,6 +53,8 @@ export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> 
       if (await isStillRefused(facts, plan, deps)) return { requeueAfterMs: REFUSED_RETRY_MS };
       continue;
     }
+    const queued = await untilItsTurn(facts, plan, deps);
+    if (queued !== undefined) return queued;
     if (statusComesFirst(plan.write)) await writeStatus(facts, botStatus(facts, plan), deps);
     if (plan.write === undefined) return { requeueAfterMs: plan.requeueAfterMs };
 
@@ -56,6 +62,27 @@ export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> 
     if (next !== "go-on") return next;
   }
   throw new Error(`${key} did not settle within ${STEPS_MAX} steps`);
+}
+
+/** Vault bears so many logins a second: until its turn comes a bot waits, and says so when that takes long. */
+async function untilItsTurn(
+  facts: BotFacts,
+  plan: BotPlan,
+  deps: BotDeps,
+): Promise<Result | undefined> {
+  const { key } = facts.bot;
+  const start = startNeeded(facts, plan);
+  if (start === undefined) {
+    deps.starts.leave(key);
+    return undefined;
+  }
+  const answer = deps.starts.ask({ ...start, wake: () => deps.wake(key) });
+  if (answer.mayStart) return undefined;
+  if (answer.ahead !== undefined) {
+    const waiting = { ...plan, write: undefined, denial: startQueued(answer.ahead) };
+    await writeStatus(facts, botStatus(facts, waiting), deps);
+  }
+  return { requeueAfterMs: plan.requeueAfterMs };
 }
 
 /**

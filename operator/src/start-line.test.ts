@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createStartLine, type StartLine, type StartRank } from "./start-line.ts";
+
+let line: StartLine;
+let woken: string[];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  woken = [];
+  line = createStartLine({ perSecond: 10, clock: () => Date.now() });
+});
+afterEach(() => {
+  line.stop();
+  vi.useRealTimers();
+});
+
+const ask = (id: string, rank: StartRank = "rest") =>
+  line.ask({ id, rank, wake: () => woken.push(id) });
+const ids = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+
+test("a second's worth starts at once, what follows at the rate, in order", () => {
+  const bots = ids("b", 30);
+  expect(bots.filter((bot) => ask(bot).mayStart)).toEqual(bots.slice(0, 10));
+  vi.advanceTimersByTime(1_000);
+  expect(woken).toEqual(bots.slice(10, 20));
+  expect(woken.map((bot) => ask(bot).mayStart)).not.toContain(false);
+  vi.advanceTimersByTime(1_000);
+  expect(woken).toEqual(bots.slice(10));
+  expect(line.size()).toBe(0);
+});
+
+test("over ten seconds no more start than the rate allows", () => {
+  for (const bot of ids("b", 500)) ask(bot);
+  vi.advanceTimersByTime(10_000);
+  expect(woken).toHaveLength(100);
+});
+
+test("nobody overtakes who asks while others wait", () => {
+  for (const bot of ids("b", 12)) ask(bot);
+  vi.advanceTimersByTime(100);
+  expect(woken).toEqual(["b10"]);
+  expect(ask("late")).toEqual({ mayStart: false, ahead: undefined });
+});
+
+test("users go first, then what may hold a position, also when it becomes so", () => {
+  for (const bot of ids("b", 14)) ask(bot);
+  ask("open", "position");
+  ask("new", "user");
+  ask("b12", "position");
+  ask("b13", "user");
+  vi.advanceTimersByTime(1_000);
+  expect(woken).toEqual(["new", "b13", "open", "b12", "b10", "b11"]);
+});
+
+test("who leaves is not called, and who was called and does not come is forgotten", () => {
+  for (const bot of ids("b", 12)) ask(bot);
+  line.leave("b10");
+  vi.advanceTimersByTime(1_000);
+  expect(woken).toEqual(["b11"]);
+  vi.advanceTimersByTime(60_000);
+  for (const bot of ids("c", 10)) ask(bot);
+  expect(ask("b11").mayStart).toBe(false);
+});
+
+test("a long wait is told once, and again when it has become a tenth", () => {
+  const bots = ids("b", 1_010);
+  const told = bots.map((bot) => ask(bot)).filter((answer) => !answer.mayStart);
+  expect(told.filter(({ ahead }) => ahead !== undefined)).toHaveLength(950);
+  expect(ask("b1009")).toEqual({ mayStart: false, ahead: 999 });
+  vi.advanceTimersByTime(85_000);
+  expect(ask("b1009")).toEqual({ mayStart: false, ahead: 999 });
+  expect(woken).not.toContain("b1009");
+  vi.advanceTimersByTime(6_000);
+  const { ahead = 0 } = { ahead: undefined, ...ask("b1009") };
+  expect(ahead).toBeLessThan(100);
+  expect(woken.filter((bot) => bot === "b1009")).toHaveLength(1);
+});
+
+test("at rest no timer runs", () => {
+  for (const bot of ids("b", 12)) ask(bot);
+  vi.advanceTimersByTime(2_000);
+  for (const bot of woken) ask(bot);
+  vi.advanceTimersByTime(200);
+  expect(vi.getTimerCount()).toBe(0);
+});
