@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { systemClock } from "../../bot-runtime/src/clock.ts";
-import { createClient } from "../../bot-runtime/src/exchange/bybit-client.ts";
+import { type BybitClient, createClient } from "../../bot-runtime/src/exchange/bybit-client.ts";
 import { createExchange } from "../../bot-runtime/src/exchange/bybit-ccxt.ts";
 import { submitEntry } from "../../bot-runtime/src/exchange/bybit-orders.ts";
 import { bybitPublic } from "../../bot-runtime/src/exchange/bybit-public.ts";
@@ -13,7 +13,7 @@ import { PaperExchange } from "../../bot-runtime/src/exchange/paper-exchange.ts"
 import { createHttpClient } from "../../bot-runtime/src/http-client.ts";
 import { busyConfig, keyOf } from "./bench-config.ts";
 import { startBotInProcess } from "./bot-in-process.ts";
-import { runDelay } from "./run-delay.ts";
+import { OwnTime } from "./own-time.ts";
 
 /**
  * Runs as a program of its own under the flags of the bot's image: one bot against the simulator, and two measurements beside
@@ -71,24 +71,41 @@ async function ownPath(task: Task) {
     systemClock.nowMs,
     config.risk.leverage,
   );
-  const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
-  let arrivedMs = 0;
-  let asideMs = 0;
-  const delayMs = runDelay();
-  let delayedMs = 0;
-  const wallMs: number[] = [];
-  const workMs: number[] = [];
-  const signedMs: number[] = [];
-  const sinceMs = () => performance.now() - arrivedMs - asideMs;
-  const aside = <Result>(work: () => Result): Result => {
-    const startedMs = performance.now();
-    const result = work();
-    asideMs += performance.now() - startedMs;
-    return result;
+  const time = new OwnTime();
+  const samples: OwnSamples = { workMs: [], wallMs: [], signedMs: [] };
+  standIn(paper, offlineClient(task, time, samples), time);
+  const bot = startBotInProcess({
+    config,
+    exchange: paper,
+    onCandle: (candle) => {
+      paper.observe(candle);
+      time.start();
+    },
+    onIntent: () => {},
+    onRecord: () => {},
+    aside: (work) => time.aside(work),
+  });
+  await enough(samples.signedMs, task.samples.own, "own");
+  await bot.end();
+  const { workMs, wallMs, signedMs } = samples;
+  return {
+    workMs: workMs.slice(WARM_UP),
+    wallMs: wallMs.slice(WARM_UP),
+    signedMs: signedMs.slice(WARM_UP),
   };
+}
+
+interface OwnSamples {
+  readonly workMs: number[];
+  readonly wallMs: number[];
+  readonly signedMs: number[];
+}
+
+/** Notes when an order is given to ccxt and when its signed request leaves, and accepts it. */
+function offlineClient(task: Task, time: OwnTime, samples: OwnSamples): BybitClient {
+  const client = createClient({ key: keyOf("offline"), testnet: false, restUrl: task.restUrl });
   client.fetchImplementation = async (_url: string, call: { body?: string }) => {
-    const tookMs = sinceMs();
-    signedMs.push(tookMs - (delayMs() - delayedMs));
+    samples.signedMs.push(time.read().workMs);
     const id = /"orderLinkId":"([^"]+)"/.exec(call.body ?? "")?.[1] ?? "";
     const result = { orderId: `x-${id}`, orderLinkId: id };
     const answer = JSON.stringify({
@@ -102,41 +119,29 @@ async function ownPath(task: Task) {
   };
   const createOrder = client.privatePostV5OrderCreate.bind(client);
   client.privatePostV5OrderCreate = (order) => {
-    const tookMs = sinceMs();
-    aside(() => workMs.push(tookMs - (delayMs() - delayedMs)));
-    wallMs.push(tookMs);
+    const { workMs, wallMs } = time.read();
+    samples.workMs.push(workMs);
+    samples.wallMs.push(wallMs);
     return createOrder(order);
   };
+  return client;
+}
+
+/** Lets the exchange in memory send its entries by the client, and takes off the time of its answers. */
+function standIn(paper: PaperExchange, client: BybitClient, time: OwnTime): void {
   const { submitEntry: fill, position, openOrders, balance, executions, findOrder } = paper;
   Object.assign(paper, {
-    position: (symbol: string) => aside(() => position(symbol)),
-    openOrders: (symbol: string) => aside(() => openOrders(symbol)),
-    balance: () => aside(() => balance()),
-    executions: (query: ExecutionQuery) => aside(() => executions(query)),
-    findOrder: (reference: OrderReference) => aside(() => findOrder(reference)),
+    position: (symbol: string) => time.aside(() => position(symbol)),
+    openOrders: (symbol: string) => time.aside(() => openOrders(symbol)),
+    balance: () => time.aside(() => balance()),
+    executions: (query: ExecutionQuery) => time.aside(() => executions(query)),
+    findOrder: (reference: OrderReference) => time.aside(() => findOrder(reference)),
     submitEntry: async (order: EntryOrder) => {
       const outcome = await submitEntry(client, order);
       if (outcome.kind !== "accepted") throw new Error(`${outcome.kind}: ${outcome.message}`);
       return fill(order);
     },
   });
-  const bot = startBotInProcess({
-    config,
-    exchange: paper,
-    onCandle: (candle) => {
-      paper.observe(candle);
-      delayedMs = delayMs();
-      arrivedMs = performance.now();
-      asideMs = 0;
-    },
-    onIntent: () => {},
-    onRecord: () => {},
-    aside,
-  });
-  await enough(signedMs, task.samples.own, "own");
-  await bot.end();
-  const [work, wall, signed] = [workMs, wallMs, signedMs].map((each) => each.slice(WARM_UP));
-  return { workMs: work, wallMs: wall, signedMs: signed };
 }
 
 async function wholePath(task: Task) {
