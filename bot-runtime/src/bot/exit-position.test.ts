@@ -223,6 +223,17 @@ describe("dust", () => {
     expect(market.sent.length).toBe(2);
   });
 
+  test("that was beside somebody else's units is closed at the first look that shows it alone", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.fill("buy", quantity("5"));
+    market.rules = coarse;
+    expect(await run(work, 1_000)).toBe(false);
+    market.fill("sell", quantity("5"));
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.map(({ wholePosition }) => wholePosition)).toEqual([true]);
+  });
+
   test("beside somebody else's units is not closed: it would take his", async () => {
     const { market, run, heldWork } = startExampleHolder(STOPPED);
     const work = heldWork();

@@ -18,7 +18,7 @@ const SHARED_SETTLE_WINDOW_MS = 60_000;
 /** As of an entry (settle-entry.ts). */
 const OPEN_MAX_MS = 60_000;
 const CANCEL_EVERY_MS = 5_000;
-/** Dust is tried again after this. */
+/** Dust that the exchange refused to close is tried again after this. */
 const DUST_RETRY_MS = 60_000;
 
 const RETRY_MIN_MS = 500;
@@ -135,7 +135,8 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
   } as const;
   if (market === undefined || units.gte(market.minimumQuantity)) return order;
   if (held.quantity.lte(open)) return { ...order, wholePosition: true };
-  noteDust(deps, work, "the rest of the position is somebody else's");
+  // Judged anew at the next look: this one may be older than the executions, and nobody else there.
+  noteDust(deps, work, { why: "the rest of the position is somebody else's", retryMs: 0 });
   return undefined;
 }
 
@@ -177,18 +178,23 @@ function noteRefusal(
   work.exit = final
     ? nextAttempt(deps, work, exit.attempt + 1)
     : { ...exit, state: "doubtful", sentMs: -Infinity };
-  if (final && said.order.wholePosition === true) noteDust(deps, work, message);
+  if (final && said.order.wholePosition === true)
+    noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
 }
 
 /** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
-function noteDust(deps: TraderDeps, work: Work, why: string): void {
+function noteDust(
+  deps: TraderDeps,
+  work: Work,
+  { why, retryMs }: { readonly why: string; readonly retryMs: number },
+): void {
   const { open, entryPrice } = work.account;
   const least = deps.exchange.market(work.symbol)?.minimumValue;
   const isNegligible =
     least !== undefined && entryPrice !== undefined && value(entryPrice, open).lt(least);
   const counts = isNegligible ? "; the bot counts as flat without it" : "";
   const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange${counts}`;
-  work.dust = { open, message, isNegligible, tryAgainMs: deps.monotonicMs() + DUST_RETRY_MS };
+  work.dust = { open, message, isNegligible, tryAgainMs: deps.monotonicMs() + retryMs };
   if (work.dustTold === message) return;
   work.dustTold = message;
   deps.log.warn("dust", { symbol: work.symbol, open: text(open) });

@@ -18,13 +18,17 @@ export function awaitsFunding(
   { exchange, monotonicMs }: Pick<TraderDeps, "exchange" | "monotonicMs">,
   { symbol, account, closedSeenMs }: Pick<Work, "symbol" | "account" | "closedSeenMs">,
 ): boolean {
-  const everyMs = exchange.market(symbol)?.fundingEveryMs;
+  const market = exchange.market(symbol);
   const { openedMs, closedMs, fundings } = account;
-  if (everyMs === undefined || openedMs === undefined || closedMs === undefined) return false;
+  if (openedMs === undefined || closedMs === undefined) return false;
+  const seenForMs = closedSeenMs === undefined ? 0 : monotonicMs() - closedSeenMs;
+  // Before the trading rules are known any time may have been one of funding.
+  if (market === undefined) return !exchange.delisted(symbol) && seenForMs < FUNDING_LATE_MS;
+  const everyMs = market.fundingEveryMs;
+  if (everyMs === undefined) return false;
   // The last one before the end, all by the exchange's clock.
   const dueMs = Math.floor((closedMs + FUNDING_EDGE_MS) / everyMs) * everyMs;
   if (dueMs < openedMs - FUNDING_EDGE_MS) return false;
   if (fundings.some(({ execution }) => execution.atMs >= dueMs - FUNDING_EDGE_MS)) return false;
-  const seenForMs = closedSeenMs === undefined ? 0 : monotonicMs() - closedSeenMs;
   return closedMs - dueMs + seenForMs < FUNDING_LATE_MS;
 }
