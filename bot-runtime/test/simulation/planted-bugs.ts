@@ -327,16 +327,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "what is less than the exchange's minimum is closed by an order of that size",
-    patches: [
-      {
-        module: `${src}/bot/exit-position.ts`,
-        text: "  if (market === undefined || units.gte(market.minimumQuantity)) return order;",
-        replacement: "  if (work.exit !== undefined) return order;",
-      },
-    ],
-  },
-  {
     name: "the fees of exits are forgotten",
     patches: [
       {

@@ -217,7 +217,11 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
       share,
     },
   ];
-  return Array.from({ length: draw.between(0, 3) }, () => draw.oneOf(kinds));
+  const drawn = Array.from({ length: draw.between(0, 3) }, () => draw.oneOf(kinds));
+  // Nobody hears that an entry was accepted, and nobody sees it: what does most harm comes more often.
+  const unseen = { match: { ...create, reduceOnly: false }, times: 2, share: 0.5 } as const;
+  if (hideMs % 6 > 0) return drawn;
+  return [...drawn, { ...unseen, fault: { kind: "hang", when: "after", hideMs } }];
 }
 
 function deaths(draw: Drawer): readonly DeathWish[] {
@@ -244,7 +248,7 @@ function deaths(draw: Drawer): readonly DeathWish[] {
 function leaseTrap(
   draw: Drawer,
 ): Pick<Scenario, "deaths" | "exchangeFaults" | "lateLease"> | undefined {
-  if (!draw.chance(0.12)) return undefined;
+  if (!draw.chance(0.2)) return undefined;
   const occurrence = draw.between(1, 6);
   const isFrozen = draw.chance(0.7);
   const freezesMs = draw.between(5_000, 8_500);
