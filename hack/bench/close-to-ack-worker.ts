@@ -134,4 +134,5 @@ function acknowledgements(samples: readonly Sample[]): Acknowledgements {
   return { tookMs, open: samples.length - tookMs.length };
 }
 
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
 parentPort?.postMessage(await collect(Task.parse(workerData)));

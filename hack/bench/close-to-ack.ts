@@ -11,6 +11,7 @@ const WORKERS = 2;
 const BOTS = 40;
 
 const Acknowledgements = z.object({ tookMs: z.array(z.number()), open: z.int() });
+const Message = z.tuple([Acknowledgements]);
 
 /** How long after a candle's close the exchange has an entry for certain, as the bot knows it, while answers are spoilt. */
 export async function measureCloseToAck(wanted: number): Promise<readonly Figure[]> {
@@ -36,8 +37,9 @@ async function play(seed: number, entries: number): Promise<z.infer<typeof Ackno
     workerData: { seed, bots: BOTS, entries },
   });
   try {
-    const [answer]: unknown[] = await once(worker, "message");
-    return Acknowledgements.parse(answer);
+    const message: unknown = await once(worker, "message");
+    const [answer] = Message.parse(message);
+    return answer;
   } finally {
     await worker.terminate();
   }
