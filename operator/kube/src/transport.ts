@@ -1,6 +1,7 @@
 import type { ClusterAccess } from "./cluster-access.ts";
 import { type Answer, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { createRateLimit, type RateBudget } from "./rate-budget.ts";
 import { createSlots } from "./slots.ts";
 import { WriteForbiddenError } from "./write-guard.ts";
 
@@ -41,6 +42,8 @@ export interface RequestReport {
 export interface TransportOptions {
   readonly onRequest?: (report: RequestReport) => void;
   readonly userAgent?: string;
+  /** Of all requests but watches; without one, what the API server bears. */
+  readonly budget?: RateBudget;
 }
 
 /** HTTP to one API server: JSON in, JSON or lines of JSON out; errors are `KubernetesError` or the socket's own. */
@@ -49,6 +52,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   const watches = openConnections(access, WATCH_CONNECTIONS);
   // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
+  const withinBudget = options.budget && createRateLimit(options.budget);
 
   /** Reports the request, whatever comes of it. @throws Error naming the request when there was no answer */
   async function told<T extends { readonly statusCode: number }>(
@@ -82,6 +86,7 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
 
   /** @throws KubernetesError for an answer above 299; Error when none came; what `admit` throws. */
   async function json(request: KubeRequest): Promise<unknown> {
+    await withinBudget?.(request.signal);
     await slots.acquire(request.signal);
     try {
       request.admit?.();

@@ -2,23 +2,24 @@ import { parseArgs } from "node:util";
 import { createKubeClient, kubeconfigAccess } from "@tradingbots/kube";
 import { startPlatform } from "../platform.ts";
 import { connectUpstream } from "./proxy.ts";
-import { type Battlefield, type Outcome, run } from "./run.ts";
+import { type Outcome, runSeeds } from "./run.ts";
 
 /**
- * The operator against a hostile API server, which stands in front of a real one: `--seeds 1000` runs seeds 1 to 1,000, `--seed N`
- * one of them again. The seed decides what happens to the n-th request of each kind and what people do; how processes interleave it
+ * The operator against a hostile API server, which stands in front of a real one: `--seeds 1000` runs seeds 1 to 1,000 (or `--from` another), `--seed N` one of
+ * them again. The seed decides what happens to the n-th request of each kind and what people do; how processes interleave it
  * does not decide.
  */
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     seeds: { type: "string", default: "100" },
+    from: { type: "string", default: "1" },
     side: { type: "string", default: "8" },
   },
 });
 const seeds =
   values.seed === undefined
-    ? Array.from({ length: Number(values.seeds) }, (_, index) => index + 1)
+    ? Array.from({ length: Number(values.seeds) }, (_, index) => index + Number(values.from))
     : [Number(values.seed)];
 process.exitCode = await runAll(seeds, Number(values.side));
 
@@ -28,16 +29,11 @@ async function runAll(all: readonly number[], side: number): Promise<number> {
   const upstream = connectUpstream(await kubeconfigAccess(platform.kubeconfigPath));
   const client = createKubeClient(await kubeconfigAccess(platform.kubeconfigPath));
   const outcomes: Outcome[] = [];
-  const waiting = [...all];
-  const lane = async (field: Battlefield) => {
-    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const outcome = await run(seed, field);
-      outcomes.push(outcome);
-      for (const wrong of outcome.wrongs) console.log(`seed ${seed}: ${wrong}`);
-      if (outcomes.length % 100 === 0) console.log(`${outcomes.length} runs`);
-    }
-  };
-  await Promise.all(Array.from({ length: side }, () => lane({ client, upstream })));
+  await runSeeds(all, { client, upstream, side }, (outcome) => {
+    outcomes.push(outcome);
+    for (const wrong of outcome.wrongs) console.log(`seed ${outcome.seed}: ${wrong}`);
+    if (outcomes.length % 100 === 0) console.log(`${outcomes.length} runs`);
+  });
   await Promise.all([client.close(), upstream.destroy()]);
   await platform.stop();
   return summarize(outcomes, performance.now() - startedAt);

@@ -24,7 +24,7 @@ import { letPeopleAct } from "./people.ts";
 import { type HostileProxy, startHostileProxy } from "./proxy.ts";
 import { createFakeReports, type FakeReports } from "./reports.ts";
 
-export interface Battlefield {
+interface Battlefield {
   /** Reaches the API server past all faults. */
   readonly client: KubeClient;
   readonly upstream: Pool;
@@ -40,17 +40,32 @@ export interface Outcome {
 }
 
 /** From the last fault until everything is as it should be: back-off of what failed several times, on a busy machine. */
-const CONVERGE_LIMIT_MS = 30_000;
+const CONVERGE_LIMIT_MS = 60_000;
 const LOOK_MS = 40;
 /** Longer than what the operator gathers into one write. */
 const QUIET_MS = 250;
 /** A watch without a line for so long counts as dead: the server's bookmarks come once a minute, and a run does not last that long. */
-const STALL_MS = 600;
+const STALL_MS = 4_000;
 /** Every such end counts as a failure, which in earnest it does not: the pauses must not grow with them. */
 const BACK_OFF = { initialMs: 20, maxMs: 200 };
 
+/** Several runs side by side, each in a namespace of its own. */
+export async function runSeeds(
+  seeds: readonly number[],
+  { side, ...field }: Battlefield & { readonly side: number },
+  onOutcome: (outcome: Outcome) => void,
+): Promise<void> {
+  const waiting = [...seeds];
+  const lane = async () => {
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
+      onOutcome(await run(seed, field));
+    }
+  };
+  await Promise.all(Array.from({ length: side }, lane));
+}
+
 /** One run: bots, people and nodes on a real API server, the operator behind a hostile one; then peace, and a look at what is. */
-export async function run(seed: number, field: Battlefield): Promise<Outcome> {
+async function run(seed: number, field: Battlefield): Promise<Outcome> {
   const startedAt = performance.now();
   const namespace = `tradingbots-${seed}-${Math.floor(startedAt)}`;
   await createNamespace(field.client, namespace);

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { createRateLimit } from "./rate-budget.ts";
+
+/** When each of so many requests that come at once, at `now`, may go; in milliseconds. */
+async function passedAt(take: ReturnType<typeof createRateLimit>, count: number) {
+  const startedAt = performance.now();
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      await take();
+      return performance.now() - startedAt;
+    }),
+  );
+}
+
+test("a burst goes at once, what follows goes at the pace, in order", async () => {
+  const times = await passedAt(createRateLimit({ perSecond: 100, burst: 5 }), 15);
+  expect(times.toSorted((a, b) => a - b)).toEqual(times);
+  for (const [index, time] of times.entries()) {
+    expect(time).toBeGreaterThanOrEqual(Math.max(0, (index - 4) * 10 - 2)); // timers round to a millisecond
+  }
+});
+
+test("a rest fills the burst again, and no more than that", async () => {
+  let now = 0;
+  const take = createRateLimit({ perSecond: 10, burst: 2 }, () => now);
+  await take();
+  await take();
+  now = 60_000;
+  await take();
+  await take();
+  const third = take(AbortSignal.timeout(20));
+  await expect(third).rejects.toThrow("aborted");
+});
