@@ -55,7 +55,7 @@ export async function measureBurst(options: BurstOptions): Promise<readonly Figu
   const rounds: Round[] = [];
   try {
     const each = bots + WARM_UP;
-    const last = 1 + each * options.rounds;
+    const last = 4 + each * options.rounds;
     for (const buckets of [options.buckets, BARE_BUCKETS, DEPLOYMENT_BUCKETS]) {
       await addAccounts(cluster, template, { from: 0, to: last, buckets });
     }
@@ -119,6 +119,7 @@ async function runOperator(
     console.error(`operator ${rate.toFixed(1)}/s: ${await costs()}`);
     await sleep(1_000); // what it may still have to say
     const after = await operator.metrics();
+    console.error(requestsBetween(before, after));
     const ready = await becomeReadyAll(options.cluster, operator, measured);
     const per = (count: (metrics: Metrics) => number, end: Metrics) =>
       (count(end) - count(before)) / measured.length;
@@ -170,6 +171,16 @@ function doneOf(metrics: Metrics) {
     pods: answered(/method="POST",resource="pods",status="201"/),
     statuses: answered(/method="PATCH",resource="tradingbots\/status",status="200"/),
   };
+}
+
+/** In words, by method and resource. */
+function requestsBetween(before: Metrics, after: Metrics): string {
+  return [...after]
+    .filter(([key]) => key.startsWith("tradingbots_operator_requests_total"))
+    .map(([key, value]) => [key.replace(/^[^{]*/, ""), value - (before.get(key) ?? 0)] as const)
+    .filter(([, count]) => count > 0)
+    .map(([labels, count]) => `${count} × ${labels}`)
+    .join("\n");
 }
 
 /** Every GET but of the lease: a watch that begins again counts too. */

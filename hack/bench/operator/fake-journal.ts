@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, type ServerResponse } from "node:http";
 
+const BUFFERED_MAX = 1024 * 1024;
 /** The real journal sends one every 5 s. */
 const HEARTBEAT_MS = 5_000;
 
@@ -47,6 +49,7 @@ export async function startFakeJournal(): Promise<FakeJournal> {
 async function send(reader: ServerResponse, lines: Iterable<string>): Promise<void> {
   for (const line of lines) {
     if (reader.destroyed) return;
-    if (!reader.write(line)) await Promise.race([once(reader, "drain"), once(reader, "close")]);
+    reader.write(line);
+    while (reader.writableLength > BUFFERED_MAX && !reader.destroyed) await sleep(2);
   }
 }

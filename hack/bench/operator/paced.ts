@@ -86,7 +86,7 @@ async function pace(
   await sleep(500); // the watches are open
   const startedMs = performance.now();
   const creations = members.map(async (of, at) => {
-    await sleep(startedMs + (at * 1_000) / CREATES_PER_S - performance.now());
+    await sleep(Math.max(startedMs + (at * 1_000) / CREATES_PER_S - performance.now(), 0));
     const body = JSON.stringify(botBody(of));
     await client.json({ method: "POST", path: botsPath(of), body });
     created.set(of.botName, performance.now());

@@ -10,6 +10,9 @@ import { CLASS } from "./bench-cluster.ts";
 export const BOTS_PER_ACCOUNT = 4;
 const SYMBOLS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XRP/USDT:USDT"] as const;
 
+/** Nobody has the number, name or user of somebody in other buckets. */
+const BUCKET_SPAN = 1_000_000;
+
 export interface Member {
   readonly namespace: string;
   readonly userId: string;
@@ -34,17 +37,18 @@ export function namespacesOf({ first, count }: Buckets): readonly string[] {
 }
 
 export function member(index: number, { first, count }: Buckets): Member {
-  const account = Math.floor(index / BOTS_PER_ACCOUNT);
-  const slot = index % BOTS_PER_ACCOUNT;
+  const number = first * BUCKET_SPAN + index;
+  const account = Math.floor(number / BOTS_PER_ACCOUNT);
+  const slot = number % BOTS_PER_ACCOUNT;
   return {
     namespace: bucketNamespace(first + (account % count)),
     userId: uid(0, account),
     accountName: `acct-${digits(account, 20)}`,
-    botName: `bot-${digits(index, 20)}`,
+    botName: `bot-${digits(number, 20)}`,
     symbol: SYMBOLS[slot] ?? SYMBOLS[0],
     uids: {
-      bot: uid(1, index),
-      pod: uid(2, index),
+      bot: uid(1, number),
+      pod: uid(2, number),
       account: uid(3, account),
       serviceAccount: uid(4, account),
     },
