@@ -13,7 +13,7 @@ import { reconcileBot } from "./bot/reconcile.ts";
 import type { Restarts } from "./bot/restart.ts";
 import type { Tally } from "./class/plan-wave.ts";
 import { reconcileClass } from "./class/reconcile.ts";
-import { type ClusterViewOptions, createClusterView } from "./cluster-view.ts";
+import { type ClusterView, type ClusterViewOptions, createClusterView } from "./cluster-view.ts";
 import { createClusterWrites } from "./cluster-writes.ts";
 import type { PodSettings } from "./config.ts";
 import { createEvents } from "./events.ts";
@@ -78,27 +78,12 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     onReport: (key, latest, previous) =>
       routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
-  const queue = queueMaker(deps);
-  const queues = {
-    bots: queue("bots", {
-      concurrency: BOT_WORKERS,
-      process: (key) => reconcileBot(key, botDeps),
-      groupOf: (key) => cluster.bots.store.get(key)?.spec.userId ?? "",
-    }),
-    accounts: queue("accounts", {
-      concurrency: ACCOUNT_WORKERS,
-      process: (key) => reconcileAccount(key, accountDeps),
-      groupOf: (key) => cluster.accounts.store.get(key)?.spec.userId ?? "",
-    }),
-    halts: queue("halts", {
-      concurrency: HALT_WORKERS,
-      process: (name) => reconcileHalt(name, botDeps),
-    }),
-    classes: queue("classes", {
-      concurrency: CLASS_WORKERS,
-      process: (name) => reconcileClass(name, { ...botDeps, tallies }),
-    }),
-  };
+  const queues = createQueues(deps, () => cluster, {
+    bots: (key) => reconcileBot(key, botDeps),
+    accounts: (key) => reconcileAccount(key, accountDeps),
+    halts: (name) => reconcileHalt(name, botDeps),
+    classes: (name) => reconcileClass(name, { ...botDeps, tallies }),
+  });
   const cluster = createClusterView({
     client: deps.client,
     namespaces: settings.namespaces,
@@ -111,20 +96,14 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     }),
     ...watchHooks(deps),
   });
-  const writes = createClusterWrites(guarded, cluster);
   const starts = createStartLine({ perSecond: settings.vaultLoginsPerSecond, clock });
   const common = {
     cluster,
-    writes,
+    writes: createClusterWrites(guarded, cluster),
     starts,
     now,
     podSettings: settings.pods,
-    events: createEvents({
-      client: guarded,
-      instance: settings.podName,
-      onError: (error) => log.warn({ error: explain(error) }, "an Event was not written"),
-      now,
-    }),
+    events: eventsOf(settings, deps),
   };
   const botDeps = {
     ...common,
@@ -153,6 +132,15 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   };
 }
 
+function eventsOf({ podName }: OperatorSettings, { client, guard, log, now }: OperatorDeps) {
+  return createEvents({
+    client: client.guarded(guard),
+    instance: podName,
+    onError: (error) => log.warn({ error: explain(error) }, "an Event was not written"),
+    now,
+  });
+}
+
 /** What is told of the watches. */
 function watchHooks({
   metrics,
@@ -167,6 +155,31 @@ function watchHooks({
       metrics.onInvalid(kind);
       log.error({ kind, key, error: explain(error) }, "an object is passed over");
     },
+  };
+}
+
+type Pass = QueueOptions["process"];
+
+/** One queue a kind. A user's many bots do not hold up another's. */
+function createQueues(
+  deps: OperatorDeps,
+  cluster: () => ClusterView,
+  passes: Readonly<Record<"bots" | "accounts" | "halts" | "classes", Pass>>,
+) {
+  const queue = queueMaker(deps);
+  return {
+    bots: queue("bots", {
+      concurrency: BOT_WORKERS,
+      process: passes.bots,
+      groupOf: (key) => cluster().bots.store.get(key)?.spec.userId ?? "",
+    }),
+    accounts: queue("accounts", {
+      concurrency: ACCOUNT_WORKERS,
+      process: passes.accounts,
+      groupOf: (key) => cluster().accounts.store.get(key)?.spec.userId ?? "",
+    }),
+    halts: queue("halts", { concurrency: HALT_WORKERS, process: passes.halts }),
+    classes: queue("classes", { concurrency: CLASS_WORKERS, process: passes.classes }),
   };
 }
 

@@ -99,38 +99,38 @@ describe("with one login a second", () => {
     );
     expect(statusWrites.length).toBeLessThanOrEqual(2 * BOTS); // one where it waits, one as it starts
   });
-
-  async function queuedBots() {
-    const bots = await platform.client.list(TRADING_BOTS, { namespace: NAMESPACE });
-    return bots.filter(({ spec }) => spec.className === "many");
-  }
-
-  async function reasons(): Promise<Record<string, number>> {
-    const counts: Record<string, number> = {};
-    for (const { status } of await queuedBots()) {
-      const reason = status?.conditions?.find(({ type }) => type === "Ready")?.reason ?? "none";
-      counts[reason] = (counts[reason] ?? 0) + 1;
-    }
-    return counts;
-  }
-
-  /** Nothing changes a pod here after it was made. */
-  async function orderOfPods(): Promise<readonly string[]> {
-    const pods = await platform.client.list(PODS, { namespace: NAMESPACE });
-    const made = pods.map(({ metadata }) => ({
-      name: metadata?.name ?? "",
-      version: Number(metadata?.resourceVersion),
-    }));
-    return made.toSorted((a, b) => a.version - b.version).map(({ name }) => name);
-  }
-
-  async function queuedMessages(): Promise<readonly string[]> {
-    return (await queuedBots())
-      .map(({ status }) => status?.conditions?.find(({ type }) => type === "Ready"))
-      .filter((ready) => ready?.reason === "StartQueued")
-      .map((ready) => ready?.message ?? "");
-  }
 });
+
+async function queuedBots() {
+  const bots = await platform.client.list(TRADING_BOTS, { namespace: NAMESPACE });
+  return bots.filter(({ spec }) => spec.className === "many");
+}
+
+async function reasons(): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { status } of await queuedBots()) {
+    const reason = status?.conditions?.find(({ type }) => type === "Ready")?.reason ?? "none";
+    counts[reason] = (counts[reason] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Nothing changes a pod here after it was made. */
+async function orderOfPods(): Promise<readonly string[]> {
+  const pods = await platform.client.list(PODS, { namespace: NAMESPACE });
+  const made = pods.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    version: Number(metadata?.resourceVersion),
+  }));
+  return made.toSorted((a, b) => a.version - b.version).map(({ name }) => name);
+}
+
+async function queuedMessages(): Promise<readonly string[]> {
+  return (await queuedBots())
+    .map(({ status }) => status?.conditions?.find(({ type }) => type === "Ready"))
+    .filter((ready) => ready?.reason === "StartQueued")
+    .map((ready) => ready?.message ?? "");
+}
 
 /** An account as the operator leaves it once its key is checked. */
 async function readyAccount(): Promise<string> {
