@@ -59,6 +59,7 @@ async function run(): Promise<number> {
     queueDepth: operator.queueDepth,
     isLeader: leads,
     isJournalHeard: operator.isJournalHeard,
+    bots: operator.bots,
     startsWaiting: operator.startsWaiting,
     rollouts: operator.rollouts,
   });

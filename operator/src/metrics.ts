@@ -1,6 +1,8 @@
 import type { QueueHooks, RequestReport, RestartReason } from "@tradingbots/kube";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { BotView } from "./bot/bot-view.ts";
+import { addBotGauges } from "./bot-gauges.ts";
 import type { Tally } from "./class/plan-wave.ts";
 
 /** Blocks of the event loop are seen to this precision; finer would wake an idle process more than a hundred times a second. */
@@ -10,6 +12,7 @@ export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
   readonly isLeader: () => boolean;
   readonly isJournalHeard: () => boolean;
+  readonly bots: () => Iterable<BotView>;
   readonly startsWaiting: () => number;
   readonly rollouts: () => ReadonlyMap<string, Tally>;
 }
@@ -101,6 +104,7 @@ function queueMetrics(registry: Registry) {
 
 function addGauges(registry: Registry, sources: MetricSources): void {
   const registers = [registry];
+  addBotGauges(registry, sources.bots);
   const depth: Gauge = new Gauge({
     name: "tradingbots_operator_queue_depth",
     help: "Keys that wait for a free worker.",

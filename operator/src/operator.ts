@@ -230,6 +230,7 @@ function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
     hasSynced: cluster.hasSynced,
     lastEventAt: cluster.lastEventAt,
     isJournalHeard: reports.isHeard,
+    bots: () => cluster.bots.store.views(),
     queueDepth: () =>
       Object.fromEntries(Object.entries(queues).map(([name, each]) => [name, each.depth()])),
     isIdle: () => all.every((each) => each.isIdle()),

@@ -29,6 +29,36 @@ const PodTemplate = z.object({
   spec: z.object({ template: z.object({ spec: z.looseObject({ containers: z.unknown() }) }) }),
 });
 
+/** Of the Prometheus operator, which a cluster with `monitoring.enabled` has. Its schemas are its own affair. */
+const MONITORING_KINDS = ["PodMonitor", "PrometheusRule"].map((kind) => {
+  const plural = `${kind.toLowerCase()}s`;
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.monitoring.coreos.com` },
+    spec: {
+      group: "monitoring.coreos.com",
+      scope: "Namespaced",
+      names: { kind, plural, singular: kind.toLowerCase() },
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: "object",
+              properties: {
+                spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+});
+
 let controlPlane: ControlPlane;
 let client: KubeClient;
 let directory: string;
@@ -45,7 +75,7 @@ beforeAll(async () => {
   const namespaces = manifestsOf("everything").filter(({ kind }) => kind === "Namespace");
   await kubectl(
     ["apply", "--server-side", "-f", "-"],
-    JSON.stringify(list([...crds, ...namespaces])),
+    JSON.stringify(list([...crds, ...namespaces, ...MONITORING_KINDS])),
   );
   await kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
 });
