@@ -61,6 +61,7 @@ export interface ClusterViewOptions {
   readonly namespaces: readonly string[];
   readonly routes: Routes;
   readonly timing: Partial<ReflectorTiming> | undefined;
+  readonly onFilled: (kind: string, durationMs: number) => void;
   readonly onRestart: (kind: string, reason: RestartReason, error: unknown) => void;
   readonly onInvalid: (kind: string, key: string, error: unknown) => void;
 }
@@ -142,7 +143,7 @@ export function createClusterView(options: ClusterViewOptions) {
 export type ClusterView = ReturnType<typeof createClusterView>;
 
 /** What all reflectors have in common. */
-function reflectorsOf({ client, timing, onRestart, onInvalid }: ClusterViewOptions) {
+function reflectorsOf({ client, timing, onFilled, onRestart, onInvalid }: ClusterViewOptions) {
   return <T, View>(
     resource: Resource<T>,
     options: Pick<
@@ -155,6 +156,7 @@ function reflectorsOf({ client, timing, onRestart, onInvalid }: ClusterViewOptio
       client,
       resource,
       ...(timing === undefined ? {} : { timing }),
+      onFilled: (durationMs) => onFilled(resource.plural, durationMs),
       onRestart: (reason, error) => onRestart(resource.plural, reason, error),
       onInvalid: (key, error) => onInvalid(resource.plural, key, error),
     });

@@ -15,7 +15,7 @@ import { pino } from "pino";
 import { type Config, loadConfig } from "./config.ts";
 import { startHealthServer } from "./health-server.ts";
 import { createBotLeases } from "./leases.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { createOperator, explain, type OperatorDeps } from "./operator.ts";
 import { createReports } from "./reports.ts";
 import { createVaultMetadata } from "./vault.ts";
@@ -24,6 +24,8 @@ import { createVaultMetadata } from "./vault.ts";
 const SILENT_MS = 300_000;
 /** The journal's reports save writes at start; without the journal the operator acts all the same. */
 const REPORTS_WAIT_MS = 5_000;
+/** Twice what the API server has been seen to take from this operator: an error that writes in a circle ends here. */
+const REQUEST_BUDGET = { perSecond: 1_000, burst: 2_000 };
 /** Kubernetes kills after 30 s. */
 const STOP_LIMIT_MS = 20_000;
 
@@ -40,7 +42,7 @@ async function run(): Promise<number> {
   const metrics = createMetrics();
   const access = await clusterAccess(config);
   const options = { onRequest: metrics.onRequest, userAgent: "tradingbots-operator" };
-  const client = createKubeClient(access, options);
+  const client = createKubeClient(access, { ...options, budget: REQUEST_BUDGET });
   // Connections of its own: a renewal never waits behind the writes that it is to allow.
   const leaseClient = createKubeClient(access, options);
   const lost = new AbortController();
@@ -57,6 +59,8 @@ async function run(): Promise<number> {
   });
   metrics.observe({
     queueDepth: operator.queueDepth,
+    queueRunning: operator.queueRunning,
+    lastEventAt: operator.lastEventAt,
     isLeader: leads,
     isJournalHeard: operator.isJournalHeard,
     bots: operator.bots,
@@ -73,7 +77,7 @@ async function run(): Promise<number> {
     await Promise.race([operator.synced, aborted(stopping.signal)]);
     await untilHeard(operator.isJournalHeard); // before the election: a standby that takes over acts at once
     log.info("following the cluster");
-    leadership = await becomeLeader(electionOf(leaseClient), stopping.signal);
+    leadership = await becomeLeader(electionOf(leaseClient, metrics), stopping.signal);
     leadership.signal.addEventListener("abort", () => lost.abort(), { once: true });
     log.info("leading");
     operator.act();
@@ -112,13 +116,14 @@ function backends(): Pick<OperatorDeps, "vault" | "reports" | "leases"> {
   };
 }
 
-function electionOf(client: KubeClient): ElectionOptions {
+function electionOf(client: KubeClient, metrics: Metrics): ElectionOptions {
   return {
     client,
     namespace: config.namespace,
     name: "tradingbots-operator",
     identity: `${config.podName}_${randomUUID()}`,
     onError: (error) => log.warn({ error: explain(error) }, "lease"),
+    onSeen: metrics.onLease,
   };
 }
 

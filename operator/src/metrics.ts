@@ -10,6 +10,9 @@ const LOOP_RESOLUTION_MS = 10;
 
 export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
+  readonly queueRunning: () => Readonly<Record<string, number>>;
+  /** Milliseconds since the epoch of the oldest of the watches' last signs of life. */
+  readonly lastEventAt: () => number;
   readonly isLeader: () => boolean;
   readonly isJournalHeard: () => boolean;
   readonly bots: () => Iterable<BotView>;
@@ -24,6 +27,7 @@ export function createMetrics() {
   return {
     ...apiServerMetrics(registry),
     ...queueMetrics(registry),
+    ...leaseMetrics(registry),
     /** Gauges that are read when somebody asks. */
     observe: (sources: MetricSources) => addGauges(registry, sources),
     text: () => registry.metrics(),
@@ -46,6 +50,20 @@ function apiServerMetrics(registry: Registry) {
     labelNames: ["method", "resource"],
     registers,
   });
+  const durations = new Histogram({
+    name: "tradingbots_operator_request_seconds",
+    help: "Time until the API server's answer began, by method and resource; of a watch, until it was open.",
+    labelNames: ["method", "resource"],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2, 10, 30],
+    registers,
+  });
+  const fills = new Histogram({
+    name: "tradingbots_operator_list_seconds",
+    help: "Time in which the present state of a resource was read, at the start and whenever its version had expired.",
+    labelNames: ["resource"],
+    buckets: [0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30],
+    registers,
+  });
   const restarts = new Counter({
     name: "tradingbots_operator_watch_restarts_total",
     help: "Watches that began again, by resource and reason.",
@@ -59,13 +77,38 @@ function apiServerMetrics(registry: Registry) {
     registers,
   });
   return {
-    onRequest: ({ method, path, status }: RequestReport) => {
+    onRequest: ({ method, path, status, durationMs }: RequestReport) => {
       const resource = resourceOf(path);
+      durations.observe({ method, resource }, durationMs / 1_000);
       requests.inc({ method, resource, status });
       if (method !== "GET" && resource !== "leases") writes.inc({ method, resource });
     },
+    onFilled: (resource: string, durationMs: number) =>
+      fills.observe({ resource }, durationMs / 1_000),
     onWatchRestart: (resource: string, reason: RestartReason) => restarts.inc({ resource, reason }),
     onInvalid: (resource: string) => invalid.inc({ resource }),
+  };
+}
+
+function leaseMetrics(registry: Registry) {
+  const registers = [registry];
+  const holderGauge = new Gauge({
+    name: "tradingbots_operator_lease_holder",
+    help: "1 for the process that holds the lease, as this one sees it.",
+    labelNames: ["holder"],
+    registers,
+  });
+  const transitionsGauge = new Gauge({
+    name: "tradingbots_operator_lease_transitions",
+    help: "How often the lease has changed hands.",
+    registers,
+  });
+  return {
+    onLease: ({ holder, transitions }: { holder: string; transitions: number }) => {
+      holderGauge.reset();
+      if (holder !== "") holderGauge.set({ holder }, 1);
+      transitionsGauge.set(transitions);
+    },
   };
 }
 
@@ -113,6 +156,22 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     collect: () => {
       for (const [queue, size] of Object.entries(sources.queueDepth())) depth.set({ queue }, size);
     },
+  });
+  const running: Gauge = new Gauge({
+    name: "tradingbots_operator_queue_running",
+    help: "Reconciliations under way.",
+    labelNames: ["queue"],
+    registers,
+    collect: () => {
+      for (const [queue, size] of Object.entries(sources.queueRunning()))
+        running.set({ queue }, size);
+    },
+  });
+  const silence: Gauge = new Gauge({
+    name: "tradingbots_operator_watch_silence_seconds",
+    help: "Time since the last line of the watch that has been silent longest. The API server sends one a minute at least.",
+    registers,
+    collect: () => silence.set(Math.max(0, Date.now() - sources.lastEventAt()) / 1_000),
   });
   const leader: Gauge = new Gauge({
     name: "tradingbots_operator_is_leader",

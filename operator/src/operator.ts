@@ -4,6 +4,7 @@ import {
   type QueueOptions,
   type ReflectorTiming,
   retryAfterMs,
+  type WorkQueue,
   type WriteGuard,
 } from "@tradingbots/kube";
 import type { Logger } from "pino";
@@ -145,8 +146,9 @@ function eventsOf({ podName }: OperatorSettings, { client, guard, log, now }: Op
 function watchHooks({
   metrics,
   log,
-}: OperatorDeps): Pick<ClusterViewOptions, "onRestart" | "onInvalid"> {
+}: OperatorDeps): Pick<ClusterViewOptions, "onFilled" | "onRestart" | "onInvalid"> {
   return {
+    onFilled: metrics.onFilled,
     onRestart: (kind, reason, error) => {
       metrics.onWatchRestart(kind, reason);
       if (reason !== "closed") log.info({ kind, reason, error: explain(error) }, "watch restarts");
@@ -196,6 +198,10 @@ function queueMaker({ metrics, log }: OperatorDeps) {
     });
 }
 
+function ofEach(queues: Parts["queues"], count: (queue: WorkQueue) => number) {
+  return Object.fromEntries(Object.entries(queues).map(([name, queue]) => [name, count(queue)]));
+}
+
 interface Parts {
   readonly queues: Readonly<Record<string, ReturnType<typeof createWorkQueue>>>;
   readonly cluster: ReturnType<typeof createClusterView>;
@@ -231,8 +237,8 @@ function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
     lastEventAt: cluster.lastEventAt,
     isJournalHeard: reports.isHeard,
     bots: () => cluster.bots.store.views(),
-    queueDepth: () =>
-      Object.fromEntries(Object.entries(queues).map(([name, each]) => [name, each.depth()])),
+    queueDepth: () => ofEach(queues, (queue) => queue.depth()),
+    queueRunning: () => ofEach(queues, (queue) => queue.running()),
     isIdle: () => all.every((each) => each.isIdle()),
   };
 }
