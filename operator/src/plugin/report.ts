@@ -20,10 +20,14 @@ interface Counted {
 
 /** A line for each state and reason, the most frequent first, with a few names to go on with. */
 function counted(objects: readonly Counted[]): string {
-  const groups = Map.groupBy(objects, ({ spec, status }) => {
-    const ready = conditionOf(status?.conditions, "Ready");
-    return `${spec.state} ${ready?.status ?? "Unknown"} ${ready?.reason ?? "NotSeen"}`;
-  });
+  const groups = new Map<string, Counted[]>(); // not by Map.groupBy: this runs on whatever Node its user has
+  for (const object of objects) {
+    const ready = conditionOf(object.status?.conditions, "Ready");
+    const group = `${object.spec.state} ${ready?.status ?? "Unknown"} ${ready?.reason ?? "NotSeen"}`;
+    const members = groups.get(group);
+    if (members === undefined) groups.set(group, [object]);
+    else members.push(object);
+  }
   const rows = [...groups].toSorted(([, a], [, b]) => b.length - a.length);
   return table(
     rows.map(([group, members]) => {
