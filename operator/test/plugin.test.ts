@@ -24,7 +24,10 @@ afterAll(async () => {
 });
 
 async function plugin(...args: readonly string[]): Promise<string> {
-  const env = { PATH: `${dirname(await toolPath("kubectl"))}:${dirname(process.execPath)}` };
+  const env = {
+    PATH: `${dirname(await toolPath("kubectl"))}:${dirname(process.execPath)}`,
+    HOME: dirname(platform.kubeconfigPath), // for kubectl's cache
+  };
   const flag = `--kubeconfig=${platform.kubeconfigPath}`;
   const { stdout } = await run(process.execPath, [MAIN, ...args, flag], { env });
   return stdout;
