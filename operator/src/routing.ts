@@ -41,7 +41,8 @@ export function createRoutes(deps: RoutingDeps): Routes {
       onUpsert: (botClass, previous, origin) => {
         if (origin !== "own") deps.queues.classes.add(botClass.name, "user");
         addBotsOfClass(deps, botClass, previous);
-        if (botClass.name === deps.verifyClass) addUnverifiedAccounts(deps);
+        const isVerifiers = botClass.name === deps.verifyClass;
+        if (isVerifiers && changesVerification(botClass, previous)) addUnverifiedAccounts(deps);
       },
       onDelete: ({ name }) => {
         for (const bot of deps.cluster().bots.store.find("class", name))
@@ -81,6 +82,14 @@ function addBotsOfClass(deps: RoutingDeps, botClass: ClassView, previous?: Class
     const before = previous && turnOf(previous, bot.uid);
     if (isEdited || !isSameTurn(before, turnOf(botClass, bot.uid))) addBot(deps, bot, "resync");
   }
+}
+
+/** Verify pods run the last good template: the steps of a rollout are nothing to them. */
+function changesVerification(botClass: ClassView, previous: ClassView | undefined): boolean {
+  return (
+    previous?.generation !== botClass.generation ||
+    previous.rollout.stable.hash !== botClass.rollout.stable.hash
+  );
 }
 
 function isSameTurn(before: Turn | undefined, now: Turn): boolean {

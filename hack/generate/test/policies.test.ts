@@ -198,8 +198,16 @@ describe("a pod in a bucket namespace", () => {
       spec: { userId: USER, exchange: "bybit", name: "mine" },
     });
     await make(admin, SERVICE_ACCOUNTS, { metadata: at(name) });
-    const pod = verifyPod(accountView(account), await classNamed("free"), SETTINGS);
+    const botClass = await classNamed("free");
+    const pod = verifyPod(accountView(account), botClass, SETTINGS);
     await expect(make(operator, PODS, pod)).resolves.toBeDefined();
+
+    const botName = await createBot({ accountName: name, mode: "live" });
+    const bot = botView(BOTS.read(await admin.get(BOTS, at(botName))));
+    const facts = exampleFacts({ bot, botClass });
+    const inputs = { bot, template: botClass.wanted, credentialsVersion: 1 };
+    const live = botPod(inputs, botConfig(facts, "Running"), SETTINGS);
+    await expect(make(operator, PODS, live)).resolves.toBeDefined();
   });
 
   test("that somebody else makes is refused", async () => {
