@@ -20,7 +20,8 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 	rm -f .demo.json .build/*-unseal-key .build/e2e/platform.json
 
 ##@ Develop
-.PHONY: check test test-unit simulate plant-bugs test-crash-points bench-bot e2e generate verify images tools
+.PHONY: check test test-unit simulate plant-bugs test-crash-points test-operator-crash-points test-hostile \
+	bench-bot bench-operator bench-scale e2e generate verify images plugin tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -28,10 +29,12 @@ check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated 
 	knip
 	$(MAKE) --no-print-directory verify
 
-test: $(INSTALLED) ## Unit and integration tests on real servers as processes, the simulation, a slice of the crash points
-	node hack/tools/main.ts etcd kube-apiserver kubectl vault helm kubeconform
+test: $(INSTALLED) ## Unit and integration tests on real servers as processes, the simulation, slices of the longer proofs
+	node hack/tools/main.ts etcd kube-apiserver kube-controller-manager kubectl vault helm kubeconform
 	$(VITEST)
 	$(MAKE) --no-print-directory simulate
+	node operator/test/crash-points/main.ts --only retire.
+	node hack/bench/main.ts scale --bots 5000 --idle 10
 	node bot-runtime/test/crash-points/main.ts --only order-create
 
 SEEDS ?= 2000
@@ -44,8 +47,21 @@ plant-bugs: $(INSTALLED) ## Plant bugs in copies of the product: the simulation 
 test-crash-points: $(INSTALLED) ## All of them: every step of an order's path with every fault, on real processes; two pods on one account
 	node bot-runtime/test/crash-points/main.ts $(if $(CASE),--case $(CASE))
 
+test-operator-crash-points: $(INSTALLED) ## Kill the operator at every request of its own: the cluster must become the same, then rest
+	node operator/test/crash-points/main.ts $(if $(CASE),--case $(CASE))
+
+HOSTILE_SEEDS ?= 1000
+test-hostile: $(INSTALLED) ## The operator behind an API server that resets, stalls, lies and repeats itself
+	node operator/test/hostile/main.ts --seeds $(HOSTILE_SEEDS)
+
 bench-bot: $(INSTALLED) ## Speed and size of a bot beside their baselines; writes bench-results/bot.json
 	node hack/bench/main.ts bot
+
+bench-operator: $(INSTALLED) ## The operator beside a bare loop and Deployments; writes bench-results/operator.json
+	node hack/bench/main.ts operator
+
+bench-scale: $(INSTALLED) ## The operator in a settled world of BOTS=100000
+	node hack/bench/main.ts scale $(if $(BOTS),--bots $(BOTS))
 
 test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build
 	$(VITEST) --project unit
@@ -63,6 +79,11 @@ verify: $(INSTALLED) ## Fail when a generated file is out of date
 
 images: $(INSTALLED) ## Build the container images, and load them when the cluster is up
 	node hack/images/main.ts --load
+
+plugin: $(INSTALLED) ## Build `kubectl tradingbots` into .build, for your PATH
+	esbuild operator/src/plugin/main.ts --bundle --platform=node --format=esm --log-level=warning \
+	  --banner:js='#!/usr/bin/env node' --outfile=.build/kubectl-tradingbots
+	chmod +x .build/kubectl-tradingbots
 
 tools: $(INSTALLED) ## Build the pinned Go tools into the cache outside the checkout
 	node hack/tools/main.ts
