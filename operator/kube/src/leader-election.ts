@@ -156,6 +156,8 @@ function lead(
   const { renewDeadlineMs, renewMs, retryMs } = options.timing ?? TIMING;
   let renewedAt = start.acquiredAt;
   let version = start.version;
+  /** When the first renewal was sent whose outcome is unknown. */
+  let unansweredSince: number | undefined;
   const lost = new AbortController();
   const remainingMs = () => renewedAt + renewDeadlineMs - clock();
   const holds = () => !lost.signal.aborted && remainingMs() > 0;
@@ -170,27 +172,62 @@ function lead(
       await sleep(Math.ceil(waitMs), undefined, { signal: lost.signal }).catch(() => {});
       if (!holds()) break;
       const startedAt = clock();
-      try {
-        version = await within(remainingMs(), lease.renew(version));
-        renewedAt = startedAt;
-        pauseMs = renewMs;
-      } catch (error) {
-        options.onError(error);
-        if (isConflict(error)) break; // somebody else wrote it: it is not ours any more
-        pauseMs = retryMs;
-      }
+      const outcome = await renew(startedAt);
+      if (outcome === "taken") break;
+      pauseMs = outcome === "renewed" ? renewMs : Math.max(0, startedAt + retryMs - clock());
     }
     lost.abort();
+  }
+
+  /** One attempt is short, so that a connection that died in silence does not use up all the time there is. */
+  async function renew(startedAt: number): Promise<"renewed" | "failed" | "taken"> {
+    const attemptMs = Math.min(retryMs, remainingMs());
+    try {
+      version = await within(attemptMs, lease.renew(version));
+      renewedAt = startedAt;
+      unansweredSince = undefined;
+      return "renewed";
+    } catch (error) {
+      options.onError(error);
+      if (!isConflict(error)) {
+        unansweredSince ??= startedAt;
+        return "failed";
+      }
+    }
+    // Somebody has written it: perhaps this process, when the answer to a renewal was lost. Then it was written after it was sent.
+    try {
+      const current = await within(Math.min(retryMs, remainingMs()), lease.read());
+      if (current?.spec?.holderIdentity !== options.identity) return "taken";
+      version = versionOf(current);
+      renewedAt = unansweredSince ?? renewedAt;
+      unansweredSince = undefined;
+    } catch (error) {
+      options.onError(error);
+    }
+    return "failed";
   }
 
   async function release(): Promise<void> {
     const wasHeld = holds();
     lost.abort();
     await renewing;
-    if (wasHeld) await leaseStore(options).free(version).catch(options.onError);
+    if (wasHeld) await freeOwn(options, version).catch(options.onError);
   }
 
   return { holds, signal: lost.signal, release };
+}
+
+/** The version is not the last one when the answer to a renewal was lost. */
+async function freeOwn(options: ElectionOptions, version: string): Promise<void> {
+  const lease = leaseStore(options);
+  try {
+    await lease.free(version);
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    const current = await lease.read();
+    const isOwn = current?.spec?.holderIdentity === options.identity;
+    if (isOwn) await lease.free(versionOf(current));
+  }
 }
 
 /** An answer that comes after the deadline is of no use; waiting for it would only delay the news. */
