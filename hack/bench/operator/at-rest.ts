@@ -23,6 +23,14 @@ import { reportLine, type Template } from "./template.ts";
 
 /** What `operator/kube` asks the API server for. */
 const LEASE_S = 15;
+const CAUGHT_UP_WITHIN_MS = 300_000;
+const PROMPT_MS = 500;
+const NEWEST = [
+  "/apis/tradingbots.dev/v1alpha1/tradingbots?limit=1",
+  "/apis/tradingbots.dev/v1alpha1/exchangeaccounts?limit=1",
+  "/api/v1/pods?limit=1",
+  "/api/v1/serviceaccounts?limit=1",
+];
 const CONSISTENT_WITHIN_MS = 300_000;
 const POD_WITHIN_MS = 60_000;
 /** Bots report at least this often; the operator calls 60 s stale. */
@@ -55,7 +63,22 @@ export async function settle(
   await addAccounts(cluster, template, { from, to, buckets });
   await addSettledBots(cluster, template, { from, to, buckets });
   journal.tell(reportsOf(template, { count: to, buckets }));
-  return (to - from) / ((performance.now() - startedMs) / 1_000);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  await untilCaughtUp(cluster);
+  return (to - from) / seconds;
+}
+
+/** The API server has taken in all that etcd holds: a list that is to be up to date is answered at once. */
+async function untilCaughtUp({ client }: BenchCluster): Promise<void> {
+  const deadline = performance.now() + CAUGHT_UP_WITHIN_MS;
+  for (;;) {
+    const startedMs = performance.now();
+    const answers = await Promise.allSettled(NEWEST.map((path) => client.raw(path)));
+    const isPrompt = performance.now() - startedMs < PROMPT_MS;
+    if (isPrompt && answers.every(({ status }) => status === "fulfilled")) return;
+    if (performance.now() > deadline) throw new Error("the API server does not catch up with etcd");
+    await sleep(1_000);
+  }
 }
 
 /** Each bot's latest report, made when it is read. */
@@ -148,6 +171,7 @@ async function bareRead(
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
   await once(child, "exit");
+  if (child.exitCode !== 0) throw new Error(`the bare read by ${way} failed`);
   const seconds = (performance.now() - startedMs) / 1_000;
   console.error(`bare read by ${way}: ${output.trim()} objects in ${seconds.toFixed(2)} s`);
   return seconds;

@@ -115,12 +115,19 @@ function packStatus({ conditions, podName, ...rest }: BotStatus, botName: string
   };
 }
 
-function unpackStatus({ conditions, podName, rest }: PackedStatus): BotStatus {
-  return {
+/** The last one that was put together: a pass over a bot asks for its status a dozen times. */
+let unpacked: { readonly from: PackedStatus; readonly status: BotStatus } | undefined;
+
+function unpackStatus(from: PackedStatus): BotStatus {
+  if (unpacked?.from === from) return unpacked.status;
+  const { conditions, podName, rest } = from;
+  const status = {
     ...rest,
     ...(conditions === undefined ? {} : { conditions: unpackConditions(conditions) }),
     ...(podName === undefined ? {} : { podName }),
   };
+  unpacked = { from, status };
+  return status;
 }
 
 /** Older first; of the same second, by name: the order in which bots have a right to something that only one can have. */
