@@ -209,3 +209,41 @@ test("a server that always closes at once is asked less and less often", async (
   );
   expect((seen.askedAt[5] ?? 0) - (seen.askedAt[0] ?? 0)).toBeGreaterThanOrEqual(1 + 2 + 4 + 5 + 5);
 });
+
+/** What a bot with eight conditions weighs. */
+const PADDING = "x".repeat(2_500);
+
+test("the fills of many reflectors together leave others their turns", async () => {
+  const lines = Array.from({ length: 500 }, (_, index) =>
+    JSON.stringify({ ...added(`a${index}`, index + 1), padding: PADDING }),
+  );
+  const client = {
+    async *pages() {},
+    async *watch(_resource: unknown, { signal }: WatchOptions) {
+      for (const line of lines) yield JSON.parse(line) as WatchEvent; // oxlint-disable-line typescript/no-unsafe-type-assertion
+      yield bookmark(1_000, true);
+      await hangUp(signal);
+    },
+  };
+  const reflectors = Array.from({ length: 16 }, () =>
+    createReflector({
+      client,
+      resource: NAMESPACES,
+      project: (object) => object.metadata?.name ?? "",
+      handlers: { onUpsert: () => {}, onDelete: () => {} },
+    }),
+  );
+  // Processor time of this thread, not the clock's: on a busy machine the others' work counts there.
+  let longestMs = 0;
+  let since = process.threadCpuUsage();
+  const turns = setInterval(() => {
+    const { user, system } = process.threadCpuUsage(since);
+    longestMs = Math.max(longestMs, (user + system) / 1_000);
+    since = process.threadCpuUsage();
+  }, 0);
+  for (const reflector of reflectors) reflector.start();
+  await Promise.all(reflectors.map((reflector) => reflector.synced));
+  clearInterval(turns);
+  await Promise.all(reflectors.map((reflector) => reflector.stop()));
+  expect(longestMs).toBeLessThan(25);
+});
