@@ -23,7 +23,7 @@ operator   the operator beside bare loops, and then with 100,000 bots
   --only      speed or scale
   --rounds    how often the contenders of a burst take turns
 scale      its second half alone
-  --bots      how many bots; 100,000 take 5 GB of memory and some minutes
+  --bots      how many bots; 100,000 take more than 20 GB of memory (the API server) and 10 minutes
   --idle      seconds for which nothing may be written`;
 
 const { values, positionals } = parseArgs({
