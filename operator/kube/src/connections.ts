@@ -14,7 +14,7 @@ export interface Answer {
   readonly text: string;
 }
 
-export interface Terms {
+interface Terms {
   /** Called when the request's bytes go to an open connection, in the same turn; a throw keeps them back. */
   readonly atSend?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { createRandom } from "../../../hack/exchange-simulator/random.ts";
 
 /** What can happen to one request and its answer. */
-export const REQUEST_FAULTS = [
+const REQUEST_FAULTS = [
   "reset before it arrives",
   "reset after it was done",
   "429",
@@ -17,7 +17,7 @@ export const REQUEST_FAULTS = [
 export type RequestFault = (typeof REQUEST_FAULTS)[number];
 
 /** What can happen when a list is asked for, or a watch is opened. */
-export const OPENING_FAULTS = [
+const OPENING_FAULTS = [
   "410",
   "429",
   "500",
@@ -25,10 +25,9 @@ export const OPENING_FAULTS = [
   "stale state",
   "history again",
 ] as const;
-export type OpeningFault = (typeof OPENING_FAULTS)[number];
 
 /** What can happen at a line of a watch. */
-export const LINE_FAULTS = [
+const LINE_FAULTS = [
   "reset",
   "closed",
   "truncated line",

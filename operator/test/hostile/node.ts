@@ -4,7 +4,7 @@ import { type KubeClient, KubernetesError, type Pod, PODS, type Resource } from 
 import type { Bystander } from "./bystander.ts";
 import type { FakeReports } from "./reports.ts";
 
-export interface NodeOptions {
+interface NodeOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly bystander: Bystander;

@@ -4,7 +4,7 @@ import { TRADING_BOTS } from "../../src/resources.ts";
 import type { Bystander } from "./bystander.ts";
 import type { Node } from "./node.ts";
 
-export interface PeopleOptions {
+interface PeopleOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly userId: string;

@@ -15,7 +15,7 @@ export interface HostileProxy {
   close(): Promise<void>;
 }
 
-export interface ProxyOptions {
+interface ProxyOptions {
   readonly upstream: Pool;
   readonly faults: Faults;
   /** Lists and watches of all namespaces are narrowed to this one and its class, so that runs side by side do not see each other. */
