@@ -1,5 +1,6 @@
--- Two bots of one account may enter in the same moment, each by a balance that does not show the other's order yet. So what
--- an entry will take of the account is written down with its intent, and counted until the exchange has it in its balance.
+-- Two entries of one account, of two bots or of two symbols of one, may be sent in the same moment, each by a balance that does
+-- not show the other's order yet. So what an entry will take of the account is written down with its intent, and counted until
+-- the exchange has it in its balance.
 
 create table commitments (
   user_id         uuid not null,
@@ -12,7 +13,7 @@ create table commitments (
   primary key (user_id, account_id, client_order_id)
 );
 comment on table commitments is 'Margin of entries of the last minutes; older ones go with the account''s next.';
-comment on column commitments.settled_at is 'The journal heard what became of the order: a balance asked for since then shows it.';
+comment on column commitments.settled_at is 'The journal heard how the order ended: a balance asked for since then shows it. Accepted is no end: it may fill later.';
 
 alter table commitments enable row level security;
 alter table commitments force row level security;
@@ -25,12 +26,14 @@ create policy commitments_of_account on commitments to tradingbots_journal
     and user_id = (select bots.user_id from bots where bots.id = (select nullif(current_setting('app.bot_id', true), '')))
   );
 
--- Whether an entry fits beside what the account's other bots are about to take. Whoever asks for the same account waits until
--- this transaction has ended. `commitment`: the entry's `margin`, what the account had `committed`
+-- Whether the entry `of_order` fits beside what others of the account are about to take. Whoever asks for the same account waits
+-- until this transaction has ended. `commitment`: the entry's `margin`, what the account had `committed`
 -- when its balance was asked for `balanceAgeMs` ago, and the `limit` of both. Without one, or without an account, it fits.
+-- An order that has just filled may be counted twice, here and in the balance: that puts an entry off, and never lets one pass.
 -- The 2 s are how long an intent may be on its way (DECISION_MAX_AGE_MS of the bot): after that its order is not sent.
--- After 10 minutes an order is in the balance or nowhere (ACCEPTED_WINDOW_MS).
-create function fits_account(of_user uuid, of_account text, of_bot text, commitment json) returns boolean
+-- After 10 minutes an order is in the balance or nowhere (ACCEPTED_WINDOW_MS). A row that a batch of records holds at this moment
+-- is removed another time: that batch may wait for a row that is removed here.
+create function fits_account(of_user uuid, of_account text, of_order uuid, commitment json) returns boolean
 language plpgsql as $$
 declare
   told record;
@@ -42,11 +45,15 @@ begin
   end if;
   perform pg_advisory_xact_lock(hashtextextended(of_account, 2));
   delete from commitments
-   where user_id = of_user and account_id = of_account
-     and appended_at < clock_timestamp() - interval '10 minutes';
+   where user_id = of_user and account_id = of_account and client_order_id = any(array(
+     select client_order_id from commitments
+      where user_id = of_user and account_id = of_account
+        and appended_at < clock_timestamp() - interval '10 minutes'
+        for update skip locked));
   return told.committed + told.margin + (
     select coalesce(sum(margin), 0) from commitments
-     where user_id = of_user and account_id = of_account and bot_id <> of_bot
+     where user_id = of_user and account_id = of_account and client_order_id <> of_order
+       and appended_at >= clock_timestamp() - interval '10 minutes'
        and (settled_at is null
          or settled_at > clock_timestamp() - (told."balanceAgeMs" + 2000) * interval '1 millisecond')
   ) <= told."limit";
@@ -79,8 +86,8 @@ begin
          "clientOrderId" uuid, attempt int, symbol text, side text, quantity numeric, leverage int,
          "stopLoss" numeric, "takeProfit" numeric, "candleOpenTime" timestamptz(3),
          confidence numeric, at timestamptz(3), commitment json);
-  -- It may wait for another bot of the account, so it comes before the look at the lease.
-  is_free := fits_account(of_user, of_account, of_bot, told.commitment);
+  -- It may wait for another entry of the account, so it comes before the look at the lease.
+  is_free := fits_account(of_user, of_account, told."clientOrderId", told.commitment);
   select * into standing from bot_standing(of_user, of_bot, of_pod, of_epoch);
   if is_free and standing.is_known and standing.newest = of_epoch and standing.is_leased then
     insert into intents (user_id, bot_id, client_order_id, epoch, attempt, symbol, side, quantity,

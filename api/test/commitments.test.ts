@@ -2,7 +2,7 @@ import { SessionAnswer } from "@tradingbots/crds";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { startDatabase, type TestDatabase } from "./database.ts";
-import { intent, order } from "./journal.ts";
+import { intent, order, trade } from "./journal.ts";
 import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
 
 let database: TestDatabase;
@@ -72,7 +72,7 @@ describe("two bots of one account", () => {
     expect(await enter(other, 3, "0.00000001", "25")).toBe("account_committed");
   });
 
-  test.each(["accepted", "filled", "refused", "cancelled"] as const)(
+  test.each(["filled", "refused", "cancelled"] as const)(
     "count an order that is %s until a balance was asked for since",
     async (status) => {
       const [one, other] = await Promise.all([newBot(0), newBot(1)]);
@@ -84,9 +84,19 @@ describe("two bots of one account", () => {
     },
   );
 
-  test("count an order of which nothing was heard for ten minutes", async () => {
+  test("count an order that filled from its trade's first word on", async () => {
     const [one, other] = await Promise.all([newBot(0), newBot(1)]);
     await enter(one, 1, "30");
+    await one.post("/v1/records", { epoch: 1, records: [{ sequence: 1, body: trade(1) }] });
+    expect(await enter(other, 2, "30")).toBe("account_committed");
+    await pass(3);
+    expect(await enter(other, 2, "30", "20")).toBe("taken");
+  });
+
+  test.each([false, true])("count an order for ten minutes, accepted: %j", async (isAccepted) => {
+    const [one, other] = await Promise.all([newBot(0), newBot(1)]);
+    await enter(one, 1, "30");
+    if (isAccepted) await tell(one, 1, "accepted"); // it may fill after any balance
     await pass(599);
     expect(await enter(other, 2, "30")).toBe("account_committed");
     await pass(2);
@@ -94,12 +104,30 @@ describe("two bots of one account", () => {
   });
 });
 
-test("a bot's own orders are in its balance, and other accounts' do not count", async () => {
+test("a bot's orders for other symbols count, the very same and other accounts' do not", async () => {
   const [one, other] = await Promise.all([newBot(0), newBot(1, `${account}-other`)]);
   expect(await enter(one, 1, "30")).toBe("taken");
-  expect(await enter(one, 1, "30")).toBe("taken"); // the very same, once more
-  expect(await enter(one, 2, "30")).toBe("taken");
+  expect(await enter(one, 1, "30")).toBe("taken");
+  expect(await enter(one, 2, "30")).toBe("account_committed");
+  await tell(one, 1, "accepted");
+  expect(await enter(one, 2, "30")).toBe("account_committed");
   expect(await enter(other, 3, "30")).toBe("taken");
+});
+
+test("an entry does not wait for old orders that are being settled", async () => {
+  const [one, other] = await Promise.all([newBot(0), newBot(1)]);
+  await enter(one, 1, "30");
+  await pass(601);
+  await database.superuser.query("begin");
+  try {
+    await database.superuser.query(
+      "update commitments set settled_at = clock_timestamp() where account_id = $1",
+      [account],
+    );
+    expect(await enter(other, 2, "30")).toBe("taken");
+  } finally {
+    await database.superuser.query("rollback");
+  }
 });
 
 test("what is refused for another reason commits nothing", async () => {

@@ -6,7 +6,7 @@ import { podOf, unknownBot, whoSpeaks } from "./speaker.ts";
 import type { TokenHolder } from "./tokens.ts";
 
 interface Answered extends Standing {
-  /** What the account's bots commit together stays within what the intent says. */
+  /** What the account's entries commit together stays within what the intent says. */
   readonly isFree: boolean;
   /** The intent is kept, open, and the very one. */
   readonly isTaken: boolean;
@@ -17,7 +17,7 @@ interface Answered extends Standing {
  * The bot's lock keeps a new session, a new lease and a record that closes the intent out until this transaction has ended.
  * An order waits for it, so it is one statement between begin and commit.
  * @throws ApiError `unknown_bot`; `unknown_session`; `stale_epoch` when a newer process has taken over; `no_lease`;
- * `account_committed` when other bots of the account are about to take what it needs; `intent_closed` when the order is known
+ * `account_committed` when other entries of the account are about to take what it needs; `intent_closed` when the order is known
  * to be over, or another one has its id
  */
 export async function appendIntent(
@@ -42,7 +42,7 @@ export async function appendIntent(
   }
   if (!standing.isFree) {
     const message =
-      "other bots of the account enter at this moment: together they would commit too much";
+      "other entries of the account are under way: together they would commit too much";
     throw new ApiError("account_committed", message);
   }
   if (!standing.isTaken) {

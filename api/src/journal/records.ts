@@ -33,7 +33,7 @@ export async function appendRecords(
   const key = { speaker, epoch };
   await insert(database, INSERT_ORDERS, { ...key, rows: rowsOf(records, "order") });
   await closeIntents(database, speaker, over);
-  await settleCommitments(database, speaker, entriesAnswered(records));
+  await settleCommitments(database, speaker, entriesEnded(records));
   await insert(database, INSERT_FILLS, { ...key, rows: rowsOf(records, "fill") });
   await insert(database, INSERT_FUNDING, { ...key, rows: rowsOf(records, "funding") });
   await insert(database, UPSERT_TRADES, { ...key, rows: lastOfEachTrade(records) });
@@ -173,10 +173,13 @@ async function closeIntents(
   );
 }
 
-/** Client order ids of entries of which the exchange has said something: they are in its balance, or never will be. */
-function entriesAnswered(records: readonly JournalRecord[]): readonly string[] {
+/**
+ * Client order ids of entries that the exchange's balance shows, or never will. An accepted one is not among them: exchanges
+ * answer before they match, and a balance asked for in between shows nothing.
+ */
+function entriesEnded(records: readonly JournalRecord[]): readonly string[] {
   const orders = rowsOf(records, "order").filter(
-    ({ purpose, status }) => purpose === "entry" && status !== "unknown",
+    ({ purpose, status }) => purpose === "entry" && FINAL.has(status),
   );
   return [
     ...orders.map((order) => order.clientOrderId),
@@ -187,13 +190,16 @@ function entriesAnswered(records: readonly JournalRecord[]): readonly string[] {
 async function settleCommitments(
   database: Queryable,
   { userId, botId }: Speaker,
-  answered: readonly string[],
+  ended: readonly string[],
 ): Promise<void> {
-  if (answered.length === 0) return;
+  if (ended.length === 0) return;
   await database.query(
     `update commitments set settled_at = clock_timestamp()
-      where user_id = $1 and bot_id = $2 and client_order_id = any($3::uuid[]) and settled_at is null`,
-    [userId, botId, answered],
+      where user_id = $1 and client_order_id = any(array(
+        select client_order_id from commitments
+         where user_id = $1 and bot_id = $2 and client_order_id = any($3::uuid[]) and settled_at is null
+         order by client_order_id for update))`,
+    [userId, botId, ended],
   );
 }
 

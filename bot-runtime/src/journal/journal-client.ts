@@ -23,8 +23,10 @@ const BAD_BATCH: ReadonlySet<string> = new Set([
   "bad_request",
   "body_too_large",
 ]);
-/** An order is sent within 2 s of its intent and the exchange refuses it 5 s after that; the rest is for clocks that differ. */
-const OPENING_MAX_MS = 10_000;
+/** Clocks differ: an order is reckoned to be on its way for so much longer. */
+const CLOCK_MARGIN_MS = 3_000;
+/** An order is sent within 2 s of its intent and the exchange refuses it 5 s after that. */
+const OPENING_MAX_MS = 7_000;
 /** Drops between two lines of the log about them. */
 const DROPS_PER_LINE = 100;
 
@@ -50,7 +52,8 @@ export class JournalClient {
   readonly #buffer = new RecordBuffer();
   readonly #ended = new AbortController();
   readonly #lease: LeaseKeeper;
-  #lastIntentMs = -Infinity;
+  /** What was sent under the lease may arrive until then, by the clock that nobody sets. */
+  #arrivesUntilMs = -Infinity;
   #session: SessionAnswer | undefined;
   #nextSequence = 1;
   #reachable = false;
@@ -78,6 +81,12 @@ export class JournalClient {
   /** How long opening orders may still arrive at the exchange, in ms; 0 without a lease. */
   leaseRemainingMs(): number {
     return this.#stale ? 0 : this.#lease.remainingMs();
+  }
+
+  /** What is about to be sent may arrive at the exchange for so long, in ms: until then the lease is not given back. */
+  keepLeaseFor(ms: number): void {
+    const untilMs = this.#options.clock.monotonicMs() + ms + CLOCK_MARGIN_MS;
+    this.#arrivesUntilMs = Math.max(this.#arrivesUntilMs, untilMs);
   }
 
   get session(): SessionAnswer | undefined {
@@ -120,11 +129,11 @@ export class JournalClient {
 
   /**
    * Appends what is about to be sent. Only `appended` allows the order; after `unconfirmed` the journal may hold the intent
-   * nevertheless, and `committed` says that the account's other bots are about to take what it needs.
+   * nevertheless, and `committed` says that other entries of the account are about to take what it needs.
    */
   async appendIntent(intent: Intent): Promise<IntentOutcome> {
     if (this.#session === undefined) return "refused";
-    this.#lastIntentMs = this.#options.clock.monotonicMs();
+    this.keepLeaseFor(OPENING_MAX_MS);
     const body = { epoch: this.#session.epoch, intent };
     const answer = await postJournal(this.#options, {
       path: "/v1/intents",
@@ -154,8 +163,7 @@ export class JournalClient {
   async end(): Promise<void> {
     this.#ended.abort();
     this.#wake?.();
-    const sinceIntentMs = this.#options.clock.monotonicMs() - this.#lastIntentMs;
-    await this.#lease.end(sinceIntentMs > OPENING_MAX_MS);
+    await this.#lease.end(this.#options.clock.monotonicMs() > this.#arrivesUntilMs);
   }
 
   async #openSession(): Promise<void> {
