@@ -27,13 +27,14 @@ function unused(): never {
 export async function startJournalApp(
   database: TestDatabase,
   watch: (pool: Pool) => void = () => {},
+  podExists: (token: string) => Promise<boolean> = unused,
 ) {
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS });
   watch(pool);
   const app = await buildJournal({
     pool,
     tokens: { verify: async (token) => holderOf(token), ping: unused },
-    podExists: unused,
+    podExists,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     announcer: { announce: () => {} },
     operatorSubject: OPERATOR,

@@ -37,7 +37,7 @@ const BODY_BYTES_MAX = 4 * 1024 * 1024;
 export interface JournalDeps {
   readonly pool: Database;
   readonly tokens: TokenVerifier;
-  /** Whether the pod that a token is bound to exists at this moment. */
+  /** Whether the pod that a token is bound to exists, or did seconds ago. */
   readonly podExists: (token: string) => Promise<boolean>;
   readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
   readonly announcer: Pick<ReportAnnouncer, "announce">;
@@ -103,9 +103,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
   limitConcurrency(app, deps.requestsMax);
 
   app.post("/session", { schema: { response: { 200: SessionAnswer } } }, (request) =>
-    asSpeaker(pool, holderOf(request), (database, speaker) =>
-      openSession(database, speaker, () => deps.podExists(bearerOf(request))),
-    ),
+    openSession(pool, holderOf(request), () => deps.podExists(bearerOf(request))),
   );
 
   leaseRoutes(app, pool);

@@ -18,11 +18,16 @@ const TOKEN_REVIEWS: Resource<z.infer<typeof Review>["status"]> = {
   read: (value) => Review.parse(value).status,
 };
 
+/** The bot gives up on a session after 3 s. */
+const ANSWER_LIMIT_MS = 2_000;
+
 /**
- * Whether the pod that a token is bound to exists at this moment, as the API server says: a token of a pod that is gone is
- * valid no more, although its signature is.
+ * Whether the pod that a token is bound to exists, as the API server says: a token of a pod that is gone is valid no more,
+ * although its signature is. A yes may be 10 s old, as long as the API server
+ * remembers tokens, so a pod that was asked about before may be gone: the journal does not ask about one that it knows to be older. What
+ * is left is a pod that is deleted by force between a yes and a session that it asks for again within those seconds.
  * https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#verifying-and-inspecting-private-claims
- * @throws ApiError `cluster_unavailable` when it cannot be asked
+ * @throws ApiError `cluster_unavailable` when it cannot be asked, or does not answer within 2 s
  */
 export async function podExists(
   client: Pick<KubeClient, "create">,
@@ -35,7 +40,7 @@ export async function podExists(
     spec: { token, audiences: [AUDIENCES.journal] },
   };
   try {
-    const { authenticated, audiences } = await client.create(TOKEN_REVIEWS, review);
+    const { authenticated, audiences } = await inTime(client.create(TOKEN_REVIEWS, review));
     return authenticated && audiences.includes(AUDIENCES.journal);
   } catch (cause) {
     throw new ApiError("cluster_unavailable", "the cluster cannot say which pod lives: try again", {
@@ -43,4 +48,12 @@ export async function podExists(
       retryAfterSeconds: 2,
     });
   }
+}
+
+async function inTime<T>(asked: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), ANSWER_LIMIT_MS);
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
 }

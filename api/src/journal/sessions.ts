@@ -1,7 +1,8 @@
 import type { Intent, SessionAnswer, Trade } from "@tradingbots/crds";
-import { atMostOne, type Queryable } from "../database.ts";
+import { atMostOne, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import type { Speaker } from "./speaker.ts";
+import { asSpeaker, type Speaker } from "./speaker.ts";
+import type { TokenHolder } from "./tokens.ts";
 
 /** Bounds of the answer in crds. */
 const OPEN_MAX = 64;
@@ -18,19 +19,43 @@ const REMOVED_MAX = 100;
 /**
  * Grants a new epoch and tells what is not over. Asking again grants another: a process that starts in the same pod must
  * not share sequences with the one before, whose last batch may still be on its way.
- * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again
+ * No transaction waits for `podExists`: its lock would hold up the bot's orders, and the database would end it.
+ * @throws ApiError `stale_epoch` when a newer pod has had a session: one that was replaced must not take over again;
+ * `changed_meanwhile` when another pod got one while the API server was asked
  */
 export async function openSession(
-  database: Queryable,
-  speaker: Speaker,
+  pool: Pick<Database, "connect">,
+  holder: TokenHolder,
   podExists: () => Promise<boolean>,
 ): Promise<SessionAnswer> {
+  const open = (outlived: number) =>
+    asSpeaker(pool, holder, (database, speaker) => openAfter(database, speaker, outlived));
+  const first = await open(0);
+  if ("session" in first) return first.session;
+  if (!(await podExists())) throw replaced(first.rival);
+  const second = await open(first.rival);
+  if ("session" in second) return second.session;
+  const message = `another pod has opened epoch ${second.rival}: try again`;
+  throw new ApiError("changed_meanwhile", message);
+}
+
+/** The session, or the epoch of another pod of which only the API server can say whether it is newer. */
+type Opening = { readonly session: SessionAnswer } | { readonly rival: number };
+
+/** `outlived`: of the other pods' epochs up to this one the API server has said that they are older; 0 when it was not asked. */
+async function openAfter(
+  database: Queryable,
+  speaker: Speaker,
+  outlived: number,
+): Promise<Opening> {
   await lockBot(database, speaker);
-  await refuseReplacedPod(database, speaker, podExists);
+  const rival = await rivalOf(database, speaker);
+  if (rival?.isNewer === true) throw replaced(rival.epoch);
+  if (rival !== undefined && rival.epoch > outlived) return { rival: rival.epoch };
   const epoch = await grantEpoch(database, speaker);
   await removeOldSessions(database, speaker, epoch);
   await supersedeLease(database, speaker);
-  return {
+  const session = {
     epoch,
     lastSequence: 0,
     openTrades: await openTrades(database, speaker),
@@ -39,6 +64,7 @@ export async function openSession(
     realised: await realised(database, speaker),
     errors: await lastErrors(database, speaker),
   };
+  return { session };
 }
 
 /**
@@ -49,26 +75,39 @@ export async function lockBot(database: Queryable, { botId }: Speaker): Promise<
   await database.query("select pg_advisory_xact_lock(hashtextextended($1, 1))", [botId]);
 }
 
+interface Rival {
+  readonly epoch: number;
+  /** Of a newer pod for certain. */
+  readonly isNewer: boolean;
+}
+
 /**
- * A pod gets no token after its deletion, and the next of its name is made after that: tokens tell which is newer. Those of
- * nearly the same time do not: then the API server is asked, which knows only one pod of a name.
+ * The session of another pod that may be newer. A pod gets no token after its deletion, and the next of its name is made after
+ * that: tokens tell which is newer. Those of nearly the same time do not: then the API server is asked, which knows only one pod
+ * of a name. But it remembers for some seconds what it said, so a pod that was asked about may be gone: one whose own last
+ * session came before the other's is the older for certain, because the other was found alive, or had a newer token, after it.
  */
-async function refuseReplacedPod(
+async function rivalOf(
   database: Queryable,
   { userId, botId, podUid, tokenIssuedAt }: Speaker,
-  podExists: () => Promise<boolean>,
-): Promise<void> {
-  const { rows } = await database.query<{ epoch: number; isCertain: boolean }>(
-    `select epoch, token_issued > $4::timestamptz + make_interval(secs => $5) as "isCertain"
+): Promise<Rival | undefined> {
+  const { rows } = await database.query<Rival>(
+    `select epoch,
+            token_issued > $4::timestamptz + make_interval(secs => $5)
+              or epoch > coalesce((select max(own.epoch) from journal_sessions own
+                                    where own.user_id = $1 and own.bot_id = $2 and own.pod_uid = $3),
+                                  epoch) as "isNewer"
        from journal_sessions
       where user_id = $1 and bot_id = $2 and pod_uid <> $3
         and token_issued >= $4::timestamptz - make_interval(secs => $5)
       order by 2 desc, epoch desc limit 1`,
     [userId, botId, podUid, tokenIssuedAt, SAME_TIME_SECONDS],
   );
-  const other = atMostOne(rows);
-  if (other === undefined || (!other.isCertain && (await podExists()))) return;
-  throw new ApiError("stale_epoch", `this pod was replaced: epoch ${other.epoch} is a newer pod's`);
+  return atMostOne(rows);
+}
+
+function replaced(epoch: number): ApiError {
+  return new ApiError("stale_epoch", `this pod was replaced: epoch ${epoch} is a newer pod's`);
 }
 
 async function grantEpoch(
