@@ -62,6 +62,7 @@ export function startBotInProcess(parts: BotParts): RunningBot {
         return journal.epoch;
       },
       leaseRemainingMs: () => journal.leaseRemainingMs(),
+      keepLeaseFor: (ms) => journal.keepLeaseFor(ms),
       appendIntent: (intent) => {
         parts.onIntent(intent);
         return journal.appendIntent(intent);

@@ -4,10 +4,18 @@ import { isOrderId } from "../orders/order-id.ts";
 import { exitOrderIds } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import { awaitsFunding } from "./late-funding.ts";
-import { lookUps } from "./look-ups.ts";
-import { eventRecord, fillRecord, fundingRecord, orderRecord, tradeRecord } from "./records.ts";
+import { isNaked, lookUps } from "./look-ups.ts";
+import {
+  eventRecord,
+  fillRecord,
+  fundingRecord,
+  leftBehindRecord,
+  orderRecord,
+  tradeRecord,
+} from "./records.ts";
+import { reasonToClose } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import type { Work } from "./work.ts";
+import { isLeftBehind, type Work } from "./work.ts";
 
 /** Of the receive window, which runs from the question on, at least this much is left for the order's own way. */
 const WAY_MS = 2_000;
@@ -70,13 +78,18 @@ export async function stillHeldAt(
 }
 
 /**
- * An exchange may always answer so late: what has to be closed must be closed all the same. While the lease lasts no other
- * pod opens anything that the order could meet, and the exchange refuses it when the lease has ended.
+ * An exchange may always answer so late: what has no stop, or is ordered to be closed, must be closed all the same. Anything
+ * else has its stop and waits: in so long a time the owner may have opened something that the order would meet. While the lease
+ * lasts no other pod does, and the exchange refuses the order when the lease has ended. What has no stop waits for nobody.
  */
 function lateWindowMs(deps: TraderDeps, work: Work): number | undefined {
   const leftMs = LATE_RECEIVE_WINDOW_MS - ageMs(deps, work);
-  const isSafe = leftMs >= WAY_MS && deps.journal.leaseRemainingMs() >= leftMs;
-  return isSafe && work.lateAnswers > LATE_ANSWERS_MAX ? LATE_RECEIVE_WINDOW_MS : undefined;
+  if (leftMs < WAY_MS || work.lateAnswers <= LATE_ANSWERS_MAX) return undefined;
+  const isOrdered = reasonToClose(deps.config(), work.symbol) !== undefined;
+  const isSafe = isOrdered && deps.journal.leaseRemainingMs() >= leftMs;
+  if (!isNaked(work) && !isSafe) return undefined;
+  deps.journal.keepLeaseFor(leftMs);
+  return LATE_RECEIVE_WINDOW_MS;
 }
 
 const ageMs = ({ monotonicMs }: TraderDeps, { accountedMs }: Work) => monotonicMs() - accountedMs;
@@ -106,6 +119,14 @@ export function recordTrade(deps: TraderDeps, work: Work): void {
   recordExits(deps, work);
   deps.metrics.count("bot_trades_total", { reason: record.trade.reason ?? "unknown" });
   deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });
+}
+
+/** Closes in the journal what is left behind as dust at the exchange when the bot ends. */
+export function recordLeftBehind(deps: Pick<TraderDeps, "record" | "nowMs">, work: Work): void {
+  const record = isLeftBehind(work) ? leftBehindRecord(work, deps.nowMs()) : undefined;
+  // Should the bot go on after all, the trade is told as it stands with the next look at its executions.
+  work.recordedTrade = undefined;
+  if (record !== undefined) deps.record(record);
 }
 
 /**

@@ -158,6 +158,18 @@ test("without trading rules what is open is closed all the same, and nothing is 
   it.bot.applyConfig({ ...it.config, state: "Stopped", generation: 2 });
   await pass(5_000);
   expect(submitExit).toHaveBeenCalled();
+  const [order] = submitExit.mock.calls.at(-1) ?? [];
+  const exit = { clientOrderId: order?.clientOrderId, atMs: 2 };
+  it.shown.executions = [...it.shown.executions, exampleExecution("sell", exit)];
+  it.shown.held = undefined;
+  await pass(30_000);
+  expect(it.lastReport()).toMatchObject({ flat: false });
+  // Any time may have been one of funding.
+  await pass(60_000);
+  const told = it.records.findLast((body) => body.type === "trade");
+  expect(told?.trade.closedAt).toBe(new Date(2).toISOString());
+  expect(it.lastReport()).toMatchObject({ flat: true });
+  expect(await it.bot.finished).toMatchObject({ flat: true });
 });
 
 test.each([
@@ -218,6 +230,10 @@ test.each([
   expect(ended).toHaveBeenCalledTimes(isFlat ? 1 : 0);
   const told = it.records.flatMap((body) => (body.type === "event" ? [body.kind] : []));
   expect(told).toContain("dust");
+  // The next process may trade elsewhere, where the entry was never seen, or there may be none.
+  const last = it.records.findLast((body) => body.type === "trade")?.trade;
+  expect(last).toMatchObject(isFlat ? { reason: "dust", pnl: "0" } : { reason: null, pnl: null });
+  expect(last?.closedAt === null).toBe(!isFlat);
 });
 
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {

@@ -11,6 +11,7 @@ import { EventLoopWatch } from "../risk/event-loop-watch.ts";
 import { blocked, type Refusal, type SizedEntry, type Standing } from "../risk/gate.ts";
 import { KeyWatch } from "../risk/key-watch.ts";
 import { Account } from "./account.ts";
+import { recordLeftBehind } from "./account-for-fills.ts";
 import { CandleSeries } from "./candle-series.ts";
 import { registerGauges } from "./gauges.ts";
 import { type Log, messageOf } from "./log.ts";
@@ -46,7 +47,7 @@ export interface BotDeps {
   readonly exchange: Exchange;
   readonly journal: Pick<
     JournalClient,
-    "standing" | "epoch" | "leaseRemainingMs" | "appendIntent" | "record" | "flush"
+    "standing" | "epoch" | "leaseRemainingMs" | "keepLeaseFor" | "appendIntent" | "record" | "flush"
   >;
   readonly stream: Pick<KlineStream, "follow" | "ageMs" | "close" | "start">;
   /** Of the account's own orders and positions; undefined where there is none. */
@@ -191,6 +192,7 @@ export class Bot {
     this.#deps.orderStream?.close();
     const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
     await Promise.race([settled, this.#deps.clock.sleep(SETTLE_ON_STOP_MS)]);
+    if (this.#config.state !== "Running" && this.#flat) this.#leaveBehind();
     const termination = this.#termination(reason);
     this.#record(eventRecord("ended", reason, this.#deps.clock.nowMs()));
     this.#report(true);
@@ -342,8 +344,8 @@ export class Bot {
     this.#key.tick();
     for (const [symbol, trader] of this.#traders) {
       trader.tick();
-      // It left the configuration and has been managed to its end. One in a turn may be sending.
-      const ended = trader.flat && trader.idle;
+      // It left the configuration and has been managed to its end. One in a turn may be sending, and dust may cease to be dust.
+      const ended = trader.flat && trader.idle && trader.works.length === 0;
       if (!ended || this.#config.symbols.includes(symbol)) continue;
       this.#traders.delete(symbol);
       // Should the symbol come back, what was open when this process started is not taken up a second time.
@@ -404,6 +406,7 @@ export class Bot {
     );
     if (looks.every(Boolean)) {
       this.#record(eventRecord("ended", `${this.#config.state}: flat`, this.#deps.clock.nowMs()));
+      this.#leaveBehind();
       this.#report(true);
       await this.#deps.journal.flush(LAST_FLUSH_MS);
       // Started again meanwhile, or the lease was lost: then this process goes on.
@@ -413,6 +416,12 @@ export class Bot {
       }
     }
     this.#finishing = false;
+  }
+
+  /** Nobody takes the rest up: the next process may trade elsewhere, where its entry is not known, or there may be none. */
+  #leaveBehind(): void {
+    for (const { works } of this.#traders.values())
+      for (const work of works) recordLeftBehind(this.#traderDeps(), work);
   }
 
   /** Why nothing is opened; what is open but unknown comes first, also of a symbol that left the configuration. */

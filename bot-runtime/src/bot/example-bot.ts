@@ -191,6 +191,7 @@ export function startExampleBot(options: ExampleOptions = {}) {
     epoch: 0,
     leaseMs: 15_000,
     leaseRemainingMs: () => journal.leaseMs,
+    keepLeaseFor: silent,
     appendIntent: options.appendIntent ?? (async () => "appended" as const),
     record: (body: RecordBody) => void records.push(body),
     flush: async () => true,

@@ -13,6 +13,7 @@ import type {
 } from "../exchange/exchange.ts";
 import { amount, type Price, price, type Quantity, quantity } from "../money.ts";
 import { Account } from "./account.ts";
+import { accountForFills } from "./account-for-fills.ts";
 import { advanceWork } from "./advance-work.ts";
 import { exampleMarket, SYMBOL } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
@@ -45,6 +46,8 @@ export class ExampleExchange {
   answer: ((order: ExitOrder) => Outcome) | undefined;
   /** What new levels are answered; `undefined` takes them. */
   answerLevels: ((levels: Levels) => Outcome) | undefined;
+  /** What happens right before the question for executions reaches the exchange. */
+  beforeAsked: (() => void) | undefined;
   /** What happens between the question for executions and its answer. */
   whileAsked: (() => void) | undefined;
   /** Executions are written but not shown yet. */
@@ -100,6 +103,7 @@ export class ExampleExchange {
       findOrder: async ({ clientOrderId: id }) =>
         this.hidden.has(id) ? undefined : this.orders.get(id),
       executions: async () => {
+        this.beforeAsked?.();
         const shown = this.executions.slice(0, this.lags ? 1 : undefined);
         this.whileAsked?.();
         return shown;
@@ -138,7 +142,8 @@ export class ExampleExchange {
   #submit(order: ExitOrder): Outcome {
     this.sent.push(order);
     if (this.answer !== undefined) return this.answer(order);
-    this.fill(order.side, order.quantity, { id: order.clientOrderId });
+    const units = order.wholePosition === true ? this.net : order.quantity;
+    this.fill(order.side, units, { id: order.clientOrderId });
     return accepted;
   }
 
@@ -162,7 +167,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const market = new ExampleExchange();
   const records: RecordBody[] = [];
   const clock = { nowMs: OPENED_MS + 60_000, monotonicMs: 60_000 };
-  const lease = { remainingMs: 0 };
+  const lease = { remainingMs: 0, keptForMs: 0 };
   const exchange = market.exchange();
   const metrics = new Metrics();
   const record = (body: RecordBody) => void records.push(body);
@@ -170,7 +175,11 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const deps: TraderDeps = {
     exchange,
     looks: exchange,
-    journal: { appendIntent: unused, leaseRemainingMs: () => lease.remainingMs },
+    journal: {
+      appendIntent: unused,
+      leaseRemainingMs: () => lease.remainingMs,
+      keepLeaseFor: (ms) => void (lease.keptForMs = ms),
+    },
     record,
     account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
     config: () => current,
@@ -200,6 +209,8 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     nowMs: () => clock.nowMs,
     /** One look at the exchange, and what follows from it; true once the work is over. */
     look: (work: Work) => advanceWork(deps, work),
+    /** The executions are asked for once more, as after the end of a work. */
+    account: (work: Work) => accountForFills(deps, work),
     /** Looks at the pace of a symbol's polls, until the work is over or the time has passed. */
     run: async (work: Work, forMs: number): Promise<boolean> => {
       for (let passedMs = 0; passedMs < forMs; passedMs += POLL_MS) {

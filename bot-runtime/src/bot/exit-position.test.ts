@@ -8,16 +8,17 @@ const STOPPED = { state: "Stopped" } as const;
 
 describe("an exit that is refused", () => {
   test.each([
-    ["for good is sent again under a new id", true, 12],
-    ["before it was read as an order keeps its id", false, 1],
-  ])("%s, ever more rarely", async (...[, final, ids]) => {
+    ["for good", true],
+    ["before it was read as an order", false],
+  ])("%s is sent again under its id, ever more rarely", async (...[, final]) => {
     const { market, run, heldWork } = startExampleHolder(STOPPED);
     const work = heldWork();
     market.answer = () => ({ kind: "refused", code: "no", message: "not now", final });
     expect(await run(work, 120_000)).toBe(false);
     // 0.5, 1, 2, 4, 8 and then every 15 s.
     expect(market.sent.length).toBe(12);
-    expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(ids);
+    // Another process knows an execution as the trade's own by one of 16 ids: refusals use none of them up.
+    expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(1);
     market.answer = undefined;
     expect(await run(work, 20_000)).toBe(true);
     expect(market.net.isZero()).toBe(true);
@@ -177,6 +178,29 @@ describe("a process that takes up a position", () => {
   });
 });
 
+test("a process that takes up a position sends nothing while a later exit of the one before is open", async () => {
+  const before = startExampleHolder(STOPPED);
+  const first = before.heldWork();
+  before.market.answer = (order) => {
+    before.market.fill("sell", quantity("0.1"), { id: order.clientOrderId });
+    return { kind: "accepted", exchangeOrderId: "o" };
+  };
+  await before.run(first, 1_000);
+  const [unknown, later] = before.market.sent.map((order) => order.clientOrderId);
+  expect(later).not.toBe(unknown);
+
+  // The first one was refused, or is forgotten: the exchange knows of the second only.
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork({ adopted: true });
+  market.place(later ?? "", { side: "sell", status: "open" });
+  await run(work, 20_000);
+  expect(market.sent).toEqual([]);
+  market.place(later ?? "", { side: "sell", status: "cancelled" });
+  expect(await run(work, 5_000)).toBe(true);
+  expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["1"]);
+  expect([unknown, later]).not.toContain(market.sent[0]?.clientOrderId);
+});
+
 test("a position larger than one market order may be is closed in several", async () => {
   const { market, run, heldWork } = startExampleHolder(STOPPED);
   const work = heldWork();
@@ -234,6 +258,20 @@ describe("dust", () => {
     expect(market.sent.map(({ wholePosition }) => wholePosition)).toEqual([true]);
   });
 
+  test("beside what somebody else adds after the look at the position is not closed", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.rules = coarse;
+    market.beforeAsked = () => {
+      market.beforeAsked = undefined;
+      market.fill("buy", quantity("5"));
+    };
+    await run(work, 5_000);
+    expect(market.sent).toEqual([]);
+    expect(market.net.toFixed()).toBe("6");
+    expect(work.dust?.message).toContain("somebody else's");
+  });
+
   test("beside somebody else's units is not closed: it would take his", async () => {
     const { market, run, heldWork } = startExampleHolder(STOPPED);
     const work = heldWork();
@@ -274,6 +312,22 @@ describe("an answer about whose the position is", () => {
     if (exits === 0) return;
     expect(market.sent[0]).toMatchObject({ receiveWindowMs: 12_000 });
     expect(market.sent[0]?.madeMs).toBeLessThanOrEqual(askedMs);
+  });
+
+  test.each([
+    ["to a position without a stop, it is closed without a lease", {}, undefined, 1],
+    ["to a signal, the position's stop is left to it", {}, price("99"), 0],
+  ])("that always takes long: %s", async (...[, config, stopLoss, exits]) => {
+    const { market, run, passTime, lease, heldWork } = startExampleHolder(config);
+    const work = heldWork();
+    work.exitWanted = stopLoss === undefined ? "unprotected" : "signal";
+    lease.remainingMs = stopLoss === undefined ? 0 : 15_000;
+    market.stopLoss = stopLoss;
+    market.whileAsked = () => passTime(4_000);
+    await run(work, 5_000);
+    expect(market.sent.length).toBe(exits);
+    // A lease that is held is not given back while the order may arrive.
+    expect(lease.keptForMs).toBe(exits * 8_000);
   });
 
   test("that took longer than anything could be on its way is never acted on", async () => {

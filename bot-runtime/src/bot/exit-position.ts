@@ -1,6 +1,6 @@
 import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
 import { Decimal, quantity, text, value } from "../money.ts";
-import { orderId } from "../orders/order-id.ts";
+import { exitOrderIds, orderId } from "../orders/order-id.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
@@ -35,7 +35,7 @@ export async function exitPosition(
   held: HeldPosition,
 ): Promise<void> {
   if (deps.monotonicMs() < work.exitRetry.notBeforeMs) return;
-  work.exit ??= nextAttempt(deps, work, 0);
+  work.exit ??= await firstAttempt(deps, work);
   if (work.exit.state !== "fresh") await lookUp(deps, work, held);
   if (work.exit.state !== "fresh") return;
   const known = await stillHeldAt(deps, work);
@@ -44,7 +44,19 @@ export async function exitPosition(
   if (order !== undefined) await sendExit(deps, work, { ...order, ...known });
 }
 
-/** An adopted work may have been closed half by the process before: its attempts are looked up from the first on. */
+/**
+ * An adopted work may have been closed half by the process before: its attempts are looked up from the first on, unless a
+ * later one is open. Attempts grow only after the one before is over, and what that one left the open one may still take.
+ */
+async function firstAttempt(deps: TraderDeps, work: Work): Promise<ExitAttempt> {
+  if (!work.adopted) return nextAttempt(deps, work, 0);
+  const { botUid } = deps.config();
+  const ids = exitOrderIds({ botUid, symbol: work.symbol, entryId: work.entryId });
+  const orders = await lookUps(deps, work).openOrders(work.symbol);
+  const open = ids.findLastIndex((id) => orders.some((order) => order.clientOrderId === id));
+  return nextAttempt(deps, work, Math.max(open, 0));
+}
+
 function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt {
   const { botUid } = deps.config();
   const identity = { botUid, symbol: work.symbol, timeframe: "", reference: work.entryId };
@@ -118,7 +130,7 @@ function settleWindowMs(work: Work, held: HeldPosition, exit: ExitAttempt): numb
 
 /** Undefined when there is nothing to close, or nothing that the exchange would close. */
 function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder | undefined {
-  const { open } = work.account;
+  const { open, others } = work.account;
   const market = deps.exchange.market(work.symbol);
   const own = Decimal.min(open, held.quantity);
   // What one market order may not hold is left to the next attempt.
@@ -134,8 +146,9 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
     quantity: units,
   } as const;
   if (market === undefined || units.gte(market.minimumQuantity)) return order;
-  if (held.quantity.lte(open)) return { ...order, wholePosition: true };
-  // Judged anew at the next look: this one may be older than the executions, and nobody else there.
+  // The position was looked at before the executions were: what came between only they show.
+  if (held.quantity.lte(open) && others.lte(0)) return { ...order, wholePosition: true };
+  // Judged anew at the next look: either may be older than the other, and nobody else there.
   noteDust(deps, work, { why: "the rest of the position is somebody else's", retryMs: 0 });
   return undefined;
 }
@@ -174,10 +187,9 @@ function noteRefusal(
   const { final, message } = said.outcome;
   deps.account.noteError();
   work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
-  // Refused before it was read as an order: the id is as unused as before, but for the look-up that precedes each send.
-  work.exit = final
-    ? nextAttempt(deps, work, exit.attempt + 1)
-    : { ...exit, state: "doubtful", sentMs: -Infinity };
+  // Nothing became an order: the id is as unused as before, but for the look-up that precedes each send. An exchange that has
+  // had it all the same says so, and only then another one is used up.
+  work.exit = { ...exit, state: "doubtful", sentMs: -Infinity };
   if (final && said.order.wholePosition === true)
     noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
 }

@@ -23,7 +23,7 @@ export function awaitsFunding(
   if (openedMs === undefined || closedMs === undefined) return false;
   const seenForMs = closedSeenMs === undefined ? 0 : monotonicMs() - closedSeenMs;
   // Before the trading rules are known any time may have been one of funding.
-  if (market === undefined) return !exchange.delisted(symbol) && seenForMs < FUNDING_LATE_MS;
+  if (market === undefined) return seenForMs < FUNDING_LATE_MS;
   const everyMs = market.fundingEveryMs;
   if (everyMs === undefined) return false;
   // The last one before the end, all by the exchange's clock.

@@ -169,7 +169,7 @@ describe("liquidation", () => {
 });
 
 test("a contract that is not traded any more is closed, its stop left alone, and the reason named", async () => {
-  const { market, run, records, heldWork } = startExampleHolder();
+  const { market, run, account, passTime, records, heldWork } = startExampleHolder();
   const work = heldWork();
   [market.rules, market.isDelisted] = [undefined, true];
   market.answer = () => ({ kind: "refused", code: "110074", message: "not live", final: true });
@@ -179,6 +179,12 @@ test("a contract that is not traded any more is closed, its stop left alone, and
   // The exchange settles it itself.
   market.fill("sell", quantity("1"), { cause: "delisting", at: "97" });
   expect(await run(work, 1_000)).toBe(true);
-  const closed = records.findLast((body) => body.type === "trade");
-  expect(closed?.trade).toMatchObject({ reason: "delisting", pnl: "-3" });
+  const told = () => records.findLast((body) => body.type === "trade")?.trade;
+  // Its last funding may still come.
+  passTime(50_000);
+  await account(work);
+  expect(told()).toMatchObject({ reason: null, closedAt: null });
+  passTime(10_000);
+  await account(work);
+  expect(told()).toMatchObject({ reason: "delisting", pnl: "-3" });
 });

@@ -97,6 +97,27 @@ export function tradeRecord(
   return { type: "trade", trade };
 }
 
+/** The last word about a trade whose rest nobody can close: its result is what its closed part made. */
+export function leftBehindRecord(
+  work: Work,
+  atMs: number,
+): Extract<RecordBody, { type: "trade" }> | undefined {
+  const record = tradeRecord(work, false);
+  const { exitPrice, realised } = work.account;
+  return (
+    record && {
+      type: "trade",
+      trade: {
+        ...record.trade,
+        exitPrice: exitPrice === undefined ? null : text(exitPrice),
+        pnl: text(realised),
+        closedAt: timestamp(atMs),
+        reason: "dust",
+      },
+    }
+  );
+}
+
 function exitPurpose(cause: TradeFill["execution"]["cause"]): "stop" | "target" | "exit" {
   return cause === "stop" || cause === "target" ? cause : "exit";
 }

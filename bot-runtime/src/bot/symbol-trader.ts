@@ -68,6 +68,8 @@ export class SymbolTrader {
   #lookedMs = -Infinity;
   /** Why the trading rules are not known; undefined once they are. */
   #withoutRules: Refusal | undefined = RULES_NOT_READ;
+  /** What the last question for them that failed was answered with. */
+  #unprepared: unknown;
   /** The sentence about the key of another account, as last heard. */
   #otherAccount: string | undefined;
   #failure: Refusal | undefined;
@@ -237,7 +239,7 @@ export class SymbolTrader {
   /** Looks once more, now, whether nothing of the bot's own is left. */
   async confirmFlat(): Promise<boolean> {
     this.#reconciled = false;
-    this.wake();
+    this.#turns.wakeNow();
     await this.settled();
     return this.flat;
   }
@@ -272,8 +274,7 @@ export class SymbolTrader {
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
     if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
-    // Without the trading rules nothing is opened; what is open is looked after all the same.
-    if (!this.#mayHold) await this.#looks.wait(prepared);
+    if (!this.#mayHold) await this.#waitFor(prepared);
     this.#proposals.catchUp();
     await this.#act();
     await this.#lookForFunding();
@@ -284,9 +285,22 @@ export class SymbolTrader {
     const prepared = this.#deps.exchange.prepare([this.symbol]);
     prepared.then(
       () => (this.#withoutRules = undefined),
-      (error: unknown) => (this.#withoutRules &&= failureOf(error)),
+      (error: unknown) => {
+        this.#withoutRules &&= failureOf(error);
+        this.#unprepared = error;
+      },
     );
     return prepared;
+  }
+
+  /** Without the trading rules nothing is opened; what is open, or closed and not yet over, is looked after all the same. */
+  async #waitFor(prepared: Promise<void>): Promise<void> {
+    try {
+      await this.#looks.wait(prepared);
+    } catch (error) {
+      if (!(error instanceof LookGivenUp)) await this.#lookForFunding();
+      throw error;
+    }
   }
 
   /** Something is open, or the journal says that something may be. */
@@ -453,7 +467,9 @@ export class SymbolTrader {
 
   #turnEnded(error: unknown): void {
     this.#failure = error === undefined ? undefined : this.#noteFailure("turn-failed", error);
-    if (this.#turns.failures >= FAILURES_TO_DOUBT) this.#reconciled = false;
+    // A turn that only lacked the rules has looked at everything else.
+    if (this.#turns.failures >= FAILURES_TO_DOUBT && error !== this.#unprepared)
+      this.#reconciled = false;
     this.#changed();
   }
 

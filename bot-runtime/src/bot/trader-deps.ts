@@ -11,7 +11,7 @@ export interface TraderDeps {
   readonly exchange: Exchange;
   /** What nothing waits for that cannot wait. */
   readonly looks: LookUps;
-  readonly journal: Pick<JournalClient, "appendIntent" | "leaseRemainingMs">;
+  readonly journal: Pick<JournalClient, "appendIntent" | "leaseRemainingMs" | "keepLeaseFor">;
   readonly record: (body: RecordBody) => void;
   readonly account: Account;
   /** The configuration in force at this moment. */

@@ -36,6 +36,12 @@ export class Turns {
     this.resume();
   }
 
+  /** As `wake`, without waiting for the end of a pause. */
+  wakeNow(): void {
+    this.#notBeforeMs = -Infinity;
+    this.wake();
+  }
+
   /** Runs the turn that is due, if one is and its pause is over; called several times a second. */
   resume(): void {
     if (!this.#due || this.#options.monotonicMs() < this.#notBeforeMs) return;

@@ -19,6 +19,15 @@ test("a banned address asks ever more rarely, at least once a minute", () => {
   expect(askedAt).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
 });
 
+test("nobody else asks while the one try is under way", () => {
+  const { ban, clock, isTold } = startBan();
+  ban.note();
+  clock.nowMs += 1_000;
+  expect([isTold(), isTold()]).toEqual([false, true]);
+  clock.nowMs += 2_000; // no answer came
+  expect([isTold(), isTold()]).toEqual([false, true]);
+});
+
 test("any other answer ends the ban, and the next one begins with a short pause", () => {
   const { ban, clock, isTold } = startBan();
   for (let tries = 0; tries < 6; tries += 1) {

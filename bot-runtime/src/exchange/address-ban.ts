@@ -9,7 +9,7 @@ const PAUSE_MIN_MS = 1_000;
  * otherwise ends the ban.
  */
 export interface AddressBan {
-  /** Instead of sending; undefined when there is no ban, or when it is time to try. */
+  /** Instead of sending; undefined when there is no ban, or when it is time to try: once, until the next pause is over. */
   readonly refusal: () => ExchangeFault | undefined;
   /** A request was answered by 403. */
   readonly note: () => void;
@@ -21,16 +21,21 @@ export interface AddressBan {
 export function createAddressBan(monotonicMs: () => number, longestPauseMs: number): AddressBan {
   let tries = 0;
   let untilMs = -Infinity;
+  const pause = () => {
+    untilMs = monotonicMs() + Math.min(PAUSE_MIN_MS * 2 ** Math.min(tries, 10), longestPauseMs);
+    tries += 1;
+  };
   return {
     refusal: () => {
       const leftMs = untilMs - monotonicMs();
-      return leftMs > 0 ? addressBanned(leftMs) : undefined;
+      if (leftMs > 0) return addressBanned(leftMs);
+      // Whoever asks while this try is under way waits for what comes of it.
+      if (tries > 0) pause();
+      return undefined;
     },
     note: () => {
       // Several requests that were under way are one try.
-      if (monotonicMs() < untilMs) return;
-      untilMs = monotonicMs() + Math.min(PAUSE_MIN_MS * 2 ** Math.min(tries, 10), longestPauseMs);
-      tries += 1;
+      if (monotonicMs() >= untilMs) pause();
     },
     lift: () => {
       tries = 0;

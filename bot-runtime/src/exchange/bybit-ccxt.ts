@@ -22,8 +22,8 @@ import type {
 
 const OUTSIDE_RECEIVE_WINDOW = "10002";
 const ADDRESS_BANNED = "403";
-/** Longest pauses between two requests of a banned address: of exits and stops with their look-ups, and of all else. */
-const BAN_PAUSE_MAX_MS = { urgent: 5_000, other: 60_000 };
+/** Longest pauses between two requests of a banned address: of exits and stops, of look-ups, and of all else. */
+const BAN_PAUSE_MAX_MS = { urgent: 5_000, looks: 5_000, other: 60_000 };
 
 interface Clients {
   /** Candles and trading rules. */
@@ -61,9 +61,10 @@ export function createExchange(options: ExchangeOptions): Exchange {
     clock: { nowMs: () => trading.milliseconds(), monotonicMs },
   });
   const ban = createAddressBan(monotonicMs, BAN_PAUSE_MAX_MS.other);
+  const looksBan = createAddressBan(monotonicMs, BAN_PAUSE_MAX_MS.looks);
   const urgentBan = createAddressBan(monotonicMs, BAN_PAUSE_MAX_MS.urgent);
   const { scrub } = options.key;
-  const clients: Clients = { data, trading, kill, clock, scrub, bans: [ban, urgentBan] };
+  const clients: Clients = { data, trading, kill, clock, scrub, bans: [ban, looksBan, urgentBan] };
   const lane: Lane = { ...clients, ban };
   const urgent: Lane = { ...clients, ban: urgentBan };
   const markets = createMarkets(data, monotonicMs);
@@ -77,7 +78,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
     delisted: markets.delisted,
     candles: (query) => reading(lane, () => candles(data, query)),
     balance: () => reading(lane, () => balance(trading)),
-    ...guarded(lane, lookUps(trading)),
+    ...guarded({ ...clients, ban: looksBan }, lookUps(trading)),
     urgent: guarded(urgent, lookUps(kill)),
     setLeverage: (symbol, leverage) =>
       changing(lane, async () => {

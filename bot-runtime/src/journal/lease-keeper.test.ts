@@ -177,6 +177,21 @@ test("a pod that ends just after an intent keeps the next one waiting: its order
   expect(journal.leaseholder).toMatchObject({ podUid: "pod-1", untilMs: 15_000 });
 });
 
+test.each([
+  ["is on its way the lease is not given back", 10_900, true],
+  ["can not arrive any more it is", 11_001, false],
+])("while a late exit %s", async (_, passedMs, isKept) => {
+  const { clock, journal, startPod } = createWorld();
+  const old = startPod("pod-1");
+  await clock.go(1_000);
+  old.keepLeaseFor(8_000);
+  await clock.go(passedMs);
+  const ending = old.end();
+  await clock.go(0);
+  await ending;
+  expect(journal.leaseholder !== undefined).toBe(isKept);
+});
+
 test("a release overtakes no renewal that is under way", async () => {
   const { clock, journal, startPod } = createWorld();
   const hold: { now: Hold } = { now: () => "arrives" };

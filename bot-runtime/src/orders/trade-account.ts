@@ -45,6 +45,8 @@ export interface TradeAccount {
   readonly exited: Quantity;
   /** What is still held of it. */
   readonly open: Quantity;
+  /** What everybody else holds of the symbol since the entry; negative in the other direction. */
+  readonly others: Quantity;
   /** Price × quantity of all that was entered. */
   readonly entryValue: Amount;
   readonly entryPrice: Price | undefined;
@@ -99,12 +101,13 @@ export function accountForTrade(
   }
   const funding = fundings.reduce((total, each) => add(total, each.amount), ZERO_AMOUNT);
   const sums = totals(trade, fills, funding);
-  const { open } = holding;
+  const { open, others } = holding;
   return {
     ...sums,
     fills,
     fundings,
     open,
+    others,
     realised: realisedPart(trade.side, sums, open),
   };
 }

@@ -26,9 +26,6 @@ export interface OwnExecution {
   readonly order: OwnOrder | undefined;
   /** What of it was the bot's own: all of its entries, at most what was open of everything else. */
   readonly units: Decimal;
-  /** Own position before and after; above zero long. */
-  readonly before: Decimal;
-  readonly after: Decimal;
 }
 
 interface SentOrder {
@@ -277,7 +274,7 @@ export class Observer {
     // What an exit takes from somebody else is none of the bot's fills, but may be its fault.
     if (units.isZero() && order === undefined) return;
     const after = new Decimal(signed.isPositive() ? before.plus(units) : before.minus(units));
-    const own: OwnExecution = { execution, order, units, before, after };
+    const own: OwnExecution = { execution, order, units };
     this.#own.set(symbol, after);
     if (order?.opens === true) this.#openers.set(symbol, order);
     // The rest of an entry whose first part its stop has closed already comes without one.
