@@ -32,8 +32,10 @@ async function newBot(replica: 0 | 1, of: string | undefined = account): Promise
   return pod;
 }
 
+const enter = (pod: Pod, id: number, margin: string) => enterBeside(pod, id, [margin, "0"]);
+
 /** Of an account with 100 of which half may be committed: a balance asked for just now that shows `committed`. */
-const enter = async (pod: Pod, id: number, margin: string, committed = "0") => {
+const enterBeside = async (pod: Pod, id: number, [margin, committed]: [string, string]) => {
   const commitment = { margin, committed, balanceAgeMs: 100, limit: "50" };
   const body = { epoch: 1, intent: { ...intent(id), commitment } };
   const answer = await pod.post("/v1/intents", body);
@@ -69,7 +71,7 @@ describe("two bots of one account", () => {
       "taken",
       "taken",
     ]);
-    expect(await enter(other, 3, "0.00000001", "25")).toBe("account_committed");
+    expect(await enterBeside(other, 3, ["0.00000001", "25"])).toBe("account_committed");
   });
 
   test.each(["filled", "refused", "cancelled"] as const)(
@@ -80,7 +82,7 @@ describe("two bots of one account", () => {
       await tell(one, 1, status);
       expect(await enter(other, 2, "30")).toBe("account_committed");
       await pass(3);
-      expect(await enter(other, 2, "30", "20")).toBe("taken");
+      expect(await enterBeside(other, 2, ["30", "20"])).toBe("taken");
     },
   );
 
@@ -90,7 +92,7 @@ describe("two bots of one account", () => {
     await one.post("/v1/records", { epoch: 1, records: [{ sequence: 1, body: trade(1) }] });
     expect(await enter(other, 2, "30")).toBe("account_committed");
     await pass(3);
-    expect(await enter(other, 2, "30", "20")).toBe("taken");
+    expect(await enterBeside(other, 2, ["30", "20"])).toBe("taken");
   });
 
   test.each([false, true])("count an order for ten minutes, accepted: %j", async (isAccepted) => {
