@@ -138,7 +138,7 @@ function decide(deps: TraderDeps, wish: EntryWish, measured: Measured): Decision
   return { order: { ...order, madeMs }, intent, madeAtMs };
 }
 
-/** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other bots. */
+/** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other entries. */
 function commitmentOf(
   { config }: EntryWish,
   { size, balance, balanceAskedMs }: Measured,
@@ -226,7 +226,7 @@ async function writeIntent(
   const appended = await deps.journal.appendIntent(decision.intent);
   if (appended === "committed") {
     const message =
-      "other bots of the account enter at this moment: together they would commit more than balancePercent of its equity";
+      "other entries of the account are under way: together they would commit more than balancePercent of its equity";
     return { reason: "BalanceCommitted", message };
   }
   if (appended === "stale" || appended === "refused") {
