@@ -360,10 +360,10 @@ describe("an entry tells the journal what it takes of the account", () => {
     expect(appendIntent.mock.calls[0]?.[0].commitment).toBeUndefined();
   });
 
-  test("and is not sent when the account's other bots are about to take it", async () => {
+  test("and is not sent when other entries of the account are about to take it", async () => {
     const it = await trading({ appendIntent: async () => "committed" });
     expect(await it.signal()).toBe(0);
     const told = it.records.flatMap((body) => (body.type === "event" ? [body.message] : []));
-    expect(told.at(-1)).toContain("BalanceCommitted: other bots of the account");
+    expect(told.at(-1)).toContain("BalanceCommitted: other entries of the account");
   });
 });
