@@ -34,7 +34,6 @@ test: $(INSTALLED) ## Unit and integration tests on real servers as processes, t
 	$(VITEST)
 	$(MAKE) --no-print-directory simulate
 	node operator/test/crash-points/main.ts --only retire.
-	node hack/bench/main.ts scale --bots 5000 --idle 10
 	node bot-runtime/test/crash-points/main.ts --only order-create
 
 SEEDS ?= 2000

@@ -9,10 +9,12 @@ import { authenticate } from "./auth/authenticate.ts";
 import type { IsBreached } from "./auth/breached-passwords.ts";
 import { jwksRoute } from "./auth/jwks.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
+import { createPasswordCheck } from "./auth/password-check.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import { authRoutes, meRoutes } from "./auth/routes.ts";
 import type { Revocations } from "./auth/revocations.ts";
-import { deviceRoutes, passwordRoutes } from "./auth/session-routes.ts";
+import { REFRESH_COOKIE } from "./auth/session-cookies.ts";
+import { deviceRoutes, passwordRoutes, refreshRoutes } from "./auth/session-routes.ts";
 import { createSessions } from "./auth/sessions.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
@@ -74,22 +76,18 @@ function routes(server: Server, deps: AppDeps): void {
   const limiter = createRateLimiter(deps.now);
   const { requestsPerMinute } = deps;
   void server.register(cookie);
-  void server.register(
-    authRoutes({
-      ...deps,
-      sessions,
-      throttle: createLoginThrottle(deps.now),
-      limiter,
-      requestsPerMinutePerAddress: requestsPerMinute.address,
-    }),
-    { prefix: "/api/auth" },
-  );
+  const throttle = createLoginThrottle(deps.now);
+  const checkPassword = createPasswordCheck({ ...deps, throttle });
+  const requestsPerMinutePerAddress = requestsPerMinute.address;
+  const auth = { ...deps, sessions, checkPassword, limiter, requestsPerMinutePerAddress };
+  void server.register(authRoutes(auth), { prefix: "/api/auth" });
+  void server.register(refreshRoutes(auth), { prefix: "/api/auth" });
   // Whatever is registered in here needs a token: a new route cannot forget it.
   void server.register(
     async (secured) => {
       secured.addHook("onRequest", authenticate({ ...deps, limiter }));
       await secured.register(meRoutes(deps));
-      await secured.register(passwordRoutes(deps), { prefix: "/auth" });
+      await secured.register(passwordRoutes(auth), { prefix: "/auth" });
       await secured.register(deviceRoutes(deps), { prefix: "/sessions" });
       await secured.register(accountRoutes(deps), { prefix: "/accounts" });
       await secured.register(botRoutes(deps), { prefix: "/bots" });
@@ -104,11 +102,16 @@ function routes(server: Server, deps: AppDeps): void {
   healthRoutes(server, {
     database: { check: () => deps.pool.query("select 1"), isRequired: true },
     authDatabase: { check: () => deps.authPool.query("select 1"), isRequired: true },
+    logins: { check: () => assertFresh(deps.revocations), isRequired: true },
     // Reading trades works without these, and taking every replica out of service would help nobody.
     kubernetes: { check: () => deps.kube.ping(), isRequired: false },
     vault: { check: () => deps.credentials.ping(), isRequired: false },
     passwords: { check: () => assertAlive(deps.passwords), isRequired: false },
   });
+}
+
+async function assertFresh(revocations: Pick<Revocations, "isFresh">): Promise<void> {
+  if (!revocations.isFresh()) throw new Error("it is not known which log-ins have ended");
 }
 
 async function assertAlive(passwords: Pick<Passwords, "isAlive">): Promise<void> {
@@ -125,7 +128,10 @@ async function describe(server: Server): Promise<void> {
         description: "Times are RFC 3339 UTC; money, prices and quantities are decimal strings.",
       },
       components: {
-        securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+        securitySchemes: {
+          accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+          refreshCookie: { type: "apiKey", in: "cookie", name: REFRESH_COOKIE },
+        },
       },
       security: [{ accessToken: [] }],
     },

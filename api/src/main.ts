@@ -6,7 +6,7 @@ import { buildApp } from "./app.ts";
 import { readBreachedPasswords } from "./auth/breached-passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
-import { successorKeyOf } from "./auth/sessions.ts";
+import { successorKeyOf } from "./auth/refresh-token.ts";
 import { createTokens, readSigningKeys } from "./auth/tokens.ts";
 import { loadConfig } from "./config.ts";
 import { createPool } from "./database.ts";
@@ -17,6 +17,8 @@ const BCRYPT_COST = 12;
 /** Two replicas and a journal stay well below Postgres' usual 100 connections. */
 const CONNECTIONS_MAX = 10;
 const AUTH_CONNECTIONS_MAX = 4;
+/** Of the question which log-ins have ended: a connection that hangs is given up and replaced soon. */
+const POLL_LIMIT_MS = 500;
 
 const config = loadConfig(process.env);
 await using stack = new AsyncDisposableStack();
@@ -40,9 +42,13 @@ const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
 const signingKeys = readSigningKeys(await readFile(config.jwtPrivateKeyFile, "utf8"));
 const registry = createMetrics();
+const revocationPool = stack.adopt(
+  createPool({ ...config.authDatabase, connectionsMax: 1, statementLimitMs: POLL_LIMIT_MS }),
+  (open) => open.end(),
+);
 const revocations = stack.adopt(
   createRevocations({
-    database: authPool,
+    database: revocationPool,
     clock: () => performance.now(),
     onError: (error) => app.log.warn({ err: error }, "log-ins cannot be checked"),
   }),

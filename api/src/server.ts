@@ -36,6 +36,8 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
     keepAliveTimeout: KEEP_ALIVE_MS,
     genReqId: () => randomUUID(),
     trustProxy: trustedProxies === undefined ? false : [...trustedProxies],
+    // HEAD would do the work of GET, a file's too, for an answer without a body.
+    exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 128 },
   }).withTypeProvider<ZodTypeProvider>();
   // Answers are data: nothing of them may be run, framed or embedded anywhere. The rest is helmet's defaults.

@@ -861,6 +861,7 @@ describe("the server", () => {
         database: "ok",
         authDatabase: "ok",
         kubernetes: "ok",
+        logins: "ok",
         vault: "ok",
         passwords: "ok",
       },

@@ -76,6 +76,20 @@ function ask(call: ReturnType<typeof caller>, route: string): Promise<Answer> {
   return call(filled(route), body === undefined ? {} : { body });
 }
 
+/** A trade, and a robot of the old interface, so that lists and sums have something to leak. */
+async function trade(): Promise<void> {
+  await owner.call("PUT /api/robot/config", { body: CONFIG });
+  await api.database.superuser.query(
+    `insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price,
+                         exit_price, pnl, fees, opened_at, closed_at, reason)
+     values ($1, $2, $3, 1, 1, 'BTC/USDT:USDT', 'long', 1, 100, 101, 1234.5678, 0.1,
+             now() - interval '2 hours', now() - interval '1 hour', 'target')`,
+    [owner.id, ids["bots"], TRADE],
+  );
+}
+
+const TRADE = "7d9c1d8e-6d2f-4a53-9b55-0a5f6c3e2b11";
+const SECRETS = [...Object.values(KEY), "Owners robot", "1234.5678", TRADE];
 const WithId = z.object({ id: z.string() });
 const Items = z.object({ items: z.array(WithId).min(1) });
 
@@ -104,6 +118,7 @@ beforeAll(async () => {
   other = await signUp(api, "other");
   revoked = await signUp(api, "revoked");
   ids = await everything();
+  await trade();
   await revoked.call("DELETE /api/sessions");
   await vi.waitUntil(async () => (await revoked.call("GET /api/me")).status === 401, {
     timeout: 10_000,
@@ -139,11 +154,11 @@ test("what is another user's is not found, and appears in no answer", async () =
     if (route === "DELETE /api/sessions") continue;
     const { status, body } = await ask(other.call, route);
     const text = JSON.stringify(body ?? null);
-    const leaks = [...Object.values(ids), owner.id, "Owners robot", ...Object.values(KEY)];
+    const leaks = [...Object.values(ids), owner.id, ...SECRETS];
     if (route.includes("{") && status !== 404) found.push(`${route}: ${status}`);
     // The other user's own new objects bear the same names.
     const isOwn = /^(POST|GET) \/api\/(bots|accounts)$/.test(route);
-    const words = isOwn ? [...Object.values(ids), owner.id] : leaks;
+    const words = isOwn ? [...Object.values(ids), owner.id, TRADE] : leaks;
     // An id that the request itself named may be repeated to whoever named it.
     const told = words.filter((word) => text.includes(word) && !filled(route).includes(word));
     found.push(...told.map((word) => `${route}: ${word}`));
@@ -153,6 +168,8 @@ test("what is another user's is not found, and appears in no answer", async () =
 });
 
 test("the owner gets what the others did not", async () => {
+  expect(JSON.stringify((await owner.call("GET /api/trades")).body)).toContain(TRADE);
+  expect((await owner.call("GET /api/trades/statistics")).body).toMatchObject({ pnl: "1234.5678" });
   for (const [kind, id] of Object.entries(ids)) {
     const { status, body } = await owner.call(
       kind === "sessions" ? "GET /api/sessions" : `GET /api/${kind}/${id}`,

@@ -70,6 +70,7 @@ test("it is ready without Vault and says that Vault fails", async () => {
       database: "ok",
       authDatabase: "ok",
       kubernetes: "ok",
+      logins: "ok",
       vault: "failing",
       passwords: "ok",
     },

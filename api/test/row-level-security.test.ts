@@ -119,17 +119,20 @@ test("the role that signs people up gives nobody a tier and changes nobody", asy
   await pool.end();
 });
 
+const session = (userId: string) =>
+  `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent)
+     values ('${userId}', gen_random_uuid(), sha256(''), sha256(''), '192.0.2.1', '')`;
+
 test("the role that logs people in changes nothing but the sessions and password of one user", async () => {
   const pool = createPool({ url: database.authUrl, connectionsMax: 1 });
-  const session = (userId: string) =>
-    `insert into sessions (user_id, id, refresh_hash, address, user_agent)
-     values ('${userId}', gen_random_uuid(), sha256(''), '192.0.2.1', '')`;
   const asAlice = (sql: string) => asTenant(pool, { userId: ALICE }, (db) => db.query(sql));
   await database.superuser.query(session(BOB));
   await expect(asAlice(session(BOB))).rejects.toThrow(/row-level security/);
   await asAlice(session(ALICE));
   const ended = await asAlice("update sessions set ended_at = now(), end_reason = 'logout'");
   expect(ended.rowCount).toBe(1);
+  const revived = asAlice("update sessions set ended_at = null, end_reason = null");
+  await expect(revived).rejects.toThrow(/stays ended/);
   expect((await asAlice("delete from sessions")).rowCount).toBe(1);
   expect((await asAlice("update users set password_hash = 'y'")).rowCount).toBe(1);
   expect((await pool.query("update users set password_hash = 'z'")).rowCount).toBe(0);

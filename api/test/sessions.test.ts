@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -16,8 +17,8 @@ beforeEach(async () => {
 });
 
 const PASSWORD = "correct horse battery";
-const REFRESH = "__Secure-tradingbots-refresh";
-const CSRF = "__Secure-tradingbots-csrf";
+const REFRESH = "__Host-tradingbots-refresh";
+const CSRF = "__Host-tradingbots-csrf";
 
 const Jwks = z.object({
   keys: z.array(
@@ -88,9 +89,7 @@ describe("refresh tokens", () => {
   test("each gives another pair; cookies are out of reach for scripts and other sites", async () => {
     const login = await logIn();
     expect(login.headers["set-cookie"]).toEqual([
-      expect.stringMatching(
-        new RegExp(`^${REFRESH}=.*Path=/api/auth; HttpOnly; Secure; SameSite=Strict$`),
-      ),
+      expect.stringMatching(new RegExp(`^${REFRESH}=.*Path=/; HttpOnly; Secure; SameSite=Strict$`)),
       expect.stringMatching(new RegExp(`^${CSRF}=.*Path=/; Secure; SameSite=Strict$`)),
     ]);
     expect(JSON.stringify(login.body)).not.toContain(login.token);
@@ -104,10 +103,12 @@ describe("refresh tokens", () => {
 
   test("neither tokens nor what proves them stand in the database", async () => {
     const { token } = await logIn();
-    const { rows } = await api.database.superuser.query("select * from sessions");
-    const [, secret = ""] = token.split(".");
-    expect(JSON.stringify(rows)).not.toContain(secret);
-    expect(JSON.stringify(rows)).not.toContain(Buffer.from(secret, "base64url").toString("hex"));
+    const { rows } = await api.database.superuser.query("select s::text as row from sessions s");
+    const bytes = Buffer.from(token.split(".")[1] ?? "", "base64url");
+    const stored = JSON.stringify(rows);
+    expect(stored).toContain(createHash("sha256").update(bytes.subarray(32)).digest("hex"));
+    expect(stored).not.toContain(bytes.subarray(0, 32).toString("hex"));
+    expect(stored).not.toContain(bytes.subarray(32).toString("hex"));
   });
 
   test("the same token at once, or again after a lost answer, gives the same successor", async () => {
@@ -122,7 +123,7 @@ describe("refresh tokens", () => {
   test("a used token ends the session for thief and owner, and access with it", async () => {
     const stolen = await logIn();
     const owner = await refresh(stolen.token);
-    await forward(1);
+    await forward(2);
     expect(codeOf(await refresh(stolen.token))).toEqual(ENDED);
     expect(codeOf(await refresh(owner.token))).toEqual(ENDED);
     await untilOut(accessTokenOf(owner));
@@ -133,7 +134,7 @@ describe("refresh tokens", () => {
   test.each([
     ["none", undefined],
     ["garbage", "garbage"],
-    ["of nobody", `00000000-0000-4000-8000-000000000000.${"A".repeat(43)}`],
+    ["of nobody", `00000000-0000-4000-8000-000000000000.${"A".repeat(86)}`],
   ])("a token that is %s is refused", async (_name, token) => {
     const headers = token === undefined ? {} : { cookie: `${REFRESH}=${token}` };
     const answer = await caller(api)("POST /api/auth/refresh", { headers });
@@ -165,6 +166,11 @@ describe("refresh tokens", () => {
   });
 });
 
+const guess = () =>
+  user.call("POST /api/auth/password", {
+    body: { currentPassword: "not the password", newPassword: "another long one" },
+  });
+
 describe("the end of a log-in", () => {
   test("logging out ends one device, and soon its access token means nothing", async () => {
     const [phone, laptop] = [await logIn(), await logIn()];
@@ -177,11 +183,21 @@ describe("the end of a log-in", () => {
     expect((await refresh(laptop.token)).status).toBe(200);
   });
 
-  test("somebody else's session id logs nobody out", async () => {
+  test("a session's id alone, which every access token holds, logs nobody out", async () => {
     const { token } = await logIn();
     const [id] = token.split(".");
-    expect((await withCookie("logout", `${id}.${"A".repeat(43)}`)).status).toBe(204);
+    const forged = `${id}.${"A".repeat(86)}`;
+    expect((await withCookie("logout", forged)).status).toBe(204);
+    expect(codeOf(await refresh(forged))).toEqual(ENDED);
     expect((await refresh(token)).status).toBe(200);
+  });
+
+  test("a device that logs in again has one session", async () => {
+    const before = await logIn();
+    const body = { email: user.email, password: PASSWORD };
+    const headers = { cookie: `${REFRESH}=${before.token}` };
+    expect((await caller(api)("POST /api/auth/login", { body, headers })).status).toBe(200);
+    expect(codeOf(await refresh(before.token))).toEqual(ENDED);
   });
 
   test("devices are listed and ended by their user only", async () => {
@@ -213,11 +229,14 @@ describe("the end of a log-in", () => {
   });
 
   test("the twenty-first device logs out the one unused for longest", async () => {
-    for (let device = 0; device < 20; device += 1) expect((await logIn()).status).toBe(200);
+    let last = await logIn();
+    for (let device = 1; device < 20; device += 1) last = await logIn();
     await untilOut(user.accessToken);
+    const { body } = await caller(api, accessTokenOf(last))("GET /api/sessions");
+    expect(z.object({ items: z.array(z.unknown()) }).parse(body).items).toHaveLength(20);
   });
 
-  test("a changed password is needed from then on, and other devices are out", async () => {
+  test("a changed password is needed from then on, and every token of before is over", async () => {
     const thief = await logIn();
     const change = (currentPassword: string, newPassword: string) =>
       user.call("POST /api/auth/password", { body: { currentPassword, newPassword } });
@@ -226,11 +245,31 @@ describe("the end of a log-in", () => {
       code: "invalid_credentials",
     });
     expect(codeOf(await change(PASSWORD, "short")).code).toBe("weak_password");
-    expect((await change(PASSWORD, "another long one")).status).toBe(204);
+    const changed = await change(PASSWORD, "another long one");
+    expect(changed.status).toBe(200);
     await untilOut(accessTokenOf(thief));
-    expect(await statusOf(user.accessToken)).toBe(200);
+    await untilOut(user.accessToken);
+    expect(await statusOf(accessTokenOf(changed))).toBe(200);
+    expect((await refresh(cookiesOf(changed)[REFRESH] ?? "")).status).toBe(200);
     expect((await logIn()).status).toBe(401);
     expect((await logIn("another long one")).status).toBe(200);
+  });
+
+  test("a log-in whose password changes while it is compared begins no session", async () => {
+    const { superuser } = api.database;
+    const login = logIn();
+    await superuser.query("update users set password_hash = 'changed' where id = $1", [user.id]);
+    const { status } = await login;
+    const { rows } = await superuser.query(
+      "select 1 from sessions where user_id = $1 and ended_at is null",
+      [user.id],
+    );
+    expect({ status, sessions: rows.length }).toEqual({ status: 401, sessions: 1 });
+  });
+
+  test("who holds a token and guesses the password is stopped", async () => {
+    for (let attempt = 0; attempt < 10; attempt += 1) expect((await guess()).status).toBe(401);
+    expect(codeOf(await guess())).toEqual({ status: 429, code: "too_many_attempts" });
   });
 });
 

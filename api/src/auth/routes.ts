@@ -1,19 +1,17 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { bucketNamespace } from "@tradingbots/crds";
-import type { FastifyReply, FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
-import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import { callerOf } from "./authenticate.ts";
-import type { LoginThrottle } from "./login-throttle.ts";
+import { type AddressLimit, limitAddress } from "./limit-address.ts";
+import type { PasswordCheck } from "./password-check.ts";
 import type { IsBreached } from "./breached-passwords.ts";
-import { assertAcceptable, PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
-import { refreshRoutes } from "./session-routes.ts";
-import { keepSession } from "./session-cookies.ts";
+import { assertAcceptable, type Passwords } from "./passwords.ts";
 import type { Sessions, SessionUser } from "./sessions.ts";
+import { type HttpExchange, signIn } from "./sign-in.ts";
 import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
 import { Email, Tier } from "./user.ts";
 import { findLogin, findUser, insertUser } from "./user-store.ts";
@@ -29,25 +27,22 @@ const SignedIn = z.object({
   expiresIn: z.int().describe("Seconds."),
 });
 
-export interface AuthDeps {
+export interface AuthDeps extends AddressLimit {
   /** Of the auth role: it may look anybody up. */
   readonly authPool: Database;
-  readonly passwords: Pick<Passwords, "hash" | "compare">;
+  readonly passwords: Pick<Passwords, "hash">;
+  readonly checkPassword: PasswordCheck;
   readonly isBreached: IsBreached;
   /** A hash of nobody's password: unknown addresses take as long as known ones. */
   readonly decoyHash: string;
   readonly sessions: Sessions;
-  readonly throttle: LoginThrottle;
-  readonly limiter: RateLimiter;
-  readonly requestsPerMinutePerAddress: number;
   readonly buckets: number;
 }
 
-/** POST /api/auth/register, /login, /refresh, /logout */
+/** POST /api/auth/register, /login */
 export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
   return async (app) => {
-    app.addHook("onRequest", limitAddress(deps));
-    await app.register(refreshRoutes(deps));
+    app.addHook("onRequest", limitAddress(deps, "address"));
 
     app.post(
       "/register",
@@ -62,14 +57,15 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { email, password } = request.body;
         assertAcceptable(password, deps.isBreached);
+        const passwordHash = await deps.passwords.hash(password);
         const user = await insertUser(deps.authPool, {
           id: randomUUID(),
           email,
-          passwordHash: await deps.passwords.hash(password),
+          passwordHash,
           namespace: bucketNamespace(randomInt(deps.buckets)),
         });
         if (user === undefined) throw new ApiError("email_taken", "log in, or use another address");
-        return reply.code(201).send(await signIn(deps.sessions, user, { request, reply }));
+        return reply.code(201).send(await signedIn({ ...user, passwordHash }, { request, reply }));
       },
     );
 
@@ -84,65 +80,32 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const { email } = request.body;
-        const waitSeconds = deps.throttle.retryAfterSeconds(request.ip, email);
-        if (waitSeconds !== undefined) {
-          throw new ApiError("too_many_attempts", `try again in ${waitSeconds} seconds`, {
-            retryAfterSeconds: waitSeconds,
-          });
-        }
-        deps.throttle.begin(request.ip, email);
-        const login = await judge(request.body).catch((error: unknown) => {
-          deps.throttle.withdraw(request.ip, email);
-          throw error;
-        });
+        const login = await judge(request);
         if (login === undefined) {
           throw new ApiError("invalid_credentials", "check both and try again");
         }
-        deps.throttle.succeeded(request.ip, email);
-        return signIn(deps.sessions, login, { request, reply });
+        return signedIn(login, { request, reply });
       },
     );
   };
 
   /** The user whose address and password these are. An unknown address takes as long as a wrong password. */
-  async function judge({ email, password }: z.infer<typeof Credentials>) {
+  async function judge({ ip, body }: { ip: string; body: z.infer<typeof Credentials> }) {
+    const { email, password } = body;
     const login = await findLogin(deps.authPool, email);
     const hash = login?.password_hash ?? deps.decoyHash;
-    const matches = await deps.passwords.compare(password, hash);
-    // bcrypt would ignore what exceeds its limit, and no stored password does.
-    const isTooLong = Buffer.byteLength(password) > PASSWORD_BYTES_MAX;
-    return matches && !isTooLong ? login : undefined;
+    const matches = await deps.checkPassword({ address: ip, account: email, password, hash });
+    return matches && login !== undefined ? { ...login, passwordHash: hash } : undefined;
   }
-}
 
-interface HttpExchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-}
-
-/** Begins a session on the device that asks. */
-async function signIn(
-  sessions: Pick<Sessions, "begin">,
-  { id, email, tier }: SessionUser,
-  { request, reply }: HttpExchange,
-) {
-  const client = { address: request.ip, userAgent: request.headers["user-agent"] ?? "" };
-  const { accessToken, refreshToken } = await sessions.begin({ id, email, tier }, client);
-  keepSession(reply, refreshToken);
-  return { user: { id, email, tier }, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
-}
-
-function limitAddress({ limiter, requestsPerMinutePerAddress: limit }: AuthDeps) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const state = limiter.take(`address ${request.ip}`, limit);
-    if (limit > 0) reply.headers(rateLimitHeaders("address", state));
-    if (!state.allowed) {
-      throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {
-        retryAfterSeconds: state.resetSeconds,
-      });
-    }
-  };
+  async function signedIn(
+    { id, email, tier, passwordHash }: SessionUser & { readonly passwordHash: string },
+    exchange: HttpExchange,
+  ) {
+    const user = { id, email, tier };
+    const { accessToken } = await signIn(deps.sessions, { ...user, passwordHash }, exchange);
+    return { user, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
+  }
 }
 
 const Me = z.object({ id: z.string(), email: z.string(), tier: Tier, createdAt: z.iso.datetime() });

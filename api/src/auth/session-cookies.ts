@@ -1,15 +1,21 @@
 import { timingSafeEqual } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../errors.ts";
-import { csrfTokenOf, IDLE_DAYS_MAX, sessionEnded } from "./sessions.ts";
+import { csrfTokenOf } from "./refresh-token.ts";
+import { IDLE_DAYS_MAX, sessionEnded } from "./sessions.ts";
 
-/** Only HTTPS sets or changes cookies with this prefix, so a neighbour on plain HTTP cannot plant one. */
-const REFRESH_COOKIE = "__Secure-tradingbots-refresh";
-const CSRF_COOKIE = "__Secure-tradingbots-csrf";
-const SHARED = { secure: true, sameSite: "strict", maxAge: IDLE_DAYS_MAX * 86_400 } as const;
-const REFRESH = { ...SHARED, httpOnly: true, path: "/api/auth" } as const;
+/** Browsers take cookies with this prefix from this very host over HTTPS only: no neighbour can plant one. */
+export const REFRESH_COOKIE = "__Host-tradingbots-refresh";
+const CSRF_COOKIE = "__Host-tradingbots-csrf";
+const SHARED = {
+  secure: true,
+  sameSite: "strict",
+  path: "/",
+  maxAge: IDLE_DAYS_MAX * 86_400,
+} as const;
+const REFRESH = { ...SHARED, httpOnly: true } as const;
 /** Pages of ours read this one and send it back in a header. */
-const CSRF = { ...SHARED, httpOnly: false, path: "/" } as const;
+const CSRF = { ...SHARED, httpOnly: false } as const;
 
 /** Hands the refresh token to the device. */
 export function keepSession(reply: FastifyReply, refreshToken: string): void {
@@ -20,6 +26,11 @@ export function keepSession(reply: FastifyReply, refreshToken: string): void {
 export function forgetSession(reply: FastifyReply): void {
   reply.clearCookie(REFRESH_COOKIE, REFRESH);
   reply.clearCookie(CSRF_COOKIE, CSRF);
+}
+
+/** What the device holds, unchecked. */
+export function presentedRefreshToken({ cookies }: FastifyRequest): string | undefined {
+  return cookies[REFRESH_COOKIE];
 }
 
 /**

@@ -4,41 +4,56 @@ import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
+import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import type { IsBreached } from "./breached-passwords.ts";
+import type { PasswordCheck } from "./password-check.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
 import { forgetSession, keepSession, refreshTokenOf } from "./session-cookies.ts";
+import { signIn } from "./sign-in.ts";
 import { endSession, endSessions, listDevices } from "./session-store.ts";
 import { IDLE_DAYS_MAX, type Sessions } from "./sessions.ts";
 import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
-import { findPasswordHash, setPasswordHash } from "./user-store.ts";
+import { findPasswordHash, replacePasswordHash } from "./user-store.ts";
 
 const tags = ["auth"];
-const OPEN = { tags, security: [] };
+const BY_COOKIE = { tags, security: [{ refreshCookie: [] }] };
 const CsrfHeader = z.object({
   "x-csrf-token": z.string().max(64).optional().describe("Browsers send the CSRF cookie here."),
 });
 const Nothing = z.null().describe("Nothing.");
 const Refreshed = z.object({ accessToken: z.string(), expiresIn: z.int().describe("Seconds.") });
 
-/** POST /api/auth/refresh, /logout: for whoever holds the refresh cookie. */
-export function refreshRoutes({
-  sessions,
-}: {
+/** Many people sit behind one address, and each refreshes four times an hour: it must not stop them that others guess. */
+const REFRESHES_PER_ATTEMPT = 10;
+
+interface RefreshDeps extends AddressLimit {
   readonly sessions: Pick<Sessions, "refresh" | "end">;
-}): FastifyPluginAsyncZod {
+}
+
+/** POST /api/auth/refresh, /logout: for whoever holds the refresh cookie. */
+export function refreshRoutes(deps: RefreshDeps): FastifyPluginAsyncZod {
+  const { sessions, limiter, requestsPerMinutePerAddress: attempts } = deps;
+  const limit = { limiter, requestsPerMinutePerAddress: attempts * REFRESHES_PER_ATTEMPT };
   return async (app) => {
+    app.addHook("onRequest", limitAddress(limit, "refresh"));
+
     app.post(
       "/refresh",
       {
         schema: {
-          ...OPEN,
+          ...BY_COOKIE,
           summary: "Another access token, for the refresh cookie",
           headers: CsrfHeader,
           response: { 200: Refreshed, ...FAILURE },
         },
       },
       async (request, reply) => {
-        const { accessToken, refreshToken } = await sessions.refresh(refreshTokenOf(request));
+        const { accessToken, refreshToken } = await sessions
+          .refresh(refreshTokenOf(request))
+          .catch((error: unknown) => {
+            if (error instanceof ApiError && error.code === "session_ended") forgetSession(reply);
+            throw error;
+          });
         keepSession(reply, refreshToken);
         return { accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
       },
@@ -48,7 +63,7 @@ export function refreshRoutes({
       "/logout",
       {
         schema: {
-          ...OPEN,
+          ...BY_COOKIE,
           summary: "Log this device out",
           headers: CsrfHeader,
           response: { 204: Nothing, ...FAILURE },
@@ -106,9 +121,7 @@ export function deviceRoutes({ pool }: { readonly pool: Database }): FastifyPlug
       { schema: { tags, summary: "Log out everywhere", response: { 204: Nothing, ...FAILURE } } },
       async (request, reply) => {
         const { userId } = callerOf(request);
-        await asTenant(pool, { userId }, (database) =>
-          endSessions(database, { userId, except: null }, "logout"),
-        );
+        await asTenant(pool, { userId }, (database) => endSessions(database, userId, "logout"));
         return reply.code(204).send(null);
       },
     );
@@ -139,7 +152,9 @@ export function deviceRoutes({ pool }: { readonly pool: Database }): FastifyPlug
 export interface PasswordDeps {
   /** Of the auth role. */
   readonly authPool: Database;
-  readonly passwords: Pick<Passwords, "hash" | "compare">;
+  readonly passwords: Pick<Passwords, "hash">;
+  readonly checkPassword: PasswordCheck;
+  readonly sessions: Pick<Sessions, "begin" | "end">;
   readonly isBreached: IsBreached;
 }
 
@@ -148,38 +163,46 @@ const PasswordChange = z.strictObject({
   newPassword: z.string().max(1_024),
 });
 
-/** POST /api/auth/password: logs every other device out. */
-export function passwordRoutes({
-  authPool,
-  passwords,
-  isBreached,
-}: PasswordDeps): FastifyPluginAsyncZod {
+/** POST /api/auth/password: ends every log-in, also the one that asks, and begins another. */
+export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
       "/password",
       {
         schema: {
           tags,
-          summary: "Change the password; other devices are logged out",
+          summary: "Change the password; every device is logged out, this one in again",
           body: PasswordChange,
-          response: { 204: Nothing, ...FAILURE },
+          response: { 200: Refreshed, ...FAILURE },
         },
       },
       async (request, reply) => {
-        const { userId, sessionId } = callerOf(request);
+        const { userId, email, tier } = callerOf(request);
         const { currentPassword, newPassword } = request.body;
-        assertAcceptable(newPassword, isBreached);
-        const current = await findPasswordHash(authPool, userId);
-        if (current === undefined || !(await passwords.compare(currentPassword, current))) {
-          throw new ApiError("invalid_credentials", "the current password is another");
+        assertAcceptable(newPassword, deps.isBreached);
+        const current = await findPasswordHash(deps.authPool, userId);
+        const attempt = { address: request.ip, account: userId, password: currentPassword };
+        if (current === undefined || !(await deps.checkPassword({ ...attempt, hash: current }))) {
+          throw passwordIsAnother();
         }
-        const hash = await passwords.hash(newPassword);
-        await asTenant(authPool, { userId }, async (database) => {
-          await setPasswordHash(database, { userId, hash });
-          await endSessions(database, { userId, except: sessionId }, "password");
+        const passwordHash = await deps.passwords.hash(newPassword);
+        await asTenant(deps.authPool, { userId }, async (database) => {
+          const replacement = { userId, from: current, to: passwordHash };
+          if (!(await replacePasswordHash(database, replacement))) throw passwordIsAnother();
+          await endSessions(database, userId, "password");
         });
-        return reply.code(204).send(null);
+        const user = { id: userId, email, tier };
+        const { accessToken } = await signIn(
+          deps.sessions,
+          { ...user, passwordHash },
+          { request, reply },
+        );
+        return { accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
       },
     );
   };
+}
+
+function passwordIsAnother(): ApiError {
+  return new ApiError("invalid_credentials", "the current password is another");
 }

@@ -4,9 +4,10 @@ import type { Tier } from "./user.ts";
 /** Why a session is over. */
 export type EndReason = "logout" | "reuse" | "password" | "crowded";
 
-interface NewSession {
+export interface NewSession {
   readonly userId: string;
   readonly id: string;
+  readonly proofHash: Buffer;
   readonly refreshHash: Buffer;
   readonly address: string;
   readonly userAgent: string;
@@ -14,23 +15,25 @@ interface NewSession {
 
 /** Begins a session; for the auth role inside the user's transaction. */
 export async function insertSession(database: Queryable, session: NewSession): Promise<void> {
-  const { userId, id, refreshHash, address, userAgent } = session;
+  const { userId, id, proofHash, refreshHash, address, userAgent } = session;
   await database.query(
-    `insert into sessions (user_id, id, refresh_hash, address, user_agent)
-     values ($1, $2, $3, $4, $5)`,
-    [userId, id, refreshHash, address, userAgent],
+    `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent)
+     values ($1, $2, $3, $4, $5, $6)`,
+    [userId, id, proofHash, refreshHash, address, userAgent],
   );
 }
 
-/** Forgets sessions that have been over for so long that no token of theirs can be alive. */
+/** Forgets sessions that every process has heard the end of, and those unused for so long that they are over. */
 export async function forgetOldSessions(
   database: Queryable,
   userId: string,
-  afterDays: number,
+  idleDays: number,
 ): Promise<void> {
   await database.query(
-    "delete from sessions where user_id = $1 and rotated_at < now() - make_interval(days => $2)",
-    [userId, afterDays],
+    `delete from sessions
+      where user_id = $1
+        and (ended_at < now() - interval '1 hour' or rotated_at < now() - make_interval(days => $2))`,
+    [userId, idleDays],
   );
 }
 
@@ -42,7 +45,7 @@ export async function endCrowdedSessions(
 ): Promise<void> {
   await database.query(
     `update sessions set ended_at = clock_timestamp(), end_reason = 'crowded'
-      where user_id = $1 and id in (
+      where user_id = $1 and ended_at is null and id in (
         select id from sessions where user_id = $1 and ended_at is null
          order by rotated_at desc, id offset $2)`,
     [userId, keep],
@@ -52,6 +55,7 @@ export async function endCrowdedSessions(
 export interface SessionRow {
   readonly user_id: string;
   readonly id: string;
+  readonly proof_hash: Buffer;
   readonly refresh_hash: Buffer;
   readonly previous_hash: Buffer | null;
   readonly is_over: boolean;
@@ -67,7 +71,7 @@ export async function findSession(
   id: string,
 ): Promise<SessionRow | undefined> {
   const { rows } = await database.query<SessionRow>(
-    `select s.user_id, s.id, s.refresh_hash, s.previous_hash, s.ended_at is not null as is_over,
+    `select s.user_id, s.id, s.proof_hash, s.refresh_hash, s.previous_hash, s.ended_at is not null as is_over,
             extract(epoch from now() - s.rotated_at)::float8 * 1000 as idle_ms,
             extract(epoch from now() - s.created_at)::float8 * 1000 as age_ms,
             u.email, u.tier
@@ -117,16 +121,16 @@ export async function endSession(
   return rowCount === 1;
 }
 
-/** Ends all sessions of the user but `except`. */
+/** Ends all sessions of the user. */
 export async function endSessions(
   database: Queryable,
-  { userId, except }: { readonly userId: string; readonly except: string | null },
+  userId: string,
   reason: EndReason,
 ): Promise<void> {
   await database.query(
-    `update sessions set ended_at = clock_timestamp(), end_reason = $3
-      where user_id = $1 and id is distinct from $2 and ended_at is null`,
-    [userId, except, reason],
+    `update sessions set ended_at = clock_timestamp(), end_reason = $2
+      where user_id = $1 and ended_at is null`,
+    [userId, reason],
   );
 }
 

@@ -1,26 +1,28 @@
-import {
-  createHash,
-  createHmac,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  randomUUID,
-  timingSafeEqual,
-} from "node:crypto";
-import { z } from "zod";
+import { timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
 import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
+import {
+  hashOf,
+  newToken,
+  readToken,
+  successorOf,
+  type Token,
+  writeToken,
+} from "./refresh-token.ts";
 import {
   endCrowdedSessions,
   endSession,
   findSession,
   forgetOldSessions,
   insertSession,
+  type NewSession,
   rotateSession,
   type SessionRow,
 } from "./session-store.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Tier } from "./user.ts";
+import { holdPassword, lockUser } from "./user-store.ts";
 
 /** A device that has not been heard of for so long must log in again. */
 export const IDLE_DAYS_MAX = 30;
@@ -31,11 +33,12 @@ const DAY_MS = 86_400_000;
 const DEVICES_MAX = 20;
 /**
  * A refresh whose answer was lost is repeated with the same token, and two tabs refresh at once: for so long the token
- * gets the very same successor again. Later it is a copy in other hands.
+ * gets the very same successor again, also when the database was frozen for half of it. Later it is a copy in other hands.
  */
-const REPEAT_MS = 10_000;
-const SECRET_BYTES = 32;
+const REPEAT_MS = 60_000;
 const USER_AGENT_MAX = 256;
+/** A proxy wrote something that is no address: no reason to keep anybody out. */
+const UNKNOWN_ADDRESS = "::";
 
 export interface SessionDeps {
   /** Of the auth role. */
@@ -60,34 +63,37 @@ interface Client {
 
 export interface SignedIn {
   readonly accessToken: string;
-  /** `<session id>.<secret>`: for the device's cookie and nothing else. */
+  /** `<session id>.<proof><secret>`: for the device's cookie and nothing else. */
   readonly refreshToken: string;
 }
 
 /** Log-ins of devices: each has a refresh token that is used once, and the use of a used one ends the session. */
 export function createSessions({ authPool, tokens, successorKeys, onReuse }: SessionDeps) {
-  /** Begins a session for a user who has proven to be them. */
-  async function begin(user: SessionUser, { address, userAgent }: Client): Promise<SignedIn> {
-    const id = randomUUID();
-    const secret = randomBytes(SECRET_BYTES);
+  /**
+   * Begins a session for a user who has proven to be them.
+   * @throws ApiError `invalid_credentials` when the password has been changed since it was compared
+   */
+  async function begin(
+    user: SessionUser & { readonly passwordHash: string },
+    client: Client,
+  ): Promise<SignedIn> {
+    const token = newToken();
     await asTenant(authPool, { userId: user.id }, async (database) => {
-      await forgetOldSessions(database, user.id, AGE_DAYS_MAX);
-      await insertSession(database, {
-        userId: user.id,
-        id,
-        refreshHash: hashOf(secret),
-        address,
-        userAgent: userAgent.slice(0, USER_AGENT_MAX),
-      });
+      await lockUser(database, user.id); // log-ins at once must not all be the twentieth
+      if (!(await holdPassword(database, { userId: user.id, hash: user.passwordHash }))) {
+        throw new ApiError("invalid_credentials", "the password has just been changed");
+      }
+      await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
+      await insertSession(database, newSession(user.id, token, client));
       await endCrowdedSessions(database, user.id, DEVICES_MAX);
     });
-    return signedIn(user, id, secret);
+    return signedIn(user, token);
   }
 
   /** Gives a new pair for a refresh token. @throws ApiError `session_ended` */
   async function refresh(refreshToken: string): Promise<SignedIn> {
     const presented = readToken(refreshToken);
-    const session = presented && (await findSession(authPool, presented.id));
+    const session = presented && (await findOwn(presented));
     if (presented === undefined || session === undefined || isOver(session)) throw sessionEnded();
     const { id, user_id: userId, email, tier } = session;
     const user = { id: userId, email, tier };
@@ -99,12 +105,14 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
         rotateSession(database, rotation),
       );
       // Somebody was faster with the same token: what they got is found, and given again, or the session has ended.
-      return isRotated ? signedIn(user, id, successor) : refresh(refreshToken);
+      return isRotated
+        ? signedIn(user, { ...presented, secret: successor })
+        : refresh(refreshToken);
     }
     if (isRepeated(session, hash)) {
       const successors = successorKeys.map((key) => successorOf(presented.secret, key));
       const given = successors.find((each) => timingSafeEqual(hashOf(each), session.refresh_hash));
-      if (given !== undefined) return signedIn(user, id, given);
+      if (given !== undefined) return signedIn(user, { ...presented, secret: given });
     }
     await asTenant(authPool, { userId }, (database) =>
       endSession(database, { userId, id }, "reuse"),
@@ -116,36 +124,40 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
   /** Ends the session of the token, when there is one. */
   async function end(refreshToken: string): Promise<void> {
     const presented = readToken(refreshToken);
-    const session = presented && (await findSession(authPool, presented.id));
-    if (presented === undefined || session === undefined) return;
-    const hash = hashOf(presented.secret);
-    const known = [session.refresh_hash, session.previous_hash ?? session.refresh_hash];
-    if (!known.some((each) => timingSafeEqual(each, hash))) return;
+    const session = presented && (await findOwn(presented));
+    if (session === undefined) return;
     const { id, user_id: userId } = session;
     await asTenant(authPool, { userId }, (database) =>
       endSession(database, { userId, id }, "logout"),
     );
   }
 
-  async function signedIn(user: SessionUser, id: string, secret: Buffer): Promise<SignedIn> {
+  /** The session of a token that was once ours: knowing an id, which every access token holds, proves nothing. */
+  async function findOwn({ id, proof }: Token): Promise<SessionRow | undefined> {
+    const session = await findSession(authPool, id);
+    if (session === undefined) return undefined;
+    return timingSafeEqual(session.proof_hash, hashOf(proof)) ? session : undefined;
+  }
+
+  async function signedIn(user: SessionUser, token: Token): Promise<SignedIn> {
     const { id: userId, email, tier } = user;
-    const accessToken = await tokens.issue({ userId, email, tier, sessionId: id });
-    return { accessToken, refreshToken: `${id}.${secret.toString("base64url")}` };
+    const accessToken = await tokens.issue({ userId, email, tier, sessionId: token.id });
+    return { accessToken, refreshToken: writeToken(token) };
   }
 
   return { begin, refresh, end };
 }
 export type Sessions = ReturnType<typeof createSessions>;
 
-/** All processes derive the same one from a key that they share; RFC 5869. */
-export function successorKeyOf(signingKey: KeyObject): Buffer {
-  const secret = signingKey.export({ type: "pkcs8", format: "der" });
-  return Buffer.from(hkdfSync("sha256", secret, "", "tradingbots refresh successor", SECRET_BYTES));
-}
-
-/** What a page of ours proves by reading its cookie: another site can make the browser send it, and not read it. */
-export function csrfTokenOf(refreshToken: string): string {
-  return createHmac("sha256", refreshToken).update("csrf").digest("base64url");
+function newSession(userId: string, token: Token, { address, userAgent }: Client): NewSession {
+  return {
+    userId,
+    id: token.id,
+    proofHash: hashOf(token.proof),
+    refreshHash: hashOf(token.secret),
+    address: isIP(address) === 0 ? UNKNOWN_ADDRESS : address,
+    userAgent: userAgent.slice(0, USER_AGENT_MAX),
+  };
 }
 
 export function sessionEnded(): ApiError {
@@ -158,21 +170,4 @@ function isOver({ is_over, idle_ms, age_ms }: SessionRow): boolean {
 
 function isRepeated({ previous_hash: previous, idle_ms }: SessionRow, hash: Buffer): boolean {
   return previous !== null && idle_ms <= REPEAT_MS && timingSafeEqual(previous, hash);
-}
-
-function successorOf(secret: Buffer, key: Buffer): Buffer {
-  return createHmac("sha256", key).update(secret).digest();
-}
-
-const RefreshToken = z.tuple([z.uuid(), z.base64url()]);
-
-function readToken(text: string): { readonly id: string; readonly secret: Buffer } | undefined {
-  const { data } = RefreshToken.safeParse(text.split(".", 3));
-  if (data === undefined) return undefined;
-  const secret = Buffer.from(data[1], "base64url");
-  return secret.length === SECRET_BYTES ? { id: data[0], secret } : undefined;
-}
-
-function hashOf(secret: Buffer): Buffer {
-  return createHash("sha256").update(secret).digest();
 }

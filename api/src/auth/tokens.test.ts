@@ -22,6 +22,7 @@ test("a token says who, for 15 minutes, and names its key", async () => {
     tier: "pro",
     sid: CALLER.sessionId,
     iss: "tradingbots",
+    aud: "tradingbots-api",
     iat: START / 1_000,
     exp: START / 1_000 + 900,
   });

@@ -68,10 +68,32 @@ export async function findPasswordHash(
   return atMostOne(rows)?.password_hash;
 }
 
-/** For the auth role inside the user's transaction. */
-export async function setPasswordHash(
+/** Whether this is the user's password still; it stays so until the end of the transaction. For the auth role. */
+export async function holdPassword(
   database: Queryable,
   { userId, hash }: { readonly userId: string; readonly hash: string },
-): Promise<void> {
-  await database.query("update users set password_hash = $2 where id = $1", [userId, hash]);
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    "select 1 from users where id = $1 and password_hash = $2 for share",
+    [userId, hash],
+  );
+  return rowCount === 1;
+}
+
+interface PasswordReplacement {
+  readonly userId: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** False when somebody else changed it first. For the auth role inside the user's transaction. */
+export async function replacePasswordHash(
+  database: Queryable,
+  { userId, from, to }: PasswordReplacement,
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    "update users set password_hash = $3 where id = $1 and password_hash = $2",
+    [userId, from, to],
+  );
+  return rowCount === 1;
 }

@@ -3,13 +3,16 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
 import type { Database } from "../database.ts";
+import { createOnePerUser } from "../one-per-user.ts";
 import { FAILURE } from "../problem.ts";
 import { pageOfTrades } from "./page-of-trades.ts";
 import { filterOf, TradeFilterQuery } from "./trade-query.ts";
-import type { TradeFilter, TradeRow } from "./trade-store.ts";
+import type { TradeRow } from "./trade-store.ts";
 
 /** Rows that are read at a time; each page is a transaction of its own, so that a slow reader holds none open. */
 const PAGE_ROWS = 1_000;
+/** A reader who is slower holds a connection for nothing. */
+const EXPORT_LIMIT_MS = 10 * 60_000;
 
 const COLUMNS = {
   id: (row) => row.id,
@@ -24,7 +27,8 @@ const COLUMNS = {
   funding: (row) => row.funding,
   opened_at: (row) => row.opened_at.toISOString(),
   closed_at: (row) => row.closed_at?.toISOString() ?? null,
-  reason: (row) => row.reason,
+  // The only words that are not ours: no spreadsheet shall take them for a formula.
+  reason: (row) => row.reason?.replace(/^(?=[=+\-@\t\r])/, "'") ?? null,
 } as const satisfies Record<string, (row: TradeRow) => string | null>;
 
 /** Text to clients, a stream to us. */
@@ -41,27 +45,37 @@ export function tradeCsvRoutes({ pool }: { readonly pool: Database }): FastifyPl
       ...FAILURE,
     },
   };
+  const begin = createOnePerUser("export");
   return async (app) => {
     app.get("/trades.csv", { schema }, async (request, reply) => {
-      const filter = filterOf(callerOf(request).userId, request.query);
+      const { userId } = callerOf(request);
+      const filter = filterOf(userId, request.query);
+      const end = begin(userId);
+      reply.raw.once("close", end);
+      const pageAfter = (cursor?: string) =>
+        pageOfTrades(pool, { cursor, limit: PAGE_ROWS }, filter);
+      // Before the answer begins: what fails from here on can only cut it off.
+      const first = await pageAfter();
+      const limit = setTimeout(() => reply.raw.destroy(), EXPORT_LIMIT_MS);
+      reply.raw.once("close", () => clearTimeout(limit));
       reply.header("content-disposition", 'attachment; filename="trades.csv"');
       reply.type("text/csv; charset=utf-8");
-      return reply.send(Readable.from(csvOf(pool, filter)));
+      return reply.send(Readable.from(csvOf(first, pageAfter)));
     });
   };
 }
 
+type Page = Awaited<ReturnType<typeof pageOfTrades>>;
+
 async function* csvOf(
-  pool: Database,
-  filter: Omit<TradeFilter, "after" | "limit">,
+  first: Page,
+  pageAfter: (cursor: string) => Promise<Page>,
 ): AsyncGenerator<string> {
   yield `${Object.keys(COLUMNS).join(",")}\r\n`;
-  let cursor: string | undefined;
-  do {
-    const { items, next } = await pageOfTrades(pool, { cursor, limit: PAGE_ROWS }, filter);
-    yield items.map(csvLine).join("");
-    cursor = next ?? undefined;
-  } while (cursor !== undefined);
+  for (let page = first; ; page = await pageAfter(page.next)) {
+    yield page.items.map(csvLine).join("");
+    if (page.next === null) return;
+  }
 }
 
 function csvLine(row: TradeRow): string {

@@ -10,8 +10,11 @@ export interface ClosedTradesFilter {
   readonly to: Date;
 }
 
-/** Amounts are exact decimals as text. */
-export interface TotalsRow {
+/** Sums over closed trades. Amounts are exact decimals as text. */
+export interface SumRow {
+  readonly kind: "all" | "symbol" | "day";
+  /** The symbol or the day; null for all. */
+  readonly part: string | null;
   readonly trades: number;
   readonly won: number;
   readonly pnl: string;
@@ -19,69 +22,47 @@ export interface TotalsRow {
   readonly funding: string;
   readonly gains: string;
   readonly losses: string;
+  /** Of all: the deepest fall of the running result below its highest point, or below zero. */
   readonly max_drawdown: string;
 }
 
-const CLOSED = `
-  select id, symbol, pnl, fees, funding, closed_at
-    from trades
-   where user_id = $1 and closed_at >= $2 and closed_at < $3
-     and ($4::text is null or bot_id = $4)
-     and ($5::text is null or symbol = $5)`;
-
-function values({ userId, from, to, botId, symbol }: ClosedTradesFilter): unknown[] {
-  return [userId, from, to, botId, symbol];
+export interface Sums {
+  readonly totals: SumRow;
+  readonly bySymbol: readonly SumRow[];
+  /** By day in UTC. */
+  readonly byDay: readonly SumRow[];
 }
 
-/** Sums over closed trades; the drawdown is the deepest fall of the running result below its highest point, or below zero. */
-export async function totalsOf(
-  database: Queryable,
-  filter: ClosedTradesFilter,
-): Promise<TotalsRow> {
-  const { rows } = await database.query<TotalsRow>(
-    `with closed as (${CLOSED}),
+/** All sums in one statement, so that they agree with one another; parts in the order of their names. */
+export async function sumsOf(database: Queryable, filter: ClosedTradesFilter): Promise<Sums> {
+  const { userId, from, to, botId, symbol } = filter;
+  const { rows } = await database.query<SumRow>(
+    `with closed as (
+       select id, symbol, coalesce(pnl, 0) as pnl, fees, funding, closed_at,
+              to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD') as day
+         from trades
+        where user_id = $1 and closed_at >= $2 and closed_at < $3
+          and ($4::text is null or bot_id = $4)
+          and ($5::text is null or symbol = $5)),
           running as (select closed_at, id, sum(pnl) over (order by closed_at, id) as result from closed),
           falls as (
             select greatest(max(result) over (order by closed_at, id), 0) - result as fall from running)
-     select count(*)::int as trades,
+     select case when grouping(symbol) = 0 then 'symbol' when grouping(day) = 0 then 'day' else 'all' end as kind,
+            coalesce(symbol, day) as part,
+            count(*)::int as trades,
             (count(*) filter (where pnl > 0))::int as won,
             coalesce(sum(pnl), 0) as pnl, coalesce(sum(fees), 0) as fees,
             coalesce(sum(funding), 0) as funding,
             coalesce(sum(pnl) filter (where pnl > 0), 0) as gains,
             coalesce(-sum(pnl) filter (where pnl < 0), 0) as losses,
             coalesce((select max(fall) from falls), 0) as max_drawdown
-       from closed`,
-    values(filter),
+       from closed
+      group by grouping sets ((), (symbol), (day))
+      order by part`,
+    [userId, from, to, botId, symbol],
   );
-  const [totals] = rows;
+  const totals = rows.find(({ kind }) => kind === "all");
   if (totals === undefined) throw new Error("an aggregate without a row");
-  return totals;
-}
-
-export interface PartRow {
-  readonly part: string;
-  readonly trades: number;
-  readonly won: number;
-  readonly pnl: string;
-}
-
-const PARTS = {
-  symbol: "symbol",
-  day: "to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD')",
-} as const;
-
-/** The same by symbol, or by day in UTC, in order of their names. */
-export async function partsOf(
-  database: Queryable,
-  filter: ClosedTradesFilter,
-  by: keyof typeof PARTS,
-): Promise<readonly PartRow[]> {
-  const { rows } = await database.query<PartRow>(
-    `with closed as (${CLOSED})
-     select ${PARTS[by]} as part, count(*)::int as trades,
-            (count(*) filter (where pnl > 0))::int as won, sum(pnl) as pnl
-       from closed group by 1 order by 1`,
-    values(filter),
-  );
-  return rows;
+  const bySymbol = rows.filter(({ kind }) => kind === "symbol");
+  return { totals, bySymbol, byDay: rows.filter(({ kind }) => kind === "day") };
 }

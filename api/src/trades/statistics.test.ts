@@ -12,6 +12,15 @@ test.for<[name: string, days: [day: string, pnl: number][], expected: number | n
     ],
     null,
   ],
+  [
+    "days alike but for rounding",
+    [
+      ["2026-01-01", 0.1],
+      ["2026-01-02", 0.1],
+      ["2026-01-03", 0.1],
+    ],
+    null,
+  ],
   // Mean 2, sample deviation √8: 0.70711 × √365.
   [
     "two days",

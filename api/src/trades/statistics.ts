@@ -5,12 +5,15 @@ import { callerOf } from "../auth/authenticate.ts";
 import { asTenant, type Database } from "../database.ts";
 import { invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
-import { type PartRow, partsOf, totalsOf, type TotalsRow } from "./statistics-store.ts";
+import { createOnePerUser } from "../one-per-user.ts";
+import { type SumRow, type Sums, sumsOf } from "./statistics-store.ts";
 
 const DAY_MS = 86_400_000;
 const DAYS_DEFAULT = 90;
 /** What is added up in one request. */
 const DAYS_MAX = 366;
+/** Doubles know a mean to some 16 digits. */
+const ROUNDING = 1e-12;
 /** Crypto markets have no days off. */
 const DAYS_A_YEAR = 365;
 
@@ -41,7 +44,9 @@ const Statistics = z
     sharpe: z
       .number()
       .nullable()
-      .describe("Of daily results in UTC, by the year; null for less than two days."),
+      .describe(
+        "Of daily results in UTC, by the year; null for less than two days, or when all are alike.",
+      ),
     bySymbol: z.array(z.object({ symbol: z.string(), ...Part })),
     byDay: z.array(z.object({ day: z.iso.date(), ...Part })).describe("Days with trades, in UTC."),
   })
@@ -60,19 +65,20 @@ export function statisticsRoutes({ pool, now }: StatisticsDeps): FastifyPluginAs
     querystring: Query,
     response: { 200: Statistics, ...FAILURE },
   };
+  const begin = createOnePerUser("sum of trades");
   return async (app) => {
     app.get("/statistics", { schema }, async (request) => {
       const { userId } = callerOf(request);
       const { botId, symbol } = request.query;
       const range = rangeOf(request.query, now());
-      const filter = { userId, botId, symbol, ...range };
-      return asTenant(pool, { userId }, async (database) =>
-        statistics(range, {
-          totals: await totalsOf(database, filter),
-          bySymbol: await partsOf(database, filter, "symbol"),
-          byDay: await partsOf(database, filter, "day"),
-        }),
-      );
+      const end = begin(userId);
+      try {
+        const filter = { userId, botId, symbol, ...range };
+        const sums = await asTenant(pool, { userId }, (database) => sumsOf(database, filter));
+        return statistics(range, sums);
+      } finally {
+        end();
+      }
     });
   };
 }
@@ -95,12 +101,6 @@ function rangeOf(query: z.infer<typeof Query>, nowMs: number): Range {
   return { from, to };
 }
 
-interface Sums {
-  readonly totals: TotalsRow;
-  readonly bySymbol: readonly PartRow[];
-  readonly byDay: readonly PartRow[];
-}
-
 function statistics({ from, to }: Range, { totals, bySymbol, byDay }: Sums) {
   const { trades, won, pnl, fees, funding, gains, losses, max_drawdown } = totals;
   return {
@@ -114,17 +114,21 @@ function statistics({ from, to }: Range, { totals, bySymbol, byDay }: Sums) {
     funding,
     profitFactor: Number(losses) === 0 ? null : Number(gains) / Number(losses),
     maxDrawdown: max_drawdown,
-    sharpe: sharpeRatio(byDay.map((day) => ({ day: day.part, pnl: Number(day.pnl) }))),
-    bySymbol: bySymbol.map(({ part: symbol, ...rest }) => ({ symbol, ...rest })),
-    byDay: byDay.map(({ part: day, ...rest }) => ({ day, ...rest })),
+    sharpe: sharpeRatio(byDay.map((row) => ({ day: row.part ?? "", pnl: Number(row.pnl) }))),
+    bySymbol: bySymbol.map((row) => ({ symbol: row.part ?? "", ...partOf(row) })),
+    byDay: byDay.map((row) => ({ day: row.part ?? "", ...partOf(row) })),
   };
+}
+
+function partOf({ trades, won, pnl }: SumRow) {
+  return { trades, won, pnl };
 }
 
 /**
  * Sharpe's ratio of daily results, annualised: mean ÷ standard deviation of the sample × √365 (W. F. Sharpe, "The Sharpe
  * Ratio", 1994, with a riskless return of zero). Days between the first and the last without a trade count as zero.
  * @param days in order, each with its result
- * @returns null for less than two days, or when all are alike
+ * @returns null for less than two days, or when all are alike but for rounding
  */
 export function sharpeRatio(
   days: readonly { readonly day: string; readonly pnl: number }[],
@@ -136,5 +140,7 @@ export function sharpeRatio(
   const mean = days.reduce((sum, { pnl }) => sum + pnl, 0) / count;
   const ofTraded = days.reduce((sum, { pnl }) => sum + (pnl - mean) ** 2, 0);
   const variance = (ofTraded + (count - days.length) * mean ** 2) / (count - 1);
-  return variance === 0 ? null : (mean / Math.sqrt(variance)) * Math.sqrt(DAYS_A_YEAR);
+  return variance <= (mean * ROUNDING) ** 2
+    ? null
+    : (mean / Math.sqrt(variance)) * Math.sqrt(DAYS_A_YEAR);
 }

@@ -1,0 +1,24 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { ApiError } from "../errors.ts";
+import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
+
+export interface AddressLimit {
+  readonly limiter: RateLimiter;
+  readonly requestsPerMinutePerAddress: number;
+}
+
+/** A hook for routes that need no access token: so many requests a minute from one address, counted by name. */
+export function limitAddress(
+  { limiter, requestsPerMinutePerAddress: limit }: AddressLimit,
+  name: string,
+) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const state = limiter.take(`${name} ${request.ip}`, limit);
+    if (limit > 0) reply.headers(rateLimitHeaders(name, state));
+    if (!state.allowed) {
+      throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {
+        retryAfterSeconds: state.resetSeconds,
+      });
+    }
+  };
+}
