@@ -87,7 +87,10 @@ test("a ban of the address is named, hardly asked into, and ends by itself", asy
   const everything = { kind: "http", status: 403, when: "before" } as const;
   simulator.control.setFaults([{ match: {}, fault: everything, times: null }]);
   const asked = () => simulator.control.faults().reduce((sum, rule) => sum + rule.seen, 0);
-  const banned = { fault: "AddressBanned", message: expect.stringContaining("ends by itself") };
+  const banned = {
+    fault: "AddressBanned",
+    message: expect.stringContaining("ends by itself") as unknown,
+  };
   for (let look = 0; look < 20; look += 1) {
     await expect(exchange.position(SYMBOL)).rejects.toMatchObject(banned);
     await expect(exchange.urgent.position(SYMBOL)).rejects.toMatchObject(banned);
@@ -102,6 +105,22 @@ test("a ban of the address is named, hardly asked into, and ends by itself", asy
   simulator.control.setFaults([]);
   await vi.waitFor(() => exchange.position(SYMBOL), { timeout: 5_000, interval: 50 });
   expect((await exchange.submitEntry(entry())).kind).toBe("accepted");
+});
+
+test("a ban that lasts does not keep positions unseen for longer than 5 s", async () => {
+  const everything = { kind: "http", status: 403, when: "before" } as const;
+  simulator.control.setFaults([{ match: {}, fault: everything, times: null }]);
+  const asked = () => simulator.control.faults().reduce((sum, rule) => sum + rule.seen, 0);
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    for (let tries = 1; tries <= 8; tries += 1) {
+      await expect(exchange.position(SYMBOL)).rejects.toMatchObject({ fault: "AddressBanned" });
+      expect(asked()).toBe(tries);
+      vi.advanceTimersByTime(5_001);
+    }
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 function fault(

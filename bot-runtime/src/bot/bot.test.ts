@@ -236,6 +236,31 @@ test.each([
   expect(last?.closedAt === null).toBe(!isFlat);
 });
 
+test("dust on a symbol that left the configuration is tried again: it may not be dust for ever", async () => {
+  const refused = { kind: "refused", code: "110017", message: "too small", final: true } as const;
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => refused);
+  const halts = [{ name: "h", uid: "u", action: "Flatten" as const, symbols: null }];
+  const size = { quantity: quantity("0.04") };
+  const trade = exampleTrade(SYMBOL);
+  const entry = exampleExecution("buy", { clientOrderId: trade.id, atMs: 1, ...size });
+  const position: Exchange["position"] = async (symbol) => ({
+    leverage: undefined,
+    held: symbol === SYMBOL ? { ...heldLong, ...size } : undefined,
+  });
+  const executions: Exchange["executions"] = async ({ symbol }) =>
+    symbol === SYMBOL ? [entry] : [];
+  const it = startExampleBot({
+    config: { symbols: [OTHER_SYMBOL], halts },
+    exchange: { submitExit, market: coarseMarket, position, executions },
+  });
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(45_000);
+  expect(it.lastReport()?.flat).toBe(true);
+  expect(submitExit).toHaveBeenCalledTimes(1);
+  await pass(60_000);
+  expect(submitExit).toHaveBeenCalledTimes(2);
+});
+
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {
   const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
     kind: "accepted",
