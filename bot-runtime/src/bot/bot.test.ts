@@ -459,6 +459,18 @@ describe("a stopped bot that finds a position which it does not know", () => {
     expect(await it.bot.finished).toMatchObject({ flat: true });
   });
 
+  test("ends while it is dust, which a process before it has left behind", async () => {
+    const it = startExampleBot({ config: { state: "Stopped" } });
+    const size = { quantity: quantity("0.04") };
+    it.shown.held = { ...held, ...size };
+    const { id: clientOrderId } = exampleTrade(SYMBOL);
+    it.shown.executions = [exampleExecution("buy", { clientOrderId, ...size })];
+    it.grantSession();
+    await pass(1_000);
+    expect(await it.bot.finished).toMatchObject({ flat: true });
+    expect(it.lastReport()?.blocked.map(({ reason }) => reason)).toContain("ForeignPosition");
+  });
+
   test("ends while it is clearly somebody else's", async () => {
     const it = startExampleBot({ config: { state: "Stopped" } });
     it.shown.held = held;

@@ -1,6 +1,7 @@
 import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
-import { Decimal, quantity, text, value } from "../money.ts";
+import { Decimal, quantity, text } from "../money.ts";
 import { exitOrderIds, orderId } from "../orders/order-id.ts";
+import { isDust } from "../orders/sizing.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
@@ -135,8 +136,9 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
   const own = Decimal.min(open, held.quantity);
   // What one market order may not hold is left to the next attempt.
   const units = quantity(market === undefined ? own : Decimal.min(own, market.maximumQuantity));
-  const isDust = work.dust?.open.eq(open) === true && deps.monotonicMs() < work.dust.tryAgainMs;
-  if (units.isZero() || isDust || work.exit === undefined) return undefined;
+  const isKnownDust =
+    work.dust?.open.eq(open) === true && deps.monotonicMs() < work.dust.tryAgainMs;
+  if (units.isZero() || isKnownDust || work.exit === undefined) return undefined;
   work.dust = undefined;
   const side = work.side === "long" ? "sell" : "buy";
   const order = {
@@ -201,9 +203,7 @@ function noteDust(
   { why, retryMs }: { readonly why: string; readonly retryMs: number },
 ): void {
   const { open, entryPrice } = work.account;
-  const least = deps.exchange.market(work.symbol)?.minimumValue;
-  const isNegligible =
-    least !== undefined && entryPrice !== undefined && value(entryPrice, open).lt(least);
+  const isNegligible = isDust(deps.exchange.market(work.symbol), entryPrice, open);
   const counts = isNegligible ? "; the bot counts as flat without it" : "";
   const message = `${work.symbol}: ${text(open)} is less than the exchange's minimum and cannot be closed by an order (${why}); close it at the exchange${counts}`;
   work.dust = { open, message, isNegligible, tryAgainMs: deps.monotonicMs() + retryMs };

@@ -5,6 +5,7 @@ import { amount, price, quantity } from "../money.ts";
 import { exitOrderIds } from "../orders/order-id.ts";
 import { exampleExecution } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
+import { ExampleExchange } from "./example-holder.ts";
 import { couldBeOwn, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { type Work, workFromTrade } from "./work.ts";
 
@@ -161,7 +162,9 @@ describe("what holds a symbol could be the bot's own", () => {
     ["not for an open order by hand", false, [], undefined, [order({ clientOrderId: "x" })], []],
   ])("%s", (...[, expected, works, position, orders, executions]) => {
     const seen = { symbol: SYMBOL, held: position, orders, executions };
-    expect(couldBeOwn({ config: () => exampleConfig }, works, seen)).toBe(expected);
+    const exchange = { ...new ExampleExchange().exchange(), market: () => undefined };
+    const deps = { config: () => exampleConfig, exchange };
+    expect(couldBeOwn(deps, works, seen)).toBe(expected);
   });
 });
 

@@ -8,6 +8,7 @@ import type {
 } from "../exchange/exchange.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
 import { candleReference, exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
+import { isDust } from "../orders/sizing.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
@@ -117,7 +118,7 @@ export interface SymbolView {
  * after the bot's own trade in its midst has ended.
  */
 export function couldBeOwn(
-  { config }: Pick<TraderDeps, "config">,
+  { config, exchange }: Pick<TraderDeps, "config" | "exchange">,
   works: readonly Work[],
   { symbol, held, orders, executions }: SymbolView,
 ): boolean {
@@ -127,6 +128,8 @@ export function couldBeOwn(
     id !== undefined && isOrderId(id) && !known.has(id);
   if (orders.some((order) => !order.isProtection && isUnexplained(order))) return true;
   if (held === undefined) return false;
+  // Its own it may be: a process that ended has left it behind, and nobody is held up by it.
+  if (isDust(exchange.market(symbol), held.entryPrice, held.quantity)) return false;
   return openingExecutions(held, executions).opening.some(
     (each) => isUnexplained(each) && isStillOpen(bot, each, executions),
   );

@@ -40,3 +40,13 @@ export function positionSize(input: SizingInput): Size {
   const total = value(price, units);
   return { quantity: units, value: total, margin: amount(total.div(leverage)) };
 }
+
+/** Whether what is held is worth less than the exchange opens a position for; false where that is not known. */
+export function isDust(
+  market: Pick<Market, "minimumValue"> | undefined,
+  entryPrice: Price | undefined,
+  held: Quantity,
+): boolean {
+  if (market === undefined || entryPrice === undefined) return false;
+  return value(entryPrice, held).lt(market.minimumValue);
+}
