@@ -1,5 +1,5 @@
 /** So many are under way at once, as the issue's measurement asks for. */
-export const CREATED_AT_ONCE = 32;
+const CREATED_AT_ONCE = 32;
 
 /** Runs `make` for 0…count−1, a bounded number at once; gives back the seconds that it took. */
 export async function inParallel(

@@ -43,7 +43,6 @@ export function createEtcdStore(url: string) {
 
   return { get, put, count };
 }
-export type EtcdStore = ReturnType<typeof createEtcdStore>;
 
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");

@@ -125,7 +125,7 @@ async function text(port: number, path: string): Promise<string> {
 /** `name{labels}` → value. */
 export type Metrics = ReadonlyMap<string, number>;
 
-export function parseMetrics(exposition: string): Metrics {
+function parseMetrics(exposition: string): Metrics {
   const samples = exposition.split("\n").flatMap((line) => {
     const match = /^([a-z_]+(?:\{[^}]*\})?) ([^ ]+)$/.exec(line);
     return match?.[1] === undefined ? [] : [[match[1], Number(match[2])] as const];

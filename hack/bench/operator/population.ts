@@ -7,7 +7,7 @@ import { CLASS } from "./bench-cluster.ts";
  */
 
 /** A user has one account at an exchange and some robots on it. */
-export const BOTS_PER_ACCOUNT = 4;
+const BOTS_PER_ACCOUNT = 4;
 const SYMBOLS = ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XRP/USDT:USDT"] as const;
 
 /** Nobody has the number, name or user of somebody in other buckets. */

@@ -15,7 +15,6 @@ export function createStamp(from: Member) {
     return text.replaceAll(pattern, (word) => other.get(word) ?? word);
   };
 }
-export type Stamp = ReturnType<typeof createStamp>;
 
 function wordsOf(member: Member): readonly string[] {
   const { namespace, userId, accountName, botName, symbol, exchangeAccountId, uids } = member;
