@@ -30,8 +30,10 @@ const ROLLOUT_COALESCE_MS = 300;
 const HALT_COALESCE_MS = 300;
 /** Of what trading itself changes, one status write in this time is enough. */
 const TRADE_COALESCE_MS = 2_000;
-/** Shorter for what somebody waits for; long enough for a pod's readiness to come along. */
+/** Shorter for what somebody waits for. */
 const URGENT_COALESCE_MS = 100;
+/** A starting pod reports and becomes ready in the same moment, which is one write: readiness wakes its bot at once. */
+const STARTING_COALESCE_MS = 2_000;
 
 export function createRoutes(deps: RoutingDeps): Routes {
   return {
@@ -281,7 +283,8 @@ export function routeReport(
     if (concerned.has(uid)) queues.halts.addAfter(name, HALT_COALESCE_MS, "pod");
   }
   if (previous === undefined || isUrgent(latest, previous) || concerned.size > 0) {
-    queues.bots.addAfter(botKey, URGENT_COALESCE_MS, "pod");
+    const isStarting = cluster().pods.get(botKey)?.isReady === false;
+    queues.bots.addAfter(botKey, isStarting ? STARTING_COALESCE_MS : URGENT_COALESCE_MS, "pod");
   } else if (isMaterial(latest, previous)) {
     queues.bots.addAfter(botKey, TRADE_COALESCE_MS, "pod");
   }
