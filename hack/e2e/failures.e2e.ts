@@ -22,6 +22,7 @@ import {
 
 const SYSTEM = "tradingbots";
 const COMPONENTS = ["operator", "api", "journal"] as const;
+const TICK = "0.01";
 const OUTAGE_MS = 8_000;
 /** Resyncs and periodic work of the operator would show within this time. */
 const REST_MS = 20_000;
@@ -53,10 +54,17 @@ test("a pod deleted by hand is replaced by exactly one, and no order is doubled"
 
   const after = await simulator.account(trader.apiKey);
   expect(after.orders.length).toBe(ordersBefore);
-  expect(await positionsOf(trader)).toMatchObject([
-    { symbol: position.symbol, size: position.size, stopLoss: position.stopLoss },
-  ]);
-  expect(Number(position.stopLoss)).toBeGreaterThan(0);
+  const { symbol, size, entryPrice } = position;
+  const held = await positionsOf(trader);
+  expect(held).toMatchObject([{ symbol, size, entryPrice }]);
+  // Whichever of the two pods came to move it from where the entry had it to where the fill wants it.
+  const wanted = new Decimal(entryPrice ?? NaN).times(1 - HOLDING.risk.stopLossPercent / 100);
+  expect(
+    wanted
+      .minus(held[0]?.stopLoss ?? NaN)
+      .abs()
+      .lte(TICK),
+  ).toBe(true);
   await stopFlat(trader, bot.id);
 });
 
