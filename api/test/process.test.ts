@@ -54,6 +54,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
+  if (api.exitCode === null) api.kill("SIGKILL");
   await Promise.all([database.stop(), cluster.stop()]);
   await rm(directory, { recursive: true });
 });
