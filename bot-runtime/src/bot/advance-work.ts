@@ -13,6 +13,8 @@ import { heldOf, type Work } from "./work.ts";
 
 /** Funding moves no position: it is found by asking. The day's loss counts it, so it may not be long in coming. */
 const FUNDING_LOOK_MS = 60_000;
+/** The exchange has just refused a stop for it, and most likely will again. */
+const PROTECT_DUST_EVERY_MS = 5_000;
 /** A position may be gone this long before the executions say why. */
 const VANISHED_MS = 20_000;
 
@@ -59,8 +61,19 @@ async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
   if (held === undefined) return;
   if (work.exitWanted === undefined) await protectPosition(deps, work, held);
   const stillHeld = heldOf(work);
-  if (work.exitWanted !== undefined && stillHeld !== undefined)
-    await exitPosition(deps, work, stillHeld);
+  if (work.exitWanted === undefined || stillHeld === undefined) return;
+  await exitPosition(deps, work, stillHeld);
+  await protectDust(deps, work);
+}
+
+/** What no order can close needs its stop all the more: the price that it was refused at may have come back. */
+async function protectDust(deps: TraderDeps, work: Work): Promise<void> {
+  const held = heldOf(work);
+  const now = deps.monotonicMs();
+  if (work.dust === undefined || held === undefined || held.stopLoss !== undefined) return;
+  if (now < work.protection.dustNotBeforeMs) return;
+  work.protection.dustNotBeforeMs = now + PROTECT_DUST_EVERY_MS;
+  await protectPosition(deps, work, held);
 }
 
 /** States, halts and a delisting close a position; a signal's exit comes from the strategy. */

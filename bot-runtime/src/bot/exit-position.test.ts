@@ -281,6 +281,27 @@ describe("dust", () => {
     expect(market.sent).toEqual([]);
     expect(work.dust?.message).toContain("somebody else's");
   });
+
+  test("beside somebody else's units gets a stop as soon as the exchange takes one again", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.fill("buy", quantity("5"));
+    market.rules = coarse;
+    market.stopLoss = undefined;
+    market.answerLevels = () => ({
+      kind: "refused",
+      code: "10001",
+      message: "passed",
+      final: true,
+    });
+    expect(await run(work, 60_000)).toBe(false);
+    // Twice a question, stop and target and the stop alone, at most every 5 s after the first two tries.
+    expect(market.levelsSent.length).toBeLessThan(40);
+    market.answerLevels = undefined;
+    expect(await run(work, 6_000)).toBe(false);
+    expect(market.stopLoss?.toFixed()).toBe("99");
+    expect(market.sent).toEqual([]);
+  });
 });
 
 describe("an answer about whose the position is", () => {

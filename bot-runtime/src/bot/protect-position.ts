@@ -115,6 +115,7 @@ function noteRefused(
 const nameOf = ({ stopLoss, takeProfit }: ClosingLevels) => `${text(stopLoss)}/${text(takeProfit)}`;
 
 function leave(deps: TraderDeps, work: Work, why: string): void {
+  if (work.exitWanted === "unprotected") return;
   work.exitWanted = "unprotected";
   const message = `${work.symbol}: ${why}; closing the position`;
   deps.record(eventRecord("unprotected", message, deps.nowMs()));

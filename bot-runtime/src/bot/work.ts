@@ -91,6 +91,8 @@ interface Protection {
   failures: number;
   /** Since when it has no stop and the exchange's rules for one are not known. */
   withoutRulesMs: number | undefined;
+  /** Dust without a stop is not given one again before then. */
+  dustNotBeforeMs: number;
 }
 
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
@@ -161,6 +163,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
       notBeforeMs: -Infinity,
       failures: 0,
       withoutRulesMs: undefined,
+      dustNotBeforeMs: -Infinity,
     },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
