@@ -299,7 +299,7 @@ describe("dust", () => {
     expect(market.levelsSent.length).toBeLessThan(40);
     market.answerLevels = undefined;
     expect(await run(work, 6_000)).toBe(false);
-    expect(market.stopLoss?.toFixed()).toBe("99");
+    expect(market).toMatchObject({ stopLoss: price("99") });
     expect(market.sent).toEqual([]);
   });
 });
