@@ -13,6 +13,8 @@ import {
   USER,
   VERIFIED,
 } from "./platform.ts";
+import * as scenes from "./scenes.ts";
+import { eventually, HOLDING } from "./scenes.ts";
 
 /** The operator against a real API server; people, kubelet, bots, Vault and journal are played by the test. */
 
@@ -52,32 +54,11 @@ async function clear(
   }
 }
 
-const eventually = <T>(probe: () => Promise<T>) =>
-  expect.poll(probe, { timeout: 10_000, interval: 20 });
-
-async function runningBot(spec: Record<string, unknown> = {}) {
-  const name = await platform.createBot(spec);
-  await eventually(() => platform.pod(name)).toBeDefined();
-  return { name, uid: await becomeReady(name) };
-}
-
-async function becomeReady(name: string): Promise<string> {
-  const uid = (await platform.pod(name))?.metadata?.uid ?? "";
-  const generation = (await platform.bot(name))?.metadata.generation ?? 1;
-  under.report(name, uid, { generation });
-  await platform.becomeReady(name);
-  await eventually(() => platform.ready(name)).toBe("True Running");
-  return uid;
-}
-
-async function verifiedAccount(spec: Record<string, unknown> = {}, result = VERIFIED) {
-  const name = await platform.createAccount(spec);
-  await under.vault.store(NAMESPACE, name);
-  await eventually(() => platform.pod(`verify-${name}-v1`)).toBeDefined();
-  await platform.end(`verify-${name}-v1`, "Succeeded", result);
-  await eventually(() => platform.pod(`verify-${name}-v1`)).toBeUndefined();
-  return name;
-}
+const runningBot = (spec: Record<string, unknown> = {}) =>
+  scenes.runningBot({ platform, under }, spec);
+const becomeReady = (name: string) => scenes.becomeReady({ platform, under }, name);
+const verifiedAccount = (spec: Record<string, unknown> = {}, result = VERIFIED) =>
+  scenes.verifiedAccount({ platform, under }, spec, result);
 
 async function changeKey(name: string, credentialsVersion: number, result: VerificationResult) {
   await under.vault.store(NAMESPACE, name);
@@ -877,23 +858,6 @@ describe("a halt", () => {
     expect((await platform.bot(name))?.spec.state).toBe("Running");
   });
 });
-
-const HOLDING = {
-  flat: false,
-  openSymbols: ["BTC/USDT:USDT"],
-  openEntries: [],
-  positions: [
-    {
-      symbol: "BTC/USDT:USDT",
-      side: "long" as const,
-      quantity: "0.01",
-      entryPrice: "60000",
-      unrealisedPnl: "1",
-      stopLoss: "59000",
-      takeProfit: "61000",
-    },
-  ],
-};
 
 /** What a bot acknowledges. */
 async function uidOf(halt: string): Promise<string> {
