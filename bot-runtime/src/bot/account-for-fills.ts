@@ -105,10 +105,13 @@ export function isAccountedFor({ account }: Work, order: OrderView): boolean {
   return known.gte(order.filledQuantity);
 }
 
-export function recordTrade(deps: TraderDeps, work: Work): void {
+/** Tells the journal of the trade as it stands, unless it knows. */
+export function recordTrade(deps: Omit<TraderDeps, "looks">, work: Work): void {
   // Until then it is open: the rest of the entry may still fill, and funding may still come.
   const isFinal = work.entry === "over" && !awaitsFunding(deps, work);
-  const record = tradeRecord(work, isFinal);
+  // Nobody takes the rest up: the next process may trade elsewhere, where its entry is not known, or there may be none.
+  const isGivenUp = isLeftBehind(work) && deps.config().state !== "Running";
+  const record = isGivenUp ? leftBehindRecord(work) : tradeRecord(work, isFinal);
   if (record === undefined) return;
   const text = JSON.stringify(record);
   if (text === work.recordedTrade) return;
@@ -121,19 +124,14 @@ export function recordTrade(deps: TraderDeps, work: Work): void {
   deps.log.info("trade-closed", { trade: record.trade.id, pnl: record.trade.pnl });
 }
 
-/** Closes in the journal what is left behind as dust at the exchange when the bot ends. */
-export function recordLeftBehind(deps: Pick<TraderDeps, "record" | "nowMs">, work: Work): void {
-  const record = isLeftBehind(work) ? leftBehindRecord(work, deps.nowMs()) : undefined;
-  // Should the bot go on after all, the trade is told as it stands with the next look at its executions.
-  work.recordedTrade = undefined;
-  if (record !== undefined) deps.record(record);
-}
-
 /**
  * The last word about each exit that filled, also of one that another process sent and did not live to tell of: of that one
  * only the fills are left.
  */
-function recordExits(deps: TraderDeps, { symbol, side, account }: Work): void {
+function recordExits(
+  deps: Pick<TraderDeps, "record" | "nowMs">,
+  { symbol, side, account }: Work,
+): void {
   const filled = new Map<string, Quantity>();
   for (const { execution, purpose } of account.fills) {
     const id = execution.clientOrderId;

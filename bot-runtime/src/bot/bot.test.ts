@@ -234,6 +234,60 @@ test.each([
   const last = it.records.findLast((body) => body.type === "trade")?.trade;
   expect(last).toMatchObject(isFlat ? { reason: "dust", pnl: "0" } : { reason: null, pnl: null });
   expect(last?.closedAt === null).toBe(!isFlat);
+  // Who hears that the bot is flat may end its pod, or make none: nobody would tell of the trade any more.
+  const [firstFlat, closed] = [
+    it.records.findIndex((body) => body.type === "report" && body.report.flat),
+    it.records.findIndex((body) => body.type === "trade" && body.trade.closedAt !== null),
+  ];
+  expect(closed >= 0 && closed < firstFlat).toBe(isFlat);
+});
+
+test("dust that was told of as left behind is an open trade again once the bot runs", async () => {
+  const refused = { kind: "refused", code: "110017", message: "too small", final: true } as const;
+  const halts = [{ name: "h", uid: "u", action: "Flatten" as const, symbols: null }];
+  const it = startExampleBot({
+    config: { state: "Paused", halts },
+    exchange: { submitExit: async () => refused, market: coarseMarket },
+  });
+  const trade = { ...exampleTrade(SYMBOL), quantity: "0.04" };
+  const size = { quantity: quantity("0.04") };
+  it.shown.executions = [exampleExecution("buy", { clientOrderId: trade.id, atMs: 1, ...size })];
+  it.shown.held = { ...heldLong, ...size };
+  it.journal.flush = async () => false;
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  const told = () => it.records.findLast((body) => body.type === "trade")?.trade.reason;
+  await pass(30_000);
+  expect(told()).toBe("dust");
+  it.bot.applyConfig({ ...it.config, state: "Running", generation: 2 });
+  await pass(120_000);
+  expect(told()).toBe(null);
+  expect(it.lastReport()?.flat).toBe(true);
+});
+
+describe("a bot is not at its end before the journal has heard all", () => {
+  test("stopped and flat it goes on until the journal has taken its last words", async () => {
+    const it = startExampleBot({ config: { state: "Stopped" } });
+    const ended = vi.fn<() => void>();
+    void it.bot.finished.then(ended);
+    it.journal.flush = async () => false;
+    it.grantSession();
+    await pass(90_000);
+    expect(it.lastReport()?.flat).toBe(true);
+    expect(ended).not.toHaveBeenCalled();
+    it.journal.flush = async () => true;
+    await pass(5_000);
+    expect(await it.bot.finished).toMatchObject({ flat: true });
+  });
+
+  test.each([true, false])("ended by its node it says flat only if it has: %j", async (isTold) => {
+    const it = startExampleBot({ config: { state: "Running" } });
+    it.journal.flush = async () => isTold;
+    it.grantSession();
+    await pass(1_000);
+    expect(it.lastReport()?.flat).toBe(true);
+    const [termination] = await Promise.all([it.bot.stop("SIGTERM"), pass(20_000)]);
+    expect(termination).toMatchObject({ flat: isTold });
+  });
 });
 
 test("dust on a symbol that left the configuration is tried again: it may not be dust for ever", async () => {

@@ -11,7 +11,7 @@ import { EventLoopWatch } from "../risk/event-loop-watch.ts";
 import { blocked, type Refusal, type SizedEntry, type Standing } from "../risk/gate.ts";
 import { KeyWatch } from "../risk/key-watch.ts";
 import { Account } from "./account.ts";
-import { recordLeftBehind } from "./account-for-fills.ts";
+import { recordTrade } from "./account-for-fills.ts";
 import { CandleSeries } from "./candle-series.ts";
 import { registerGauges } from "./gauges.ts";
 import { type Log, messageOf } from "./log.ts";
@@ -192,18 +192,16 @@ export class Bot {
     this.#deps.orderStream?.close();
     const settled = Promise.all([...this.#traders.values()].map((trader) => trader.settled()));
     await Promise.race([settled, this.#deps.clock.sleep(SETTLE_ON_STOP_MS)]);
-    if (this.#config.state !== "Running" && this.#flat) this.#leaveBehind();
-    const termination = this.#termination(reason);
     this.#record(eventRecord("ended", reason, this.#deps.clock.nowMs()));
     this.#report(true);
-    await this.#deps.journal.flush(FLUSH_ON_STOP_MS);
-    return termination;
+    return this.#termination(reason, await this.#deps.journal.flush(FLUSH_ON_STOP_MS));
   }
 
-  #termination(reason: string): BotTermination {
+  /** Flat is who holds nothing and has told all: what the journal has not heard, only another pod can tell it. */
+  #termination(reason: string, isTold: boolean): BotTermination {
     const { epoch } = this.#deps.journal;
     const said = this.#session === undefined ? `${reason}; ${NO_MEMORY.message}` : reason;
-    return { flat: this.#flat, epoch, reason: said };
+    return { flat: isTold && this.#flat, epoch, reason: said };
   }
 
   #useConfig(config: BotConfig, newSeries: boolean): void {
@@ -406,22 +404,28 @@ export class Bot {
     );
     if (looks.every(Boolean)) {
       this.#record(eventRecord("ended", `${this.#config.state}: flat`, this.#deps.clock.nowMs()));
-      this.#leaveBehind();
       this.#report(true);
-      await this.#deps.journal.flush(LAST_FLUSH_MS);
-      // Started again meanwhile, or the lease was lost: then this process goes on.
-      if (this.#config.state !== "Running" && this.#mayEnd) {
-        this.#finished.resolve(this.#termination(this.#config.state));
+      const isTold = await this.#deps.journal.flush(LAST_FLUSH_MS);
+      // What a pod that was replaced does not get rid of, its successor finds at the exchange.
+      const isHeard = isTold || this.#deps.journal.standing === "stale";
+      // Started again meanwhile, the lease was lost, or nobody has heard of the last trade: then this process goes on.
+      if (this.#config.state !== "Running" && this.#mayEnd && isHeard) {
+        this.#finished.resolve(this.#termination(this.#config.state, isTold));
         return;
       }
     }
     this.#finishing = false;
   }
 
-  /** Nobody takes the rest up: the next process may trade elsewhere, where its entry is not known, or there may be none. */
-  #leaveBehind(): void {
+  /**
+   * Dust is told of before the word that the bot is flat: after that nobody may be there to do it, because the operator does not
+   * make a pod for a bot that is to open nothing and is flat.
+   */
+  #tellLeftBehind(): void {
+    if (this.#config.state === "Running" || !this.#flat) return;
+    const deps = this.#traderDeps();
     for (const { works } of this.#traders.values())
-      for (const work of works) recordLeftBehind(this.#traderDeps(), work);
+      for (const work of works) recordTrade(deps, work);
   }
 
   /** Why nothing is opened; what is open but unknown comes first, also of a symbol that left the configuration. */
@@ -440,6 +444,7 @@ export class Bot {
   }
 
   #report(always: boolean): void {
+    this.#tellLeftBehind();
     const traders = [...this.#traders.values()];
     const { day, balance } = this.#account;
     // Without the journal's memory no symbol is known to be flat.

@@ -97,13 +97,10 @@ export function tradeRecord(
   return { type: "trade", trade };
 }
 
-/** The last word about a trade whose rest nobody can close: its result is what its closed part made. */
-export function leftBehindRecord(
-  work: Work,
-  atMs: number,
-): Extract<RecordBody, { type: "trade" }> | undefined {
+/** The last word about a trade whose rest nobody can close: its result is what its closed part made, if it has one. */
+export function leftBehindRecord(work: Work): Extract<RecordBody, { type: "trade" }> | undefined {
   const record = tradeRecord(work, false);
-  const { exitPrice, realised } = work.account;
+  const { exitPrice, realised, closedMs } = work.account;
   return (
     record && {
       type: "trade",
@@ -111,7 +108,7 @@ export function leftBehindRecord(
         ...record.trade,
         exitPrice: exitPrice === undefined ? null : text(exitPrice),
         pnl: text(realised),
-        closedAt: timestamp(atMs),
+        closedAt: closedMs === undefined ? record.trade.openedAt : timestamp(closedMs),
         reason: "dust",
       },
     }
