@@ -15,7 +15,8 @@ import type { ProposedCandle } from "./candle-series.ts";
 import { foreignHolding } from "./reconcile.ts";
 import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { type Work, workFromIntent } from "./work.ts";
+import { workFromIntent } from "./work.ts";
+import type { Works } from "./works.ts";
 
 /** A signal that waited longer behind the exchange or other symbols' entries speaks of a price that is gone. */
 const SIGNAL_MAX_AGE_MS = 10_000;
@@ -32,13 +33,6 @@ export interface EntrySignal extends ProposedCandle {
   readonly config: BotConfig;
 }
 
-export interface EntryWish extends EntrySignal {
-  /** The first entry of this process: one before may have sent the same order. */
-  readonly lookUpFirst: boolean;
-  /** Whether this process has sent the entry with this id already. */
-  readonly isSent: (clientOrderId: string) => boolean;
-}
-
 /** What came of a wish: work that is followed from now on, a refusal, or a foreign holding that was found. */
 export type EntryResult =
   | { readonly kind: "sent" }
@@ -46,10 +40,7 @@ export type EntryResult =
   | { readonly kind: "foreign"; readonly message: string };
 
 /** What the trader follows: an entry is added before its request leaves, and removed only when it is definitely refused. */
-export interface FollowedWorks {
-  readonly add: (work: Work) => void;
-  readonly remove: (work: Work) => void;
-}
+type FollowedWorks = Pick<Works, "add" | "remove" | "isSent" | "haveSent">;
 
 /**
  * Opens a position: gate → intent in the journal → order with stop and target → outcome. From before the sending there is
@@ -57,7 +48,7 @@ export interface FollowedWorks {
  */
 export async function enterPosition(
   deps: TraderDeps,
-  wish: EntryWish,
+  wish: EntrySignal,
   works: FollowedWorks,
 ): Promise<EntryResult> {
   const early = firstBlock(deps.standing(wish.symbol)) ?? outdated(deps, wish);
@@ -67,7 +58,7 @@ export async function enterPosition(
 
 async function enterAlone(
   deps: TraderDeps,
-  wish: EntryWish,
+  wish: EntrySignal,
   works: FollowedWorks,
 ): Promise<EntryResult> {
   const { symbol } = wish;
@@ -95,8 +86,9 @@ async function enterAlone(
   const old = unset ?? outdated(deps, wish);
   if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(wish, market, size);
-  if (wish.isSent(order.clientOrderId)) return { kind: "refused", refusal: alreadyEntered(wish) };
-  if (wish.lookUpFirst && (await deps.exchange.findOrder(order)) !== undefined) {
+  if (works.isSent(order.clientOrderId)) return { kind: "refused", refusal: alreadyEntered(wish) };
+  // The first entry of this process: one before may have sent the same order.
+  if (!works.haveSent && (await deps.exchange.findOrder(order)) !== undefined) {
     deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
     // The journal did not remember it as open: its result is among those that it has counted.
     const taken = { adopted: true, counts: false, takenUpMs: deps.monotonicMs() };
@@ -127,7 +119,7 @@ interface Measured {
   readonly balanceAskedMs: number;
 }
 
-function decide(deps: TraderDeps, wish: EntryWish, measured: Measured): Decision {
+function decide(deps: TraderDeps, wish: EntrySignal, measured: Measured): Decision {
   const { order } = measured;
   const madeMs = deps.nowMs();
   const madeAtMs = deps.monotonicMs();
@@ -140,7 +132,7 @@ function decide(deps: TraderDeps, wish: EntryWish, measured: Measured): Decision
 
 /** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other entries. */
 function commitmentOf(
-  { config }: EntryWish,
+  { config }: EntrySignal,
   { size, balance, balanceAskedMs }: Measured,
   nowMs: number,
 ): NonNullable<Intent["commitment"]> {
@@ -154,7 +146,7 @@ function commitmentOf(
 }
 
 /** Why the wish is of the past: too old, or made under another configuration. */
-function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
+function outdated(deps: TraderDeps, wish: EntrySignal): Refusal | undefined {
   const ageMs = Math.round(deps.monotonicMs() - wish.sentMs);
   if (ageMs > SIGNAL_MAX_AGE_MS)
     return { reason: "StaleSignal", message: `the candle was sent ${ageMs} ms ago` };
@@ -166,7 +158,7 @@ function outdated(deps: TraderDeps, wish: EntryWish): Refusal | undefined {
 }
 
 /** The same candle again, e.g. shown to a strategy that started anew: its order was sent, whatever became of it. */
-function alreadyEntered({ symbol, candle }: EntryWish): Refusal {
+function alreadyEntered({ symbol, candle }: EntrySignal): Refusal {
   const at = candleReference(candle.openTimeMs);
   return {
     reason: "AlreadyEntered",
@@ -188,7 +180,7 @@ function tooLate(deps: TraderDeps, { madeAtMs }: Decision): Refusal | undefined 
   return { reason: "TooLate", message: `${ageMs} ms passed between the decision and the order` };
 }
 
-function sizeOf({ candle, config }: EntryWish, market: Market, balance: Balance): Size {
+function sizeOf({ candle, config }: EntrySignal, market: Market, balance: Balance): Size {
   const { positionPercent, leverage } = config.risk;
   return positionSize({
     equity: balance.equity,
@@ -202,7 +194,7 @@ function sizeOf({ candle, config }: EntryWish, market: Market, balance: Balance)
 /** The symbol is flat here: the only time at which leverage may change. */
 async function setLeverage(
   deps: TraderDeps,
-  { symbol, config }: EntryWish,
+  { symbol, config }: EntrySignal,
   current: number | undefined,
 ): Promise<Refusal | undefined> {
   const { leverage } = config.risk;
@@ -219,7 +211,7 @@ async function setLeverage(
 /** The write-ahead: an order that is not in the journal under the current epoch is not sent. Gives the reason not to send. */
 async function writeIntent(
   deps: TraderDeps,
-  wish: EntryWish,
+  wish: EntrySignal,
   decision: Decision,
 ): Promise<Refusal | undefined> {
   const { order } = decision;
@@ -276,7 +268,7 @@ async function send(
   };
 }
 
-function entryOrder(wish: EntryWish, market: Market, size: Size): EntryOrder {
+function entryOrder(wish: EntrySignal, market: Market, size: Size): EntryOrder {
   const { symbol, side, candle } = wish;
   const { botUid, timeframe, risk } = wish.config;
   const reference = candleReference(candle.openTimeMs);
@@ -290,7 +282,7 @@ function entryOrder(wish: EntryWish, market: Market, size: Size): EntryOrder {
   };
 }
 
-function intentOf(order: EntryOrder, wish: EntryWish, atMs: number): Intent {
+function intentOf(order: EntryOrder, wish: EntrySignal, atMs: number): Intent {
   return {
     clientOrderId: order.clientOrderId,
     attempt: 0,

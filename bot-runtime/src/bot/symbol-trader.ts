@@ -1,25 +1,21 @@
 import type { SessionAnswer } from "@tradingbots/crds";
 import { type Candle, type HeldPosition, isExchangeFault } from "../exchange/exchange.ts";
-import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
+import type { Amount } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
-import { advanceWork, wantExitByState } from "./advance-work.ts";
-import { accountForFills } from "./account-for-fills.ts";
 import type { CandleSeries, ProposedCandle } from "./candle-series.ts";
 import { enterPosition, type EntrySignal, notTraded, refusalEvent } from "./enter-position.ts";
 import { failureOf } from "./failure.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
-import { FUNDING_LOOK_AGAIN_MS } from "./late-funding.ts";
 import { messageOf } from "./log.ts";
-import { isUrgent } from "./look-ups.ts";
 import { LookGivenUp, PatientLooks } from "./patient-looks.ts";
 import { Proposals } from "./proposals.ts";
-import { findOrphan, rememberedWork } from "./reconcile.ts";
+import { findOrphan } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
-import { seePosition, UNPROTECTED_SECONDS } from "./see-position.ts";
+import { UNPROTECTED_SECONDS } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { standingResult } from "./trading-day.ts";
 import { Turns } from "./turns.ts";
-import { heldOf, isLeftBehind, type Work } from "./work.ts";
+import type { Work } from "./work.ts";
+import { Works } from "./works.ts";
 
 /**
  * An open position is looked at this often by a bot of up to four symbols, and half as often by one of eight: 16 look-ups a
@@ -35,8 +31,6 @@ const STREAMED_LOOK_MS = 5_000;
 const PAUSE_MAX_MS = { open: 2_000, flat: 15_000 };
 /** After so many failed turns in a row what was known may be wrong. */
 const FAILURES_TO_DOUBT = 4;
-/** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
-const SENT_MAX = 64;
 
 const RULES_NOT_READ: Refusal = {
   reason: "NotReconciled",
@@ -55,10 +49,7 @@ export class SymbolTrader {
   readonly #turns: Turns;
   readonly #proposals: Proposals;
   readonly #foreign: ForeignHoldings;
-  readonly #sent = new Set<string>();
-  #works: Work[] = [];
-  /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
-  #settling: Work[] = [];
+  readonly #works: Works;
   /** Those that could not wait when the turn began. */
   #urgent: ReadonlySet<Work> = new Set();
   #session: SessionAnswer | undefined;
@@ -70,8 +61,6 @@ export class SymbolTrader {
   #withoutRules: Refusal | undefined = RULES_NOT_READ;
   /** What the last question for them that failed was answered with. */
   #unprepared: unknown;
-  /** The sentence about the key of another account, as last heard. */
-  #otherAccount: string | undefined;
   #failure: Refusal | undefined;
   #withoutCandles: Refusal | undefined;
 
@@ -82,6 +71,9 @@ export class SymbolTrader {
     this.#deps = { ...deps, looks: this.#looks };
     this.#changed = changed;
     this.#foreign = new ForeignHoldings(symbol, this.#deps);
+    this.#works = new Works(symbol, this.#deps, (closedMs) =>
+      this.#foreign.positionEnded(closedMs),
+    );
     this.#turns = new Turns({
       turn: () => this.#turnUnlessUrgent(),
       ended: (error) => this.#turnEnded(error),
@@ -96,7 +88,7 @@ export class SymbolTrader {
   }
 
   get works(): readonly Work[] {
-    return this.#works;
+    return this.#works.open;
   }
 
   get reconciled(): boolean {
@@ -110,7 +102,7 @@ export class SymbolTrader {
   get unusable(): Refusal | undefined {
     return (
       this.positionUnknown ??
-      this.#dust ??
+      this.#works.dust ??
       this.#failure ??
       this.#withoutRules ??
       this.#withoutCandles ??
@@ -120,14 +112,7 @@ export class SymbolTrader {
 
   /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */
   get positionUnknown(): Refusal | undefined {
-    const message = this.#works.find((work) => work.contradiction !== undefined)?.contradiction;
-    if (message !== undefined) return { reason: "PositionUnknown", message };
-    return this.#foreign.mayBeOwn;
-  }
-
-  get #dust(): Refusal | undefined {
-    const dust = this.#works.find((work) => work.dust !== undefined)?.dust;
-    return dust && { reason: "Dust", message: dust.message };
+    return this.#works.contradiction ?? this.#foreign.mayBeOwn;
   }
 
   get #untraded(): Refusal | undefined {
@@ -136,15 +121,12 @@ export class SymbolTrader {
   }
 
   get positions(): readonly HeldPosition[] {
-    return this.#works.flatMap(({ held, account }) => (held && account.open.gt(0) ? [held] : []));
+    return this.#works.positions;
   }
 
   /** Result of the works that are not over, realised and unrealised. */
   get standing(): Amount {
-    return [...this.#works, ...this.#settling]
-      .filter(({ counts }) => counts)
-      .map(standingResult)
-      .reduce(add, ZERO_AMOUNT);
+    return this.#works.standing;
   }
 
   /** Whether `standing` is all that there is: what the journal remembers of the symbol has been looked at. */
@@ -154,8 +136,7 @@ export class SymbolTrader {
 
   /** Nothing of the bot's own at the exchange, as just seen, and nothing about to be sent. */
   get flat(): boolean {
-    const isOver = this.#works.every(isLeftBehind) && this.#settling.length === 0;
-    return this.#upToDate && isOver && this.#foreign.mayBeOwn === undefined;
+    return this.#upToDate && this.#works.areOver && this.#foreign.mayBeOwn === undefined;
   }
 
   /** What the trader knows is all that there is to know. */
@@ -165,7 +146,7 @@ export class SymbolTrader {
 
   /** An entry may still fill, or it is not known whether one may. */
   get entryOpen(): boolean {
-    return !this.#upToDate || this.#works.some(({ entry }) => entry !== "over");
+    return !this.#upToDate || this.#works.areEntering;
   }
 
   /** No turn is under way, and nothing that would begin one. */
@@ -175,9 +156,7 @@ export class SymbolTrader {
 
   /** Every open position has its stop at the exchange. */
   get protected(): boolean {
-    return this.#works.every(
-      (work) => work.account.open.isZero() || heldOf(work)?.stopLoss !== undefined,
-    );
+    return this.#works.areProtected;
   }
 
   /** A new strategy, new parameters or another timeframe: the series starts again from fetched candles. */
@@ -202,14 +181,9 @@ export class SymbolTrader {
 
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
-    const now = this.#deps.monotonicMs();
-    for (const work of this.#works) {
-      if (heldOf(work)?.stopLoss === undefined && heldOf(work) !== undefined)
-        seePosition(this.#deps, work, work.held);
-    }
-    const due = !this.isKnown || this.#works.length > 0;
-    const isLate = now - this.#lookedMs >= this.#lookEveryMs;
-    if ((due && isLate) || this.#foreign.isDue || this.#unsettled.length > 0) this.wake();
+    this.#works.noteNaked();
+    const due = !this.isKnown || !this.#works.isEmpty;
+    if ((due && this.#isLate) || this.#foreign.isDue || this.#works.awaitFunding) this.wake();
     else this.#turns.resume();
   }
 
@@ -220,14 +194,10 @@ export class SymbolTrader {
 
   /** What cannot wait any more does not wait for a look that only observes, once. */
   #hurry(): void {
-    const urgent = this.#urgentWorks;
+    const { urgent } = this.#works;
     if (urgent.every((work) => this.#urgent.has(work))) return;
     this.#urgent = new Set(urgent);
     this.#looks.giveUp();
-  }
-
-  get #urgentWorks(): readonly Work[] {
-    return this.#works.filter((work) => isUrgent(this.#deps, work));
   }
 
   /** Something has happened at the exchange: a look is due now. */
@@ -249,16 +219,19 @@ export class SymbolTrader {
     await this.#turns.settled();
   }
 
+  get #isLate(): boolean {
+    return this.#deps.monotonicMs() - this.#lookedMs >= this.#lookEveryMs;
+  }
+
   get #lookEveryMs(): number {
-    const isHopeless = this.#works.every((work) => work.contradiction ?? work.dust);
-    if (this.#upToDate && isHopeless) return UNKNOWN_LOOK_MS;
-    if (this.#upToDate && this.#deps.isStreamed() && this.#works.every(isSettled))
+    if (this.#upToDate && this.#works.areHopeless) return UNKNOWN_LOOK_MS;
+    if (this.#upToDate && this.#deps.isStreamed() && this.#works.areSettled)
       return STREAMED_LOOK_MS;
     return POLL_MS * Math.ceil(this.#deps.config().symbols.length / SYMBOLS_PER_POLL);
   }
 
   async #turnUnlessUrgent(): Promise<void> {
-    this.#urgent = new Set(this.#urgentWorks);
+    this.#urgent = new Set(this.#works.urgent);
     try {
       await this.#turn();
     } catch (error) {
@@ -273,11 +246,12 @@ export class SymbolTrader {
     if (!this.#mayHold) await this.#looks.wait(Promise.allSettled([prepared]));
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
-    if (this.#foreign.isDue && !this.#wantsExit()) await this.#lookForForeign();
+    if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();
     if (!this.#mayHold) await this.#waitFor(prepared);
     this.#proposals.catchUp();
     await this.#act();
-    await this.#lookForFunding();
+    // After everything else: what is closed can wait.
+    await this.#works.lookForFunding();
   }
 
   /** The exchange's time and the trading rules, which are waited for only once. */
@@ -298,7 +272,7 @@ export class SymbolTrader {
     try {
       await this.#looks.wait(prepared);
     } catch (error) {
-      if (!(error instanceof LookGivenUp)) await this.#lookForFunding();
+      if (!(error instanceof LookGivenUp)) await this.#works.lookForFunding();
       throw error;
     }
   }
@@ -307,16 +281,14 @@ export class SymbolTrader {
   get #mayHold(): boolean {
     const { openTrades = [], openIntents = [] } = this.#session ?? {};
     const remembered = [...openTrades, ...openIntents];
-    return this.#works.length > 0 || remembered.some(({ symbol }) => symbol === this.symbol);
+    return !this.#works.isEmpty || remembered.some(({ symbol }) => symbol === this.symbol);
   }
 
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
   async #reconcile(): Promise<void> {
     const session = this.#session;
     if (session !== undefined && !this.#adoptedSession) {
-      const known = new Set([...this.#works, ...this.#settling].map((work) => work.entryId));
-      const remembered = rememberedWork(session, this.symbol, this.#deps.monotonicMs());
-      this.#works.push(...remembered.filter((work) => !known.has(work.entryId)));
+      this.#works.takeUp(session);
       this.#adoptedSession = true;
     }
     await this.#advanceAll();
@@ -327,71 +299,26 @@ export class SymbolTrader {
   }
 
   async #lookAfterWorks(): Promise<void> {
-    const due = this.#deps.monotonicMs() - this.#lookedMs >= this.#lookEveryMs;
-    if (this.#works.length > 0 && (due || this.#wantsExit())) await this.#advanceAll();
-  }
-
-  /** A state or a halt that came between two looks is followed at once. */
-  #wantsExit(): boolean {
-    const works = this.#works.filter((work) => (work.contradiction ?? work.dust) === undefined);
-    for (const work of works) wantExitByState(this.#deps, work);
-    return works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
+    const isDue = this.#isLate || this.#works.wantExits();
+    if (!this.#works.isEmpty && isDue) await this.#advanceAll();
   }
 
   async #advanceAll(): Promise<void> {
     this.#lookedMs = this.#deps.monotonicMs();
-    const before = this.#otherAccount;
-    this.#otherAccount = this.#deps.otherAccount();
-    for (const work of this.#works) {
-      if (work.contradiction === before) work.contradiction = undefined;
-      // What another account shows says nothing about the work, and nothing is sent there.
-      if (this.#otherAccount !== undefined) work.contradiction = this.#otherAccount;
-      else if (await advanceWork(this.#deps, work)) this.#close(work);
-    }
-  }
-
-  /** In one step: a result is counted either as open or as closed, never as both. */
-  #close(work: Work): void {
-    this.#works = this.#works.filter((each) => each !== work);
-    const { closedMs } = work.account;
-    if (closedMs !== undefined) this.#foreign.positionEnded(closedMs);
-    if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);
-    else this.#settling.push(work);
-  }
-
-  #realise(work: Work): void {
-    if (work.counts) this.#deps.account.day.realise(work.account.result);
-  }
-
-  get #unsettled(): readonly Work[] {
-    const beforeMs = this.#deps.monotonicMs() - FUNDING_LOOK_AGAIN_MS;
-    return this.#settling.filter(({ accountedMs }) => accountedMs <= beforeMs);
-  }
-
-  /** After everything else: what is closed can wait. */
-  async #lookForFunding(): Promise<void> {
-    if (this.#deps.otherAccount() !== undefined) return;
-    for (const work of this.#unsettled) {
-      await accountForFills(this.#deps, work);
-      if (work.account.open.isZero() && !work.toldClosed) continue;
-      this.#settling = this.#settling.filter((each) => each !== work);
-      if (work.toldClosed) this.#realise(work);
-      else this.#works.push(work);
-    }
+    await this.#works.advance();
   }
 
   async #lookForForeign(): Promise<void> {
-    await this.#foreign.look(this.#works);
+    await this.#foreign.look(this.works);
     const { sentence, seen } = this.#foreign;
     if (sentence === undefined || seen === undefined) return;
     // Only an id makes it the bot's own, and ids come from candles: without them it stays foreign until the next look.
     const orphan = findOrphan(this.#deps, seen, this.#proposals.openTimes);
-    if (orphan === undefined || this.#works.some((work) => work.entryId === orphan.entryId)) return;
+    if (orphan === undefined || !this.#works.adopt(orphan)) return;
     const message = `${this.symbol}: took up what order ${orphan.entryId} opened`;
     this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
-    this.#works.push(orphan);
     await this.#advanceAll();
-    await this.#foreign.look(this.#works);
+    await this.#foreign.look(this.works);
   }
 
   /** Acts on the newest candle only: a proposal that waited behind another is too old. */
@@ -405,10 +332,10 @@ export class SymbolTrader {
     const config = this.#deps.config();
     const { enter, exit } = proposed.proposal;
     // Stop or target may have ended the work within this very candle.
-    if (this.#works.length > 0 && (enter ?? exit) !== undefined) await this.#advanceAll();
+    if (!this.#works.isEmpty && (enter ?? exit) !== undefined) await this.#advanceAll();
     this.#wantExitBy(proposed);
-    if (this.#works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
-    if (this.#works.length === 0) {
+    if (this.works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
+    if (this.#works.isEmpty) {
       await this.#openDay();
       if (enter !== undefined)
         await this.#enter({ ...proposed, symbol: this.symbol, config, side: enter });
@@ -418,7 +345,7 @@ export class SymbolTrader {
   }
 
   #wantExitBy(proposed: ProposedCandle | undefined): void {
-    for (const work of this.#works) {
+    for (const work of this.works) {
       if (work.side !== proposed?.proposal.exit || work.exitWanted !== undefined) continue;
       work.exitWanted = "signal";
       const { note } = proposed.proposal;
@@ -437,27 +364,13 @@ export class SymbolTrader {
   async #enter(signal: EntrySignal): Promise<void> {
     this.#entering = true;
     try {
-      const lookUpFirst = this.#sent.size === 0;
-      const isSent = (id: string) => this.#sent.has(id);
-      const wish = { ...signal, isSent, lookUpFirst };
-      const result = await enterPosition(this.#deps, wish, {
-        // From before the request leaves, its work counts; only a definite refusal takes it back.
-        add: (work) => this.#follow(work),
-        remove: (work) => (this.#works = this.#works.filter((each) => each !== work)),
-      });
+      const result = await enterPosition(this.#deps, signal, this.#works);
       if (result.kind === "refused") this.#noteRefusal(signal, result.refusal);
       if (result.kind === "foreign") await this.#lookForForeign();
     } finally {
       this.#entering = false;
     }
-    if (this.#works.length > 0) await this.#advanceAll();
-  }
-
-  #follow(work: Work): void {
-    this.#works.push(work);
-    this.#sent.add(work.entryId);
-    const [oldest] = this.#sent;
-    if (this.#sent.size > SENT_MAX && oldest !== undefined) this.#sent.delete(oldest);
+    if (!this.#works.isEmpty) await this.#advanceAll();
   }
 
   #noteRefusal(signal: EntrySignal, refusal: Refusal): void {
@@ -488,13 +401,4 @@ export class SymbolTrader {
     if (!isExchangeFault(error)) this.#deps.account.noteError();
     return failureOf(error);
   }
-}
-
-/** Nothing of the bot's own is under way, and its stop is at the exchange. */
-function isSettled(work: Work): boolean {
-  const { entry, exit, exitWanted, contradiction, vanishedMs } = work;
-  if (entry !== "over" || exit !== undefined || exitWanted !== undefined) return false;
-  return (
-    contradiction === undefined && vanishedMs === undefined && heldOf(work)?.stopLoss !== undefined
-  );
 }

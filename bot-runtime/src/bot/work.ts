@@ -1,7 +1,7 @@
 import type { Intent, Trade } from "@tradingbots/crds";
 import type { HeldPosition, PositionSide } from "../exchange/exchange.ts";
 import type { Quantity } from "../money.ts";
-import { accountForTrade, type TradeAccount } from "../orders/trade-account.ts";
+import { EMPTY_ACCOUNT, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
 export type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected" | "delisting";
@@ -133,7 +133,6 @@ export function workFromOrphan(
 type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled">;
 
 function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work {
-  const exitIds = new Set<string>();
   return {
     ...origin,
     adopted,
@@ -142,7 +141,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     entry: "unknown",
     entryCancelledMs: -Infinity,
     contradiction: undefined,
-    account: accountForTrade({ ...origin, exitIds }, []),
+    account: EMPTY_ACCOUNT,
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
     lateAnswers: 0,
@@ -153,7 +152,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     vanishedMs: undefined,
     exit: undefined,
     exitOpen: undefined,
-    exitIds,
+    exitIds: new Set<string>(),
     exitRetry: { refusals: 0, notBeforeMs: -Infinity },
     exitWanted: undefined,
     dust: undefined,
@@ -174,6 +173,15 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
 export function isLeftBehind({ dust, entry, contradiction, account }: Work): boolean {
   if (dust?.isNegligible !== true || entry !== "over" || contradiction !== undefined) return false;
   return dust.open.eq(account.open);
+}
+
+/** Nothing of the bot's own is under way, and its stop is at the exchange. */
+export function isSettled(work: Work): boolean {
+  const { entry, exit, exitWanted, contradiction, vanishedMs } = work;
+  if (entry !== "over" || exit !== undefined || exitWanted !== undefined) return false;
+  return (
+    contradiction === undefined && vanishedMs === undefined && heldOf(work)?.stopLoss !== undefined
+  );
 }
 
 /** What is held of the work, as last seen; undefined also for a position in the other direction. */

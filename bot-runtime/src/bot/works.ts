@@ -1,0 +1,196 @@
+import type { SessionAnswer } from "@tradingbots/crds";
+import type { HeldPosition } from "../exchange/exchange.ts";
+import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
+import type { Refusal } from "../risk/gate.ts";
+import { accountForFills } from "./account-for-fills.ts";
+import { advanceWork, wantExitByState } from "./advance-work.ts";
+import { FUNDING_LOOK_AGAIN_MS } from "./late-funding.ts";
+import { isUrgent } from "./look-ups.ts";
+import { rememberedWork } from "./reconcile.ts";
+import { seePosition } from "./see-position.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import { standingResult } from "./trading-day.ts";
+import { heldOf, isLeftBehind, isSettled, type Work } from "./work.ts";
+
+/** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
+const SENT_MAX = 64;
+
+/** The works of one symbol, from before an entry is sent until nothing can come of it any more, not even funding. */
+export class Works {
+  readonly #symbol: string;
+  readonly #deps: TraderDeps;
+  readonly #positionEnded: (closedMs: number) => void;
+  readonly #sent = new Set<string>();
+  #open: readonly Work[] = [];
+  /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
+  #settling: readonly Work[] = [];
+  /** The sentence about the key of another account, as last heard. */
+  #otherAccount: string | undefined;
+
+  /** `positionEnded` hears when a position of the bot's has ended, exchange's time, ms. */
+  constructor(symbol: string, deps: TraderDeps, positionEnded: (closedMs: number) => void) {
+    this.#symbol = symbol;
+    this.#deps = deps;
+    this.#positionEnded = positionEnded;
+  }
+
+  /** Those of which something is open, or may be. */
+  get open(): readonly Work[] {
+    return this.#open;
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.length === 0;
+  }
+
+  /** Nothing of the bot's own is left, but dust that nobody can close and that is not worth waiting for. */
+  get areOver(): boolean {
+    return this.#open.every(isLeftBehind) && this.#settling.length === 0;
+  }
+
+  /** An entry may still fill. */
+  get areEntering(): boolean {
+    return this.#open.some(({ entry }) => entry !== "over");
+  }
+
+  /** Every open position has its stop at the exchange. */
+  get areProtected(): boolean {
+    return this.#open.every(
+      (work) => work.account.open.isZero() || heldOf(work)?.stopLoss !== undefined,
+    );
+  }
+
+  /** Nothing is under way, and every stop is at the exchange. */
+  get areSettled(): boolean {
+    return this.#open.every(isSettled);
+  }
+
+  /** What is left is contradictory or dust: only somebody else can change it. */
+  get areHopeless(): boolean {
+    return this.#open.every((work) => work.contradiction ?? work.dust);
+  }
+
+  /** Those that cannot wait for a look that only observes. */
+  get urgent(): readonly Work[] {
+    return this.#open.filter((work) => isUrgent(this.#deps, work));
+  }
+
+  get contradiction(): Refusal | undefined {
+    const message = this.#open.find((work) => work.contradiction !== undefined)?.contradiction;
+    return message === undefined ? undefined : { reason: "PositionUnknown", message };
+  }
+
+  get dust(): Refusal | undefined {
+    const dust = this.#open.find((work) => work.dust !== undefined)?.dust;
+    return dust && { reason: "Dust", message: dust.message };
+  }
+
+  get positions(): readonly HeldPosition[] {
+    return this.#open.flatMap(({ held, account }) => (held && account.open.gt(0) ? [held] : []));
+  }
+
+  /** Result of what is not over, realised and unrealised. */
+  get standing(): Amount {
+    return [...this.#open, ...this.#settling]
+      .filter(({ counts }) => counts)
+      .map(standingResult)
+      .reduce(add, ZERO_AMOUNT);
+  }
+
+  /** This process has sent entries. */
+  get haveSent(): boolean {
+    return this.#sent.size > 0;
+  }
+
+  isSent(entryId: string): boolean {
+    return this.#sent.has(entryId);
+  }
+
+  /** What the journal remembers of the symbol, and this process does not. */
+  takeUp(session: SessionAnswer): void {
+    const known = new Set([...this.#open, ...this.#settling].map((work) => work.entryId));
+    const remembered = rememberedWork(session, this.#symbol, this.#deps.monotonicMs());
+    this.#open = [...this.#open, ...remembered.filter((work) => !known.has(work.entryId))];
+  }
+
+  /** What only the exchange knew; false when it is known. */
+  adopt(orphan: Work): boolean {
+    if (this.#open.some((work) => work.entryId === orphan.entryId)) return false;
+    this.#open = [...this.#open, orphan];
+    return true;
+  }
+
+  /** An entry that is about to be sent, or was found. */
+  add(work: Work): void {
+    this.#open = [...this.#open, work];
+    this.#sent.add(work.entryId);
+    const [oldest] = this.#sent;
+    if (this.#sent.size > SENT_MAX && oldest !== undefined) this.#sent.delete(oldest);
+  }
+
+  /** It was definitely refused. */
+  remove(work: Work): void {
+    this.#open = this.#open.filter((each) => each !== work);
+  }
+
+  /** Counts the time that positions without a stop stay so. */
+  noteNaked(): void {
+    for (const work of this.#open) {
+      const held = heldOf(work);
+      if (held !== undefined && held.stopLoss === undefined) seePosition(this.#deps, work, held);
+    }
+  }
+
+  /** Says whether a state or a halt that came between two looks wants something closed at once. */
+  wantExits(): boolean {
+    const works = this.#open.filter((work) => (work.contradiction ?? work.dust) === undefined);
+    for (const work of works) wantExitByState(this.#deps, work);
+    return works.some((work) => work.exitWanted !== undefined && work.exit === undefined);
+  }
+
+  /** Brings each one step further. */
+  async advance(): Promise<void> {
+    const before = this.#otherAccount;
+    this.#otherAccount = this.#deps.otherAccount();
+    for (const work of this.#open) {
+      if (work.contradiction === before) work.contradiction = undefined;
+      // What another account shows says nothing about the work, and nothing is sent there.
+      if (this.#otherAccount !== undefined) work.contradiction = this.#otherAccount;
+      else if (await advanceWork(this.#deps, work)) this.#close(work);
+    }
+  }
+
+  /** In one step: a result is counted either as open or as closed, never as both. */
+  #close(work: Work): void {
+    this.remove(work);
+    const { closedMs } = work.account;
+    if (closedMs !== undefined) this.#positionEnded(closedMs);
+    if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);
+    else this.#settling = [...this.#settling, work];
+  }
+
+  #realise(work: Work): void {
+    if (work.counts) this.#deps.account.day.realise(work.account.result);
+  }
+
+  /** Closed ones of which funding is to be looked for now. */
+  get #unsettled(): readonly Work[] {
+    const beforeMs = this.#deps.monotonicMs() - FUNDING_LOOK_AGAIN_MS;
+    return this.#settling.filter(({ accountedMs }) => accountedMs <= beforeMs);
+  }
+
+  get awaitFunding(): boolean {
+    return this.#unsettled.length > 0;
+  }
+
+  async lookForFunding(): Promise<void> {
+    if (this.#deps.otherAccount() !== undefined) return;
+    for (const work of this.#unsettled) {
+      await accountForFills(this.#deps, work);
+      if (work.account.open.isZero() && !work.toldClosed) continue;
+      this.#settling = this.#settling.filter((each) => each !== work);
+      if (work.toldClosed) this.#realise(work);
+      else this.#open = [...this.#open, work];
+    }
+  }
+}
