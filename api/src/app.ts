@@ -1,8 +1,11 @@
+import { adminRoutes } from "./admin/routes.ts";
 import type { Database } from "./database.ts";
 import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 import type { Registry } from "prom-client";
+import { auditAttempts, auditEnds } from "./audit/requests.ts";
+import type { AuditQueue } from "./audit/queue.ts";
 import { accountRoutes } from "./accounts/routes.ts";
 import type { CredentialStore } from "./accounts/credential-store.ts";
 import { authenticate } from "./auth/authenticate.ts";
@@ -24,6 +27,7 @@ import type { Kube } from "./kube.ts";
 import type { LogSettings } from "./logger.ts";
 import { observeRequests } from "./metrics.ts";
 import { createRateLimiter } from "./rate-limit.ts";
+import { noticeRoutes } from "./notices/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import { createServer, type Server } from "./server.ts";
 import { tradeCsvRoutes } from "./trades/csv.ts";
@@ -35,6 +39,8 @@ const BODY_BYTES_MAX = 1024 * 1024;
 export interface AppDeps {
   readonly pool: Database;
   readonly authPool: Database;
+  readonly adminPool: Database;
+  readonly audit: Pick<AuditQueue, "push" | "refuse">;
   readonly kube: Kube;
   readonly credentials: CredentialStore;
   readonly passwords: Pick<Passwords, "hash" | "compare" | "isAlive">;
@@ -62,6 +68,7 @@ export async function buildApp(deps: AppDeps): Promise<Server> {
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
   });
   observeRequests(server, deps.registry);
+  auditEnds(server, deps.audit);
   await describe(server);
   routes(server, deps);
   await server.ready();
@@ -86,9 +93,11 @@ function routes(server: Server, deps: AppDeps): void {
   void server.register(
     async (secured) => {
       secured.addHook("onRequest", authenticate({ ...deps, limiter }));
+      secured.addHook("preHandler", auditAttempts(deps.pool));
       await secured.register(meRoutes(deps));
       await secured.register(passwordRoutes(auth), { prefix: "/auth" });
       await secured.register(deviceRoutes(deps), { prefix: "/sessions" });
+      await secured.register(noticeRoutes(deps), { prefix: "/notices" });
       await secured.register(accountRoutes(deps), { prefix: "/accounts" });
       await secured.register(botRoutes(deps), { prefix: "/bots" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });
@@ -97,6 +106,13 @@ function routes(server: Server, deps: AppDeps): void {
       await secured.register(robotRoutes(deps), { prefix: "/robot" });
     },
     { prefix: "/api" },
+  );
+  void server.register(
+    async (administered) => {
+      administered.addHook("onRequest", authenticate({ ...deps, limiter }));
+      await administered.register(adminRoutes(deps));
+    },
+    { prefix: "/api/admin" },
   );
   void server.register(jwksRoute(deps));
   healthRoutes(server, {

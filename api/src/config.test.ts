@@ -4,6 +4,8 @@ import { loadConfig } from "./config.ts";
 const ENOUGH = {
   DATABASE_URL: "postgres://api@db/tradingbots",
   AUTH_DATABASE_URL: "postgres://auth@db/tradingbots",
+  ADMIN_DATABASE_URL: "postgres://admin@db/tradingbots",
+  WORKER_DATABASE_URL: "postgres://worker@db/tradingbots",
   VAULT_ADDR: "http://vault:8200",
   JWT_PRIVATE_KEY_FILE: "/key.pem",
 };

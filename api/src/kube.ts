@@ -1,4 +1,4 @@
-import { BotClass, ExchangeAccount, TradingBot } from "@tradingbots/crds";
+import { BotClass, ExchangeAccount, TradingBot, TradingHalt } from "@tradingbots/crds";
 import {
   customResource,
   KubernetesError,
@@ -15,7 +15,8 @@ interface NewObject {
   readonly kind: string;
   readonly metadata: {
     readonly name: string;
-    readonly namespace: string;
+    /** Absent for kinds without one. */
+    readonly namespace?: string;
     readonly labels: Readonly<Record<string, string>>;
   };
   readonly spec: object;
@@ -32,6 +33,7 @@ export interface CustomObjects<T> {
 export interface Kube {
   readonly bots: CustomObjects<TradingBot>;
   readonly accounts: CustomObjects<ExchangeAccount>;
+  readonly halts: CustomObjects<TradingHalt> & { list(): Promise<readonly TradingHalt[]> };
   findClass(name: string): Promise<BotClass | undefined>;
   /** @throws ApiError when the API server does not answer */
   ping(): Promise<void>;
@@ -40,9 +42,14 @@ export interface Kube {
 /** What the API needs of the cluster; what the API server refuses becomes an `ApiError` with its sentence. */
 export function createKube(client: KubeClient): Kube {
   const classes = customResource(BotClass);
+  const halts = customResource(TradingHalt);
   return {
     bots: customObjects(client, customResource(TradingBot)),
     accounts: customObjects(client, customResource(ExchangeAccount)),
+    halts: {
+      ...customObjects(client, halts),
+      list: () => translated(() => client.list(halts)),
+    },
     findClass: (name) => translated(() => client.get(classes, { name })),
     ping: async () => void (await translated(() => client.raw("/readyz"))),
   };

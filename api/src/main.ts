@@ -2,7 +2,11 @@ import { readFile } from "node:fs/promises";
 import { once } from "node:events";
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbots/kube";
 import { createVaultStore } from "./accounts/credential-store.ts";
+import { sweepHalfMade } from "./accounts/half-made.ts";
+import { alone } from "./alone.ts";
 import { buildApp } from "./app.ts";
+import { chainEntries } from "./audit/chainer.ts";
+import { type AuditQueue, createAuditQueue } from "./audit/queue.ts";
 import { readBreachedPasswords } from "./auth/breached-passwords.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
@@ -12,6 +16,9 @@ import { loadConfig } from "./config.ts";
 import { createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
 import { createMetrics, listenMetrics } from "./metrics.ts";
+import { repeat } from "./repeat.ts";
+import { expireSubscriptions } from "./subscriptions/expire.ts";
+import { settleBots } from "./subscriptions/settle-bots.ts";
 
 const BCRYPT_COST = 12;
 /** Two replicas and a journal stay well below Postgres' usual 100 connections. */
@@ -19,6 +26,13 @@ const CONNECTIONS_MAX = 10;
 const AUTH_CONNECTIONS_MAX = 4;
 /** Of the question which log-ins have ended: a connection that hangs is given up and replaced soon. */
 const POLL_LIMIT_MS = 500;
+/** Between writings of what the audit has to tell of ends and refusals, and between steps of its chain. */
+const AUDIT_MS = 1_000;
+/** Subscriptions end, and what was never finished is cleared away, at most so much later. */
+const SWEEP_MS = 60_000;
+const ADMIN_CONNECTIONS_MAX = 2;
+/** Two sweeps hold one each for their lock, and every piece of work takes one. */
+const WORKER_CONNECTIONS_MAX = 5;
 
 const config = loadConfig(process.env);
 await using stack = new AsyncDisposableStack();
@@ -54,11 +68,25 @@ const revocations = stack.adopt(
   }),
   (open) => open.stop(),
 );
+const adminPool = stack.adopt(
+  createPool({ ...config.adminDatabase, connectionsMax: ADMIN_CONNECTIONS_MAX }),
+  (open) => open.end(),
+);
+const workerPool = stack.adopt(
+  createPool({ ...config.workerDatabase, connectionsMax: WORKER_CONNECTIONS_MAX }),
+  (open) => open.end(),
+);
+const audit: AuditQueue = stack.adopt(createAuditQueue({ database: pool, now: Date.now }), (open) =>
+  open.end().catch((error: unknown) => app.log.error({ err: error }, "ends were not audited")),
+);
+const kube = createKube(client);
 const app = stack.adopt(
   await buildApp({
     pool,
     authPool,
-    kube: createKube(client),
+    adminPool,
+    audit,
+    kube,
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     passwords,
     isBreached: await readBreachedPasswords(config.breachedPasswordsFile),
@@ -79,6 +107,23 @@ stack.adopt(
   await listenMetrics(registry, { host: config.host, port: config.metricsPort }),
   (open) => open.close(),
 );
+const onSweepError = (error: unknown) => app.log.warn({ err: error }, "a sweep failed");
+const swept = { workerPool, kube, onError: onSweepError };
+const sweeps = {
+  subscriptions: async () => {
+    await expireSubscriptions(workerPool);
+    await settleBots(swept);
+  },
+  halfMade: () => sweepHalfMade(swept),
+} as const;
+for (const what of ["subscriptions", "halfMade"] as const) {
+  const work = () => alone(workerPool, what, sweeps[what]);
+  stack.adopt(repeat({ everyMs: SWEEP_MS, work, onError: onSweepError }), (open) => open.stop());
+}
+for (const work of [() => audit.flush(), () => chainEntries(workerPool)]) {
+  const onError = (error: unknown) => app.log.warn({ err: error }, "the audit waits");
+  stack.adopt(repeat({ everyMs: AUDIT_MS, work, onError }), (open) => open.stop());
+}
 await revocations.start();
 await app.listen({ host: config.host, port: config.port });
 

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+import { createAuditQueue } from "../src/audit/queue.ts";
 import { createPasswords } from "../src/auth/passwords.ts";
 import { createRevocations } from "../src/auth/revocations.ts";
 import { createTokens } from "../src/auth/tokens.ts";
@@ -45,6 +46,8 @@ export type TestApi = Awaited<ReturnType<typeof startApi>>;
 async function startApp(database: TestDatabase, cluster: TestCluster) {
   const pool = createPool({ url: database.apiUrl, connectionsMax: 8 });
   const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
+  const adminPool = createPool({ url: database.adminUrl, connectionsMax: 2 });
+  const audit = createAuditQueue({ database: pool, now: Date.now });
   const passwords = createPasswords({ cost: BCRYPT_COST });
   const credentials = createFakeCredentialStore();
   const connection = { fault: "none" as Fault };
@@ -60,6 +63,8 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   const app = await buildApp({
     pool,
     authPool,
+    adminPool,
+    audit,
     kube: overConnection(createKube(cluster.client), connection),
     credentials,
     passwords,
@@ -76,6 +81,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
   });
   return {
     app,
+    audit,
     credentials,
     connection,
     logs,
@@ -90,7 +96,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
       revocations.stop();
       await app.close();
       passwords.close();
-      await Promise.all([pool.end(), authPool.end()]);
+      await Promise.all([pool.end(), authPool.end(), adminPool.end()]);
     },
   };
 }

@@ -6,7 +6,13 @@ import { ensureRoles, ROLES } from "../src/migrate/roles.ts";
 
 export const MIGRATIONS = join(import.meta.dirname, "..", "migrations");
 
-const PASSWORDS = { api: "api-password", auth: "auth-password", journal: "journal-password" };
+const PASSWORDS = {
+  api: "api-password",
+  auth: "auth-password",
+  journal: "journal-password",
+  admin: "admin-password",
+  worker: "worker-password",
+};
 
 const OWNER = { name: "tradingbots_owner", password: "owner-password" };
 
@@ -34,9 +40,12 @@ export async function startDatabase() {
     /** For looking behind the curtain. */
     superuser,
     superuserUrl: postgres.url(name),
+    ownerUrl: postgres.url(name, OWNER),
     apiUrl: urlOf("api"),
     authUrl: urlOf("auth"),
     journalUrl: urlOf("journal"),
+    adminUrl: urlOf("admin"),
+    workerUrl: urlOf("worker"),
     stop: async () => {
       await superuser.end();
       await postgres.stop();

@@ -40,6 +40,12 @@ const BODIES: Readonly<Record<string, object>> = {
   "POST /api/bots": BOT,
   "PATCH /api/bots/{id}": { displayName: "Taken over" },
   "PUT /api/robot/config": CONFIG,
+  "PATCH /api/admin/users/{id}": { tier: "pro" },
+  "POST /api/admin/halts": {
+    scope: { type: "user", value: "00000000-0000-4000-8000-00000000dead" },
+    action: "BlockEntries",
+    reason: "Of the matrix",
+  },
 };
 
 const Description = z.object({
@@ -65,7 +71,7 @@ async function routes(): Promise<readonly string[]> {
 
 /** The route with the owner's ids in place of its parameters. */
 function filled(route: string): Parameters<ReturnType<typeof caller>>[0] {
-  const [, kind = ""] = /\/api\/(\w+)\//.exec(route) ?? [];
+  const [, kind = ""] = /\/api\/(?:admin\/)?(\w+)\//.exec(route) ?? [];
   const [method, path = ""] = route.replace("{id}", ids[kind] ?? "{id}").split(" ", 2);
   expect(path, `add an id for ${route}`).not.toContain("{");
   return `${z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method)} ${path}`;
@@ -99,6 +105,8 @@ async function everything(): Promise<Readonly<Record<string, string>>> {
     accounts: WithId.parse((await owner.call("POST /api/accounts", { body: ACCOUNT })).body).id,
     bots: WithId.parse((await owner.call("POST /api/bots", { body: BOT })).body).id,
     sessions: session?.id ?? "",
+    users: owner.id,
+    halts: "halt-of-nobody",
   };
 }
 
@@ -171,12 +179,46 @@ test("the owner gets what the others did not", async () => {
   expect(JSON.stringify((await owner.call("GET /api/trades")).body)).toContain(TRADE);
   expect((await owner.call("GET /api/trades/statistics")).body).toMatchObject({ pnl: "1234.5678" });
   for (const [kind, id] of Object.entries(ids)) {
+    if (kind === "users" || kind === "halts") continue; // for administrators
     const { status, body } = await owner.call(
       kind === "sessions" ? "GET /api/sessions" : `GET /api/${kind}/${id}`,
     );
     expect({ kind, status }).toEqual({ kind, status: 200 });
     expect(JSON.stringify(body)).toContain(id);
   }
+});
+
+const WithRole = z.object({ "x-role": z.enum(["viewer", "operator", "admin"]) });
+const ROLES = WithRole.shape["x-role"].options;
+
+test("every route of the admin API is for the role that it names and those above", async () => {
+  const { body } = await caller(api)("GET /api/openapi.json");
+  const described = Object.entries(Description.parse(body).paths)
+    .filter(([path]) => path.startsWith("/api/admin"))
+    .flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({
+        route: `${method.toUpperCase()} ${path}`,
+        least: WithRole.parse(operation)["x-role"],
+      })),
+    );
+  expect(described.length).toBeGreaterThan(10);
+  const target = await signUp(api, "target");
+  ids = { ...ids, users: target.id };
+  const wrong: string[] = [];
+  for (const role of ROLES) {
+    const administrator = await signUp(api, role);
+    await api.database.superuser.query("update users set role = $2 where id = $1", [
+      administrator.id,
+      role,
+    ]);
+    for (const { route, least } of described) {
+      const { status } = await ask(administrator.call, route);
+      const isMissing = ROLES.indexOf(role) < ROLES.indexOf(least);
+      if ((status === 403) !== isMissing) wrong.push(`${role} ${route}: ${status}`);
+      if ((await ask(other.call, route)).status !== 404) wrong.push(`other ${route}`);
+    }
+  }
+  expect(wrong).toEqual([]);
 });
 
 test.each(["GET /api/me", "GET /api/nothing", "GET /healthz"] as const)(

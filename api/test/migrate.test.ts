@@ -23,7 +23,7 @@ afterAll(async () => {
 const passwordFile = (role: string) => join(directory, role);
 const setPasswords = (suffix: string) =>
   Promise.all(
-    ["api", "auth", "journal"].map((role) =>
+    ["api", "auth", "journal", "admin", "worker"].map((role) =>
       writeFile(passwordFile(role), `${role}-password${suffix}\n`),
     ),
   );
@@ -37,6 +37,8 @@ async function runMain(database: string): Promise<{ code: number | null; output:
       API_DATABASE_PASSWORD_FILE: passwordFile("api"),
       AUTH_DATABASE_PASSWORD_FILE: passwordFile("auth"),
       JOURNAL_DATABASE_PASSWORD_FILE: passwordFile("journal"),
+      ADMIN_DATABASE_PASSWORD_FILE: passwordFile("admin"),
+      WORKER_DATABASE_PASSWORD_FILE: passwordFile("worker"),
     },
   });
   let output = "";

@@ -40,6 +40,8 @@ beforeAll(async () => {
       HOST: "127.0.0.1",
       DATABASE_URL: database.apiUrl,
       AUTH_DATABASE_URL: database.authUrl,
+      ADMIN_DATABASE_URL: database.adminUrl,
+      WORKER_DATABASE_URL: database.workerUrl,
       VAULT_ADDR: "http://127.0.0.1:1",
       JWT_PRIVATE_KEY_FILE: keyFile,
       KUBECONFIG: cluster.controlPlane.kubeconfigPath,

@@ -36,6 +36,7 @@ const images = {
         api: "api/src/main.ts",
         journal: "api/src/journal/main.ts",
         migrate: "api/src/migrate/main.ts",
+        audit: "api/src/audit/main.ts",
         "bcrypt-worker": "api/src/auth/bcrypt-worker.ts",
       },
       external: ["bcrypt"],

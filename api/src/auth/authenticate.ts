@@ -15,9 +15,14 @@ export interface AuthenticateDeps {
 
 const callers = new WeakMap<FastifyRequest, Caller>();
 
+/** Who makes the request; undefined for whoever did not get past `authenticate`. */
+export function findCaller(request: FastifyRequest): Caller | undefined {
+  return callers.get(request);
+}
+
 /** Who makes the request. Only for routes behind `authenticate`. */
 export function callerOf(request: FastifyRequest): Caller {
-  const caller = callers.get(request);
+  const caller = findCaller(request);
   if (caller === undefined) throw new Error(`${request.url} is not behind authenticate`);
   return caller;
 }

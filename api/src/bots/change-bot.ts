@@ -124,7 +124,7 @@ async function noteAccount({ pool }: BotDeps, { userId }: Caller, bot: TradingBo
   );
 }
 
-/** start, pause, stop: what the operator then brings about. */
+/** start, pause, stop: what the operator then brings about. Whoever starts a bot takes it into the class of their tier. */
 export async function setState(
   deps: BotDeps,
   caller: Caller,
@@ -132,7 +132,8 @@ export async function setState(
 ): Promise<TradingBot> {
   const bot = await findBot(deps, caller, id);
   if (bot.spec.state === state) return bot;
-  return deps.kube.bots.patch(keyOf(bot), { spec: { state } });
+  const className = state === "Running" ? { className: caller.tier } : {};
+  return deps.kube.bots.patch(keyOf(bot), { spec: { state, ...className } });
 }
 
 /** Closes the bot's positions through the bot, then the object goes. It counts against no limit from now on. */

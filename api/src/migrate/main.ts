@@ -12,6 +12,8 @@ const Config = z.object({
   API_DATABASE_PASSWORD_FILE: z.string().min(1),
   AUTH_DATABASE_PASSWORD_FILE: z.string().min(1),
   JOURNAL_DATABASE_PASSWORD_FILE: z.string().min(1),
+  ADMIN_DATABASE_PASSWORD_FILE: z.string().min(1),
+  WORKER_DATABASE_PASSWORD_FILE: z.string().min(1),
   /** The image has the files beside the bundle; in the repository they are where the default says. */
   MIGRATIONS_DIRECTORY: z
     .string()
@@ -39,6 +41,8 @@ try {
     api: await secret(env.API_DATABASE_PASSWORD_FILE),
     auth: await secret(env.AUTH_DATABASE_PASSWORD_FILE),
     journal: await secret(env.JOURNAL_DATABASE_PASSWORD_FILE),
+    admin: await secret(env.ADMIN_DATABASE_PASSWORD_FILE),
+    worker: await secret(env.WORKER_DATABASE_PASSWORD_FILE),
   };
   const migrations = await readMigrations(env.MIGRATIONS_DIRECTORY);
   const applied = await withMigrationLock(connection, async () => {

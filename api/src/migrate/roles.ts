@@ -7,9 +7,17 @@ export const ROLES = {
   api: "tradingbots_api",
   auth: "tradingbots_auth",
   journal: "tradingbots_journal",
+  admin: "tradingbots_admin",
+  worker: "tradingbots_worker",
 } as const;
 
-const ROLE_KEYS = ["api", "auth", "journal"] as const satisfies (keyof typeof ROLES)[];
+const ROLE_KEYS = [
+  "api",
+  "auth",
+  "journal",
+  "admin",
+  "worker",
+] as const satisfies (keyof typeof ROLES)[];
 type RoleKey = (typeof ROLE_KEYS)[number];
 
 /**

@@ -19,9 +19,12 @@ function nothingBehind(): AppDeps {
   return {
     pool,
     authPool: pool,
+    adminPool: pool,
+    audit: { push: absent, refuse: absent },
     kube: {
       bots: { get: absent, create: absent, patch: absent },
       accounts: { get: absent, create: absent, patch: absent },
+      halts: { get: absent, create: absent, patch: absent, list: absent },
       findClass: absent,
       ping: absent,
     },

@@ -64,6 +64,8 @@ async function ensureDatabasePasswords(kubectl: Kubectl, ownerPassword: string):
       "api-password": password("api"),
       "auth-password": password("auth"),
       "journal-password": password("journal"),
+      "admin-password": password("admin"),
+      "worker-password": password("worker"),
     }),
   );
 }

@@ -1,0 +1,132 @@
+import { API_VERSION, LABELS } from "@tradingbots/crds";
+import { recordAudit } from "../audit/record.ts";
+import { lockUser } from "../auth/user-store.ts";
+import { asTenant, type Database } from "../database.ts";
+import type { Kube } from "../kube.ts";
+
+/** A creation is over after this time: no request lasts so long, and a repeated one begins to count anew. */
+const HALF_MADE_FOR = "10 minutes";
+const ROWS_MAX = 500;
+
+export interface HalfMadeDeps {
+  readonly workerPool: Database;
+  readonly kube: Pick<Kube, "accounts" | "bots">;
+  readonly onError: (error: unknown) => void;
+}
+
+interface UnseenRow {
+  readonly user_id: string;
+  readonly id: string;
+  readonly namespace: string;
+  readonly retired_at: Date | null;
+}
+
+/**
+ * Looks after creations that were begun and may never have been finished. A bot without its custom resource counts no more. An
+ * account gets a custom resource that is Retired from the start: so the operator, who alone may, removes the key that may lie
+ * in Vault.
+ */
+export async function sweepHalfMade(deps: HalfMadeDeps): Promise<void> {
+  for (const row of await unseen(deps.workerPool, "accounts")) {
+    await sweepAccount(deps, row).catch(deps.onError);
+  }
+  for (const row of await unseen(deps.workerPool, "bots")) {
+    await sweepBot(deps, row).catch(deps.onError);
+  }
+}
+
+async function unseen(
+  workerPool: Database,
+  table: "accounts" | "bots",
+): Promise<readonly UnseenRow[]> {
+  const { rows } = await workerPool.query<UnseenRow>(
+    `select user_id, id, namespace, retired_at from ${table}
+      where made_at is null and gone_at is null and created_at < now() - interval '${HALF_MADE_FOR}'
+      order by created_at limit ${ROWS_MAX}`,
+  );
+  return rows;
+}
+
+async function sweepAccount({ workerPool, kube }: HalfMadeDeps, row: UnseenRow): Promise<void> {
+  const key = { namespace: row.namespace, name: row.id };
+  const exists = (await kube.accounts.get(key)) !== undefined;
+  if (!exists) {
+    const isOver = await giveUp(workerPool, row);
+    if (!isOver) return; // the creation was begun anew a moment ago
+    await kube.accounts.create(retiredAccount(row));
+  }
+  await markMade(workerPool, "accounts", row);
+}
+
+/** From here on a repeated request is told to use a new key. False when one has begun anew. */
+async function giveUp(workerPool: Database, { user_id: userId, id }: UnseenRow): Promise<boolean> {
+  return asTenant(workerPool, { userId }, async (database) => {
+    await lockUser(database, userId);
+    const { rowCount } = await database.query(
+      `update accounts set retired_at = coalesce(retired_at, now())
+        where user_id = $1 and id = $2 and created_at < now() - interval '${HALF_MADE_FOR}'`,
+      [userId, id],
+    );
+    if (rowCount !== 1) return false;
+    await recordAudit(database, {
+      actorKind: "system",
+      userId,
+      action: "account.give-up",
+      object: `account/${id}`,
+      outcome: "attempted",
+    });
+    return true;
+  });
+}
+
+function retiredAccount({ user_id: userId, id, namespace }: UnseenRow) {
+  return {
+    apiVersion: API_VERSION,
+    kind: "ExchangeAccount",
+    metadata: { name: id, namespace, labels: { [LABELS.user]: userId, [LABELS.account]: id } },
+    // What the user had chosen is not known any more, and nobody asks: it is on its way out.
+    spec: {
+      userId,
+      exchange: "bybit",
+      name: "never finished",
+      testnet: true,
+      credentialsVersion: 1,
+      state: "Retired",
+    },
+  };
+}
+
+async function sweepBot({ workerPool, kube }: HalfMadeDeps, row: UnseenRow): Promise<void> {
+  const exists = (await kube.bots.get({ namespace: row.namespace, name: row.id })) !== undefined;
+  if (exists) return markMade(workerPool, "bots", row);
+  const { user_id: userId, id } = row;
+  await asTenant(workerPool, { userId }, async (database) => {
+    await lockUser(database, userId);
+    const { rowCount } = await database.query(
+      `update bots set gone_at = now()
+        where user_id = $1 and id = $2 and created_at < now() - interval '${HALF_MADE_FOR}'`,
+      [userId, id],
+    );
+    if (rowCount !== 1) return;
+    await recordAudit(database, {
+      actorKind: "system",
+      userId,
+      action: "bot.give-up",
+      object: `bot/${id}`,
+      outcome: "done",
+    });
+  });
+}
+
+async function markMade(
+  workerPool: Database,
+  table: "accounts" | "bots",
+  { user_id: userId, id }: UnseenRow,
+): Promise<void> {
+  await asTenant(workerPool, { userId }, (database) =>
+    database.query(`update ${table} set made_at = now() where user_id = $1 and id = $2`, [
+      userId,
+      id,
+    ]),
+  );
+}

@@ -1,0 +1,67 @@
+import type { FastifyRequest } from "fastify";
+import { z } from "zod";
+import { callerOf } from "../auth/authenticate.ts";
+import { atMostOne, type Queryable } from "../database.ts";
+import { ApiError } from "../errors.ts";
+
+/** Each may do what those before it may. */
+export const Role = z.enum(["viewer", "operator", "admin"]);
+export type Role = z.infer<typeof Role>;
+
+/** Who acts for others. */
+export interface Administrator {
+  readonly userId: string;
+  readonly role: Role;
+}
+
+const administrators = new WeakMap<FastifyRequest, Administrator>();
+
+/** Who makes the request. Only for routes behind `requireRole`. */
+export function administratorOf(request: FastifyRequest): Administrator {
+  const administrator = administrators.get(request);
+  if (administrator === undefined) throw new Error(`${request.url} is not behind requireRole`);
+  return administrator;
+}
+
+/** For the schema of every route of the admin API: the least role that may use it. The description shows it. */
+export function forRole(role: Role): { readonly "x-role": Role } {
+  return { "x-role": role };
+}
+
+/**
+ * A hook for routes that say `forRole`. The role is asked of the database each time: such requests are few, and whoever loses
+ * it has lost it at once. To all others there is nothing here.
+ */
+export function requireRole(adminPool: Queryable) {
+  return async (request: FastifyRequest): Promise<void> => {
+    const { userId } = callerOf(request);
+    const role = await roleOf(adminPool, userId);
+    const wanted = wantedRole(request.routeOptions.schema);
+    if (role === undefined) {
+      throw new ApiError(
+        "not_found",
+        `${request.method} ${request.url.split("?", 1)[0]} is no path`,
+      );
+    }
+    if (!suffices(role, wanted))
+      throw new ApiError("role_missing", `this needs the role ${wanted}`);
+    administrators.set(request, { userId, role });
+  };
+}
+
+/** @throws Error for a route that does not say who may use it */
+export function wantedRole(schema: unknown): Role {
+  return z.object({ "x-role": Role }).parse(schema)["x-role"];
+}
+
+export function suffices(role: Role, wanted: Role): boolean {
+  return Role.options.indexOf(role) >= Role.options.indexOf(wanted);
+}
+
+async function roleOf(database: Queryable, userId: string): Promise<Role | undefined> {
+  const { rows } = await database.query<{ role: Role | null }>(
+    "select role from users where id = $1 and disabled_at is null",
+    [userId],
+  );
+  return atMostOne(rows)?.role ?? undefined;
+}

@@ -1,0 +1,64 @@
+import { parseArgs } from "node:util";
+import { Client } from "pg";
+import { z } from "zod";
+import { recordAudit } from "../audit/record.ts";
+import { Email } from "../auth/user.ts";
+import { atMostOne, connectionOptions, type Queryable } from "../database.ts";
+import { Role } from "./administrator.ts";
+
+const USAGE = `admin grant --email ADDRESS [--role viewer|operator|admin]   give a registered user a role (admin)
+admin revoke --email ADDRESS                                  take it away`;
+
+/** The schema's owner: what the API runs as can give nobody a role. */
+const Config = z.object({
+  MIGRATE_DATABASE_URL: z.url(),
+  MIGRATE_DATABASE_PASSWORD_FILE: z.string().min(1).optional(),
+});
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { email: { type: "string" }, role: { type: "string", default: "admin" } },
+});
+const [command] = positionals;
+const email = Email.safeParse(values.email);
+const role = Role.safeParse(values.role);
+if ((command !== "grant" && command !== "revoke") || !email.success || !role.success) {
+  console.error(USAGE);
+  process.exitCode = 2;
+} else {
+  const env = Config.parse(process.env);
+  const connection = new Client(
+    connectionOptions({
+      url: env.MIGRATE_DATABASE_URL,
+      passwordFile: env.MIGRATE_DATABASE_PASSWORD_FILE,
+    }),
+  );
+  await connection.connect();
+  try {
+    await setRole(connection, email.data, command === "grant" ? role.data : null);
+    console.log(
+      command === "grant" ? `${email.data} is ${role.data} now` : `${email.data} has no role now`,
+    );
+  } finally {
+    await connection.end();
+  }
+}
+
+async function setRole(database: Queryable, address: string, given: Role | null): Promise<void> {
+  await database.query("begin");
+  await database.query("select set_config('app.email', $1, true)", [address]);
+  const { rows } = await database.query<{ id: string }>(
+    "update users set role = $2 where email = $1 returning id",
+    [address, given],
+  );
+  const user = atMostOne(rows);
+  if (user === undefined) throw new Error(`nobody is registered as ${address}`);
+  await recordAudit(database, {
+    actorKind: "system",
+    userId: user.id,
+    action: "role.change",
+    outcome: "done",
+    details: { role: given },
+  });
+  await database.query("commit");
+}

@@ -1,0 +1,28 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { auditAttempts } from "../audit/requests.ts";
+import type { Database } from "../database.ts";
+import type { Kube } from "../kube.ts";
+import { requireRole, wantedRole } from "./administrator.ts";
+import { adminAuditRoutes } from "./audit-routes.ts";
+import { adminHaltRoutes } from "./halt-routes.ts";
+import { adminSummaryRoutes } from "./summary-routes.ts";
+import { adminUserRoutes } from "./user-routes.ts";
+
+export interface AdminDeps {
+  /** Of the admin role. */
+  readonly adminPool: Database;
+  readonly kube: Pick<Kube, "bots" | "halts">;
+}
+
+/** /api/admin: for those who run the platform. Whatever they ask for is audited before it is answered. */
+export function adminRoutes(deps: AdminDeps): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.addHook("onRoute", ({ schema }) => void wantedRole(schema)); // none is forgotten
+    app.addHook("preHandler", requireRole(deps.adminPool));
+    app.addHook("preHandler", auditAttempts(deps.adminPool, { actorKind: "admin", reads: true }));
+    await app.register(adminUserRoutes(deps), { prefix: "/users" });
+    await app.register(adminHaltRoutes(deps), { prefix: "/halts" });
+    await app.register(adminAuditRoutes(deps), { prefix: "/audit" });
+    await app.register(adminSummaryRoutes(deps), { prefix: "/summary" });
+  };
+}

@@ -1,0 +1,82 @@
+import type { FastifyRequest } from "fastify";
+import { z } from "zod";
+import { findCaller } from "../auth/authenticate.ts";
+import type { Queryable } from "../database.ts";
+import { toApiError } from "../problem.ts";
+import type { Server } from "../server.ts";
+import type { AuditQueue } from "./queue.ts";
+import { type AuditEntry, recordAudit } from "./record.ts";
+
+const ACTION_MAX = 200;
+/** Not allowed, not found, too often: whoever tries doors is seen by these. */
+const REFUSALS = new Set([401, 403, 404, 429]);
+
+type RefusalQueue = Pick<AuditQueue, "push" | "refuse">;
+
+const attempted = new WeakMap<FastifyRequest, AuditEntry>();
+const codes = new WeakMap<FastifyRequest, string>();
+
+/** Tells the audit how requests ended: those that were attempted, and all that were refused. */
+export function auditEnds(server: Server, queue: RefusalQueue): void {
+  server.addHook("onError", async (request, _, error) => {
+    codes.set(request, toApiError(error).code);
+  });
+  server.addHook("onResponse", async (request, { statusCode }) => {
+    const attempt = attempted.get(request);
+    const code = codes.get(request);
+    if (attempt !== undefined) {
+      queue.push({ ...attempt, outcome: outcomeOf(statusCode), code });
+    } else if (REFUSALS.has(statusCode)) {
+      queue.refuse({ ...entryOf(request), outcome: "denied", code: code ?? String(statusCode) });
+    }
+  });
+}
+
+interface AuditedCallers {
+  readonly actorKind: "user" | "admin";
+  /** Whether requests that only read are told of too. */
+  readonly reads: boolean;
+}
+
+/**
+ * A hook before the handlers of known callers: no change is tried that the audit does not tell of already, whatever dies in
+ * between.
+ */
+export function auditAttempts(
+  database: Queryable,
+  { actorKind, reads }: AuditedCallers = { actorKind: "user", reads: false },
+) {
+  return async (request: FastifyRequest): Promise<void> => {
+    if (request.method === "GET" && !reads) return;
+    const entry = { ...entryOf(request), ...(actorKind === "admin" ? forOthers(request) : {}) };
+    await recordAudit(database, { ...entry, outcome: "attempted" });
+    attempted.set(request, entry);
+  };
+}
+
+function entryOf(request: FastifyRequest): Omit<AuditEntry, "outcome"> & { outcome: "attempted" } {
+  const caller = findCaller(request);
+  const { method, routeOptions, url, ip, id } = request;
+  return {
+    actorKind: caller === undefined ? "stranger" : "user",
+    actorId: caller?.userId,
+    userId: caller?.userId,
+    action: `${method} ${routeOptions.url ?? "unknown"}`.slice(0, ACTION_MAX),
+    object: url.split("?", 1)[0]?.slice(0, ACTION_MAX),
+    outcome: "attempted",
+    address: ip,
+    requestId: id,
+  };
+}
+
+const WithUser = z.object({ id: z.uuid() });
+
+/** Administrators act on what belongs to others. */
+function forOthers({ params }: FastifyRequest) {
+  return { actorKind: "admin", userId: WithUser.safeParse(params).data?.id } as const;
+}
+
+function outcomeOf(status: number): AuditEntry["outcome"] {
+  if (status < 400) return "done";
+  return REFUSALS.has(status) ? "denied" : "failed";
+}

@@ -1,0 +1,54 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { callerOf } from "../auth/authenticate.ts";
+import { asTenant, type Database } from "../database.ts";
+import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
+import { FAILURE } from "../problem.ts";
+import { pageOfNotices } from "./notice-store.ts";
+
+const NoticeView = z
+  .object({
+    id: z.string(),
+    kind: z.string().describe("subscription_ended, bot_paused; others may come."),
+    message: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: "Notice" });
+
+const Position = z.tuple([z.iso.datetime(), z.uuid()]);
+
+/** GET /api/notices: what was done without the user. */
+export function noticeRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get(
+      "",
+      {
+        schema: {
+          tags: ["notices"],
+          summary: "What I should know, the newest first",
+          querystring: PageQuery,
+          response: { 200: pageOf(NoticeView), ...FAILURE },
+        },
+      },
+      async (request) => {
+        const { userId } = callerOf(request);
+        const { cursor, limit } = request.query;
+        const before = cursor === undefined ? undefined : decodeCursor(cursor, Position);
+        const rows = await asTenant(pool, { userId }, (database) =>
+          pageOfNotices(database, { userId, before, limit }),
+        );
+        const { items, next } = cutPage(rows, limit, ({ created_at, id }) => [
+          created_at.toISOString(),
+          id,
+        ]);
+        return {
+          items: items.map(({ created_at, ...notice }) => ({
+            ...notice,
+            createdAt: created_at.toISOString(),
+          })),
+          next,
+        };
+      },
+    );
+  };
+}

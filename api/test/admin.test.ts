@@ -1,0 +1,282 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Client } from "pg";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
+
+let api: TestApi;
+let people: Readonly<Record<"viewer" | "operator" | "second" | "admin", TestUser>>;
+
+const WithId = z.object({ id: z.string() });
+const Items = z.object({ items: z.array(WithId), next: z.string().nullable() });
+
+async function roleCommand(...args: string[]): Promise<string> {
+  const main = join(import.meta.dirname, "..", "src", "admin", "main.ts");
+  const env = { MIGRATE_DATABASE_URL: api.database.ownerUrl };
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args], { env });
+  return stdout;
+}
+
+async function withRole(name: string, role: string): Promise<TestUser> {
+  const user = await signUp(api, name);
+  await api.database.superuser.query("update users set role = $2 where id = $1", [user.id, role]);
+  return user;
+}
+
+beforeAll(async () => {
+  api = await startApi();
+  people = {
+    viewer: await withRole("viewer", "viewer"),
+    operator: await withRole("operator", "operator"),
+    second: await withRole("second", "operator"),
+    admin: await signUp(api, "admin"),
+  };
+});
+afterAll(() => api.stop());
+
+async function audited(where: string): Promise<readonly Record<string, unknown>[]> {
+  await api.audit.flush();
+  const { rows } = await api.database.superuser.query<Record<string, unknown>>(
+    `select actor_kind, actor_id, user_id, action, object, outcome, code, details
+       from audit where ${where} order by at, id`,
+  );
+  return rows;
+}
+
+test("the command gives the first admin the role, and takes it away at once", async () => {
+  const { admin } = people;
+  expect((await admin.call("GET /api/admin/users")).status).toBe(404);
+  expect(await roleCommand("grant", "--email", admin.email)).toBe(
+    "admin@example.com is admin now\n",
+  );
+  expect((await admin.call("GET /api/admin/users")).status).toBe(200);
+  await roleCommand("revoke", "--email", admin.email);
+  expect((await admin.call("GET /api/admin/users")).status).toBe(404);
+  await roleCommand("grant", "--email", admin.email, "--role", "admin");
+  await expect(roleCommand("grant", "--email", "nobody@example.com")).rejects.toThrow(
+    /nobody is registered/,
+  );
+  expect(await audited("action = 'role.change'")).toMatchObject([
+    { user_id: admin.id, details: { role: "admin" } },
+    { user_id: admin.id, details: { role: null } },
+    { user_id: admin.id, details: { role: "admin" } },
+  ]);
+});
+
+test("no role of the service gives anybody a role", async () => {
+  for (const role of ["api", "auth", "admin", "worker"] as const) {
+    const client = new Client(api.database[`${role}Url`]);
+    await client.connect();
+    const taken = client.query("update users set role = 'admin'");
+    await expect(taken).rejects.toThrow(/permission denied/);
+    await client.end();
+  }
+});
+
+test("users are searched page by page", async () => {
+  const { viewer } = people;
+  const all: string[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const query = cursor === "" ? "" : `&cursor=${cursor}`;
+    const { body } = await viewer.call(`GET /api/admin/users?limit=2${query}`);
+    const page: z.infer<typeof Items> = Items.parse(body);
+    all.push(...page.items.map(({ id }) => id));
+    cursor = page.next;
+  }
+  expect(all.toSorted((a, b) => a.localeCompare(b))).toEqual(
+    Object.values(people)
+      .map(({ id }) => id)
+      .toSorted((a, b) => a.localeCompare(b)),
+  );
+  const found = await viewer.call("GET /api/admin/users?email=SECOND@&tier=free&disabled=false");
+  expect(found.body).toMatchObject({
+    items: [{ id: people.second.id, email: "second@example.com", role: "operator", bots: 0 }],
+    next: null,
+  });
+  expect((await viewer.call("GET /api/admin/users?tier=pro")).body).toMatchObject({ items: [] });
+});
+
+test("a tier that an admin changes counts within a second, and the audit knows what it was", async () => {
+  const user = await signUp(api, "customer");
+  const subscriptionExpiresAt = "2030-01-01T00:00:00.000Z";
+  const { body } = await people.admin.call(`PATCH /api/admin/users/${user.id}`, {
+    body: { tier: "pro", subscriptionExpiresAt },
+  });
+  expect(body).toMatchObject({ tier: "pro", subscriptionExpiresAt });
+  await vi.waitUntil(async () => {
+    const { headers } = await user.call("GET /api/me");
+    return String(headers["ratelimit-policy"]).startsWith('"pro"');
+  });
+  expect(await audited(`action = 'subscription.change' and user_id = '${user.id}'`)).toMatchObject([
+    {
+      actor_kind: "admin",
+      actor_id: people.admin.id,
+      details: { tierBefore: "free", tier: "pro", expiresAt: subscriptionExpiresAt },
+    },
+  ]);
+  const never = await people.admin.call(`PATCH /api/admin/users/${user.id}`, {
+    body: { subscriptionExpiresAt: null },
+  });
+  expect(never.body).toMatchObject({ tier: "pro", subscriptionExpiresAt: null });
+});
+
+test("a disabled user is out within a second and back only when enabled", async () => {
+  const user = await signUp(api, "suspect");
+  const path = `/api/admin/users/${user.id}`;
+  expect((await people.operator.call(`POST ${path}/disable`)).body).not.toMatchObject({
+    disabledAt: null,
+  });
+  await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
+  expect((await people.operator.call(`POST ${path}/enable`)).body).toMatchObject({
+    disabledAt: null,
+  });
+});
+
+test("operators disable no one with a role, and nobody themselves", async () => {
+  const { operator, second, admin } = people;
+  for (const [who, whom] of [
+    [operator, second],
+    [operator, operator],
+    [admin, admin],
+  ] as const) {
+    const { status, body } = await who.call(`POST /api/admin/users/${whom.id}/disable`);
+    expect({ status, body }).toMatchObject({ status: 403, body: { code: "role_missing" } });
+  }
+  expect((await admin.call(`POST /api/admin/users/${second.id}/disable`)).status).toBe(200);
+  // A disabled administrator has no say, whatever token they hold.
+  expect((await second.call("GET /api/admin/users")).status).toBeGreaterThanOrEqual(401);
+  await admin.call(`POST /api/admin/users/${second.id}/enable`);
+  const again = await signIn("second");
+  people = { ...people, second: { ...second, ...again } };
+});
+
+async function signIn(name: string): Promise<Pick<TestUser, "accessToken" | "call">> {
+  const { body } = await caller(api)("POST /api/auth/login", {
+    body: { email: `${name}@example.com`, password: "correct horse battery" },
+  });
+  const { accessToken } = z.object({ accessToken: z.string() }).parse(body);
+  return { accessToken, call: caller(api, accessToken) };
+}
+
+test("a user's bots are seen as the user sees them", async () => {
+  const user = await signUp(api, "owner");
+  const bot = {
+    displayName: "Robot",
+    exchange: "bybit",
+    mode: "paper",
+    symbols: ["BTC/USDT:USDT"],
+    strategy: { name: "rsi", params: {} },
+  };
+  const created = (await user.call("POST /api/bots", { body: bot })).body;
+  const seen = await people.viewer.call(`GET /api/admin/users/${user.id}/bots`);
+  expect(seen.body).toEqual({ items: [created], next: null });
+});
+
+const HALT = { action: "BlockEntries", reason: "The exchange lies" };
+
+async function halted(scope: object): Promise<string> {
+  const { status, body } = await people.operator.call("POST /api/admin/halts", {
+    body: { ...HALT, scope },
+  });
+  expect(status).toBe(201);
+  return WithId.parse(body).id;
+}
+
+test("one person stops and resumes a part of the platform", async () => {
+  const { operator, viewer } = people;
+  const id = await halted({ type: "exchange", value: "bybit" });
+  expect((await viewer.call(`GET /api/admin/halts/${id}`)).body).toMatchObject({
+    id,
+    lifted: false,
+    scope: { type: "exchange", value: "bybit" },
+  });
+  const { status, body } = await operator.call(`POST /api/admin/halts/${id}/lift`);
+  expect({ status, body }).toMatchObject({
+    status: 200,
+    body: { halt: { lifted: true }, approvableUntil: null },
+  });
+  expect(
+    Items.pick({ items: true }).parse((await viewer.call("GET /api/admin/halts")).body).items,
+  ).toMatchObject([{ id }]);
+});
+
+test("a halt that can match nothing is refused with the reason", async () => {
+  const { status, body } = await people.operator.call("POST /api/admin/halts", {
+    body: { ...HALT, scope: { type: "exchange", value: "bybitt" } },
+  });
+  expect({ status, body }).toMatchObject({ status: 422, body: { code: "refused_by_rule" } });
+});
+
+test("all bots trade again only when a second person approves in time", async () => {
+  const { operator, second } = people;
+  const id = await halted({ type: "all" });
+  const path = `/api/admin/halts/${id}`;
+  const isLifted = async () =>
+    z.object({ lifted: z.boolean() }).parse((await operator.call(`GET ${path}`)).body).lifted;
+  const missing = { status: 409, body: { code: "approval_missing" } };
+
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject(missing); // nobody has asked
+  expect(await operator.call(`POST ${path}/lift`)).toMatchObject({ status: 202 });
+  expect(await operator.call(`POST ${path}/lift`)).toMatchObject({ status: 202 }); // twice is once
+  expect(await operator.call(`POST ${path}/approve`)).toMatchObject(missing); // one's own
+  expect(await isLifted()).toBe(false);
+
+  const { superuser } = api.database;
+  await superuser.query(
+    "update halt_lifts set requested_at = now() - interval '15 minutes 1 second'",
+  );
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject(missing); // too late
+  await operator.call(`POST ${path}/lift`);
+  await superuser.query("update users set role = null where id = $1", [operator.id]);
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject(missing); // who asked may no more
+  await superuser.query("update users set role = 'operator' where id = $1", [operator.id]);
+  expect(await isLifted()).toBe(false);
+
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject({
+    status: 200,
+    body: { lifted: true },
+  });
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject({ status: 200 }); // repeated
+  const [lifted] = await audited(`action = 'halt.lift' and object = 'halt/${id}'`);
+  expect(lifted).toMatchObject({ actor_id: second.id });
+});
+
+test("whatever administrators ask for is audited, reading too, and can be searched", async () => {
+  const { viewer, operator } = people;
+  const user = await signUp(api, "watched");
+  await viewer.call(`GET /api/admin/users/${user.id}`);
+  await viewer.call(`POST /api/admin/users/${user.id}/disable`);
+  await api.audit.flush();
+  const search = `GET /api/admin/audit?actorId=${viewer.id}&action=*` as const;
+  const read = await operator.call(`GET /api/admin/audit?userId=${user.id}&actorId=${viewer.id}`);
+  const told = { actorId: viewer.id, userId: user.id, action: "GET /api/admin/users/:id" };
+  expect(read.body).toMatchObject({
+    items: [
+      { ...told, actorKind: "admin", outcome: "done" },
+      { ...told, actorKind: "admin", outcome: "attempted" },
+    ],
+  });
+  const denied = await operator.call(`${search}&outcome=denied`);
+  expect(denied.body).toMatchObject({
+    items: [{ action: "POST /api/admin/users/:id/disable", code: "role_missing" }],
+  });
+  const first = Items.parse((await operator.call(`${search}&limit=1`)).body);
+  const rest = Items.parse((await operator.call(`${search}&limit=200&cursor=${first.next}`)).body);
+  const all = Items.parse((await operator.call(`${search}&limit=200`)).body);
+  expect([...first.items, ...rest.items]).toEqual(all.items);
+  expect(all.items.length).toBeGreaterThan(5);
+});
+
+test("the summary counts", async () => {
+  const { body } = await people.viewer.call("GET /api/admin/summary");
+  const { rows } = await api.database.superuser.query<{ users: number; free: number }>(
+    "select count(*)::int as users, (count(*) filter (where tier = 'free'))::int as free from users",
+  );
+  expect(body).toMatchObject({
+    users: { total: rows[0]?.users, byTier: { free: rows[0]?.free } },
+    bots: { total: 1, reporting: 0 },
+    halts: { inForce: 0 },
+  });
+});

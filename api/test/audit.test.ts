@@ -1,0 +1,282 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { chainEntries } from "../src/audit/chainer.ts";
+import { createAuditQueue } from "../src/audit/queue.ts";
+import { type AuditEntry, recordAll, recordAudit } from "../src/audit/record.ts";
+import { asTenant, createPool } from "../src/database.ts";
+import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
+
+const BOT = {
+  displayName: "Robot",
+  exchange: "bybit",
+  mode: "paper",
+  symbols: ["BTC/USDT:USDT"],
+  strategy: { name: "rsi", params: {} },
+};
+const NOBODY: AuditEntry = { actorKind: "system", action: "test", outcome: "done" };
+
+let api: TestApi;
+let alice: TestUser;
+let workerPool: ReturnType<typeof createPool>;
+beforeAll(async () => {
+  api = await startApi();
+  alice = await signUp(api, "alice");
+  workerPool = createPool({ url: api.database.workerUrl, connectionsMax: 8 });
+});
+afterAll(async () => {
+  await workerPool.end();
+  await api.stop();
+});
+
+const ENTRIES =
+  "select actor_id, action, object, outcome, code, host(network) as network, details from audit";
+
+async function entries(where: string): Promise<readonly Record<string, unknown>[]> {
+  await api.audit.flush();
+  const { rows } = await api.database.superuser.query<Record<string, unknown>>(
+    `${ENTRIES} where ${where} order by at, id`,
+  );
+  return rows;
+}
+
+async function chainAll(): Promise<void> {
+  while ((await chainEntries(workerPool)) > 0);
+}
+
+async function run(...args: string[]) {
+  const main = join(import.meta.dirname, "..", "src", "audit", "main.ts");
+  const env = { ADMIN_DATABASE_URL: api.database.adminUrl };
+  return promisify(execFile)(process.execPath, [main, ...args], {
+    env,
+    maxBuffer: 64 * 1024 * 1024,
+  }).then(
+    ({ stdout }) => ({ code: 0, output: stdout }),
+    (error: unknown) => {
+      const failed = z.object({ code: z.number(), stderr: z.string() }).parse(error);
+      return { code: failed.code, output: failed.stderr };
+    },
+  );
+}
+
+test("a change is told of before it is tried, and how it ended; a refused one too", async () => {
+  const { body } = await alice.call("POST /api/bots", { body: BOT });
+  const { id } = z.object({ id: z.string() }).parse(body);
+  await alice.call("GET /api/bots");
+  await alice.call(`DELETE /api/bots/${id}`);
+  await alice.call("DELETE /api/bots/bot-of-another");
+  const told = await entries(`actor_id = '${alice.id}' and action like '%/api/bots%'`);
+  expect(told.map(({ action, object, outcome, code }) => [action, object, outcome, code])).toEqual(
+    [
+      ["POST /api/bots", "/api/bots", "attempted", null],
+      ["POST /api/bots", "/api/bots", "done", null],
+      ["DELETE /api/bots/:id", `/api/bots/${id}`, "attempted", null],
+      ["DELETE /api/bots/:id", `/api/bots/${id}`, "done", null],
+      ["DELETE /api/bots/:id", "/api/bots/bot-of-another", "attempted", null],
+      ["DELETE /api/bots/:id", "/api/bots/bot-of-another", "denied", "not_found"],
+    ].toSorted(byOrderOf(told)),
+  );
+  expect(told[0]).toMatchObject({ network: "127.0.0.0" });
+});
+
+/** Attempts are written at once and ends a moment later: the test cares about both, not about their order. */
+function byOrderOf(told: readonly Record<string, unknown>[]) {
+  const keys = told.map(({ object, outcome }) => `${String(object)} ${String(outcome)}`);
+  const place = ([, object, outcome]: readonly unknown[]) =>
+    keys.indexOf(`${String(object)} ${String(outcome)}`);
+  return (a: readonly unknown[], b: readonly unknown[]) => place(a) - place(b);
+}
+
+test("nothing is changed when the audit cannot be written", async () => {
+  await api.database.superuser.query("revoke insert on audit from tradingbots_api");
+  const before = (await alice.call("GET /api/bots")).body;
+  expect((await alice.call("POST /api/bots", { body: BOT })).status).toBe(500);
+  await api.database.superuser.query("grant insert on audit to tradingbots_api");
+  expect((await alice.call("GET /api/bots")).body).toEqual(before);
+});
+
+test("an entry lives and dies with the transaction that it is in", async () => {
+  const failing = asTenant(api.pool, { userId: alice.id }, async (database) => {
+    await recordAudit(database, { ...NOBODY, action: "rolled back" });
+    throw new Error("no");
+  });
+  await expect(failing).rejects.toThrow("no");
+  expect(await entries("action = 'rolled back'")).toEqual([]);
+});
+
+test("strangers who are refused are counted by network and minute, users beyond the first", async () => {
+  let now = 0;
+  const queue = createAuditQueue({ database: api.pool, now: () => now });
+  const refused = { ...NOBODY, action: "GET /x", outcome: "denied", code: "test_code" } as const;
+  for (let host = 0; host < 100; host++) {
+    queue.refuse({ ...refused, actorKind: "stranger", address: `192.0.2.${host}` });
+  }
+  for (let network = 0; network < 2_000; network++) {
+    const address = `10.${network >> 8}.${network & 255}.1`;
+    queue.refuse({ ...refused, actorKind: "stranger", code: "many_networks", address });
+  }
+  for (let time = 0; time < 50; time++) {
+    queue.refuse({ ...refused, actorKind: "user", actorId: alice.id, code: "by_user" });
+  }
+  await queue.flush();
+  expect(await entries("code in ('test_code', 'many_networks')")).toEqual([]);
+  now = 60_000;
+  await queue.flush();
+  const counted = await entries("code = 'test_code'");
+  const minute = "1970-01-01T00:00:00.000Z";
+  expect(counted).toEqual([
+    expect.objectContaining({ network: "192.0.2.0", details: { count: 100, minute } }),
+  ]);
+  const [summed] = await api.database.superuser
+    .query<{ rows: number; refusals: number }>(
+      `select count(*)::int as rows, sum((details->>'count')::int)::int as refusals
+         from audit where code = 'many_networks'`,
+    )
+    .then(({ rows }) => rows);
+  expect(summed).toEqual({ rows: 1_000, refusals: 2_000 });
+  const ofUser = await entries("code = 'by_user'");
+  expect(ofUser).toHaveLength(21);
+  expect(ofUser.at(-1)).toMatchObject({ action: "refused", details: { count: 30, minute } });
+});
+
+test("a refused stranger is seen through the API", async () => {
+  await caller(api)("GET /api/bots");
+  await caller(api, "spoilt")("GET /api/me");
+  await api.audit.end();
+  expect(await entries("actor_kind = 'stranger' and code = 'unauthenticated'")).toMatchObject([
+    { outcome: "denied", details: { count: 2 } },
+  ]);
+});
+
+test("what waits while the database is away is written later, and what was too much is counted", async () => {
+  let isAway = true;
+  const queue = createAuditQueue({
+    database: {
+      query: (text, values) => {
+        if (isAway) throw new Error("away");
+        return api.pool.query(text, values);
+      },
+    },
+    now: () => 0,
+  });
+  for (let each = 0; each < 5_100; each++) queue.push({ ...NOBODY, action: "waited" });
+  await expect(queue.flush()).rejects.toThrow("away");
+  isAway = false;
+  await queue.end();
+  expect(await entries("action = 'waited'")).toHaveLength(5_000);
+  expect(await entries("action = 'audit.lost'")).toMatchObject([{ details: { count: 100 } }]);
+});
+
+test("chainers at once make one chain without gaps, while entries are written", async () => {
+  const writing = Array.from({ length: 20 }, () =>
+    recordAll(
+      api.pool,
+      Array.from({ length: 50 }, () => NOBODY),
+    ),
+  );
+  const chaining = Array.from({ length: 8 }, () => chainEntries(workerPool));
+  await Promise.all([...writing, ...chaining]);
+  await chainAll();
+  const { rows } = await api.database.superuser.query(
+    `select min(sequence)::int as first, max(sequence)::int = count(*) as gapless,
+            count(*) = (select count(*) from audit) as complete,
+            (select count(*)::int from audit_unchained) as waiting from audit_chain`,
+  );
+  expect(rows).toEqual([{ first: 1, gapless: true, complete: true, waiting: 0 }]);
+  expect((await run("verify")).output).toMatch(/^whole: \d+:/);
+});
+
+test.each(["api", "auth", "admin", "worker"] as const)(
+  "the role %s changes and removes nothing of the audit",
+  async (role) => {
+    const pool = createPool({ url: api.database[`${role}Url`], connectionsMax: 1 });
+    for (const table of ["audit", "audit_chain"]) {
+      for (const sql of [`delete from ${table}`, `truncate ${table}`]) {
+        await expect(pool.query(sql)).rejects.toThrow(/permission denied/);
+      }
+    }
+    await expect(pool.query("update audit set code = ''")).rejects.toThrow(/permission denied/);
+    await expect(pool.query("update audit_chain set hash = ''")).rejects.toThrow(
+      /permission denied/,
+    );
+    await pool.end();
+  },
+);
+
+test("even who may do everything is held by the triggers", async () => {
+  for (const sql of [
+    "update audit set code = ''",
+    "delete from audit where id = gen_random_uuid()",
+    "truncate audit",
+    "delete from audit_chain",
+  ]) {
+    await expect(api.database.superuser.query(sql)).rejects.toThrow(/stays as it is/);
+  }
+});
+
+/** What somebody does who owns the database; taken back afterwards. */
+const FORGERIES: readonly [name: string, sql: string, told: RegExp][] = [
+  [
+    "an entry was changed",
+    "update audit set code = 'x' where id = ENTRY",
+    /broken at 5: entry .* is not what/,
+  ],
+  ["an entry was removed", "delete from audit where id = ENTRY", /broken at 5: entry .* is gone/],
+  [
+    "a link was removed",
+    "delete from audit_chain where sequence = 5",
+    /broken at 5: the chain goes on with 6/,
+  ],
+  [
+    "a link was changed",
+    "update audit_chain set hash = sha256('x') where sequence = 5",
+    /broken at 5: entry/,
+  ],
+  [
+    "the end was cut off",
+    "delete from audit_chain where sequence >= 6",
+    /broken at 6: the chain ends before/,
+  ],
+  [
+    "an old entry was kept out",
+    "insert into audit (actor_kind, action, outcome, at) values ('system', 'x', 'done', '2020-01-01'); delete from audit_unchained",
+    /1 entries have no place/,
+  ],
+];
+
+test.each(FORGERIES)("verify finds that %s", async (_, sql, told) => {
+  const { superuser } = api.database;
+  await chainAll();
+  const whole = await run("verify");
+  const expected = ["--expect", whole.output.replace("whole: ", "").trim()];
+  // The command sees what is committed: the forgery is, and is undone from copies.
+  await superuser.query(
+    `create table kept_audit as select * from audit; create table kept_chain as select * from audit_chain;
+     set session_replication_role = replica;
+     ${sql.replace("ENTRY", "(select entry_id from audit_chain where sequence = 5)")}`,
+  );
+  const verdict = await run("verify", ...expected);
+  await superuser.query(
+    `delete from audit; insert into audit select * from kept_audit; drop table kept_audit;
+     delete from audit_chain; insert into audit_chain select * from kept_chain; drop table kept_chain;
+     set session_replication_role = origin`,
+  );
+  expect(verdict.code).toBe(1);
+  expect(verdict.output).toMatch(told);
+  expect(await run("verify", ...expected)).toEqual(whole);
+});
+
+test("the export holds every chained entry in order, with the hashes that verify knows", async () => {
+  await chainAll();
+  const { output } = await run("export", "--after", "2");
+  const lines = output
+    .trim()
+    .split("\n")
+    .map((line) => z.looseObject({ sequence: z.int(), hash: z.string() }).parse(JSON.parse(line)));
+  expect(lines.map(({ sequence }) => sequence)).toEqual(lines.map((_, index) => index + 3));
+  const last = lines.at(-1);
+  expect((await run("verify")).output).toBe(`whole: ${last?.sequence}:${last?.hash}\n`);
+  expect(output).not.toContain("example.com");
+});
