@@ -54,7 +54,7 @@ export function wantedRole(schema: unknown): Role {
   return z.object({ "x-role": Role }).parse(schema)["x-role"];
 }
 
-export function suffices(role: Role, wanted: Role): boolean {
+function suffices(role: Role, wanted: Role): boolean {
   return Role.options.indexOf(role) >= Role.options.indexOf(wanted);
 }
 

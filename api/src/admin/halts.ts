@@ -5,7 +5,7 @@ import { ApiError } from "../errors.ts";
 import type { Kube } from "../kube.ts";
 
 /** A second person looks at the same situation, not at yesterday's. */
-export const APPROVAL_MINUTES = 15;
+const APPROVAL_MINUTES = 15;
 
 export interface HaltDeps {
   readonly adminPool: Database;
