@@ -129,7 +129,7 @@ export function createClusterView(options: ClusterViewOptions) {
     serviceAccounts,
     cordonedNodes,
     /** Bots elsewhere are not the operator's: it could not make their pods. */
-    manages: (namespace: string) => options.namespaces.includes(namespace),
+    manages: pods.covers,
     start: () => {
       for (const reflector of all) reflector.start();
     },
@@ -171,6 +171,7 @@ function inNamespaces<T, View>(
   const of = (key: string) => reflectors.get(parseKey(key).namespace ?? "");
   return {
     all: [...reflectors.values()],
+    covers: (namespace: string) => reflectors.has(namespace),
     views: () => reflectors.values().flatMap(({ store }) => store.views()),
     get: (key: string): View | undefined => of(key)?.store.get(key),
     /** Views in the namespace of `key` whose index has the value `key`. */

@@ -137,10 +137,9 @@ function objectWrites<T>(
   resource: Resource<T>,
   { observe, observeRemoval }: Observer<T>,
 ) {
-  /** @param difference the fields of the status that change, null for those to remove */
-  async function patchStatus(target: Target, difference: object): Promise<void> {
-    const body = { metadata: { uid: target.uid }, status: difference };
-    observe(await client.patch(resource, target, { type: "merge", body, subresource: "status" }));
+  /** @throws KubernetesError Conflict when the object has changed since the decision: the next one follows with what the watch tells */
+  async function replaceStatus(target: VersionedTarget, status: object): Promise<void> {
+    observe(await client.replaceStatus(resource, target, status));
   }
 
   /** Guarded by the resource version: finalizers are a list of several owners. */
@@ -164,5 +163,5 @@ function objectWrites<T>(
     observeRemoval({ key: keyOf(target), uid }, left);
   }
 
-  return { patchStatus, setFinalizers, remove };
+  return { replaceStatus, setFinalizers, remove };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fact, statusDifference, withTransitions } from "./conditions.ts";
+import { fact, isSameStatus, withTransitions } from "./conditions.ts";
 
 test("a condition keeps its time as long as its status stays", () => {
   const because = { reason: "A", message: "a" };
@@ -21,10 +21,11 @@ test("a condition keeps its time as long as its status stays", () => {
 });
 
 test.each([
-  { name: "equal", previous: { a: [1], b: "x" }, next: { b: "x", a: [1] }, difference: undefined },
-  { name: "changed", previous: { a: 1, b: 2 }, next: { a: 1, b: 3 }, difference: { b: 3 } },
-  { name: "gone", previous: { a: 1, b: 2 }, next: { a: 1 }, difference: { b: null } },
-  { name: "new", previous: {}, next: { a: 1 }, difference: { a: 1 } },
-])("difference of $name", ({ previous, next, difference }) => {
-  expect(statusDifference(previous, next)).toEqual(difference);
+  { name: "equal", previous: { a: [1], b: "x" }, next: { b: "x", a: [1] }, isSame: true },
+  { name: "undefined and absent", previous: {}, next: { a: undefined }, isSame: true },
+  { name: "changed", previous: { a: 1, b: 2 }, next: { a: 1, b: 3 }, isSame: false },
+  { name: "gone", previous: { a: 1, b: 2 }, next: { a: 1 }, isSame: false },
+  { name: "new", previous: {}, next: { a: 1 }, isSame: false },
+])("$name: the same is $isSame", ({ previous, next, isSame }) => {
+  expect(isSameStatus(previous, next)).toBe(isSame);
 });

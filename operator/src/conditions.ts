@@ -36,18 +36,13 @@ export function conditionOf(
   return conditions?.find((condition) => condition.type === type);
 }
 
-/** The fields of `next` that differ, null for those to remove: the body of a merge patch; undefined when nothing differs. */
-export function statusDifference(
+/** Whether both say the same; a field that is undefined is a field that is not there. */
+export function isSameStatus(
   previous: Readonly<Record<string, unknown>>,
   next: Readonly<Record<string, unknown>>,
-): Record<string, unknown> | undefined {
-  const difference: Record<string, unknown> = {};
-  for (const field of new Set([...Object.keys(previous), ...Object.keys(next)])) {
-    if (!isDeepStrictEqual(previous[field], next[field])) {
-      difference[field] = next[field] ?? null;
-    }
-  }
-  return Object.keys(difference).length === 0 ? undefined : difference;
+): boolean {
+  const fields = new Set([...Object.keys(previous), ...Object.keys(next)]);
+  return [...fields].every((field) => isDeepStrictEqual(previous[field], next[field]));
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */

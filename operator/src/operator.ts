@@ -1,6 +1,7 @@
 import {
   createWorkQueue,
   type KubeClient,
+  parseKey,
   type QueueOptions,
   type ReflectorTiming,
   retryAfterMs,
@@ -79,9 +80,14 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     onReport: (key, latest, previous) =>
       routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
+  // By whatever way a key comes (a twin, a report): what lies in other namespaces is never touched.
+  const managed =
+    (pass: Pass): Pass =>
+    async (key) =>
+      cluster.manages(parseKey(key).namespace ?? "") ? pass(key) : {};
   const queues = createQueues(deps, () => cluster, {
-    bots: (key) => reconcileBot(key, botDeps),
-    accounts: (key) => reconcileAccount(key, accountDeps),
+    bots: managed((key) => reconcileBot(key, botDeps)),
+    accounts: managed((key) => reconcileAccount(key, accountDeps)),
     halts: (name) => reconcileHalt(name, botDeps),
     classes: (name) => reconcileClass(name, { ...botDeps, tallies }),
   });

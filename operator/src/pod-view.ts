@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { ANNOTATIONS, BotState, LABELS, Mode } from "@tradingbots/crds";
 import { keyOf, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
@@ -139,5 +139,5 @@ function readConfigPart(text: string): z.infer<typeof ConfigPart> | undefined {
 }
 
 export function hashOf(text: string): string {
-  return createHash("sha256").update(text).digest("base64url").slice(0, 22); // 132 bits
+  return hash("sha256", text, "base64url").slice(0, 22); // 132 bits
 }

@@ -1,7 +1,7 @@
 import { keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
 import { isDeepStrictEqual } from "node:util";
 import { type AccountView, exchangeIdentity } from "./account/account-view.ts";
-import type { BotView } from "./bot/bot-view.ts";
+import { type BotView, byAge } from "./bot/bot-view.ts";
 import { type Turn, turnOf } from "./class/turn.ts";
 import type { ClassView } from "./class-view.ts";
 import type { ClusterView, Routes } from "./cluster-view.ts";
@@ -103,7 +103,7 @@ function botRoutes(deps: RoutingDeps): Routes["bot"] {
     onUpsert: (bot, previous, origin) => {
       if (origin !== "own") addBot(deps, bot, urgencyOf(bot, previous, origin));
       if (previous !== undefined && !changesOthers(bot, previous)) return;
-      addSiblings(deps, bot);
+      addSiblings(deps, bot, previous);
       addHalts(deps, bot);
     },
     onDelete: (bot) => {
@@ -137,12 +137,19 @@ function flatReason(bot: BotView): string | undefined {
   return conditionOf(bot.status.conditions, "Flat")?.reason;
 }
 
-function addSiblings(deps: RoutingDeps, bot: BotView): void {
+/** Bots that the change may give a symbol or a place in their class, or take it from. */
+function addSiblings(deps: RoutingDeps, bot: BotView, previous = bot): void {
   const { store } = deps.cluster().bots;
+  const symbols = new Set([...bot.spec.symbols, ...previous.spec.symbols]);
   const byAccount = bot.accountKey === undefined ? [] : store.find("account", bot.accountKey);
-  for (const sibling of byAccount) if (sibling.key !== bot.key) addBot(deps, sibling, "resync");
+  for (const sibling of byAccount) {
+    const sharesSymbol = sibling.spec.symbols.some((symbol) => symbols.has(symbol));
+    if (sibling.key !== bot.key && sharesSymbol) addBot(deps, sibling, "resync");
+  }
+  const classes = [bot.spec.className, previous.spec.className];
   for (const other of store.find("user", bot.spec.userId)) {
-    if (other.key !== bot.key && other.accountKey !== bot.accountKey) addBot(deps, other, "resync");
+    const isCounted = classes.includes(other.spec.className) && byAge(bot, other) < 0;
+    if (other.key !== bot.key && isCounted) addBot(deps, other, "resync");
   }
 }
 

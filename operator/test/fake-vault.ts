@@ -18,3 +18,4 @@ export function createFakeVault() {
     forgetAll: () => versions.clear(),
   } satisfies VaultMetadata & { store: unknown; forgetAll: unknown };
 }
+export type FakeVault = ReturnType<typeof createFakeVault>;

@@ -77,9 +77,9 @@ describe("a bot starts", () => {
     const { name } = await runningBot({ accountName: account });
     await under.settle();
     expect(under.writes).toEqual([
-      `PATCH tradingbots/${name}/status`,
+      `PUT tradingbots/${name}/status`,
       "POST pods",
-      `PATCH tradingbots/${name}/status`,
+      `PUT tradingbots/${name}/status`,
     ]);
     expect(under.reads).toHaveLength(readsBefore);
     expect(await platform.conditionsOf(name)).toEqual({
@@ -316,7 +316,7 @@ describe("ends", () => {
     await eventually(() => platform.ready(name)).toBe("False Stopped");
     await under.settle();
     expect(under.writes.slice(0, 2)).toEqual([
-      `PATCH tradingbots/${name}/status`,
+      `PUT tradingbots/${name}/status`,
       `DELETE pods/${name}`,
     ]);
     expect(await platform.pod(name)).toBeUndefined();

@@ -95,7 +95,7 @@ describe("with one login a second", () => {
     expect(order.indexOf(user)).toBeLessThan(BOTS - 1);
     expect(order.indexOf(paper)).toBeLessThan(BOTS - 1);
     const statusWrites = under.writes.filter((write) =>
-      /PATCH tradingbots\/bot-q.*status/.test(write),
+      /PUT tradingbots\/bot-q.*status/.test(write),
     );
     expect(statusWrites.length).toBeLessThanOrEqual(2 * BOTS); // one where it waits, one as it starts
   });

@@ -186,7 +186,7 @@ describe("access of service accounts", () => {
     ["operator", "patch delete", "tradingbots exchangeaccounts", bots, true],
     ["operator", "patch delete", "tradinghalts botclasses", bots, false],
     ["operator", "create update", TRADING.join(" "), bots, false],
-    ["operator", "patch", TRADING.map((kind) => `${kind}/status`).join(" "), bots, true],
+    ["operator", "patch update", TRADING.map((kind) => `${kind}/status`).join(" "), bots, true],
     ["operator", "get list watch create patch delete", "pods", bots, true],
     ["operator", "get list watch create", "serviceaccounts", bots, true],
     ["operator", "get list create delete", "pods serviceaccounts", NAMESPACE, false],

@@ -20,7 +20,7 @@ const BODY_MAX_BYTES = 32 * 1024 * 1024;
 const LINE_MAX_BYTES = 4 * 1024 * 1024;
 
 export interface KubeRequest {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;

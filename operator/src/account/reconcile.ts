@@ -1,7 +1,7 @@
 import { FINALIZERS } from "@tradingbots/crds";
 import { isAlreadyExists } from "@tradingbots/kube";
 import type { ClusterWrites } from "../cluster-writes.ts";
-import { conditionOf, statusDifference } from "../conditions.ts";
+import { conditionOf, isSameStatus } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
 import type { StartLine } from "../start-line.ts";
@@ -92,9 +92,8 @@ async function writeStatus(
 ): Promise<void> {
   const { account } = facts;
   const status = accountStatus(facts, plan);
-  const difference = statusDifference(account.status, status);
-  if (difference === undefined) return;
-  await writes.accounts.patchStatus(account, difference);
+  if (isSameStatus(account.status, status)) return;
+  await writes.accounts.replaceStatus(account, status);
   const { namespace, name, uid } = account;
   for (const type of ["Ready", "KeyExpiring"]) {
     const before = conditionOf(account.status.conditions, type);

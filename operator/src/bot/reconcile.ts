@@ -2,7 +2,7 @@ import { ANNOTATIONS, FINALIZERS, LABELS } from "@tradingbots/crds";
 import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
 import { turnOf } from "../class/turn.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
-import { statusDifference } from "../conditions.ts";
+import { isSameStatus } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
 import type { BotLeases } from "../leases.ts";
@@ -251,15 +251,14 @@ function buildPod(facts: BotFacts, plan: BotPlan, deps: BotDeps) {
   return botPod({ bot, template, credentialsVersion, isGuarded }, config, deps.podSettings);
 }
 
-/** One patch with what differs; nothing when nothing does. */
+/** Nothing is written when nothing differs. */
 async function writeStatus(
   { bot }: BotFacts,
   status: ReturnType<typeof botStatus>,
   { writes, events }: BotDeps,
 ): Promise<void> {
-  const difference = statusDifference(bot.status, status);
-  if (difference === undefined) return;
-  await writes.bots.patchStatus(bot, difference);
+  if (isSameStatus(bot.status, status)) return;
+  await writes.bots.replaceStatus(bot, status);
   const { namespace, name, uid } = bot;
   for (const { reason, message } of newsIn(status.conditions, bot.status.conditions)) {
     events.warn({ kind: "TradingBot", namespace, name, uid }, reason, message);

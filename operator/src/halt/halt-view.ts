@@ -5,6 +5,7 @@ export type HaltStatus = NonNullable<TradingHalt["status"]>;
 export interface HaltView {
   readonly name: string;
   readonly uid: string;
+  readonly resourceVersion: string;
   readonly generation: number;
   readonly createdAt: string;
   readonly isDeleting: boolean;
@@ -16,6 +17,7 @@ export function haltView({ metadata, spec, status }: TradingHalt): HaltView {
   return {
     name: metadata.name,
     uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
     generation: metadata.generation,
     createdAt: metadata.creationTimestamp,
     isDeleting: metadata.deletionTimestamp !== undefined,

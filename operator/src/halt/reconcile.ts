@@ -1,6 +1,6 @@
 import { concernsNow, observeProgress, type ObserveDeps } from "../bot/observe.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
-import { statusDifference } from "../conditions.ts";
+import { isSameStatus } from "../conditions.ts";
 import type { HaltView } from "./halt-view.ts";
 import { progressOf } from "./progress.ts";
 import { isInForce, untilFirstExpiry } from "./scope.ts";
@@ -24,8 +24,7 @@ export async function reconcileHalt(
   const inForce = isInForce(halt, now);
   const matched = inForce ? matchedBots(halt, deps) : [];
   const status = haltStatus({ halt, isInForce: inForce, matched, now });
-  const difference = statusDifference(halt.status, status);
-  if (difference !== undefined) await deps.writes.halts.patchStatus(halt, difference);
+  if (!isSameStatus(halt.status, status)) await deps.writes.halts.replaceStatus(halt, status);
   const untilEndMs = untilFirstExpiry([halt], now) ?? RECOUNT_MS;
   return { requeueAfterMs: inForce ? Math.min(untilEndMs, RECOUNT_MS) : undefined };
 }

@@ -8,7 +8,7 @@ const OBJECT_PATH =
   /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)(?:\/namespaces\/[^/]+)?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
 
 /**
- * What a request is for, such as `post-pods` or `patch-tradingbots-status-Starting-Starting`: method, kind, and for a status the
+ * What a request is for, such as `post-pods` or `put-tradingbots-status-Starting-Starting`: method, kind, and for a status the
  * reasons of Ready and Flat. Never a name or uid, so that it is the same in every run.
  */
 export function nameRequest({ method, path, body }: Request): string {
@@ -40,12 +40,12 @@ function purposeOfLease(body: string): string {
   return body.includes('"holderIdentity":""') ? "free" : "renew";
 }
 
-const StatusPatch = z.object({
+const WithStatus = z.object({
   status: z.object({ conditions: z.array(Condition).default([]) }).default({ conditions: [] }),
 });
 
 function reasonsIn(body: string): readonly string[] {
-  const { conditions } = StatusPatch.parse(JSON.parse(body)).status;
+  const { conditions } = WithStatus.parse(JSON.parse(body)).status;
   return ["Ready", "Flat"].flatMap(
     (wanted) => conditions.find(({ type }) => type === wanted)?.reason ?? [],
   );

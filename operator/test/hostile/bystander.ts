@@ -1,18 +1,19 @@
-import { LABELS, type TradingBot } from "@tradingbots/crds";
+import { type ExchangeAccount, LABELS, type TradingBot } from "@tradingbots/crds";
 import type { KubeClient, Pod, Resource } from "@tradingbots/kube";
 import { PODS } from "@tradingbots/kube";
-import { TRADING_BOTS } from "../../src/resources.ts";
+import { EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../../src/resources.ts";
 
 /** Longer than any run. */
 const WATCH_SECONDS = 3_600;
 
 /**
- * Watches bots and pods of one namespace beside the operator, on connections that no fault touches, and judges every instant: never
+ * Watches bots, accounts and pods of one namespace beside the operator, on connections that no fault touches, and judges every instant: never
  * two pods of one bot, and never two of one name.
  */
 export function createBystander(client: KubeClient, namespace: string) {
   const stopping = new AbortController();
   const bots = new Map<string, TradingBot>();
+  const accounts = new Map<string, ExchangeAccount>();
   const pods = new Map<string, Pod>();
   const wrongs = new Set<string>();
   const listeners = new Set<(pod: Pod) => void>();
@@ -34,11 +35,6 @@ export function createBystander(client: KubeClient, namespace: string) {
     for (const listener of listeners) listener(pod);
   }
 
-  function seeBot(type: string, bot: TradingBot): void {
-    if (type === "DELETED") bots.delete(bot.metadata.name);
-    else bots.set(bot.metadata.name, bot);
-  }
-
   async function follow<T>(resource: Resource<T>, see: (type: string, object: T) => void) {
     const signal = stopping.signal;
     const options = { namespace, sendInitialEvents: true, timeoutSeconds: WATCH_SECONDS, signal };
@@ -52,9 +48,14 @@ export function createBystander(client: KubeClient, namespace: string) {
     }
   }
 
-  const following = [follow(PODS, seePod), follow(TRADING_BOTS, seeBot)];
+  const following = [
+    follow(PODS, seePod),
+    follow(TRADING_BOTS, keeper(bots)),
+    follow(EXCHANGE_ACCOUNTS, keeper(accounts)),
+  ];
   return {
     bots: (): ReadonlyMap<string, TradingBot> => bots,
+    accounts: (): ReadonlyMap<string, ExchangeAccount> => accounts,
     /** The living and the ending, by uid. */
     pods: (): ReadonlyMap<string, Pod> => pods,
     podOf: (name: string) => [...pods.values()].find((pod) => pod.metadata?.name === name),
@@ -68,6 +69,14 @@ export function createBystander(client: KubeClient, namespace: string) {
   };
 }
 export type Bystander = ReturnType<typeof createBystander>;
+
+/** Keeps objects by name as events tell of them. */
+function keeper<T extends { readonly metadata: { readonly name: string } }>(kept: Map<string, T>) {
+  return (type: string, object: T): void => {
+    if (type === "DELETED") kept.delete(object.metadata.name);
+    else kept.set(object.metadata.name, object);
+  };
+}
 
 function ownerOf(pod: Pod): string | undefined {
   if (pod.metadata?.labels?.[LABELS.role] !== "bot") return undefined;

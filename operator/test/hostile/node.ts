@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ANNOTATIONS, BotConfig, Report } from "@tradingbots/crds";
+import { ANNOTATIONS, BotConfig, LABELS, Report, type VerificationResult } from "@tradingbots/crds";
 import { type KubeClient, KubernetesError, type Pod, PODS, type Resource } from "@tradingbots/kube";
 import type { Bystander } from "./bystander.ts";
 import type { FakeReports } from "./reports.ts";
@@ -18,7 +18,10 @@ const STEP_MS = 40;
 /** A process that fails is started again after a pause that counts from its end: one long past keeps runs short. */
 const LONG_AGO = "2020-01-01T00:00:00Z";
 
-/** Kubelet and bots in one: binds pods, makes them ready, has bots obey their configuration and end when nothing is to be traded. */
+/**
+ * Kubelet and programs in one: binds pods, makes them ready, has bots obey their configuration and end when nothing is to be traded,
+ * and finds every key in order.
+ */
 export function createNode({ client, namespace, bystander, reports, random }: NodeOptions) {
   const busy = new Set<string>();
   const obeyed = new Map<string, string>();
@@ -63,7 +66,7 @@ export function createNode({ client, namespace, bystander, reports, random }: No
   }
 
   function nextStep(pod: Pod): (() => Promise<unknown>) | undefined {
-    const { name = "", uid = "", deletionTimestamp, annotations } = pod.metadata ?? {};
+    const { name = "", uid = "", deletionTimestamp, annotations, labels } = pod.metadata ?? {};
     const hasEnded = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
     const key = { namespace, name };
     if (deletionTimestamp !== undefined && (hasEnded || pod.spec?.nodeName === undefined)) {
@@ -72,6 +75,9 @@ export function createNode({ client, namespace, bystander, reports, random }: No
     if (hasEnded) return undefined;
     if (pod.spec?.nodeName === undefined) return () => client.create(bindings(name), binding(key));
     if (crashed.delete(uid)) return () => setStatus(name, uid, ended("Failed", undefined));
+    if (labels?.[LABELS.role] === "verify") {
+      return () => setStatus(name, uid, ended("Succeeded", verified(namespace)));
+    }
     const config = annotations?.[ANNOTATIONS.config] ?? "";
     const { state, generation } = BotConfig.parse(JSON.parse(config));
     const epoch = reports.epochOf(name, uid);
@@ -118,6 +124,18 @@ const QUIET = {
   consecutiveErrors: 0,
   asOf: LONG_AGO,
 };
+
+/** One exchange account a run. */
+function verified(namespace: string): VerificationResult {
+  return {
+    state: "verified",
+    reason: "Verified",
+    message: "ok",
+    permissions: ["trade"],
+    exchangeAccountId: namespace,
+    asOf: `${new Date().toISOString().slice(0, 19)}Z`,
+  };
+}
 
 const container = (state: object, ready: boolean) => ({
   name: "bot",

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type KubeClient, KubernetesError, PODS } from "@tradingbots/kube";
-import { TRADING_BOTS } from "../../src/resources.ts";
+import { isAlreadyExists, type KubeClient, KubernetesError, PODS } from "@tradingbots/kube";
+import { EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../../src/resources.ts";
+import type { FakeVault } from "../fake-vault.ts";
 import type { Bystander } from "./bystander.ts";
 import type { Node } from "./node.ts";
 
@@ -10,6 +11,7 @@ interface PeopleOptions {
   readonly userId: string;
   readonly bystander: Bystander;
   readonly node: Node;
+  readonly vault: FakeVault;
   readonly random: () => number;
 }
 
@@ -29,6 +31,8 @@ const DEEDS_OF_PEOPLE = [
   "kubectl delete",
   "delete its pod",
   "kill its process",
+  "replace the key",
+  "retire the account",
 ] as const;
 type Deed = (typeof DEEDS_OF_PEOPLE)[number];
 
@@ -53,27 +57,17 @@ async function attempt(options: PeopleOptions, deed: Deed, index: number): Promi
 }
 
 const nameOf = (index: number) => `bot-${String(index).padStart(20, "0")}`;
+const ACCOUNT = `acct-${"0".repeat(20)}`;
+/** One bot on paper, two with money on one account. */
+const isPaper = (index: number) => index === 0;
 
 type Act = (options: PeopleOptions, name: string, index: number) => Promise<unknown>;
 
 const ACT: Readonly<Record<Deed, Act>> = {
-  create: ({ client, namespace, userId }, name, index) =>
-    client.create(TRADING_BOTS, {
-      apiVersion: "tradingbots.dev/v1alpha1",
-      kind: "TradingBot",
-      // As the API makes it; one in three as kubectl does.
-      metadata: { namespace, name, finalizers: index === 0 ? [] : ["tradingbots.dev/flat"] },
-      spec: {
-        userId,
-        exchange: "bybit",
-        displayName: name,
-        mode: "paper",
-        className: namespace,
-        symbols: ["BTC/USDT:USDT"],
-        strategy: { name: "rsi" },
-        state: "Running",
-      },
-    }),
+  create: async (options, name, index) => {
+    if (!isPaper(index)) await connect(options);
+    await options.client.create(TRADING_BOTS, newBot(options, name, index));
+  },
   edit: (options, name) => {
     const takeProfitPercent = 1 + Math.floor(options.random() * 50) / 10;
     return patch(options, name, { risk: { takeProfitPercent } });
@@ -89,7 +83,55 @@ const ACT: Readonly<Record<Deed, Act>> = {
     const uid = bystander.podOf(name)?.metadata?.uid;
     if (uid !== undefined) node.crash(uid);
   },
+  "replace the key": async ({ client, namespace, vault }) => {
+    const credentialsVersion = await vault.store(namespace, ACCOUNT);
+    const body = { spec: { credentialsVersion } };
+    await client.patch(EXCHANGE_ACCOUNTS, { namespace, name: ACCOUNT }, { type: "merge", body });
+  },
+  "retire the account": ({ client, namespace }) => {
+    const body = { spec: { state: "Retired" } };
+    const key = { namespace, name: ACCOUNT };
+    return client.patch(EXCHANGE_ACCOUNTS, key, { type: "merge", body });
+  },
 };
+
+/** As the API makes it; one in three as kubectl does. */
+function newBot({ namespace, userId }: PeopleOptions, name: string, index: number) {
+  const venue = isPaper(index) ? { mode: "paper" } : { mode: "live", accountName: ACCOUNT };
+  return {
+    apiVersion: "tradingbots.dev/v1alpha1",
+    kind: "TradingBot",
+    metadata: { namespace, name, finalizers: isPaper(index) ? [] : ["tradingbots.dev/flat"] },
+    spec: {
+      userId,
+      exchange: "bybit",
+      displayName: name,
+      ...venue,
+      className: namespace,
+      symbols: [index === 1 ? "BTC/USDT:USDT" : "ETH/USDT:USDT"],
+      strategy: { name: "rsi" },
+      state: "Running",
+    },
+  };
+}
+
+/** The key first, so that it is there when it is looked for; and again when the end of an earlier account took it away meanwhile. */
+async function connect({ client, namespace, userId, vault }: PeopleOptions): Promise<void> {
+  await vault.store(namespace, ACCOUNT);
+  try {
+    await client.create(EXCHANGE_ACCOUNTS, {
+      apiVersion: "tradingbots.dev/v1alpha1",
+      kind: "ExchangeAccount",
+      metadata: { namespace, name: ACCOUNT },
+      spec: { userId, exchange: "bybit", name: ACCOUNT },
+    });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+  if ((await vault.currentVersion(namespace, ACCOUNT)) === undefined) {
+    await vault.store(namespace, ACCOUNT);
+  }
+}
 
 async function patch({ client, namespace }: PeopleOptions, name: string, spec: object) {
   await client.patch(TRADING_BOTS, { namespace, name }, { type: "merge", body: { spec } });

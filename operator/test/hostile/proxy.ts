@@ -115,9 +115,11 @@ async function read({ namespace }: World, request: IncomingMessage): Promise<For
   };
 }
 
+const METHODS = ["POST", "PUT", "PATCH", "DELETE"] as const;
+
 function send({ upstream }: World, { method, url, headers, body }: Forward) {
   return upstream.request({
-    method: method === "POST" || method === "PATCH" || method === "DELETE" ? method : "GET",
+    method: METHODS.find((known) => known === method) ?? "GET",
     path: url.pathname + url.search,
     headers,
     body: body.length === 0 ? null : body,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ANNOTATIONS, BotConfig, type TradingBot } from "@tradingbots/crds";
+import { ANNOTATIONS, BotConfig, type ExchangeAccount, type TradingBot } from "@tradingbots/crds";
 import {
   createKubeClient,
   type KubeClient,
@@ -14,8 +14,8 @@ import { createRandom, randomUuid } from "../../../hack/exchange-simulator/rando
 import { conditionOf } from "../../src/conditions.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { createOperator } from "../../src/operator.ts";
-import { BOT_CLASSES, TRADING_BOTS } from "../../src/resources.ts";
-import { createFakeVault } from "../fake-vault.ts";
+import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../../src/resources.ts";
+import { createFakeVault, type FakeVault } from "../fake-vault.ts";
 import { botClass } from "../platform.ts";
 import { type Bystander, createBystander } from "./bystander.ts";
 import { createFaults } from "./faults.ts";
@@ -81,13 +81,14 @@ async function run(seed: number, field: Battlefield): Promise<Outcome> {
     reports,
     random: createRandom(seed, 2),
   });
-  const operator = operatorBehind(proxy, { namespace, reports });
+  const vault = createFakeVault();
+  const operator = operatorBehind(proxy, { namespace, reports, vault });
   try {
     operator.follow();
     const leading = operator.synced.then(() => operator.act());
     const random = createRandom(seed, 3);
     const userId = randomUuid(random);
-    const people = { client: field.client, namespace, userId, bystander, node, random };
+    const people = { client: field.client, namespace, userId, bystander, node, vault, random };
     await letPeopleAct(people);
     faults.cease();
     const scene = { field, namespace, proxy, bystander, operator };
@@ -126,12 +127,15 @@ async function judge(scene: Scene, leading: Promise<void>): Promise<readonly str
   await untilDone(scene, deadline);
   const after = proxy.writes.slice(before);
   const { field, namespace, operator } = scene;
-  const bots = await field.client.list(TRADING_BOTS, { namespace });
-  const pods = await field.client.list(PODS, { namespace });
+  const there = {
+    bots: await field.client.list(TRADING_BOTS, { namespace }),
+    accounts: await field.client.list(EXCHANGE_ACCOUNTS, { namespace }),
+    pods: await field.client.list(PODS, { namespace }),
+  };
   return [
     ...after.map((write) => `written although nothing had changed: ${write}`),
     ...unfinished(scene),
-    ...differences(operator.cluster, bots, pods),
+    ...differences(operator.cluster, there),
   ];
 }
 
@@ -151,17 +155,23 @@ async function untilDone(scene: Scene, deadline: number): Promise<void> {
 /** What is not yet as the specifications want it, or not yet known to the operator. */
 function unfinished({ bystander, operator }: Scene): readonly string[] {
   const bots = [...bystander.bots().values()];
+  const accounts = [...bystander.accounts().values()];
   const pods = [...bystander.pods().values()];
   const wrongs = bots.flatMap((bot) => {
-    const wrong = faultOf(bot, bystander.podOf(bot.metadata.name));
+    const wrong = faultOf(bot, bystander);
     return wrong === undefined ? [] : [`${bot.metadata.name} (${bot.spec.state}): ${wrong}`];
   });
-  const owners = new Set(bots.map(({ metadata }) => metadata.uid));
+  const wrongAccounts = accounts.flatMap((account) => {
+    const wrong = faultOfAccount(account);
+    return wrong === undefined ? [] : [`${account.metadata.name}: ${wrong}`];
+  });
+  const owners = new Set([...bots, ...accounts].map(({ metadata }) => metadata.uid));
   const orphans = pods.filter(({ metadata }) => !owners.has(ownerOf(metadata) ?? ""));
   return [
     ...wrongs,
-    ...orphans.map(({ metadata }) => `the pod ${metadata?.name} has outlived its bot`),
-    ...differences(operator.cluster, bots, pods),
+    ...wrongAccounts,
+    ...orphans.map(({ metadata }) => `the pod ${metadata?.name} has outlived its owner`),
+    ...differences(operator.cluster, { bots, accounts, pods }),
   ];
 }
 
@@ -169,7 +179,11 @@ function ownerOf(metadata: Pod["metadata"]): string | undefined {
   return metadata?.ownerReferences?.[0]?.uid;
 }
 
-function faultOf({ metadata, spec, status }: TradingBot, pod: Pod | undefined): string | undefined {
+function faultOf(
+  { metadata, spec, status }: TradingBot,
+  { podOf, accounts }: Bystander,
+): string | undefined {
+  const pod = podOf(metadata.name);
   if (metadata.deletionTimestamp !== undefined) return "it should be gone";
   if (spec.state === "Retired") return "it should be retired and gone";
   const ready = conditionOf(status?.conditions, "Ready");
@@ -179,31 +193,53 @@ function faultOf({ metadata, spec, status }: TradingBot, pod: Pod | undefined): 
   if (spec.state !== "Running") {
     return pod === undefined ? undefined : "it has a pod";
   }
+  const { accountName } = spec;
+  const account = accounts().get(accountName ?? "");
+  if (accountName !== undefined && account === undefined) {
+    // It came after the end of its account: nobody may start it.
+    return pod === undefined && ready?.reason === "AccountNotFound"
+      ? undefined
+      : "it has no account";
+  }
   if (pod === undefined) return `it has no pod: ${ready?.reason} ${ready?.message}`;
   if (ownerOf(pod.metadata) !== metadata.uid) return "its pod is another's";
   const text = pod.metadata?.annotations?.[ANNOTATIONS.config] ?? "";
   const config = BotConfig.parse(JSON.parse(text));
   if (config.generation !== metadata.generation) return "its pod knows an older specification";
+  const keyOfPod = pod.metadata?.annotations?.[ANNOTATIONS.credentialsVersion];
+  if (keyOfPod !== account?.spec.credentialsVersion.toString()) return "its pod has an older key";
   return ready?.status === "True" ? undefined : `it is not ready: ${ready?.reason}`;
+}
+
+function faultOfAccount({ metadata, spec, status }: ExchangeAccount): string | undefined {
+  const isOver = metadata.deletionTimestamp !== undefined || spec.state === "Retired";
+  if (isOver) return "it should be gone";
+  const { state, credentialsVersion } = status?.verification ?? {};
+  if (state !== "verified" || credentialsVersion !== spec.credentialsVersion) {
+    return `version ${spec.credentialsVersion} of its key is not verified`;
+  }
+  const ready = conditionOf(status?.conditions, "Ready");
+  return ready?.status === "True" ? undefined : `it is not ready: ${ready?.reason}`;
+}
+
+interface Objects {
+  readonly bots: readonly TradingBot[];
+  readonly accounts: readonly ExchangeAccount[];
+  readonly pods: readonly Pod[];
 }
 
 /** The operator's stores against the objects there are, one by one. */
 function differences(
-  cluster: ReturnType<typeof createOperator>["cluster"],
-  bots: readonly TradingBot[],
-  pods: readonly Pod[],
+  { bots, accounts, pods }: ReturnType<typeof createOperator>["cluster"],
+  there: Objects,
 ): readonly string[] {
-  const botsHere = [...cluster.bots.store.views()].map((bot) => [bot.key, signOf(bot)] as const);
-  const podsHere = [...cluster.pods.views()].map(({ key, uid }) => [key, uid] as const);
   return [
+    ...compare(signsOf(bots.store.views()), signsOf(there.bots.map(stateOf))),
+    ...compare(signsOf(accounts.store.views()), signsOf(there.accounts.map(stateOf))),
     ...compare(
-      new Map(botsHere),
-      new Map(bots.map(({ metadata }) => [keyOf(metadata), signOf(metadata)])),
-    ),
-    ...compare(
-      new Map(podsHere),
+      new Map([...pods.views()].map(({ key, uid }) => [key, uid])),
       new Map(
-        pods.map(({ metadata }) => [
+        there.pods.map(({ metadata }) => [
           keyOf({ namespace: metadata?.namespace, name: metadata?.name ?? "" }),
           metadata?.uid ?? "",
         ]),
@@ -212,8 +248,20 @@ function differences(
   ];
 }
 
-function signOf({ uid, resourceVersion }: { uid: string; resourceVersion: string }): string {
-  return `${uid} ${resourceVersion}`;
+interface State {
+  readonly key: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+function stateOf({ metadata }: TradingBot | ExchangeAccount): State {
+  return { ...metadata, key: keyOf(metadata) };
+}
+
+function signsOf(states: Iterable<State>): ReadonlyMap<string, string> {
+  return new Map(
+    [...states].map(({ key, uid, resourceVersion }) => [key, `${uid} ${resourceVersion}`]),
+  );
 }
 
 function compare(here: ReadonlyMap<string, string>, there: ReadonlyMap<string, string>) {
@@ -224,7 +272,11 @@ function compare(here: ReadonlyMap<string, string>, there: ReadonlyMap<string, s
 
 function operatorBehind(
   proxy: HostileProxy,
-  { namespace, reports }: { readonly namespace: string; readonly reports: FakeReports },
+  {
+    namespace,
+    reports,
+    vault,
+  }: { readonly namespace: string; readonly reports: FakeReports; readonly vault: FakeVault },
 ) {
   const client = createKubeClient({
     server: proxy.url,
@@ -248,7 +300,7 @@ function operatorBehind(
     },
     {
       client,
-      vault: createFakeVault(),
+      vault,
       reports: reports.source,
       leases: { leftMs: async () => 0 },
       metrics: createMetrics(),
@@ -278,10 +330,14 @@ async function createNamespace(client: KubeClient, name: string): Promise<void> 
 
 /** Nothing is left for the next run to carry; the namespace itself stays, because nobody here finalizes namespaces. */
 async function clear(client: KubeClient, namespace: string): Promise<void> {
-  for (const { metadata } of await client.list(TRADING_BOTS, { namespace })) {
-    const body = { metadata: { finalizers: null } };
-    await client.patch(TRADING_BOTS, metadata, { type: "merge", body });
-    await client.remove(TRADING_BOTS, metadata);
+  for (const kind of [TRADING_BOTS, EXCHANGE_ACCOUNTS]) {
+    for (const { metadata } of await client.list<TradingBot | ExchangeAccount>(kind, {
+      namespace,
+    })) {
+      const body = { metadata: { finalizers: null } };
+      await client.patch<unknown>(kind, metadata, { type: "merge", body });
+      await client.remove<unknown>(kind, metadata);
+    }
   }
   for (const { metadata } of await client.list(PODS, { namespace })) {
     const key = { namespace, name: metadata?.name ?? "" };
