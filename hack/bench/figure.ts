@@ -24,7 +24,7 @@ export function figureTable(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
     figure.key,
     print(figure.value),
-    aimText(figure),
+    aimText(figure) + (meetsAim(figure) ? "" : " MISSED"),
     figure.baseline,
     figure.how,
   ]);
@@ -37,11 +37,17 @@ export function figureTable(figures: readonly Figure[]): string {
     .join("\n");
 }
 
+/** The aims that are missed, each in words with the figure that misses it. */
+export function missedAims(figures: readonly Figure[]): readonly string[] {
+  return figures
+    .filter((figure) => !meetsAim(figure))
+    .map((figure) => `${figure.key} is ${print(figure.value)} and shall be ${aimText(figure)}`);
+}
+
 function aimText(figure: Figure): string {
   const { aim } = figure;
   if (aim === undefined) return "";
-  const bound = "most" in aim ? `≤ ${aim.most}` : `≥ ${aim.least}`;
-  return meetsAim(figure) ? bound : `${bound} MISSED`;
+  return "most" in aim ? `≤ ${aim.most}` : `≥ ${aim.least}`;
 }
 
 function print(value: number): string {

@@ -4,7 +4,7 @@ import { describeError } from "../tools/describe-error.ts";
 import { measureBacktest } from "./backtest.ts";
 import { type BotBundle, bundleBot } from "./bot-bundle.ts";
 import { measureCloseToAck } from "./close-to-ack.ts";
-import { type Figure, figureTable, writeFigures } from "./figure.ts";
+import { type Figure, figureTable, missedAims, writeFigures } from "./figure.ts";
 import { measureIntents } from "./intents.ts";
 import { measureMemory } from "./memory.ts";
 import { measureScale, measureSpeed } from "./operator.ts";
@@ -15,6 +15,7 @@ const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--run
        node hack/bench/main.ts operator [--only speed] [--rounds 3]
        node hack/bench/main.ts scale [--bots 5000]
 Measures and writes bench-results/<bot|operator|scale>.json. Nothing else should run on the machine meanwhile.
+Ends with 1 and names it when an aim is missed.
 bot        the bot
   --only      these parts alone; the file then holds nothing else
   --entries   entries under faults (close_to_ack_ms_p95)
@@ -90,6 +91,10 @@ async function measure(what: string, parts: Parts): Promise<void> {
   const path = join(import.meta.dirname, "..", "..", "bench-results", `${what}.json`);
   await writeFigures(path, figures);
   console.log(figureTable(figures));
+  for (const missed of missedAims(figures)) {
+    console.error(`missed: ${missed}`);
+    process.exitCode = 1;
+  }
 }
 
 try {

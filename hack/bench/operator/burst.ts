@@ -11,6 +11,7 @@ import {
   type Metrics,
   type OperatorOptions,
   type OperatorProcess,
+  readsOf,
   startOperator,
   sum,
   writesOf,
@@ -169,7 +170,7 @@ function doneOf(metrics: Metrics) {
   const answered = (labels: RegExp) => sum(metrics, "tradingbots_operator_requests_total", labels);
   return {
     pods: answered(/method="POST",resource="pods",status="201"/),
-    statuses: answered(/method="PATCH",resource="tradingbots\/status",status="200"/),
+    statuses: answered(/method="PUT",resource="tradingbots\/status",status="200"/),
   };
 }
 
@@ -181,14 +182,6 @@ function requestsBetween(before: Metrics, after: Metrics): string {
     .filter(([, count]) => count > 0)
     .map(([labels, count]) => `${count} × ${labels}`)
     .join("\n");
-}
-
-/** Every GET but of the lease: a watch that begins again counts too. */
-function readsOf(metrics: Metrics): number {
-  const all = sum(metrics, "tradingbots_operator_requests_total", /method="GET"/);
-  return (
-    all - sum(metrics, "tradingbots_operator_requests_total", /method="GET",resource="leases"/)
-  );
 }
 
 /** Plays the kubelet for all of them; the operator's metrics once it has said what follows. */

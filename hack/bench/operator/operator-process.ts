@@ -147,3 +147,11 @@ export function sum(metrics: Metrics, name: string, labels = /(?:)/): number {
 export function writesOf(metrics: Metrics): number {
   return sum(metrics, "tradingbots_operator_writes_total");
 }
+
+/** Every GET but of the lease: a watch that begins again counts too. */
+export function readsOf(metrics: Metrics): number {
+  const all = sum(metrics, "tradingbots_operator_requests_total", /method="GET"/);
+  return (
+    all - sum(metrics, "tradingbots_operator_requests_total", /method="GET",resource="leases"/)
+  );
+}
