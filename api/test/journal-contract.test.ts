@@ -2,6 +2,7 @@ import type { RecordBody } from "@tradingbots/crds";
 import { IntentAnswer, LeaseAnswer, RecordAnswer, SessionAnswer } from "@tradingbots/crds";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { Commitments } from "../../bot-runtime/test/commitments.ts";
 import { JournalModel } from "../../bot-runtime/test/journal-model.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 import {
@@ -21,8 +22,10 @@ import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal
 interface Journal {
   /** A pod that is made now, after all others. */
   newPod(): Pod;
-  /** So much time passes for the leases, by the journal's own clock. */
+  /** So much time passes for leases and commitments, by the journal's own clock. */
   pass(ms: number): Promise<void>;
+  /** Of another bot of the same account. */
+  twin(): Promise<Journal>;
 }
 
 let database: TestDatabase;
@@ -36,8 +39,15 @@ afterAll(async () => {
   await database.stop();
 });
 
+let accounts = 0;
+
 async function onPostgres(): Promise<Journal> {
-  const botId = await createBot(database);
+  accounts += 1;
+  return ofAccount(`contract-${accounts}`);
+}
+
+async function ofAccount(account: string): Promise<Journal> {
+  const botId = await createBot(database, account);
   let pods = 0;
   return {
     newPod: () => {
@@ -47,26 +57,38 @@ async function onPostgres(): Promise<Journal> {
     pass: async (ms) => {
       await database.superuser.query(
         `update journal_leases set expires_at = expires_at - make_interval(secs => $2)
-          where bot_id = $1`,
-        [botId, ms / 1_000],
+          where bot_id in (select id from bots where account_id = $1)`,
+        [account, ms / 1_000],
+      );
+      await database.superuser.query(
+        `update commitments set appended_at = appended_at - make_interval(secs => $2),
+                                settled_at = settled_at - make_interval(secs => $2)
+          where account_id = $1`,
+        [account, ms / 1_000],
       );
     },
+    twin: async () => ofAccount(account),
   };
 }
 
 async function inMemory(): Promise<Journal> {
   let nowMs = 0;
-  let pods = 0;
-  const model = new JournalModel({ nowMs: () => nowMs });
-  return {
-    newPod: () => {
-      pods += 1;
-      const uid = `pod-${pods}`;
-      model.addPod(uid);
-      return { uid, post: async (path, body) => model.handle(path, uid, body) };
-    },
-    pass: async (ms) => void (nowMs += ms),
+  const commitments = new Commitments();
+  const ofBot = (): Journal => {
+    let pods = 0;
+    const model = new JournalModel({ nowMs: () => nowMs, commitments });
+    return {
+      newPod: () => {
+        pods += 1;
+        const uid = `pod-${pods}`;
+        model.addPod(uid);
+        return { uid, post: async (path, body) => model.handle(path, uid, body) };
+      },
+      pass: async (ms) => void (nowMs += ms),
+      twin: async () => ofBot(),
+    };
   };
+  return ofBot();
 }
 
 const codeOf = ({ status, body }: Answer) => `${status} ${CodeOf.parse(body).code ?? "ok"}`;
@@ -86,6 +108,13 @@ const tell = (pod: Pod, epoch: number, records: readonly [sequence: number, Reco
     epoch,
     records: records.map(([sequence, body]) => ({ sequence, body })),
   });
+
+/** Half of the account's 100 may be committed; the balance showed `committed` just now. */
+const enterBeside = async (pod: Pod, id: number, [margin, committed]: [string, string]) => {
+  const commitment = { margin, committed, balanceAgeMs: 100, limit: "50" };
+  const body = { epoch: 1, intent: { ...intent(id), commitment } };
+  return codeOf(await pod.post("/v1/intents", body));
+};
 
 /** What both the real journal and its model must answer. */
 describe.each([
@@ -358,5 +387,59 @@ describe.each([
     const pod = journal.newPod();
     await sessionOf(pod);
     expect(codeOf(await pod.post(path, body))).toBe("422 validation_failed");
+  });
+
+  describe("of an account with two bots", () => {
+    let [one, other]: Pod[] = [];
+    beforeEach(async () => {
+      [one, other] = [journal.newPod(), (await journal.twin()).newPod()];
+      for (const pod of [one, other]) {
+        await sessionOf(pod);
+        await lease(pod, 1);
+      }
+    });
+    const bots = (): [Pod, Pod] => {
+      if (one === undefined || other === undefined) throw new Error("no bots");
+      return [one, other];
+    };
+
+    test.each([
+      ["filled", order(1, "filled")],
+      ["refused", order(1, "refused")],
+      ["cancelled", order(1, "cancelled")],
+      ["told of as a trade", trade(1)],
+    ])("an entry counts until a balance was asked for since it was %s", async (_name, end) => {
+      const [mine, theirs] = bots();
+      expect(await enterBeside(mine, 1, ["30", "0"])).toBe("200 ok");
+      expect(await enterBeside(mine, 1, ["30", "10"])).toBe("200 ok"); // the very same
+      expect(await enterBeside(theirs, 2, ["30", "0"])).toBe("409 account_committed");
+      expect(await enterBeside(theirs, 2, ["20", "0"])).toBe("200 ok");
+      await tell(mine, 1, [[1, end]]);
+      expect(await enterBeside(theirs, 3, ["0.01", "0"])).toBe("409 account_committed");
+      await journal.pass(3_000);
+      expect(await enterBeside(theirs, 3, ["0.01", "30"])).toBe("409 account_committed");
+      expect(await enterBeside(theirs, 3, ["0.01", "29.99"])).toBe("200 ok");
+    });
+
+    test.each([false, true])(
+      "an entry counts for ten minutes, accepted: %j",
+      async (isAccepted) => {
+        const [mine, theirs] = bots();
+        await enterBeside(mine, 1, ["30", "0"]);
+        if (isAccepted) await tell(mine, 1, [[1, order(1, "accepted")]]);
+        await journal.pass(599_000);
+        await lease(theirs, 1);
+        expect(await enterBeside(theirs, 2, ["30", "0"])).toBe("409 account_committed");
+        await journal.pass(2_000);
+        expect(await enterBeside(theirs, 2, ["30", "0"])).toBe("200 ok");
+      },
+    );
+
+    test("what is refused for another reason commits nothing", async () => {
+      const [mine, theirs] = bots();
+      await release(mine, 1);
+      expect(await enterBeside(mine, 1, ["30", "0"])).toBe("409 no_lease");
+      expect(await enterBeside(theirs, 2, ["30", "0"])).toBe("200 ok");
+    });
   });
 });

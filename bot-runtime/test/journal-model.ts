@@ -12,6 +12,7 @@ import {
 import type { z } from "zod";
 import type { HttpClient } from "../src/http-client.ts";
 import { amount, add, text, ZERO_AMOUNT } from "../src/money.ts";
+import { Commitments } from "./commitments.ts";
 
 /** As in `api/src/journal/leases.ts`. */
 const LEASE_TTL_MS = 15_000;
@@ -36,11 +37,14 @@ interface Lease {
 export interface JournalModelOptions {
   /** The journal's own clock, ms: leases run out by it. */
   readonly nowMs: () => number;
+  /** Of the bot's account; those of its other bots are among them. Its own alone by default. */
+  readonly commitments?: Commitments;
 }
 
 const UNKNOWN_SESSION = refusal(409, "unknown_session");
 const STALE_EPOCH = refusal(409, "stale_epoch");
 const INTENT_CLOSED = refusal(409, "intent_closed");
+const ACCOUNT_COMMITTED = refusal(409, "account_committed");
 const FINAL: ReadonlySet<string> = new Set(["filled", "cancelled", "refused"]);
 
 /**
@@ -50,6 +54,7 @@ const FINAL: ReadonlySet<string> = new Set(["filled", "cancelled", "refused"]);
 export class JournalModel {
   readonly intents = new Map<string, Intent>();
   readonly #nowMs: () => number;
+  readonly #commitments: Commitments;
   #newestEpoch = 0;
   #lease: Lease | undefined;
   /** Order in which the pods were made: the real journal reads it from when their tokens were issued. */
@@ -61,8 +66,9 @@ export class JournalModel {
   /** Client order ids that have come to their end, appended or not. */
   readonly #over = new Set<string>();
 
-  constructor({ nowMs }: JournalModelOptions) {
+  constructor({ nowMs, commitments = new Commitments() }: JournalModelOptions) {
     this.#nowMs = nowMs;
+    this.#commitments = commitments;
   }
 
   /** As `HttpClient`, so that the real `JournalClient` talks to it in the same process. */
@@ -126,10 +132,12 @@ export class JournalModel {
     const refused = this.#refusalOf(podUid, epoch);
     if (refused !== undefined) return refused;
     if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");
-    const id = intent.clientOrderId;
+    const { clientOrderId: id, commitment } = intent;
+    if (!this.#commitments.fits(id, commitment, this.#nowMs())) return ACCOUNT_COMMITTED;
     const kept = this.intents.get(id) ?? intent;
-    if (this.#over.has(id) || !isDeepStrictEqual(kept, intent)) return INTENT_CLOSED;
+    if (this.#over.has(id) || !isSameOrder(kept, intent)) return INTENT_CLOSED;
     this.intents.set(id, kept);
+    if (commitment !== undefined) this.#commitments.add(id, commitment, this.#nowMs());
     return { status: 200, body: { accepted: true } };
   }
 
@@ -140,9 +148,16 @@ export class JournalModel {
       if (!this.#stored.has(key)) this.#stored.set(key, { epoch, sequence, body });
       if (body.type === "order" && FINAL.has(body.status)) this.#over.add(body.clientOrderId);
       if (body.type === "trade" && body.trade.closedAt !== null) this.#over.add(body.trade.id);
+      this.#settleCommitment(body);
       this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
     }
     return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
+  }
+
+  #settleCommitment(body: RecordBody): void {
+    const isEnd = body.type === "order" && body.purpose === "entry" && FINAL.has(body.status);
+    if (isEnd) this.#commitments.settle(body.clientOrderId, this.#nowMs());
+    if (body.type === "trade") this.#commitments.settle(body.trade.id, this.#nowMs());
   }
 
   /** A newer epoch of the same pod only means that another session is to be opened; one of another pod is the end. */
@@ -199,6 +214,11 @@ export class JournalModel {
     return [...trades.values()];
   }
 
+  /** What the next process is told of as open. */
+  get openTrades(): readonly Trade[] {
+    return this.trades.filter(({ closedAt }) => closedAt === null);
+  }
+
   /** The latest report: of the newest epoch that told one. */
   get report(): Report | undefined {
     const reports = this.#inOrder().flatMap(({ body }) =>
@@ -222,7 +242,7 @@ export class JournalModel {
     return {
       epoch: this.#newestEpoch,
       lastSequence: 0,
-      openTrades: this.trades.filter(({ closedAt }) => closedAt === null),
+      openTrades: [...this.openTrades],
       openIntents: [...this.intents.values()].filter((each) => !this.#over.has(each.clientOrderId)),
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
@@ -242,6 +262,14 @@ export class JournalModel {
     if (baseline === undefined) return null;
     return { day, equity: baseline.equity, startsFrom: baseline.startsFrom };
   }
+}
+
+/** What is committed for it may be another sum by now. */
+function isSameOrder(
+  { commitment: _kept, ...kept }: Intent,
+  { commitment: _told, ...told }: Intent,
+): boolean {
+  return isDeepStrictEqual(kept, told);
 }
 
 function refusal(status: number, code: string, more: object = {}): ModelAnswer {
