@@ -1,10 +1,10 @@
 import type { Exchange as ExchangeName } from "@tradingbots/crds";
 
-/** What the conformance suite has proven of an exchange through its adapter. Only what is proven may be relied on. */
+/** What an exchange does for a bot, each proven by the conformance suite through its adapter, or false. */
 interface Capabilities {
   /** Stop and target are part of the entry's own request, so there is no moment without them. */
   readonly atomicProtection: boolean;
-  /** Orders can be found by the client's id, open or over. */
+  /** Orders can be found by the client's id, open or over, and what comes back is the very order. */
   readonly lookUpByClientId: boolean;
   /**
    * A timer at the exchange that cancels a silent bot's entries and spares stops. On Bybit it is not used: its "disconnect
@@ -15,21 +15,39 @@ interface Capabilities {
   readonly deadManTimer: boolean;
 }
 
-const PROVEN: Readonly<Partial<Record<ExchangeName, Capabilities>>> = {
+const NOTHING_PROVEN: Capabilities = {
+  atomicProtection: false,
+  lookUpByClientId: false,
+  deadManTimer: false,
+};
+
+/** Where nothing is proven there is no adapter either. */
+const CAPABILITIES: Readonly<Record<ExchangeName, Capabilities>> = {
   bybit: { atomicProtection: true, lookUpByClientId: true, deadManTimer: false },
+  binance: NOTHING_PROVEN,
+  kraken: NOTHING_PROVEN,
+  coinbase: NOTHING_PROVEN,
+  alpaca: NOTHING_PROVEN,
+};
+
+/** What a bot cannot do without, and the words for its absence. */
+const REQUIRED: Readonly<Partial<Record<keyof Capabilities, string>>> = {
+  atomicProtection: "that an entry carries its stop",
+  lookUpByClientId: "that an order is found by its id",
 };
 
 export type Capability =
-  | { readonly supported: true; readonly capabilities: Capabilities }
+  | { readonly supported: true }
   | { readonly supported: false; readonly message: string };
 
 /** Whether a bot on `exchange` with these symbols can be run safely, else the sentence that its owner reads. */
 export function capability(exchange: ExchangeName, symbols: readonly string[]): Capability {
-  const capabilities = PROVEN[exchange];
-  if (capabilities === undefined) {
+  const proven: Readonly<Record<string, boolean>> = { ...CAPABILITIES[exchange] };
+  const lacking = Object.entries(REQUIRED).flatMap(([name, what]) => (proven[name] ? [] : [what]));
+  if (lacking.length > 0) {
     return {
       supported: false,
-      message: `${exchange} is not supported yet: its orders cannot be proven safe; use bybit`,
+      message: `${exchange} is not supported yet: it is not proven there ${lacking.join(", nor ")}; use bybit`,
     };
   }
   // On Bybit a stop is atomic with the entry on linear perpetuals only; those settled in USDT are proven.
@@ -40,5 +58,5 @@ export function capability(exchange: ExchangeName, symbols: readonly string[]): 
       message: `${other} is not supported on ${exchange}: only USDT perpetuals such as BTC/USDT:USDT carry their stop with the entry`,
     };
   }
-  return { supported: true, capabilities };
+  return { supported: true };
 }

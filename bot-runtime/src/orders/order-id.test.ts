@@ -1,4 +1,5 @@
-import { ClientOrderId } from "@tradingbots/crds";
+import { ClientOrderId, type Exchange } from "@tradingbots/crds";
+import { assert, constantFrom, integer, property, record, string, uuid } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { candleReference, exitOrderIds, orderId, type OrderIdentity } from "./order-id.ts";
 
@@ -52,5 +53,39 @@ describe("orderId", () => {
       seen.add(id);
     }
     expect(seen.size).toBe(minutes);
+  });
+});
+
+/**
+ * What each exchange takes as the client's id of an order. [1] https://bybit-exchange.github.io/docs/v5/order/create-order
+ * [2] https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order, on spot the same without
+ * "." ":" "/" [3] https://docs.kraken.com/exchange/guides/general/clordid: a UUID, or free text of at most 18 characters
+ * [4] the shape of Coinbase's own examples, https://docs.cdp.coinbase.com/advanced-trade/reference
+ * [5] https://docs.alpaca.markets/reference/postorder: 128 characters, 48 in earlier versions
+ */
+const RULES = {
+  bybit: /^[A-Za-z0-9_-]{1,36}$/,
+  binance: /^[A-Za-z0-9_-]{1,36}$/,
+  kraken: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+  coinbase: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+  alpaca: /^[ -~]{1,48}$/,
+} as const satisfies Record<Exchange, RegExp>;
+
+describe.each(Object.entries(RULES))("an id is valid on %s", (_name, rule) => {
+  test("of every leg and attempt, whatever bot, symbol and candle", () => {
+    const identities = record({
+      botUid: uuid(),
+      symbol: string({ minLength: 1, maxLength: 40 }),
+      timeframe: constantFrom("1m", "4h", "1d"),
+      reference: string({ maxLength: 40 }),
+      leg: constantFrom("entry", "exit"),
+      attempt: integer({ min: 0, max: 1_000 }),
+    });
+    assert(
+      property(identities, (each) => {
+        expect(orderId(each)).toMatch(rule);
+      }),
+      { numRuns: 500 },
+    );
   });
 });

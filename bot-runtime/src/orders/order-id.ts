@@ -19,7 +19,7 @@ export interface OrderIdentity {
  * therefore cannot send an order under a second name.
  *
  * The first 122 free bits of SHA-256 over the identity, in the shape of a UUID of version 8 (RFC 9562 §5.8): 36 characters,
- * which Bybit (`orderLinkId` ≤ 36), Binance (≤ 36) and Kraken (`cl_ord_id`, UUID-shaped) all accept.
+ * which all five exchanges accept (their rules are in the test).
  */
 export function orderId(identity: OrderIdentity): string {
   const { botUid, symbol, timeframe, reference, leg, attempt } = identity;
