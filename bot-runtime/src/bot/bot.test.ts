@@ -313,6 +313,10 @@ test("dust on a symbol that left the configuration is tried again: it may not be
   expect(submitExit).toHaveBeenCalledTimes(1);
   await pass(60_000);
   expect(submitExit).toHaveBeenCalledTimes(2);
+  // Ten refusals are no ten errors: the other symbol is traded on.
+  await pass(480_000);
+  expect(submitExit).toHaveBeenCalledTimes(10);
+  expect(it.lastReport()?.consecutiveErrors).toBe(0);
 });
 
 test("after a restart the strategy still closes what it opened on a symbol that left the configuration", async () => {

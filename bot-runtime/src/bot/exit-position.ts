@@ -187,13 +187,13 @@ function noteRefusal(
   const { exit } = work;
   if (exit === undefined) return;
   const { final, message } = said.outcome;
-  deps.account.noteError();
   work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
   // Nothing became an order: the id is as unused as before, but for the look-up that precedes each send. An exchange that has
   // had it all the same says so, and only then another one is used up.
   work.exit = { ...exit, state: "doubtful", sentMs: -Infinity };
-  if (final && said.order.wholePosition === true)
-    noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
+  // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols.
+  if (!final || said.order.wholePosition !== true) deps.account.noteError();
+  else noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
 }
 
 /** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
