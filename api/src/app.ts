@@ -8,27 +8,42 @@ import { auditAttempts, auditEnds } from "./audit/requests.ts";
 import type { AuditQueue } from "./audit/queue.ts";
 import { accountRoutes } from "./accounts/routes.ts";
 import type { CredentialStore } from "./accounts/credential-store.ts";
+import { apiTokenRoutes } from "./auth/api-token-routes.ts";
+import { createApiTokens } from "./auth/api-tokens.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import type { IsBreached } from "./auth/breached-passwords.ts";
+import { emailRoutes, verificationMailRoutes } from "./auth/email-routes.ts";
+import { createIdentify } from "./auth/identify.ts";
 import { jwksRoute } from "./auth/jwks.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
-import { createPasswordCheck } from "./auth/password-check.ts";
+import { mfaRoutes } from "./auth/mfa-routes.ts";
+import { passkeyLoginRoutes, passkeyRoutes } from "./auth/passkey-routes.ts";
+import { createPasskeys } from "./auth/passkeys.ts";
 import type { Passwords } from "./auth/passwords.ts";
 import { authRoutes, meRoutes } from "./auth/routes.ts";
 import type { Revocations } from "./auth/revocations.ts";
+import { createSecondFactors } from "./auth/second-factors.ts";
 import { REFRESH_COOKIE } from "./auth/session-cookies.ts";
 import { deviceRoutes, passwordRoutes, refreshRoutes } from "./auth/session-routes.ts";
 import { createSessions } from "./auth/sessions.ts";
+import { stepUpRoutes } from "./auth/step-up-routes.ts";
+import { createStepUp } from "./auth/step-up.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
 import { botRoutes } from "./bots/routes.ts";
 import { healthRoutes } from "./health.ts";
 import type { Kube } from "./kube.ts";
+import type { LiveHub } from "./live/live-hub.ts";
+import { countListeners } from "./live/metrics.ts";
+import { liveRoutes } from "./live/routes.ts";
+import { routeUpgrades } from "./live/upgrades.ts";
 import type { LogSettings } from "./logger.ts";
+import type { Mailer } from "./mail/mailer.ts";
 import { observeRequests } from "./metrics.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 import { noticeRoutes } from "./notices/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
+import type { Sealer } from "./sealer.ts";
 import { createServer, type Server } from "./server.ts";
 import { tradeCsvRoutes } from "./trades/csv.ts";
 import { statisticsRoutes } from "./trades/statistics.ts";
@@ -51,6 +66,15 @@ export interface AppDeps {
   readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
   /** Of 32 bytes, known to this service alone: refresh tokens follow from one another by the first. */
   readonly successorKeys: readonly [Buffer, ...Buffer[]];
+  /** For what must be read again and must not lie in the database as it is. */
+  readonly sealer: Sealer;
+  /** Undefined when mails cannot be sent here. */
+  readonly mailer: Mailer | undefined;
+  /** Where the web app is; undefined when there is none, and then no passkeys. */
+  readonly appUrl: string | undefined;
+  readonly stepUpSeconds: number;
+  /** Who listens to what happens. */
+  readonly live: Pick<LiveHub, "headOf" | "join" | "count" | "close">;
   readonly registry: Registry;
   readonly buckets: number;
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
@@ -68,6 +92,9 @@ export async function buildApp(deps: AppDeps): Promise<Server> {
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
   });
   observeRequests(server, deps.registry);
+  countListeners(deps.live, deps.registry);
+  server.addHook("preClose", deps.live.close); // they would hold the end up for ever
+  routeUpgrades(server);
   auditEnds(server, deps.audit);
   await describe(server);
   routes(server, deps);
@@ -84,32 +111,45 @@ function routes(server: Server, deps: AppDeps): void {
   const { requestsPerMinute } = deps;
   void server.register(cookie);
   const throttle = createLoginThrottle(deps.now);
-  const checkPassword = createPasswordCheck({ ...deps, throttle });
+  const passkeys = createPasskeys(deps);
+  const secondFactors = createSecondFactors({ ...deps, passkeys });
+  const identify = createIdentify({ ...deps, throttle, secondFactors });
+  const requireStepUp = createStepUp(deps);
+  const apiTokens = createApiTokens(deps);
   const requestsPerMinutePerAddress = requestsPerMinute.address;
-  const auth = { ...deps, sessions, checkPassword, limiter, requestsPerMinutePerAddress };
+  const proving = { identify, passkeys, secondFactors, requireStepUp };
+  const auth = { ...deps, ...proving, sessions, limiter, requestsPerMinutePerAddress };
   void server.register(authRoutes(auth), { prefix: "/api/auth" });
   void server.register(refreshRoutes(auth), { prefix: "/api/auth" });
+  void server.register(emailRoutes(auth), { prefix: "/api/auth" });
+  void server.register(passkeyLoginRoutes(auth), { prefix: "/api/auth" });
   // Whatever is registered in here needs a token: a new route cannot forget it.
   void server.register(
     async (secured) => {
-      secured.addHook("onRequest", authenticate({ ...deps, limiter }));
+      secured.addHook("onRequest", authenticate({ ...deps, apiTokens, limiter }));
       secured.addHook("preHandler", auditAttempts(deps.pool));
       await secured.register(meRoutes(deps));
       await secured.register(passwordRoutes(auth), { prefix: "/auth" });
+      await secured.register(stepUpRoutes(auth), { prefix: "/auth" });
+      await secured.register(verificationMailRoutes(deps), { prefix: "/auth" });
+      await secured.register(mfaRoutes(auth), { prefix: "/auth/mfa" });
       await secured.register(deviceRoutes(deps), { prefix: "/sessions" });
+      await secured.register(passkeyRoutes(auth), { prefix: "/passkeys" });
+      await secured.register(apiTokenRoutes(auth), { prefix: "/tokens" });
+      await secured.register(accountRoutes(auth), { prefix: "/accounts" });
+      await secured.register(botRoutes(auth), { prefix: "/bots" });
       await secured.register(noticeRoutes(deps), { prefix: "/notices" });
-      await secured.register(accountRoutes(deps), { prefix: "/accounts" });
-      await secured.register(botRoutes(deps), { prefix: "/bots" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });
       await secured.register(statisticsRoutes(deps), { prefix: "/trades" });
       await secured.register(tradeCsvRoutes(deps));
-      await secured.register(robotRoutes(deps), { prefix: "/robot" });
+      await secured.register(liveRoutes(deps));
+      await secured.register(robotRoutes(auth), { prefix: "/robot" });
     },
     { prefix: "/api" },
   );
   void server.register(
     async (administered) => {
-      administered.addHook("onRequest", authenticate({ ...deps, limiter }));
+      administered.addHook("onRequest", authenticate({ ...deps, apiTokens, limiter }));
       await administered.register(adminRoutes(deps));
     },
     { prefix: "/api/admin" },
@@ -146,6 +186,11 @@ async function describe(server: Server): Promise<void> {
       components: {
         securitySchemes: {
           accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+          apiToken: {
+            type: "http",
+            scheme: "bearer",
+            description: "From POST /api/tokens, with the scope that is named.",
+          },
           refreshCookie: { type: "apiKey", in: "cookie", name: REFRESH_COOKIE },
         },
       },

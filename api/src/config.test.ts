@@ -8,6 +8,7 @@ const ENOUGH = {
   WORKER_DATABASE_URL: "postgres://worker@db/tradingbots",
   VAULT_ADDR: "http://vault:8200",
   JWT_PRIVATE_KEY_FILE: "/key.pem",
+  SERVICE_KEY_FILE: "/service.key",
 };
 
 test("defaults are those of the chart", () => {
@@ -26,4 +27,23 @@ test("every mistake is listed", () => {
   expect(() => loadConfig({ ...rest, PORT: "many", BUCKETS: "0" })).toThrow(
     /PORT[^]*JWT_PRIVATE_KEY_FILE[^]*BUCKETS/,
   );
+});
+
+const APP = { APP_URL: "https://app.example.com" };
+const SMTP = { SMTP_URL: "smtps://user:pass@mail.example.com" };
+const FROM = { MAIL_FROM: "noreply@example.com" };
+const HOOK = { MAIL_WEBHOOK_URL: "https://provider.example.com/messages" };
+
+test.for<[name: string, env: object, refusal: RegExp | undefined]>([
+  ["nothing", {}, undefined],
+  ["a mail server", { ...SMTP, ...FROM, ...APP }, undefined],
+  ["a webhook", { ...HOOK, ...APP }, undefined],
+  ["both", { ...SMTP, ...FROM, ...HOOK, ...APP }, /MAIL_WEBHOOK_URL/],
+  ["a mail server without a sender", { ...SMTP, ...APP }, /MAIL_FROM/],
+  ["a mail server without a place for links", { ...SMTP, ...FROM }, /APP_URL/],
+  ["another protocol", { ...APP, SMTP_URL: "https://mail.example.com" }, /SMTP_URL/],
+])("mails with %s", ([, env, refusal]) => {
+  const load = () => loadConfig({ ...ENOUGH, ...env });
+  if (refusal === undefined) expect(load).not.toThrow();
+  else expect(load).toThrow(refusal);
 });

@@ -13,6 +13,8 @@ const Config = z
     HOST: z.string().default("0.0.0.0"),
     DATABASE_URL: z.url(),
     DATABASE_PASSWORD_FILE: z.string().min(1).optional(),
+    /** A connection that no transaction pooler stands before: LISTEN dies behind one. */
+    DIRECT_DATABASE_URL: z.url().optional(),
     AUTH_DATABASE_URL: z.url(),
     AUTH_DATABASE_PASSWORD_FILE: z.string().min(1).optional(),
     ADMIN_DATABASE_URL: z.url(),
@@ -22,6 +24,12 @@ const Config = z
     VAULT_ADDR: z.url(),
     VAULT_TOKEN_FILE: z.string().min(1).default(POD_PATHS.vaultToken),
     JWT_PRIVATE_KEY_FILE: z.string().min(1),
+    SERVICE_KEY_FILE: z.string().min(1),
+    APP_URL: z.url({ protocol: /^https?$/ }).optional(),
+    MAIL_FROM: z.string().min(3).optional(),
+    SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+    MAIL_WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+    STEP_UP_SECONDS: z.coerce.number().int().min(30).max(3_600).default(300),
     BREACHED_PASSWORDS_FILE: z
       .string()
       .min(1)
@@ -42,11 +50,28 @@ const Config = z
       .optional(),
     LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   })
+  .superRefine((env, context) => {
+    const refuse = (path: string, message: string) =>
+      context.addIssue({ code: "custom", path: [path], message });
+    if (env.SMTP_URL !== undefined && env.MAIL_WEBHOOK_URL !== undefined) {
+      refuse("MAIL_WEBHOOK_URL", "mails go by SMTP_URL or by webhook, not by both");
+    }
+    if (env.SMTP_URL !== undefined && env.MAIL_FROM === undefined) {
+      refuse("MAIL_FROM", "SMTP_URL needs a sender");
+    }
+    if ((env.SMTP_URL ?? env.MAIL_WEBHOOK_URL) !== undefined && env.APP_URL === undefined) {
+      refuse("APP_URL", "links in mails lead to the web app");
+    }
+  })
   .transform((env) => ({
     port: env.PORT,
     metricsPort: env.METRICS_PORT,
     host: env.HOST,
     database: { url: env.DATABASE_URL, passwordFile: env.DATABASE_PASSWORD_FILE },
+    directDatabase: {
+      url: env.DIRECT_DATABASE_URL ?? env.DATABASE_URL,
+      passwordFile: env.DATABASE_PASSWORD_FILE,
+    },
     authDatabase: { url: env.AUTH_DATABASE_URL, passwordFile: env.AUTH_DATABASE_PASSWORD_FILE },
     adminDatabase: { url: env.ADMIN_DATABASE_URL, passwordFile: env.ADMIN_DATABASE_PASSWORD_FILE },
     workerDatabase: {
@@ -55,6 +80,10 @@ const Config = z
     },
     vault: { address: env.VAULT_ADDR, tokenFile: env.VAULT_TOKEN_FILE },
     jwtPrivateKeyFile: env.JWT_PRIVATE_KEY_FILE,
+    serviceKeyFile: env.SERVICE_KEY_FILE,
+    appUrl: env.APP_URL,
+    mail: { smtpUrl: env.SMTP_URL, webhookUrl: env.MAIL_WEBHOOK_URL, from: env.MAIL_FROM },
+    stepUpSeconds: env.STEP_UP_SECONDS,
     breachedPasswordsFile: env.BREACHED_PASSWORDS_FILE,
     buckets: env.BUCKETS,
     kubeconfig: env.KUBECONFIG,

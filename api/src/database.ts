@@ -70,10 +70,11 @@ function sslOption(mode: string | null): boolean | { readonly rejectUnauthorized
 export type Tenant =
   | { readonly userId: string }
   | { readonly botId: string }
-  | { readonly botIds: readonly string[] };
+  | { readonly botIds: readonly string[] }
+  | { readonly userIds: readonly string[] };
 
 /**
- * Runs `work` in one transaction that sees the rows of one user, of one bot, or of some bots, and no others. It commits when `work`
+ * Runs `work` in one transaction that sees the rows of one user or bot, or of some, and no others. It commits when `work`
  * returns and rolls back when it throws.
  */
 export async function asTenant<T>(
@@ -116,7 +117,9 @@ export async function inTransaction<T>(
 function settingOf(tenant: Tenant): [name: string, value: string] {
   if ("userId" in tenant) return ["app.user_id", tenant.userId];
   if ("botId" in tenant) return ["app.bot_id", tenant.botId];
-  return ["app.bot_ids", tenant.botIds.join(",")]; // an id is a DNS label: it has no comma
+  // An id is a UUID or a DNS label: it has no comma.
+  if ("userIds" in tenant) return ["app.user_ids", tenant.userIds.join(",")];
+  return ["app.bot_ids", tenant.botIds.join(",")];
 }
 
 /** An error means that the connection is of no further use. */

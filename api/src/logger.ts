@@ -1,5 +1,5 @@
 import type { FastifyLoggerOptions, FastifyRequest } from "fastify";
-import type { LoggerOptions } from "pino";
+import { destination, type LoggerOptions } from "pino";
 
 /** Causes are followed this deep. */
 const CAUSES_MAX = 5;
@@ -31,14 +31,17 @@ export interface LogSettings {
   readonly stream?: { write(line: string): void } | undefined;
 }
 
-/** Structured logs of method, path, status and time: never a header, a body or a query. */
+/**
+ * Structured logs of method, path, status and time: never a header, a body or a query. Lines are written while the process works
+ * on, one write after the other; at its end, also after an uncaught error, those that wait are written first.
+ */
 export function loggerOptions({
   level,
   stream,
 }: LogSettings): FastifyLoggerOptions & LoggerOptions {
   return {
     level,
-    ...(stream === undefined ? {} : { stream }),
+    stream: stream ?? destination({ sync: false }),
     base: null,
     serializers: {
       err: (error: unknown) => loggedError(error),

@@ -13,10 +13,15 @@ import { createRevocations } from "./auth/revocations.ts";
 import { successorKeyOf } from "./auth/refresh-token.ts";
 import { createTokens, readSigningKeys } from "./auth/tokens.ts";
 import { loadConfig } from "./config.ts";
-import { createPool } from "./database.ts";
+import { connectionOptions, createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
+import { createLiveHub } from "./live/live-hub.ts";
+import { deliveryOf } from "./mail/delivery.ts";
+import { createMailer } from "./mail/mailer.ts";
+import { type MailFailure, sendMails } from "./mail/sender.ts";
 import { createMetrics, listenMetrics } from "./metrics.ts";
 import { repeat } from "./repeat.ts";
+import { createSealer, readServiceKeys } from "./sealer.ts";
 import { expireSubscriptions } from "./subscriptions/expire.ts";
 import { settleBots } from "./subscriptions/settle-bots.ts";
 
@@ -55,6 +60,8 @@ const access =
 const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
 const signingKeys = readSigningKeys(await readFile(config.jwtPrivateKeyFile, "utf8"));
+const sealer = createSealer(readServiceKeys(await readFile(config.serviceKeyFile, "utf8")));
+const deliver = deliveryOf(config.mail);
 const registry = createMetrics();
 const revocationPool = stack.adopt(
   createPool({ ...config.authDatabase, connectionsMax: 1, statementLimitMs: POLL_LIMIT_MS }),
@@ -79,6 +86,13 @@ const workerPool = stack.adopt(
 const audit: AuditQueue = stack.adopt(createAuditQueue({ database: pool, now: Date.now }), (open) =>
   open.end().catch((error: unknown) => app.log.error({ err: error }, "ends were not audited")),
 );
+const live = createLiveHub({
+  pool,
+  direct: connectionOptions(config.directDatabase),
+  revocations,
+  clock: () => performance.now(),
+  onError: (error) => app.log.warn({ err: error }, "live events are delayed"),
+});
 const kube = createKube(client);
 const app = stack.adopt(
   await buildApp({
@@ -93,6 +107,14 @@ const app = stack.adopt(
     decoyHash: await passwords.hash("nobody has this password"),
     tokens: await createTokens(signingKeys, Date.now),
     successorKeys: [successorKeyOf(signingKeys[0]), ...signingKeys.slice(1).map(successorKeyOf)],
+    sealer,
+    mailer:
+      deliver === undefined || config.appUrl === undefined
+        ? undefined
+        : createMailer({ sealer, appUrl: config.appUrl }),
+    appUrl: config.appUrl,
+    stepUpSeconds: config.stepUpSeconds,
+    live,
     registry,
     buckets: config.buckets,
     requestsPerMinute: config.requestsPerMinute,
@@ -123,6 +145,13 @@ for (const what of ["subscriptions", "halfMade"] as const) {
 for (const work of [() => audit.flush(), () => chainEntries(workerPool)]) {
   const onError = (error: unknown) => app.log.warn({ err: error }, "the audit waits");
   stack.adopt(repeat({ everyMs: AUDIT_MS, work, onError }), (open) => open.stop());
+}
+if (deliver === undefined) {
+  app.log.warn("mails cannot be sent: neither SMTP_URL nor MAIL_WEBHOOK_URL is set");
+} else {
+  const onFailure = ({ error, mail }: MailFailure) =>
+    app.log.warn({ err: error, mail }, "a mail has not left");
+  stack.adopt(sendMails({ database: authPool, sealer, deliver, onFailure }), (open) => open.stop());
 }
 await revocations.start();
 await app.listen({ host: config.host, port: config.port });

@@ -47,6 +47,8 @@ export function problemOf(
 const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ["body_too_large", "send at most 1 MB"],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ["unsupported_media_type", "use content-type application/json"],
+  FST_ERR_BAD_URL: ["bad_request", "the path is not a valid URL"],
+  FST_ERR_MAX_PARAM_LENGTH: ["not_found", "no such object"],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["bad_request", "content-length is not the body's length"],
 };
 

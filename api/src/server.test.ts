@@ -1,4 +1,7 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { Problem } from "./problem.ts";
 import { createServer } from "./server.ts";
 
 test("a client that sends far too much still reads why it is refused", async () => {
@@ -13,6 +16,42 @@ test("a client that sends far too much still reads why it is refused", async () 
       expect(response.status).toBe(413);
       expect(await response.json()).toMatchObject({ code: "body_too_large", status: 413 });
     }
+  } finally {
+    await server.close();
+  }
+});
+
+test.for<[what: string, bytes: string, status: number, code: string]>([
+  ["no HTTP at all", "hello\r\n\r\n", 400, "bad_request"],
+  [
+    "too many headers",
+    `GET / HTTP/1.1\r\nx: ${"x".repeat(20_000)}\r\n\r\n`,
+    431,
+    "headers_too_large",
+  ],
+  [
+    "a path that is no URL",
+    "GET /%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    400,
+    "bad_request",
+  ],
+  [
+    "a parameter that no id could be",
+    `GET /things/${"x".repeat(200)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+    404,
+    "not_found",
+  ],
+])("even %s is answered with a problem", async ([, bytes, status, code]) => {
+  const server = createServer({ log: { level: "silent" }, bodyBytesMax: 1_000 });
+  server.get("/things/:id", async () => "here");
+  const { port, hostname } = new URL(await server.listen({ host: "127.0.0.1", port: 0 }));
+  try {
+    const answer = await text(connect(Number(port), hostname).end(bytes));
+    const [head = "", body = ""] = answer.split("\r\n\r\n", 2);
+    expect(head).toContain(`HTTP/1.1 ${status} `);
+    expect(head).toMatch(/content-type: application\/problem\+json/i);
+    expect(head).toContain("x-content-type-options: nosniff");
+    expect(Problem.parse(JSON.parse(body))).toMatchObject({ code, status });
   } finally {
     await server.close();
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import helmet from "@fastify/helmet";
-import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import Fastify, { type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import {
   serializerCompiler,
   validatorCompiler,
@@ -15,7 +16,21 @@ const REQUEST_LIMIT_MS = 30_000;
 const FORGOTTEN_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
 
-const HSTS_SECONDS = 2 * 365 * 86_400; // what browsers' preload lists ask for
+/**
+ * On every answer. Answers are data: nothing of them may be run, framed, embedded, guessed at or kept. Two years of HTTPS are what
+ * browsers' preload lists ask for. After OWASP's cheat sheet for REST; written out, because a middleware that works them out
+ * for each request took a tenth of its time.
+ */
+const SECURITY_HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none';frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": `max-age=${2 * 365 * 86_400}; includeSubDomains`,
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+} as const;
 
 export interface ServerOptions {
   readonly log: LogSettings;
@@ -31,6 +46,11 @@ export interface ServerOptions {
 export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOptions) {
   const server = Fastify({
     logger: loggerOptions(log),
+    logController: new OneLineARequest(),
+    // Whoever asks for another protocol (curl asks for HTTP/2) goes on with this one.
+    http: {
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+    },
     bodyLimit: bodyBytesMax,
     requestTimeout: REQUEST_LIMIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -39,14 +59,15 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
     // HEAD would do the work of GET, a file's too, for an answer without a body.
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 128 },
-  }).withTypeProvider<ZodTypeProvider>();
-  // Answers are data: nothing of them may be run, framed or embedded anywhere. The rest is helmet's defaults.
-  void server.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    frameworkErrors: (thrown, request, reply) => {
+      reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS }); // no hook has seen it
+      answerWith(toApiError(thrown), request, reply);
     },
-    strictTransportSecurity: { maxAge: HSTS_SECONDS, includeSubDomains: true },
+    clientErrorHandler: answerBrokenRequest,
+  }).withTypeProvider<ZodTypeProvider>();
+  server.addHook("onRequest", (request, reply, done) => {
+    reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS });
+    done();
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -89,17 +110,58 @@ function answerErrors(app: Server): void {
     const error = toApiError(thrown);
     note(request, error);
     if (error.code === "body_too_large") readToTheEnd(request, reply);
-    if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
-    return reply
-      .code(error.status)
-      .type("application/problem+json")
-      .serializer(JSON.stringify)
-      .send(problemOf(error, request.id));
+    return answerWith(error, request, reply);
   });
-  app.addHook("onSend", async (request, reply) => {
-    reply.header("x-request-id", request.id);
-    if (!reply.hasHeader("cache-control")) reply.header("cache-control", "no-store");
-  });
+}
+
+function answerWith(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
+  return reply
+    .code(error.status)
+    .type("application/problem+json")
+    .serializer(JSON.stringify)
+    .send(problemOf(error, request.id));
+}
+
+/** What is no HTTP never becomes a request. The connection is of no further use: nobody knows where the next one would begin. */
+function answerBrokenRequest(thrown: Error & { readonly code?: string }, socket: Socket): void {
+  if (thrown.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const error = brokenRequest(thrown.code);
+  const body = JSON.stringify(problemOf(error, randomUUID()));
+  const headers = {
+    ...SECURITY_HEADERS,
+    "content-type": "application/problem+json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const status = `${error.status} ${STATUS_CODES[error.status] ?? ""}`;
+  socket.end(`HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`);
+}
+
+function brokenRequest(code: string | undefined): ApiError {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new ApiError("request_timeout", "send the whole request within 30 s");
+  }
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new ApiError("headers_too_large", "send at most 16 KB of headers");
+  }
+  return new ApiError("bad_request", "this is not HTTP/1.1");
+}
+
+/** One line when the answer is out tells all that a line before it would: writing them was a fifth of a request's cost. */
+class OneLineARequest extends LogController {
+  override incomingRequest(): void {}
+
+  override requestCompleted(
+    error: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): void {
+    const line = { req: request, status: reply.statusCode, ms: reply.elapsedTime };
+    if (error === null || error === undefined) request.log.info(line, "answered");
+    else request.log.error({ ...line, err: error }, "the answer was cut off");
+  }
 }
 
 /**

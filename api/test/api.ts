@@ -4,10 +4,15 @@ import { createPasswords } from "../src/auth/passwords.ts";
 import { createRevocations } from "../src/auth/revocations.ts";
 import { createTokens } from "../src/auth/tokens.ts";
 import { buildApp } from "../src/app.ts";
-import { createPool } from "../src/database.ts";
+import { connectionOptions, createPool } from "../src/database.ts";
 import { ApiError } from "../src/errors.ts";
 import { createKube, type CustomObjects, type Kube } from "../src/kube.ts";
+import { createLiveHub } from "../src/live/live-hub.ts";
+import { createMailer } from "../src/mail/mailer.ts";
+import { sendMails } from "../src/mail/sender.ts";
+import { deliverBySmtp } from "../src/mail/smtp.ts";
 import { createMetrics } from "../src/metrics.ts";
+import { createSealer } from "../src/sealer.ts";
 import { z } from "zod";
 import { BUCKETS, startCluster, type TestCluster } from "./cluster.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
@@ -27,10 +32,19 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Where the web app would be. */
+export const APP_URL = "https://app.example.com";
+
+interface ApiOptions {
+  /** Of a mail server; without it mails cannot be sent. */
+  readonly smtpUrl?: string;
+  readonly stepUpSeconds?: number;
+}
+
 /** The API over a real Postgres and a real API server; Vault is the small fake. */
-export async function startApi() {
+export async function startApi(options: ApiOptions = {}) {
   const [database, cluster] = await Promise.all([startDatabase(), startCluster()]);
-  const app = await startApp(database, cluster);
+  const app = await startApp(database, cluster, options);
   return {
     ...app,
     database,
@@ -43,13 +57,18 @@ export async function startApi() {
 }
 export type TestApi = Awaited<ReturnType<typeof startApi>>;
 
-async function startApp(database: TestDatabase, cluster: TestCluster) {
+async function startApp(
+  database: TestDatabase,
+  cluster: TestCluster,
+  { smtpUrl, stepUpSeconds = 300 }: ApiOptions,
+) {
   const pool = createPool({ url: database.apiUrl, connectionsMax: 8 });
   const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
   const adminPool = createPool({ url: database.adminUrl, connectionsMax: 2 });
   const audit = createAuditQueue({ database: pool, now: Date.now });
   const passwords = createPasswords({ cost: BCRYPT_COST });
   const credentials = createFakeCredentialStore();
+  const sealer = createSealer([randomBytes(32)]);
   const connection = { fault: "none" as Fault };
   const logs: string[] = [];
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -60,6 +79,13 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     onError: (error) => void logs.push(`revocations: ${String(error)}\n`),
   });
   await revocations.start();
+  const live = createLiveHub({
+    pool,
+    direct: connectionOptions({ url: database.apiUrl }),
+    revocations,
+    clock: () => performance.now(),
+    onError: (error) => void logs.push(`live: ${String(error)}\n`),
+  });
   const app = await buildApp({
     pool,
     authPool,
@@ -73,14 +99,30 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     tokens,
     revocations,
     successorKeys: [randomBytes(32)],
+    sealer,
+    mailer: smtpUrl === undefined ? undefined : createMailer({ sealer, appUrl: APP_URL }),
+    appUrl: APP_URL,
+    stepUpSeconds,
+    live,
     registry: createMetrics(),
     buckets: BUCKETS,
     requestsPerMinute: { free: 100_000, pro: 200_000, enterprise: 0, address: 0 },
     log: { level: "debug", stream: { write: (line) => void logs.push(line) } },
     now: Date.now,
   });
+  const mails =
+    smtpUrl === undefined
+      ? undefined
+      : sendMails({
+          database: authPool,
+          sealer,
+          deliver: deliverBySmtp({ url: smtpUrl, from: "Trading bots <noreply@example.com>" }),
+          onFailure: ({ error }) => void logs.push(`mails: ${String(error)}\n`),
+        });
   return {
     app,
+    sealer,
+    authPool,
     audit,
     credentials,
     connection,
@@ -95,6 +137,7 @@ async function startApp(database: TestDatabase, cluster: TestCluster) {
     close: async () => {
       revocations.stop();
       await app.close();
+      await mails?.stop();
       passwords.close();
       await Promise.all([pool.end(), authPool.end(), adminPool.end()]);
     },

@@ -1,6 +1,8 @@
 import type { Pool } from "pg";
 import { createPool } from "../src/database.ts";
+import { createAnnouncer } from "../src/journal/announcer.ts";
 import { buildJournal } from "../src/journal/app.ts";
+import { LIVE_CHANNEL } from "../src/live/channel.ts";
 import { createMetrics } from "../src/metrics.ts";
 import type { TestDatabase } from "./database.ts";
 import type { Answer } from "./journal.ts";
@@ -31,12 +33,15 @@ export async function startJournalApp(
 ) {
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS });
   watch(pool);
+  const onError = (error: unknown) => console.error(error);
+  const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError });
   const app = await buildJournal({
     pool,
     tokens: { verify: async (token) => holderOf(token), ping: unused },
     podExists,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
-    announcer: { announce: () => {} },
+    reported: { announce: () => {} },
+    news,
     operatorSubject: OPERATOR,
     requestsMax: 2_000,
     registry: createMetrics(),
@@ -63,6 +68,7 @@ export async function startJournalApp(
     }),
     close: async () => {
       await app.close();
+      await news.close();
       await pool.end();
     },
   };

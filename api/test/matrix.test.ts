@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
+import { Scope } from "../src/auth/scopes.ts";
+import {
+  APP_URL,
+  caller,
+  signUp,
+  startApi,
+  type Answer,
+  type TestApi,
+  type TestUser,
+} from "./api.ts";
+import { createAuthenticator } from "./authenticator.ts";
 
 // Every route of the description × everybody who may come: a new route is in here by being described.
 
@@ -35,6 +45,19 @@ const BODIES: Readonly<Record<string, object>> = {
   "POST /api/auth/register": { email: "x@example.com", password: "correct horse battery" },
   "POST /api/auth/login": { email: "x@example.com", password: "correct horse battery" },
   "POST /api/auth/password": { currentPassword: "wrong password", newPassword: "another long one" },
+  "POST /api/auth/step-up": { password: "wrong password" },
+  "POST /api/auth/mfa/totp/confirm": { code: "000000" },
+  "POST /api/passkeys": {
+    state: "AAAA",
+    name: "Phone",
+    credential: {
+      id: "AAAA",
+      rawId: "AAAA",
+      type: "public-key",
+      response: { clientDataJSON: "AAAA", attestationObject: "AAAA" },
+    },
+  },
+  "POST /api/tokens": { name: "Script", scopes: ["read"] },
   "POST /api/accounts": ACCOUNT,
   "PUT /api/accounts/{id}/credentials": KEY,
   "POST /api/bots": BOT,
@@ -57,6 +80,11 @@ const OPEN = new Set([
   "POST /api/auth/login",
   "POST /api/auth/refresh",
   "POST /api/auth/logout",
+  "POST /api/auth/verify-email",
+  "POST /api/auth/forgot",
+  "POST /api/auth/reset",
+  "POST /api/auth/passkey-challenge",
+  "POST /api/auth/passkey-login",
   "GET /.well-known/jwks.json",
   "GET /healthz",
   "GET /readyz",
@@ -95,9 +123,28 @@ async function trade(): Promise<void> {
 }
 
 const TRADE = "7d9c1d8e-6d2f-4a53-9b55-0a5f6c3e2b11";
-const SECRETS = [...Object.values(KEY), "Owners robot", "1234.5678", TRADE];
+const LISTED = new Set(["sessions", "tokens", "passkeys"]);
+const NAMES = ["Owners robot", "Owners phone", "Owners script"];
+const SECRETS = [...Object.values(KEY), ...NAMES, "1234.5678", TRADE];
 const WithId = z.object({ id: z.string() });
 const Items = z.object({ items: z.array(WithId).min(1) });
+
+/** A passkey of the owner: from now on their password alone is half a log-in. */
+async function passkey(): Promise<string> {
+  const offered = await owner.call("POST /api/passkeys/options");
+  const { state, options } = z
+    .object({ state: z.string(), options: z.unknown() })
+    .parse(offered.body);
+  const credential = createAuthenticator({ origin: APP_URL }).create(options);
+  const body = { state, credential, name: "Owners phone" };
+  return WithId.parse((await owner.call("POST /api/passkeys", { body })).body).id;
+}
+
+async function apiToken(user: TestUser, scope: Scope) {
+  const body = { name: "Owners script", scopes: [scope] };
+  const made = await user.call("POST /api/tokens", { body });
+  return WithId.extend({ token: z.string() }).parse(made.body);
+}
 
 async function everything(): Promise<Readonly<Record<string, string>>> {
   const [session] = Items.parse((await owner.call("GET /api/sessions")).body).items;
@@ -105,6 +152,8 @@ async function everything(): Promise<Readonly<Record<string, string>>> {
     accounts: WithId.parse((await owner.call("POST /api/accounts", { body: ACCOUNT })).body).id,
     bots: WithId.parse((await owner.call("POST /api/bots", { body: BOT })).body).id,
     sessions: session?.id ?? "",
+    tokens: (await apiToken(owner, "read")).id,
+    passkeys: await passkey(),
     users: owner.id,
     halts: "halt-of-nobody",
   };
@@ -116,6 +165,8 @@ async function world(): Promise<string> {
     await owner.call(`GET /api/bots/${ids["bots"] ?? ""}`),
     await owner.call(`GET /api/accounts/${ids["accounts"] ?? ""}`),
     await owner.call("GET /api/sessions"),
+    await owner.call("GET /api/tokens"),
+    await owner.call("GET /api/passkeys"),
   ];
   return JSON.stringify(answers.map(({ status, body }) => ({ status, body })));
 }
@@ -181,11 +232,57 @@ test("the owner gets what the others did not", async () => {
   for (const [kind, id] of Object.entries(ids)) {
     if (kind === "users" || kind === "halts") continue; // for administrators
     const { status, body } = await owner.call(
-      kind === "sessions" ? "GET /api/sessions" : `GET /api/${kind}/${id}`,
+      LISTED.has(kind) ? `GET /api/${kind}` : `GET /api/${kind}/${id}`,
     );
     expect({ kind, status }).toEqual({ kind, status: 200 });
     expect(JSON.stringify(body)).toContain(id);
   }
+});
+
+test("who has shown a password and no second factor holds nothing", async () => {
+  const body = { email: owner.email, password: "correct horse battery" };
+  const pending = await caller(api)("POST /api/auth/login", { body });
+  expect(pending).toMatchObject({ status: 401, body: { code: "mfa_required" } });
+  expect(pending.headers["set-cookie"]).toBeUndefined();
+  const told = ["type", "title", "status", "code", "detail", "requestId"];
+  expect(Object.keys(z.looseObject({}).parse(pending.body)).toSorted()).toEqual(told.toSorted());
+  const { items } = Items.parse((await owner.call("GET /api/sessions")).body);
+  expect(items).toHaveLength(1);
+});
+
+const Scoped = z.object({
+  security: z.array(z.object({ apiToken: z.array(Scope).optional() })).optional(),
+});
+/** Where a script has no business: it could give itself more than it was given. */
+const NEVER = /^\/api\/(auth|tokens|sessions|passkeys|admin)\b/;
+
+test("an API token goes where the description names its scope, and nowhere else", async () => {
+  const { body } = await caller(api)("GET /api/openapi.json");
+  const described = Object.entries(Description.parse(body).paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const ways = Scoped.parse(operation).security ?? [];
+      const [scope] = ways.flatMap(({ apiToken: scopes }) => scopes ?? []);
+      return { path, route: `${method.toUpperCase()} ${path}`, scope };
+    }),
+  );
+  expect(described.filter(({ path, scope }) => NEVER.test(path) && scope !== undefined)).toEqual(
+    [],
+  );
+  expect(new Set(described.map(({ scope }) => scope)).size).toBe(Scope.options.length + 1);
+  const wrong: string[] = [];
+  for (const held of Scope.options) {
+    const call = caller(api, (await apiToken(other, held)).token);
+    for (const { route, scope } of described.filter((each) => !OPEN.has(each.route))) {
+      const answer = await ask(call, route);
+      const code = z.object({ code: z.string() }).catch({ code: "" }).parse(answer.body).code;
+      const isRefused = /^403 (token_refused|scope_missing)$/.test(`${answer.status} ${code}`);
+      const wanted = scope === undefined ? "token_refused" : "scope_missing";
+      const isRight = scope === held ? !isRefused : isRefused && code === wanted;
+      if (!isRight || answer.status === 401)
+        wrong.push(`${held} ${route}: ${answer.status} ${code}`);
+    }
+  }
+  expect(wrong).toEqual([]);
 });
 
 const WithRole = z.object({ "x-role": z.enum(["viewer", "operator", "admin"]) });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -33,6 +33,8 @@ beforeAll(async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const keyFile = join(directory, "jwt.pem");
   await writeFile(keyFile, privateKey.export({ type: "sec1", format: "pem" }));
+  const serviceKeyFile = join(directory, "service.key");
+  await writeFile(serviceKeyFile, `${randomBytes(32).toString("base64")}\n`);
   api = spawn(process.execPath, [join(import.meta.dirname, "..", "src", "main.ts")], {
     env: {
       PORT: String(http),
@@ -44,6 +46,7 @@ beforeAll(async () => {
       WORKER_DATABASE_URL: database.workerUrl,
       VAULT_ADDR: "http://127.0.0.1:1",
       JWT_PRIVATE_KEY_FILE: keyFile,
+      SERVICE_KEY_FILE: serviceKeyFile,
       KUBECONFIG: cluster.controlPlane.kubeconfigPath,
       RATE_LIMIT_FREE: "5",
     },

@@ -44,6 +44,7 @@ test("every such table has policies, each for one named role and bound to a user
   expect(unbound.map(({ policyname }) => String(policyname)).toSorted()).toEqual([
     "accounts_administer",
     "accounts_work", // sweeps look for work among everybody's, as all that ends in work
+    "api_tokens_look_up", // a token is looked up before anybody knows whose it is
     "audit_append_admin", // whoever acts writes it down, and reads it with another policy or not at all
     "audit_append_api",
     "audit_append_auth",
@@ -54,6 +55,9 @@ test("every such table has policies, each for one named role and bound to a user
     "bots_administer",
     "bots_work",
     "halt_lifts_read", // the second person sees what the first one asked for
+    "mails_look_up", // whoever empties the outbox takes what is due, whosever it is
+    "mails_remove",
+    "mails_take",
     "reports_administer",
     "reports_stream", // the operator hears about every bot
     "sessions_count", // for administrators

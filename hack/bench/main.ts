@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError } from "../tools/describe-error.ts";
+import { measureApiReads, measureApiRequests } from "./api.ts";
 import { measureBacktest } from "./backtest.ts";
 import { type BotBundle, bundleBot } from "./bot-bundle.ts";
 import { measureCloseToAck } from "./close-to-ack.ts";
@@ -14,7 +15,8 @@ import { measureStartUp } from "./startup.ts";
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
        node hack/bench/main.ts operator [--only speed] [--rounds 3]
        node hack/bench/main.ts scale [--bots 5000]
-Measures and writes bench-results/<bot|operator|scale>.json. Nothing else should run on the machine meanwhile.
+       node hack/bench/main.ts api [--only requests,reads]
+Measures and writes bench-results/<bot|operator|scale|api>.json. Nothing else should run on the machine meanwhile.
 Ends with 1 and names it when an aim is missed.
 bot        the bot
   --only      these parts alone; the file then holds nothing else
@@ -25,7 +27,9 @@ operator   the operator beside bare loops, and then with 100,000 bots
   --rounds    how often the contenders of a burst take turns
 scale      its second half alone
   --bots      how many bots; 100,000 take more than 20 GB of memory (the API server) and 10 minutes
-  --idle      seconds for which nothing may be written`;
+  --idle      seconds for which nothing may be written
+api        the API and the journal, on a real Postgres
+  --only      these parts alone`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -76,6 +80,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
       scale,
     }),
   scale: () => measure("scale", { scale }),
+  api: () => measure("api", { requests: measureApiRequests, reads: measureApiReads }),
 };
 
 /** Runs the parts that are wanted, writes `<what>.json` and prints the table. */

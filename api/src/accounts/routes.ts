@@ -2,11 +2,17 @@ import { Credentials, DnsLabel, Exchange } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
+import type { RequireStepUp } from "../auth/step-up.ts";
+import type { Caller } from "../auth/user.ts";
+import { findUser } from "../auth/user-store.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant } from "../database.ts";
+import { ApiError } from "../errors.ts";
 import { DisplayName, IdParams } from "../fields.ts";
 import { newId } from "../id.ts";
 import { IdempotencyHeaders, once } from "../idempotency.ts";
+import type { Mailer } from "../mail/mailer.ts";
 import { loadOwned, pageOfOwned } from "../owned-objects.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
@@ -41,12 +47,14 @@ const SCHEMAS = {
   },
   list: {
     tags,
+    ...scoped("read"),
     summary: "My exchange accounts",
     querystring: PageQuery,
     response: { 200: pageOf(AccountView), ...FAILURE },
   },
   read: {
     tags,
+    ...scoped("read"),
     summary: "One exchange account",
     params: IdParams,
     response: { 200: AccountView, ...FAILURE },
@@ -60,18 +68,27 @@ const SCHEMAS = {
   },
   retire: {
     tags,
+    ...scoped("accounts"),
     summary: "Give an exchange account up; its bots are retired first",
     params: IdParams,
     response: { 202: z.object({ id: z.string() }), ...FAILURE },
   },
 } as const;
 
+interface AccountRouteDeps extends AccountDeps {
+  readonly requireStepUp: RequireStepUp;
+  /** Undefined when mails cannot be sent here: then nobody can be asked to confirm an address. */
+  readonly mailer: Mailer | undefined;
+}
+
 /** /api/accounts: exchange accounts; a key goes in and never comes out. */
-export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
+export function accountRoutes(deps: AccountRouteDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.post("", { schema: SCHEMAS.create }, async (request, reply) => {
       const caller = callerOf(request);
       const { body, headers } = request;
+      await deps.requireStepUp(caller);
+      if (!body.testnet && deps.mailer !== undefined) await requireVerifiedEmail(deps, caller);
       const intended = {
         userId: caller.userId,
         key: headers["idempotency-key"],
@@ -96,8 +113,10 @@ export function accountRoutes(deps: AccountDeps): FastifyPluginAsyncZod {
     });
 
     app.put("/:id/credentials", { schema: SCHEMAS.replaceKey }, async (request, reply) => {
+      const caller = callerOf(request);
+      await deps.requireStepUp(caller);
       const replacement = { id: request.params.id, credentials: request.body };
-      const account = await replaceCredentials(deps, callerOf(request), replacement);
+      const account = await replaceCredentials(deps, caller, replacement);
       return reply.code(202).send(accountView(account));
     });
 
@@ -118,4 +137,14 @@ async function listAccounts({ pool, kube }: AccountDeps, userId: string, query: 
   const source = { pool, table: "accounts", objects: kube.accounts } as const;
   const accounts = await mapLimited(items, READS_AT_ONCE, (row) => loadOwned(source, userId, row));
   return { items: accounts.filter((account) => account !== undefined).map(accountView), next };
+}
+
+/** Real money needs an address that notices and new passwords can be sent to. @throws ApiError `email_unverified` */
+async function requireVerifiedEmail({ pool }: AccountDeps, { userId }: Caller): Promise<void> {
+  const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
+  if (user?.email_verified_at != null) return;
+  throw new ApiError(
+    "email_unverified",
+    "open the link that we mailed you, or ask for another with POST /api/auth/verification-mail",
+  );
 }

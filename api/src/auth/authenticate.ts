@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../errors.ts";
+import { apiTokenOver, type ApiTokens, isApiToken } from "./api-tokens.ts";
 import type { Revocations } from "./revocations.ts";
+import { type Scope, scopeOf } from "./scopes.ts";
 import { sessionEnded } from "./sessions.ts";
 import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import type { Tokens } from "./tokens.ts";
@@ -8,9 +10,10 @@ import type { Caller, Tier } from "./user.ts";
 
 export interface AuthenticateDeps {
   readonly tokens: Pick<Tokens, "verify">;
+  readonly apiTokens: ApiTokens;
   readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
   readonly limiter: RateLimiter;
-  readonly requestsPerMinute: Readonly<Record<Tier, number>>;
+  readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
 }
 
 const callers = new WeakMap<FastifyRequest, Caller>();
@@ -29,14 +32,15 @@ export function callerOf(request: FastifyRequest): Caller {
 
 /** A hook before the body is read: no token, no parsing. It counts the request against the tier's limit besides. */
 export function authenticate(deps: AuthenticateDeps) {
-  const { tokens, limiter, requestsPerMinute } = deps;
+  const { limiter, requestsPerMinute } = deps;
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const [scheme, token] = (request.headers.authorization ?? "").split(" ", 2);
     if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {
       reply.header("www-authenticate", "Bearer");
       throw new ApiError("unauthenticated", "send Authorization: Bearer <access token>");
     }
-    const caller = upToDate(await tokens.verify(token), deps);
+    const caller = upToDate(await verify(token, request.ip, deps), deps);
+    if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
     const limit = requestsPerMinute[caller.tier];
     const state = limiter.take(`user ${caller.userId}`, limit);
     if (limit > 0) reply.headers(rateLimitHeaders(caller.tier, state));
@@ -49,14 +53,35 @@ export function authenticate(deps: AuthenticateDeps) {
   };
 }
 
-/** The token is a quarter of an hour old at most; what has changed since counts. */
+/** An API token that is not known yet costs a query: whoever makes them up is stopped by their address. */
+async function verify(token: string, address: string, deps: AuthenticateDeps): Promise<Caller> {
+  const { tokens, apiTokens, limiter, requestsPerMinute } = deps;
+  if (!isApiToken(token)) return tokens.verify(token);
+  const known = apiTokens.find(token);
+  if (known !== undefined) return known;
+  const { allowed, resetSeconds } = limiter.take(`token ${address}`, requestsPerMinute.address);
+  if (allowed) return apiTokens.verify(token);
+  throw new ApiError("rate_limited", "too many new API tokens from this address", {
+    retryAfterSeconds: resetSeconds,
+  });
+}
+
+function assertScope(wanted: Scope | undefined, scopes: readonly Scope[]): void {
+  if (wanted === undefined) throw new ApiError("token_refused", "log in to do this");
+  if (scopes.includes(wanted)) return;
+  throw new ApiError("scope_missing", `make a token with the scope ${wanted}`);
+}
+
+/** What is known of the token may be a quarter of an hour old; what has changed since counts. */
 function upToDate(caller: Caller, { revocations }: AuthenticateDeps): Caller {
   if (!revocations.isFresh()) {
     throw new ApiError("database_unavailable", "log-ins cannot be checked: try again in a moment", {
       retryAfterSeconds: 1,
     });
   }
-  if (revocations.hasEnded(caller.sessionId)) throw sessionEnded();
+  if (revocations.hasEnded(caller.sessionId)) {
+    throw caller.scopes === undefined ? sessionEnded() : apiTokenOver();
+  }
   const tier = revocations.tierOf(caller.userId);
   return tier === undefined ? caller : { ...caller, tier };
 }

@@ -21,7 +21,7 @@ export interface RevocationDeps {
 }
 
 /**
- * What changed about people while their access tokens live: sessions that ended and tiers that are others. Asked of the
+ * What changed about people while their tokens live: sessions and API tokens that ended, and tiers that are others. Asked of the
  * database again and again, not pushed: a lost notification would let somebody in for a quarter of an hour.
  */
 export function createRevocations({ database, clock, onError }: RevocationDeps) {
@@ -35,7 +35,9 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
     const askedAt = clock();
     const [sessions, users] = await Promise.all([
       database.query<{ id: string }>(
-        "select id from sessions where ended_at > now() - make_interval(secs => $1)",
+        `select id from sessions where ended_at > now() - make_interval(secs => $1)
+         union all
+         select id from api_tokens where ended_at > now() - make_interval(secs => $1)`,
         [LOOK_BACK_SECONDS],
       ),
       database.query<{ id: string; tier: Tier }>(
@@ -62,7 +64,8 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
     },
     /** False when what follows may be out of date. */
     isFresh: () => heardAt !== undefined && clock() - heardAt <= STALE_MS,
-    hasEnded: (sessionId: string): boolean => ended.has(sessionId),
+    /** Of a session or an API token. */
+    hasEnded: (id: string): boolean => ended.has(id),
     /** The user's tier when it changed lately. */
     tierOf: (userId: string): Tier | undefined => tiers.get(userId),
   };

@@ -2,41 +2,39 @@ import { randomInt, randomUUID } from "node:crypto";
 import { bucketNamespace } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, inTransaction } from "../database.ts";
 import { ApiError } from "../errors.ts";
+import type { Mailer } from "../mail/mailer.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
-import type { PasswordCheck } from "./password-check.ts";
+import { welcome } from "./email-routes.ts";
+import type { Identify } from "./identify.ts";
 import type { IsBreached } from "./breached-passwords.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
-import type { Sessions, SessionUser } from "./sessions.ts";
-import { type HttpExchange, signIn } from "./sign-in.ts";
-import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
+import { noteDeed } from "./note.ts";
+import { scoped } from "./scopes.ts";
+import { Proof } from "./second-factors.ts";
+import type { Sessions } from "./sessions.ts";
+import { SignedIn, signedInBody, signIn } from "./sign-in.ts";
 import { Email, Tier } from "./user.ts";
 import { findLogin, findUser, insertUser } from "./user-store.ts";
 
 const Credentials = z.strictObject({ email: Email, password: z.string().max(1_024) });
+const Login = Credentials.extend(Proof);
 
 /** Needs no token. */
 const OPEN = { tags: ["auth"], security: [] };
-
-const SignedIn = z.object({
-  user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
-  accessToken: z.string(),
-  expiresIn: z.int().describe("Seconds."),
-});
 
 export interface AuthDeps extends AddressLimit {
   /** Of the auth role: it may look anybody up. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash">;
-  readonly checkPassword: PasswordCheck;
+  readonly identify: Identify;
   readonly isBreached: IsBreached;
-  /** A hash of nobody's password: unknown addresses take as long as known ones. */
-  readonly decoyHash: string;
   readonly sessions: Sessions;
   readonly buckets: number;
+  readonly mailer: Mailer | undefined;
 }
 
 /** POST /api/auth/register, /login */
@@ -58,14 +56,19 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         const { email, password } = request.body;
         assertAcceptable(password, deps.isBreached);
         const passwordHash = await deps.passwords.hash(password);
-        const user = await insertUser(deps.authPool, {
-          id: randomUUID(),
-          email,
-          passwordHash,
-          namespace: bucketNamespace(randomInt(deps.buckets)),
+        const namespace = bucketNamespace(randomInt(deps.buckets));
+        const created = { id: randomUUID(), email, passwordHash, namespace };
+        const user = await inTransaction(deps.authPool, async (database) => {
+          const inserted = await insertUser(database, created);
+          if (inserted === undefined) return undefined;
+          await noteDeed(database, request, { userId: inserted.id, action: "user.register" });
+          return inserted;
         });
         if (user === undefined) throw new ApiError("email_taken", "log in, or use another address");
-        return reply.code(201).send(await signedIn({ ...user, passwordHash }, { request, reply }));
+        await welcome(deps, { userId: user.id, email }, request.log);
+        const proven = { user, passwordHash, method: "password" } as const;
+        const accessToken = await signIn(deps.sessions, proven, { request, reply });
+        return reply.code(201).send(signedInBody(user, accessToken));
       },
     );
 
@@ -74,54 +77,55 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       {
         schema: {
           ...OPEN,
-          summary: "Log in",
-          body: Credentials,
+          summary: "Log in; with a second factor where one is enrolled",
+          body: Login,
           response: { 200: SignedIn, ...FAILURE },
         },
       },
       async (request, reply) => {
-        const login = await judge(request);
-        if (login === undefined) {
+        const { email, password, ...proof } = request.body;
+        const login = await findLogin(deps.authPool, email);
+        const user = login && { id: login.id, passwordHash: login.password_hash };
+        const attempt = { address: request.ip, account: email, password, user, proof };
+        const method = await deps.identify(attempt);
+        if (login === undefined || method === undefined) {
           throw new ApiError("invalid_credentials", "check both and try again");
         }
-        return signedIn(login, { request, reply });
+        const proven = { user: login, passwordHash: login.password_hash, method };
+        return signedInBody(login, await signIn(deps.sessions, proven, { request, reply }));
       },
     );
   };
-
-  /** The user whose address and password these are. An unknown address takes as long as a wrong password. */
-  async function judge({ ip, body }: { ip: string; body: z.infer<typeof Credentials> }) {
-    const { email, password } = body;
-    const login = await findLogin(deps.authPool, email);
-    const hash = login?.password_hash ?? deps.decoyHash;
-    const matches = await deps.checkPassword({ address: ip, account: email, password, hash });
-    return matches && login !== undefined ? { ...login, passwordHash: hash } : undefined;
-  }
-
-  async function signedIn(
-    { id, email, tier, passwordHash }: SessionUser & { readonly passwordHash: string },
-    exchange: HttpExchange,
-  ) {
-    const user = { id, email, tier };
-    const { accessToken } = await signIn(deps.sessions, { ...user, passwordHash }, exchange);
-    return { user, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
-  }
 }
 
-const Me = z.object({ id: z.string(), email: z.string(), tier: Tier, createdAt: z.iso.datetime() });
+const Me = z.object({
+  id: z.string(),
+  email: z.string(),
+  emailVerified: z.boolean(),
+  tier: Tier,
+  createdAt: z.iso.datetime(),
+});
 
 /** GET /api/me: from the row, because the tier in the token may be out of date. */
 export function meRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   return async (app) => {
     app.get(
       "/me",
-      { schema: { tags: ["auth"], summary: "Who I am", response: { 200: Me, ...FAILURE } } },
+      {
+        schema: {
+          tags: ["auth"],
+          ...scoped("read"),
+          summary: "Who I am",
+          response: { 200: Me, ...FAILURE },
+        },
+      },
       async (request) => {
         const { userId } = callerOf(request);
         const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
         if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
-        const { id, email, tier, created_at } = user;
-        return { id, email, tier, createdAt: created_at.toISOString() };
+        const { id, email, tier, created_at, email_verified_at: verifiedAt } = user;
+        const createdAt = created_at.toISOString();
+        return { id, email, emailVerified: verifiedAt !== null, tier, createdAt };
       },
     );
   };

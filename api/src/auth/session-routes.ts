@@ -6,8 +6,14 @@ import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import type { IsBreached } from "./breached-passwords.ts";
-import type { PasswordCheck } from "./password-check.ts";
+import type { Mailer } from "../mail/mailer.ts";
+import type { Identify } from "./identify.ts";
+import { noticeLetter } from "./letters.ts";
+import { noteDeed } from "./note.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
+import type { RateLimiter } from "../rate-limit.ts";
+import { hashOf, readToken } from "./refresh-token.ts";
+import { Proof } from "./second-factors.ts";
 import { forgetSession, keepSession, refreshTokenOf } from "./session-cookies.ts";
 import { signIn } from "./sign-in.ts";
 import { endSession, endSessions, listDevices } from "./session-store.ts";
@@ -25,6 +31,24 @@ const Refreshed = z.object({ accessToken: z.string(), expiresIn: z.int().describ
 
 /** Many people sit behind one address, and each refreshes four times an hour: it must not stop them that others guess. */
 const REFRESHES_PER_ATTEMPT = 10;
+
+/** A device refreshes four times an hour; a few tabs that start at once are a handful. */
+const REFRESHES_PER_SESSION = 30;
+
+/**
+ * Counted by what all tokens of a session have in common, so that nobody who merely knows a session's id can use its share up.
+ * @throws ApiError `rate_limited`
+ */
+function limitSession(limiter: RateLimiter, refreshToken: string): void {
+  const token = readToken(refreshToken);
+  if (token === undefined) return; // refused without asking anybody
+  const key = `session ${token.id} ${hashOf(token.proof).toString("base64url")}`;
+  const { allowed, resetSeconds } = limiter.take(key, REFRESHES_PER_SESSION);
+  if (allowed) return;
+  throw new ApiError("rate_limited", `a device has ${REFRESHES_PER_SESSION} refreshes a minute`, {
+    retryAfterSeconds: resetSeconds,
+  });
+}
 
 interface RefreshDeps extends AddressLimit {
   readonly sessions: Pick<Sessions, "refresh" | "end">;
@@ -48,8 +72,10 @@ export function refreshRoutes(deps: RefreshDeps): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
+        const presented = refreshTokenOf(request);
+        limitSession(limiter, presented);
         const { accessToken, refreshToken } = await sessions
-          .refresh(refreshTokenOf(request))
+          .refresh(presented, request)
           .catch((error: unknown) => {
             if (error instanceof ApiError && error.code === "session_ended") forgetSession(reply);
             throw error;
@@ -70,7 +96,7 @@ export function refreshRoutes(deps: RefreshDeps): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        await sessions.end(refreshTokenOf(request));
+        await sessions.end(refreshTokenOf(request), request);
         forgetSession(reply);
         return reply.code(204).send(null);
       },
@@ -153,14 +179,16 @@ export interface PasswordDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash">;
-  readonly checkPassword: PasswordCheck;
+  readonly identify: Identify;
   readonly sessions: Pick<Sessions, "begin" | "end">;
   readonly isBreached: IsBreached;
+  readonly mailer: Mailer | undefined;
 }
 
 const PasswordChange = z.strictObject({
   currentPassword: z.string().max(1_024),
   newPassword: z.string().max(1_024),
+  ...Proof,
 });
 
 /** POST /api/auth/password: ends every log-in, also the one that asks, and begins another. */
@@ -177,26 +205,30 @@ export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
         },
       },
       async (request, reply) => {
-        const { userId, email, tier } = callerOf(request);
-        const { currentPassword, newPassword } = request.body;
+        const caller = callerOf(request);
+        const { userId } = caller;
+        const { currentPassword, newPassword, ...proof } = request.body;
         assertAcceptable(newPassword, deps.isBreached);
         const current = await findPasswordHash(deps.authPool, userId);
-        const attempt = { address: request.ip, account: userId, password: currentPassword };
-        if (current === undefined || !(await deps.checkPassword({ ...attempt, hash: current }))) {
-          throw passwordIsAnother();
-        }
+        const method = await deps.identify({
+          address: request.ip,
+          account: userId,
+          password: currentPassword,
+          user: current === undefined ? undefined : { id: userId, passwordHash: current },
+          proof,
+        });
+        if (current === undefined || method === undefined) throw passwordIsAnother();
         const passwordHash = await deps.passwords.hash(newPassword);
         await asTenant(deps.authPool, { userId }, async (database) => {
           const replacement = { userId, from: current, to: passwordHash };
           if (!(await replacePasswordHash(database, replacement))) throw passwordIsAnother();
           await endSessions(database, userId, "password");
+          await noteDeed(database, request, { userId, action: "password.change" });
+          await deps.mailer?.queue(database, caller, noticeLetter("password", deps.mailer));
         });
-        const user = { id: userId, email, tier };
-        const { accessToken } = await signIn(
-          deps.sessions,
-          { ...user, passwordHash },
-          { request, reply },
-        );
+        const user = { id: userId, email: caller.email, tier: caller.tier };
+        const proven = { user, passwordHash, method };
+        const accessToken = await signIn(deps.sessions, proven, { request, reply });
         return { accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
       },
     );

@@ -156,3 +156,30 @@ export async function listDevices(
   );
   return rows;
 }
+
+/** Whether the session lives and its user proved to be them so lately. */
+export async function isFreshSession(
+  database: Queryable,
+  { userId, id, seconds }: SessionKey & { readonly seconds: number },
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `select 1 from sessions
+      where user_id = $1 and id = $2 and ended_at is null
+        and authenticated_at > now() - make_interval(secs => $3)`,
+    [userId, id, seconds],
+  );
+  return rowCount === 1;
+}
+
+/** The user has just proven to be them; false when there is no such living session. For the auth role. */
+export async function refreshProof(
+  database: Queryable,
+  { userId, id }: SessionKey,
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update sessions set authenticated_at = now()
+      where user_id = $1 and id = $2 and ended_at is null`,
+    [userId, id],
+  );
+  return rowCount === 1;
+}

@@ -20,6 +20,8 @@ import {
   rotateSession,
   type SessionRow,
 } from "./session-store.ts";
+import { noteDeed, type Origin } from "./note.ts";
+import type { Method } from "./second-factors.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Tier } from "./user.ts";
 import { holdPassword, lockUser } from "./user-store.ts";
@@ -56,9 +58,17 @@ export interface SessionUser {
   readonly tier: Tier;
 }
 
+/** A user, and the hash of the password that was theirs when they proved to be them. */
+export interface Proven {
+  readonly user: SessionUser;
+  readonly passwordHash: string;
+}
+
 interface Client {
-  readonly address: string;
+  readonly origin: Origin;
   readonly userAgent: string;
+  /** How the user has proven to be them. */
+  readonly method: Method;
 }
 
 export interface SignedIn {
@@ -73,25 +83,28 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
    * Begins a session for a user who has proven to be them.
    * @throws ApiError `invalid_credentials` when the password has been changed since it was compared
    */
-  async function begin(
-    user: SessionUser & { readonly passwordHash: string },
-    client: Client,
-  ): Promise<SignedIn> {
+  async function begin({ user, passwordHash }: Proven, client: Client): Promise<SignedIn> {
     const token = newToken();
     await asTenant(authPool, { userId: user.id }, async (database) => {
       await lockUser(database, user.id); // log-ins at once must not all be the twentieth
-      if (!(await holdPassword(database, { userId: user.id, hash: user.passwordHash }))) {
+      if (!(await holdPassword(database, { userId: user.id, hash: passwordHash }))) {
         throw new ApiError("invalid_credentials", "the password has just been changed");
       }
       await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
       await insertSession(database, newSession(user.id, token, client));
       await endCrowdedSessions(database, user.id, DEVICES_MAX);
+      await noteDeed(database, client.origin, {
+        userId: user.id,
+        action: "session.begin",
+        object: `session/${token.id}`,
+        details: { method: client.method },
+      });
     });
     return signedIn(user, token);
   }
 
   /** Gives a new pair for a refresh token. @throws ApiError `session_ended` */
-  async function refresh(refreshToken: string): Promise<SignedIn> {
+  async function refresh(refreshToken: string, origin: Origin): Promise<SignedIn> {
     const presented = readToken(refreshToken);
     const session = presented && (await findOwn(presented));
     if (presented === undefined || session === undefined || isOver(session)) throw sessionEnded();
@@ -107,29 +120,35 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
       // Somebody was faster with the same token: what they got is found, and given again, or the session has ended.
       return isRotated
         ? signedIn(user, { ...presented, secret: successor })
-        : refresh(refreshToken);
+        : refresh(refreshToken, origin);
     }
     if (isRepeated(session, hash)) {
       const successors = successorKeys.map((key) => successorOf(presented.secret, key));
       const given = successors.find((each) => timingSafeEqual(hashOf(each), session.refresh_hash));
       if (given !== undefined) return signedIn(user, { ...presented, secret: given });
     }
-    await asTenant(authPool, { userId }, (database) =>
-      endSession(database, { userId, id }, "reuse"),
-    );
+    await asTenant(authPool, { userId }, async (database) => {
+      await endSession(database, { userId, id }, "reuse");
+      await noteDeed(database, origin, {
+        userId,
+        action: "session.reuse",
+        object: `session/${id}`,
+      });
+    });
     onReuse({ userId, id });
     throw sessionEnded();
   }
 
   /** Ends the session of the token, when there is one. */
-  async function end(refreshToken: string): Promise<void> {
+  async function end(refreshToken: string, origin: Origin): Promise<void> {
     const presented = readToken(refreshToken);
     const session = presented && (await findOwn(presented));
     if (session === undefined) return;
     const { id, user_id: userId } = session;
-    await asTenant(authPool, { userId }, (database) =>
-      endSession(database, { userId, id }, "logout"),
-    );
+    await asTenant(authPool, { userId }, async (database) => {
+      await endSession(database, { userId, id }, "logout");
+      await noteDeed(database, origin, { userId, action: "session.end", object: `session/${id}` });
+    });
   }
 
   /** The session of a token that was once ours: knowing an id, which every access token holds, proves nothing. */
@@ -149,7 +168,8 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
 }
 export type Sessions = ReturnType<typeof createSessions>;
 
-function newSession(userId: string, token: Token, { address, userAgent }: Client): NewSession {
+function newSession(userId: string, token: Token, { origin, userAgent }: Client): NewSession {
+  const { ip: address } = origin;
   return {
     userId,
     id: token.id,

@@ -1,22 +1,38 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { Method } from "./second-factors.ts";
 import { keepSession, presentedRefreshToken } from "./session-cookies.ts";
-import type { Sessions, SessionUser, SignedIn } from "./sessions.ts";
+import type { Proven, Sessions, SessionUser } from "./sessions.ts";
+import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
+import { Tier } from "./user.ts";
 
-export interface HttpExchange {
+/** The answer to every log-in. */
+export const SignedIn = z.object({
+  user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
+  accessToken: z.string(),
+  expiresIn: z.int().describe("Seconds."),
+});
+
+interface HttpExchange {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
 
-/** Begins a session on the device that asks, in place of the one that it may have. */
+/** Begins a session on the device that asks, in place of the one that it may have, and answers an access token. */
 export async function signIn(
   sessions: Pick<Sessions, "begin" | "end">,
-  user: SessionUser & { readonly passwordHash: string },
+  proven: Proven & { readonly method: Method },
   { request, reply }: HttpExchange,
-): Promise<SignedIn> {
-  const client = { address: request.ip, userAgent: request.headers["user-agent"] ?? "" };
-  const signedIn = await sessions.begin(user, client);
+): Promise<string> {
+  const userAgent = request.headers["user-agent"] ?? "";
+  const client = { origin: request, userAgent, method: proven.method };
+  const { accessToken, refreshToken } = await sessions.begin(proven, client);
   const before = presentedRefreshToken(request);
-  if (before !== undefined) await sessions.end(before);
-  keepSession(reply, signedIn.refreshToken);
-  return signedIn;
+  if (before !== undefined) await sessions.end(before, request);
+  keepSession(reply, refreshToken);
+  return accessToken;
+}
+
+export function signedInBody({ id, email, tier }: SessionUser, accessToken: string) {
+  return { user: { id, email, tier }, accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
 }

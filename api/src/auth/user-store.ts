@@ -8,13 +8,29 @@ export interface UserRow {
   readonly tier: Tier;
   readonly namespace: string;
   readonly created_at: Date;
+  readonly email_verified_at: Date | null;
 }
 
+type LoginRow = Pick<UserRow, "id" | "email" | "tier"> & { readonly password_hash: string };
+
 /** Looks a login up by address; for the auth role. */
-export async function findLogin(database: Queryable, email: string) {
-  const { rows } = await database.query<
-    Pick<UserRow, "id" | "email" | "tier"> & { password_hash: string }
-  >("select id, email, tier, password_hash from users where email = $1", [email]);
+export async function findLogin(database: Queryable, email: string): Promise<LoginRow | undefined> {
+  const { rows } = await database.query<LoginRow>(
+    "select id, email, tier, password_hash from users where email = $1",
+    [email],
+  );
+  return atMostOne(rows);
+}
+
+/** The same by id. */
+export async function findLoginById(
+  database: Queryable,
+  userId: string,
+): Promise<LoginRow | undefined> {
+  const { rows } = await database.query<LoginRow>(
+    "select id, email, tier, password_hash from users where id = $1",
+    [userId],
+  );
   return atMostOne(rows);
 }
 
@@ -45,7 +61,7 @@ export async function insertUser(database: Queryable, user: NewUser) {
 /** The caller's own row; for the API's role inside the caller's transaction. */
 export async function findUser(database: Queryable, userId: string): Promise<UserRow | undefined> {
   const { rows } = await database.query<UserRow>(
-    "select id, email, tier, namespace, created_at from users where id = $1",
+    "select id, email, tier, namespace, created_at, email_verified_at from users where id = $1",
     [userId],
   );
   return atMostOne(rows);
@@ -96,4 +112,26 @@ export async function replacePasswordHash(
     [userId, from, to],
   );
   return rowCount === 1;
+}
+
+/** Replaces the password of whoever has shown that the mailbox is theirs, and answers the address. */
+export async function setPasswordHash(
+  database: Queryable,
+  { userId, to }: Omit<PasswordReplacement, "from">,
+): Promise<string> {
+  const { rows } = await database.query<{ email: string }>(
+    "update users set password_hash = $2 where id = $1 returning email",
+    [userId, to],
+  );
+  const user = atMostOne(rows);
+  if (user === undefined) throw new Error("a user with a good link is not there");
+  return user.email;
+}
+
+/** The first time counts; for the auth role inside the user's transaction. */
+export async function markEmailVerified(database: Queryable, userId: string): Promise<void> {
+  await database.query(
+    "update users set email_verified_at = now() where id = $1 and email_verified_at is null",
+    [userId],
+  );
 }

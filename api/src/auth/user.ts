@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Scope } from "./scopes.ts";
 
 export const Tier = z.enum(["free", "pro", "enterprise"]);
 export type Tier = z.infer<typeof Tier>;
@@ -11,6 +12,8 @@ export interface Caller {
   readonly userId: string;
   readonly email: string;
   readonly tier: Tier;
-  /** The log-in that the token belongs to. */
+  /** The log-in that the token belongs to, or the API token itself. */
   readonly sessionId: string;
+  /** What an API token may do; undefined for a log-in, which may do everything. */
+  readonly scopes?: readonly Scope[];
 }

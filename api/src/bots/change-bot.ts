@@ -6,6 +6,7 @@ import { mergePatch } from "../merge-patch.ts";
 import { findOwned, loadOwned, markRetired } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
 import { assertModeFits, type BotDeps, requireAccount, requireClass } from "./create-bot.ts";
+import { needsStepUp } from "./exposure.ts";
 import { type BotPatch, BotSettings } from "./settings.ts";
 import { etagOf, matchesEtag } from "./view.ts";
 
@@ -87,6 +88,7 @@ async function assertAllowed(
     ceilings,
   });
   if (crossed !== undefined) throw crossed;
+  if (needsStepUp({ wanted, before: spec })) await deps.requireStepUp(caller);
 }
 
 function settingsOf(spec: TradingBot["spec"]): BotSettings {

@@ -7,6 +7,7 @@ import {
   type TradingBot,
 } from "@tradingbots/crds";
 import { findAccount } from "../accounts/accounts.ts";
+import type { RequireStepUp } from "../auth/step-up.ts";
 import type { Caller } from "../auth/user.ts";
 import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
 import { asTenant, atMostOne, type Queryable, type Database } from "../database.ts";
@@ -14,11 +15,13 @@ import { ApiError, invalidField } from "../errors.ts";
 import type { Kube } from "../kube.ts";
 import { countLive, createOwned, earlierAttempt, findOwned } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
+import { needsStepUp } from "./exposure.ts";
 import type { NewBot } from "./settings.ts";
 
 export interface BotDeps {
   readonly pool: Database;
   readonly kube: Kube;
+  readonly requireStepUp: RequireStepUp;
 }
 
 export interface WantedBot extends NewBot {
@@ -44,6 +47,7 @@ export async function createBot(
     ceilings: botClass.spec.ceilings,
   });
   if (crossed !== undefined) throw crossed;
+  if (needsStepUp({ wanted })) await deps.requireStepUp(caller);
 
   await asTenant(deps.pool, { userId }, (database) =>
     reserve(database, { user, wanted, botsMax: botClass.spec.ceilings.botsPerUser }),

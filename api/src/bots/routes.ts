@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { READS_AT_ONCE } from "../accounts/routes.ts";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant } from "../database.ts";
 import { IdParams } from "../fields.ts";
@@ -22,6 +23,7 @@ const tags = ["bots"];
 const SCHEMAS = {
   create: {
     tags,
+    ...scoped("trade"),
     summary: "Create a bot",
     headers: IdempotencyHeaders,
     body: NewBot,
@@ -29,13 +31,21 @@ const SCHEMAS = {
   },
   list: {
     tags,
+    ...scoped("read"),
     summary: "My bots",
     querystring: PageQuery,
     response: { 200: pageOf(BotView), ...FAILURE },
   },
-  read: { tags, summary: "One bot", params: IdParams, response: { 200: BotView, ...FAILURE } },
+  read: {
+    tags,
+    ...scoped("read"),
+    summary: "One bot",
+    params: IdParams,
+    response: { 200: BotView, ...FAILURE },
+  },
   patch: {
     tags,
+    ...scoped("trade"),
     summary: "Change a bot (JSON merge patch)",
     params: IdParams,
     headers: z.object({
@@ -50,6 +60,7 @@ const SCHEMAS = {
   },
   retire: {
     tags,
+    ...scoped("trade"),
     summary: "Close the bot's positions, then remove it",
     params: IdParams,
     response: { 202: BotView, ...FAILURE },
@@ -109,6 +120,7 @@ export function botRoutes(deps: BotDeps): FastifyPluginAsyncZod {
     for (const action of ["start", "pause", "stop"] as const) {
       const schema = {
         tags,
+        ...scoped("trade"),
         summary: `Make the bot ${ACTIONS[action]}`,
         params: IdParams,
         response: { 202: BotView, ...FAILURE },

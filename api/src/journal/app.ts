@@ -21,14 +21,14 @@ import { healthRoutes } from "../health.ts";
 import type { LogSettings } from "../logger.ts";
 import { observeRequests } from "../metrics.ts";
 import { createServer, type Server } from "../server.ts";
+import type { Announcer } from "./announcer.ts";
 import { appendIntent } from "./intents.ts";
 import { renewLeasesTogether } from "./lease-renewals.ts";
 import { grantLease, LEASE_TTL_MS, leaseLeftMs, releaseLease, renewLeases } from "./leases.ts";
 import { appendRecords } from "./records.ts";
-import type { ReportAnnouncer } from "./report-announcer.ts";
 import type { ReportHub } from "./report-hub.ts";
 import { openSession } from "./sessions.ts";
-import { asSpeaker } from "./speaker.ts";
+import { asSpeaker, podOf } from "./speaker.ts";
 import type { TokenHolder, TokenVerifier } from "./tokens.ts";
 
 /** 500 records, each a report with eight positions and long reasons. */
@@ -40,7 +40,10 @@ export interface JournalDeps {
   /** Whether the pod that a token is bound to exists, or did seconds ago. */
   readonly podExists: (token: string) => Promise<boolean>;
   readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
-  readonly announcer: Pick<ReportAnnouncer, "announce">;
+  /** Told of a bot with a new report. */
+  readonly reported: Pick<Announcer, "announce">;
+  /** Told of a user who has something new to hear. */
+  readonly news: Pick<Announcer, "announce">;
   /** Who may read the reports of all bots: `system:serviceaccount:<namespace>:<name>`. */
   readonly operatorSubject: string;
   /** Requests that may wait for a connection or use one; more are told to come back. */
@@ -99,7 +102,7 @@ function bearerOf({ headers }: FastifyRequest): string {
 }
 
 function botRoutes(app: Server, deps: JournalDeps): void {
-  const { pool, announcer } = deps;
+  const { pool, reported, news } = deps;
   limitConcurrency(app, deps.requestsMax);
 
   app.post("/session", { schema: { response: { 200: SessionAnswer } } }, (request) =>
@@ -121,15 +124,11 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     "/records",
     { schema: { body: RecordBatch, response: { 200: RecordAnswer } } },
     async (request) => {
-      const { appended, botId } = await asSpeaker(
-        pool,
-        holderOf(request),
-        async (database, speaker) => ({
-          appended: await storable(() => appendRecords(database, speaker, request.body)),
-          botId: speaker.botId,
-        }),
-      );
-      if (appended.hasNewReport) announcer.announce(botId); // after the commit: others must find it
+      const holder = holderOf(request);
+      const appended = await storable(() => appendRecords(pool, holder, request.body));
+      // After the commit: others must find it.
+      if (appended.hasNewReport) reported.announce(podOf(holder).name);
+      if (appended.toldUser !== undefined) news.announce(appended.toldUser);
       return { lastSequence: appended.lastSequence };
     },
   );

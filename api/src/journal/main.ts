@@ -2,15 +2,20 @@ import { once } from "node:events";
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbots/kube";
 import { connectionOptions, createPool } from "../database.ts";
 import { createMetrics } from "../metrics.ts";
+import { LIVE_CHANNEL } from "../live/channel.ts";
+import { createAnnouncer } from "./announcer.ts";
 import { buildJournal } from "./app.ts";
 import { loadJournalConfig } from "./config.ts";
 import { podExists } from "./living-pod.ts";
-import { createReportAnnouncer } from "./report-announcer.ts";
-import { createReportHub } from "./report-hub.ts";
+import { createReportHub, REPORTS_CHANNEL } from "./report-hub.ts";
+import { recentReporters } from "./reports.ts";
 import { createTokenVerifier } from "./tokens.ts";
 
 /** A transaction takes about 2 ms, so this many waiting per connection are served within 20 ms. */
 const REQUESTS_PER_CONNECTION = 8;
+
+/** A crash between commit and NOTIFY loses at most one flush; a restarted pod is back well within this time. */
+const REPEATED_AT_START_SECONDS = 300;
 
 const config = loadJournalConfig(process.env);
 await using stack = new AsyncDisposableStack();
@@ -28,8 +33,13 @@ const access =
     : await kubeconfigAccess(config.kubeconfig);
 const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const onError = (error: unknown) => app.log.warn({ err: error }, "reports are delayed");
-const announcer = stack.adopt(createReportAnnouncer({ database: pool, onError }), (open) =>
-  open.close(),
+const reported = stack.adopt(
+  createAnnouncer({ database: pool, channel: REPORTS_CHANNEL, onError }),
+  (open) => open.close(),
+);
+const news = stack.adopt(
+  createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError }),
+  (open) => open.close(),
 );
 const hub = createReportHub({
   database: pool,
@@ -42,7 +52,8 @@ const app = stack.adopt(
     tokens: createTokenVerifier({ raw: client.raw, now: Date.now }),
     podExists: (token) => podExists(client, token),
     hub,
-    announcer,
+    reported,
+    news,
     operatorSubject: config.operatorSubject,
     requestsMax: config.connectionsMax * REQUESTS_PER_CONNECTION,
     registry: createMetrics(),
@@ -51,7 +62,13 @@ const app = stack.adopt(
   (open) => open.close(),
 );
 await app.listen({ host: config.host, port: config.port });
-await announcer.repeatRecent().catch(onError);
+await repeatRecent().catch(onError);
 
 await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 app.log.info("ending: requests under way are finished first");
+
+/** Makes good what a process that died between a commit and its NOTIFY did not announce. */
+async function repeatRecent(): Promise<void> {
+  for (const botId of await recentReporters(pool, REPEATED_AT_START_SECONDS))
+    reported.announce(botId);
+}

@@ -1,9 +1,10 @@
 import type { connectionOptions, Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { createListeningConnection } from "./listening-connection.ts";
-import { CHANNEL } from "./report-announcer.ts";
 import { closeSubscriber, createSubscriber, reportLines, type Subscriber } from "./report-lines.ts";
 
+/** Where journal processes tell one another which bots have a new report. */
+export const REPORTS_CHANNEL = "reports";
 /** One operator with a standby; the rest is room for people who look. */
 const SUBSCRIBERS_MAX = 16;
 
@@ -19,7 +20,7 @@ export function createReportHub({ database, direct, onError }: HubOptions) {
   let isClosing = false;
   const connection = createListeningConnection({
     direct,
-    channel: CHANNEL,
+    channel: REPORTS_CHANNEL,
     onPayload: (payload) =>
       tell((subscriber) => {
         for (const botId of payload.split(",")) subscriber.changed.add(botId);

@@ -1,36 +1,6 @@
 import { Report, type ReportLine } from "@tradingbots/crds";
 import type { z } from "zod";
 import type { Queryable } from "../database.ts";
-import type { Speaker } from "./speaker.ts";
-
-/**
- * Keeps the latest report of a bot. Answers whether it is this one: a stale epoch's report does not replace a newer
- * epoch's, and a repeated one changes nothing.
- */
-export async function saveReport(
-  database: Queryable,
-  { speaker, epoch }: { readonly speaker: Speaker; readonly epoch: number },
-  { sequence, report }: { readonly sequence: number; readonly report: Report },
-): Promise<boolean> {
-  const { rowCount } = await database.query(
-    `insert into reports (user_id, bot_id, namespace, epoch, sequence, pod_uid, report)
-     values ($1, $2, $3, $4, $5, $6, $7)
-     on conflict (user_id, bot_id) do update set
-       namespace = excluded.namespace, epoch = excluded.epoch, sequence = excluded.sequence,
-       pod_uid = excluded.pod_uid, report = excluded.report, received_at = excluded.received_at
-     where (reports.epoch, reports.sequence) < (excluded.epoch, excluded.sequence)`,
-    [
-      speaker.userId,
-      speaker.botId,
-      speaker.namespace,
-      epoch,
-      sequence,
-      speaker.podUid,
-      JSON.stringify(report),
-    ],
-  );
-  return rowCount === 1;
-}
 
 export type BotReport = Extract<z.infer<typeof ReportLine>, { botName: string }>;
 

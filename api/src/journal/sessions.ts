@@ -151,21 +151,8 @@ async function supersedeLease(database: Queryable, { userId, botId }: Speaker): 
   );
 }
 
-/** @throws ApiError `unknown_session` when the epoch was granted to another pod, or to none */
-export async function requireSession(
-  database: Queryable,
-  { userId, botId, podUid }: Speaker,
-  epoch: number,
-): Promise<void> {
-  const { rows } = await database.query(
-    `select 1 from journal_sessions
-      where user_id = $1 and bot_id = $2 and epoch = $3 and pod_uid = $4`,
-    [userId, botId, epoch, podUid],
-  );
-  if (rows.length !== 1) throw unknownSession(epoch);
-}
-
-function unknownSession(epoch: number): ApiError {
+/** The epoch was granted to another pod, or to none. */
+export function unknownSession(epoch: number): ApiError {
   const message = `epoch ${epoch} is not this pod's, or not its last: POST /v1/session first`;
   return new ApiError("unknown_session", message);
 }

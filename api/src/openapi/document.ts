@@ -14,7 +14,8 @@ function absent(): never {
   throw new Error("there is nothing behind the description");
 }
 
-function nothingBehind(): AppDeps {
+/** What the API is made of, where nothing of it answers. */
+export function nothingBehind(): AppDeps {
   const pool = { query: absent, connect: absent };
   return {
     pool,
@@ -35,6 +36,11 @@ function nothingBehind(): AppDeps {
     tokens: { issue: absent, verify: absent, jwks: { keys: [] } },
     revocations: { isFresh: absent, hasEnded: absent, tierOf: absent },
     successorKeys: [Buffer.alloc(0)],
+    sealer: { seal: absent, open: absent },
+    mailer: undefined,
+    appUrl: undefined,
+    stepUpSeconds: 0,
+    live: { headOf: absent, join: absent, count: () => 0, close: async () => {} },
     registry: createMetrics(),
     buckets: 1,
     requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },

@@ -2,6 +2,7 @@ import { BotState } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import type { Caller } from "../auth/user.ts";
 import { setState } from "../bots/change-bot.ts";
 import type { BotDeps } from "../bots/create-bot.ts";
@@ -42,7 +43,7 @@ const RobotState = z.object({ state: BotState });
 const tags = ["robot"];
 
 function schema<Answer extends Record<number, z.ZodType>>(summary: string, answer: Answer) {
-  return { tags, summary, response: { ...answer, ...FAILURE } };
+  return { tags, ...scoped("read"), summary, response: { ...answer, ...FAILURE } };
 }
 
 /** /api/robot: the user's default bot with the names of the robot that came before. */
@@ -69,6 +70,7 @@ export function robotRoutes(deps: BotDeps): FastifyPluginAsyncZod {
       {
         schema: {
           ...schema("Replace the settings; absent ones take their default", { 200: RobotConfig }),
+          ...scoped("trade"),
           body: RobotConfig,
         },
       },
@@ -79,7 +81,8 @@ export function robotRoutes(deps: BotDeps): FastifyPluginAsyncZod {
       ["start", "Running"],
       ["stop", "Stopped"],
     ] as const) {
-      const actionSchema = schema(`Make the robot ${state}`, { 202: RobotState });
+      const answer = schema(`Make the robot ${state}`, { 202: RobotState });
+      const actionSchema = { ...answer, ...scoped("trade") };
       app.post(`/${action}`, { schema: actionSchema }, async (request, reply) => {
         const caller = callerOf(request);
         const id = await requireDefaultBotId(deps, caller);

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import type { Database } from "../database.ts";
 import { createOnePerUser } from "../one-per-user.ts";
 import { FAILURE } from "../problem.ts";
@@ -38,6 +39,7 @@ const Stream = z.unknown().meta({ type: "string" });
 export function tradeCsvRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   const schema = {
     tags: ["trades"],
+    ...scoped("read"),
     summary: "My trades as a CSV file",
     querystring: TradeFilterQuery,
     response: {

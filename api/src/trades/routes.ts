@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import type { Database } from "../database.ts";
 import { pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
@@ -32,6 +33,7 @@ const TradeView = z
 export function tradeRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   const schema = {
     tags: ["trades"],
+    ...scoped("read"),
     summary: "My trades, newest first; an open one has no exit yet",
     querystring: TradeQuery,
     response: { 200: pageOf(TradeView), ...FAILURE },

@@ -2,6 +2,7 @@ import { DnsLabel, MarketSymbol } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import { asTenant, type Database } from "../database.ts";
 import { invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
@@ -61,6 +62,7 @@ interface StatisticsDeps {
 export function statisticsRoutes({ pool, now }: StatisticsDeps): FastifyPluginAsyncZod {
   const schema = {
     tags: ["trades"],
+    ...scoped("read"),
     summary: "What my closed trades add up to",
     querystring: Query,
     response: { 200: Statistics, ...FAILURE },

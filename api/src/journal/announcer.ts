@@ -1,28 +1,24 @@
 import type { Queryable } from "../database.ts";
-import { recentReporters } from "./reports.ts";
 
-export const CHANNEL = "reports";
 /** Insert and NOTIFY together halve the throughput, so many changes share one. */
 const FLUSH_AFTER_MS = 25;
 const RETRY_AFTER_MS = 1_000;
 /** Postgres takes less than 8,000 bytes. */
 const PAYLOAD_BYTES_MAX = 7_500;
-/** A crash between commit and NOTIFY loses at most one flush; a restarted pod is back well within this time. */
-const REPEATED_AT_START_SECONDS = 300;
-
 export interface AnnouncerOptions {
   readonly database: Queryable;
+  readonly channel: string;
   readonly onError: (error: unknown) => void;
 }
 
-/** Tells every journal process which bots have a new report: ids only, gathered for a moment. */
-export function createReportAnnouncer({ database, onError }: AnnouncerOptions) {
+/** Tells whoever listens to a channel of Postgres' NOTIFY what has changed: ids only, gathered for a moment. */
+export function createAnnouncer({ database, channel, onError }: AnnouncerOptions) {
   let waiting = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<void> = Promise.resolve();
 
-  function announce(botId: string): void {
-    waiting.add(botId);
+  function announce(id: string): void {
+    waiting.add(id);
     schedule(FLUSH_AFTER_MS);
   }
 
@@ -34,27 +30,21 @@ export function createReportAnnouncer({ database, onError }: AnnouncerOptions) {
   }
 
   async function flush(): Promise<void> {
-    const botIds = waiting;
+    const ids = waiting;
     waiting = new Set();
     try {
-      for (const payload of payloads(botIds)) {
-        await database.query("select pg_notify($1, $2)", [CHANNEL, payload]);
+      for (const payload of payloads(ids)) {
+        await database.query("select pg_notify($1, $2)", [channel, payload]);
       }
     } catch (error) {
       onError(error);
-      for (const botId of botIds) waiting.add(botId);
+      for (const id of ids) waiting.add(id);
       schedule(RETRY_AFTER_MS);
     }
   }
 
   return {
     announce,
-    /** Makes good what a process that died did not announce. */
-    repeatRecent: async () => {
-      for (const botId of await recentReporters(database, REPEATED_AT_START_SECONDS)) {
-        announce(botId);
-      }
-    },
     close: async () => {
       clearTimeout(timer);
       await flushing;
@@ -63,18 +53,18 @@ export function createReportAnnouncer({ database, onError }: AnnouncerOptions) {
     },
   };
 }
-export type ReportAnnouncer = ReturnType<typeof createReportAnnouncer>;
+export type Announcer = ReturnType<typeof createAnnouncer>;
 
 /** Ids joined by commas, in as few payloads as fit. */
-export function payloads(botIds: Iterable<string>): readonly string[] {
+export function payloads(ids: Iterable<string>): readonly string[] {
   const found: string[] = [];
   let payload = "";
-  for (const botId of botIds) {
-    if (payload !== "" && payload.length + 1 + botId.length > PAYLOAD_BYTES_MAX) {
+  for (const id of ids) {
+    if (payload !== "" && payload.length + 1 + id.length > PAYLOAD_BYTES_MAX) {
       found.push(payload);
       payload = "";
     }
-    payload = payload === "" ? botId : `${payload},${botId}`;
+    payload = payload === "" ? id : `${payload},${id}`;
   }
   return payload === "" ? found : [...found, payload];
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { payloads } from "./report-announcer.ts";
+import { payloads } from "./announcer.ts";
 
 test("ids travel in as few payloads as fit below Postgres' 8,000 bytes", () => {
   expect(payloads([])).toEqual([]);

@@ -1,0 +1,59 @@
+import type { Letter } from "../mail/mailer.ts";
+
+interface LinkOptions {
+  readonly appUrl: string;
+  readonly token: string;
+}
+
+/** After the #: browsers send it to no server, so that it stands in nobody's log. */
+function linkTo(page: string, { appUrl, token }: LinkOptions): string {
+  return `${appUrl.replace(/\/$/, "")}/${page}#token=${token}`;
+}
+
+/** To whoever has signed up, or wants another link. */
+export function verificationLetter(options: LinkOptions): Letter {
+  return {
+    subject: "Confirm your e-mail address",
+    text: `Open this link to confirm that this address is yours. It is good for three days:
+
+${linkTo("verify-email", options)}
+
+If you have no account with us, somebody has mistyped their address: do nothing.
+`,
+  };
+}
+
+export function resetLetter(options: LinkOptions): Letter {
+  return {
+    subject: "Choose a new password",
+    text: `Somebody, probably you, asked for a new password. Open this link within 30 minutes to choose one:
+
+${linkTo("reset-password", options)}
+
+If it was not you, do nothing: your password stays as it is.
+`,
+  };
+}
+
+/** Changes that a thief would make. */
+const CHANGES = {
+  password: "The password of your account was changed",
+  factorAdded: "A second factor was added to your account",
+  factorRemoved: "A second factor of your account was removed",
+  apiToken: "An API token was made for your account",
+} as const;
+export type NoticedChange = keyof typeof CHANGES;
+
+/** Tells the owner, so that a change that was not theirs does not stay unseen. */
+export function noticeLetter(
+  change: NoticedChange,
+  { appUrl }: { readonly appUrl: string },
+): Letter {
+  return {
+    subject: CHANGES[change],
+    text: `${CHANGES[change]}.
+
+If it was not you, choose a new password at once, which logs every device out: ${appUrl}
+`,
+  };
+}

@@ -1,0 +1,170 @@
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { asTenant, type Database, type Queryable } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import type { Mailer } from "../mail/mailer.ts";
+import { FAILURE } from "../problem.ts";
+import type { Sealer } from "../sealer.ts";
+import { callerOf } from "./authenticate.ts";
+import { noticeLetter } from "./letters.ts";
+import { noteDeed, type Origin } from "./note.ts";
+import { removeRecoveryCodes, replaceRecoveryCodes } from "./recovery-codes.ts";
+import { findFactors, offerTotp, removeTotp } from "./second-factor-store.ts";
+import { isEnrolled, type SecondFactors, totpPurpose } from "./second-factors.ts";
+import type { RequireStepUp } from "./step-up.ts";
+import { base32, newTotpSecret, provisioningUri } from "./totp.ts";
+import type { Caller } from "./user.ts";
+
+const tags = ["auth"];
+const Nothing = z.null().describe("Nothing.");
+export const RecoveryCodes = z
+  .array(z.string())
+  .describe(
+    "Each serves once in place of a code; shown now and never again. Empty: the earlier ones stay.",
+  );
+
+const SCHEMAS = {
+  read: {
+    tags,
+    summary: "My second factors",
+    response: {
+      200: z.object({ totp: z.boolean(), passkeys: z.int(), recoveryCodesLeft: z.int() }),
+      ...FAILURE,
+    },
+  },
+  offer: {
+    tags,
+    summary: "A secret for an authenticator app; it counts when a first code has confirmed it",
+    response: {
+      201: z.object({
+        secret: z.string().describe("Base32, for typing in."),
+        uri: z.string().describe("For a QR code."),
+      }),
+      ...FAILURE,
+    },
+  },
+  confirm: {
+    tags,
+    summary: "The first code of the offered secret: from now on a log-in needs one",
+    body: z.strictObject({ code: z.string().max(64) }),
+    response: { 200: z.object({ recoveryCodes: RecoveryCodes }), ...FAILURE },
+  },
+  remove: {
+    tags,
+    summary: "Forget the authenticator app",
+    response: { 204: Nothing, ...FAILURE },
+  },
+  renew: {
+    tags,
+    summary: "Ten new recovery codes in place of those before",
+    response: { 201: z.object({ recoveryCodes: RecoveryCodes }), ...FAILURE },
+  },
+} as const;
+
+export interface FactorDeps {
+  /** Of the auth role. */
+  readonly authPool: Database;
+  readonly mailer: Mailer | undefined;
+  readonly requireStepUp: RequireStepUp;
+}
+
+interface MfaDeps extends FactorDeps {
+  readonly secondFactors: Pick<SecondFactors, "confirm">;
+  readonly sealer: Pick<Sealer, "seal">;
+}
+
+/** /api/auth/mfa: codes of an authenticator app, and recovery codes. */
+export function mfaRoutes(deps: MfaDeps): FastifyPluginAsyncZod {
+  const { authPool, secondFactors, sealer, requireStepUp } = deps;
+  return async (app) => {
+    app.get("", { schema: SCHEMAS.read }, async (request) => {
+      const { userId } = callerOf(request);
+      const factors = await asTenant(authPool, { userId }, (database) =>
+        findFactors(database, userId),
+      );
+      const { has_totp: totp, passkeys, recovery_codes: recoveryCodesLeft } = factors;
+      return { totp, passkeys, recoveryCodesLeft };
+    });
+
+    app.post("/totp", { schema: SCHEMAS.offer }, async (request, reply) => {
+      const { userId, email } = await freshCaller(request);
+      const secret = newTotpSecret();
+      const sealed = sealer.seal(secret.toString("base64"), totpPurpose(userId));
+      const isOffered = await asTenant(authPool, { userId }, (database) =>
+        offerTotp(database, { userId, sealed }),
+      );
+      if (!isOffered) throw new ApiError("mfa_enrolled", "remove the authenticator app first");
+      return reply.code(201).send({ secret: base32(secret), uri: provisioningUri(secret, email) });
+    });
+
+    app.post("/totp/confirm", { schema: SCHEMAS.confirm }, async (request) => {
+      const caller = await freshCaller(request);
+      await secondFactors.confirm(caller.userId, request.body.code);
+      const recoveryCodes = await asTenant(authPool, caller, (database) =>
+        noteEnrolled(deps, database, { caller, origin: request, factor: "totp" }),
+      );
+      return { recoveryCodes };
+    });
+
+    app.delete("/totp", { schema: SCHEMAS.remove }, async (request, reply) => {
+      const caller = await freshCaller(request);
+      await asTenant(authPool, caller, async (database) => {
+        if (!(await removeTotp(database, caller.userId))) {
+          throw new ApiError("not_found", "there is no authenticator app");
+        }
+        await noteRemoved(deps, database, { caller, origin: request, factor: "totp" });
+      });
+      return reply.code(204).send(null);
+    });
+
+    app.post("/recovery-codes", { schema: SCHEMAS.renew }, async (request, reply) => {
+      const { userId } = await freshCaller(request);
+      const recoveryCodes = await asTenant(authPool, { userId }, async (database) => {
+        if (!isEnrolled(await findFactors(database, userId))) {
+          throw new ApiError("not_found", "there is no second factor that they could stand in for");
+        }
+        await noteDeed(database, request, { userId, action: "recovery_codes.renew" });
+        return replaceRecoveryCodes(database, userId);
+      });
+      return reply.code(201).send({ recoveryCodes });
+    });
+  };
+
+  async function freshCaller(request: Parameters<typeof callerOf>[0]): Promise<Caller> {
+    const caller = callerOf(request);
+    await requireStepUp(caller);
+    return caller;
+  }
+}
+
+interface FactorChange {
+  readonly caller: Caller;
+  readonly origin: Origin;
+  /** `totp`, or `passkey`. */
+  readonly factor: string;
+}
+
+/** Audits and mails that a second factor was added, and answers recovery codes for the first. */
+export async function noteEnrolled(
+  { mailer }: FactorDeps,
+  database: Queryable,
+  { caller, origin, factor }: FactorChange,
+): Promise<string[]> {
+  const { userId } = caller;
+  await noteDeed(database, origin, { userId, action: `${factor}.enrol` });
+  await mailer?.queue(database, caller, noticeLetter("factorAdded", mailer));
+  const { recovery_codes: left } = await findFactors(database, userId);
+  return left > 0 ? [] : replaceRecoveryCodes(database, userId);
+}
+
+/** The same when one was removed; after the last, recovery codes stand in for nothing. */
+export async function noteRemoved(
+  { mailer }: FactorDeps,
+  database: Queryable,
+  { caller, origin, factor }: FactorChange,
+): Promise<void> {
+  const { userId } = caller;
+  await noteDeed(database, origin, { userId, action: `${factor}.remove` });
+  await mailer?.queue(database, caller, noticeLetter("factorRemoved", mailer));
+  if (!isEnrolled(await findFactors(database, userId))) await removeRecoveryCodes(database, userId);
+}

@@ -1,0 +1,121 @@
+import { z } from "zod";
+import { asTenant, type Database } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import type { Sealer } from "../sealer.ts";
+import { PasskeyAnswer, type Passkeys } from "./passkeys.ts";
+import { useRecoveryCode } from "./recovery-codes.ts";
+import {
+  claimAttempt,
+  type FactorsRow,
+  findFactors,
+  forgiveFailures,
+  secondsToWait,
+  takeStep,
+  type TotpRow,
+} from "./second-factor-store.ts";
+import { looksLikeTotp, stepOf } from "./totp.ts";
+
+/** What comes with a password. */
+export const Proof = {
+  code: z.string().max(64).optional().describe("Of an authenticator app, or a recovery code."),
+  passkey: PasskeyAnswer.optional().describe("In place of a code."),
+};
+export interface Proof {
+  readonly code?: string | undefined;
+  readonly passkey?: PasskeyAnswer | undefined;
+}
+
+/** How a user has proven to be them. */
+export type Method = "password" | "totp" | "recovery_code" | "passkey";
+
+/** The wrong guesses among the errors of `prove`: the others say nothing about what was shown. */
+export function isWrongProof(error: unknown): boolean {
+  return (
+    error instanceof ApiError && (error.code === "code_invalid" || error.code === "passkey_invalid")
+  );
+}
+
+export const isEnrolled = ({ has_totp, passkeys }: FactorsRow): boolean => has_totp || passkeys > 0;
+
+export interface SecondFactorDeps {
+  /** Of the auth role. */
+  readonly authPool: Database;
+  readonly sealer: Sealer;
+  readonly passkeys: Pick<Passkeys, "verify">;
+  readonly now: () => number;
+}
+
+export const totpPurpose = (userId: string): string => `totp of ${userId}`;
+
+/** Judges what comes after a right password. */
+export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondFactorDeps) {
+  /**
+   * Passes who has no second factor, or shows one.
+   * @throws ApiError `mfa_required`, `code_invalid`, `passkey_invalid`, `too_many_attempts`
+   */
+  async function prove(userId: string, { code, passkey }: Proof): Promise<Method> {
+    const factors = await asTenant(authPool, { userId }, (database) =>
+      findFactors(database, userId),
+    );
+    if (!isEnrolled(factors)) return "password";
+    if (passkey !== undefined) {
+      if ((await passkeys.verify(passkey)) === userId) return "passkey";
+      throw new ApiError("passkey_invalid", "the passkey is another user's");
+    }
+    if (code === undefined) {
+      throw new ApiError("mfa_required", "send a code of your app, a recovery code or a passkey");
+    }
+    const row = await claim(userId);
+    const isTotp = row.is_confirmed && looksLikeTotp(code);
+    const isRight = isTotp ? await takeTotp(userId, code, row) : await takeRecovery(userId, code);
+    if (!isRight) throw codeInvalid();
+    return isTotp ? "totp" : "recovery_code";
+  }
+
+  /** Takes the first code of an offered secret, which is confirmed by it. @throws ApiError `code_invalid`, `too_many_attempts` */
+  async function confirm(userId: string, code: string): Promise<void> {
+    const row = await claim(userId);
+    if (row.is_confirmed || !(await takeTotp(userId, code, row))) throw codeInvalid();
+  }
+
+  async function claim(userId: string): Promise<TotpRow> {
+    const claimed = await asTenant(authPool, { userId }, async (database) => {
+      const row = await claimAttempt(database, userId);
+      return row ?? (await secondsToWait(database, userId));
+    });
+    if (typeof claimed !== "number") return claimed;
+    throw new ApiError("too_many_attempts", `try again in ${claimed} seconds`, {
+      retryAfterSeconds: claimed,
+    });
+  }
+
+  async function takeTotp(userId: string, code: string, row: TotpRow): Promise<boolean> {
+    const { totp_sealed: from, totp_last_step: lastStep } = row;
+    if (from === null) return false;
+    const text = sealer.open(from, totpPurpose(userId));
+    const secret = Buffer.from(text, "base64");
+    const step = stepOf(code, { secret, nowMs: now(), lastStep: Number(lastStep) });
+    if (step === undefined) return false;
+    const sealed = sealer.seal(text, totpPurpose(userId)); // with the newest key, whichever it was
+    return asTenant(authPool, { userId }, async (database) => {
+      if (!(await takeStep(database, { userId, step, sealed, from }))) return false;
+      await forgiveFailures(database, userId);
+      return true;
+    });
+  }
+
+  function takeRecovery(userId: string, code: string): Promise<boolean> {
+    return asTenant(authPool, { userId }, async (database) => {
+      if (!(await useRecoveryCode(database, userId, code))) return false;
+      await forgiveFailures(database, userId);
+      return true;
+    });
+  }
+
+  return { prove, confirm };
+}
+export type SecondFactors = ReturnType<typeof createSecondFactors>;
+
+function codeInvalid(): ApiError {
+  return new ApiError("code_invalid", "wait for the next code and try again");
+}

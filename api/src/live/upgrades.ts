@@ -1,0 +1,52 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Server } from "../server.ts";
+
+/** What a browser's WebSocket can say of itself beside the address: it sets no headers. */
+const TOKEN_PROTOCOL = "bearer.";
+
+const upgrades = new WeakMap<IncomingMessage, Socket>();
+
+/** The connection of a request that wants to become a WebSocket; undefined for all others. */
+export function upgradeOf(request: IncomingMessage): Socket | undefined {
+  return upgrades.get(request);
+}
+
+/** Requests for a WebSocket go the way of every other request, past the same hooks: authentication, limits, logs. */
+export function routeUpgrades(server: Server): void {
+  server.server.on("upgrade", (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+    // The types allow for servers on other streams than TCP and TLS.
+    if (!(socket instanceof Socket)) throw new Error("not a TCP connection");
+    if (early.length > 0) socket.unshift(early);
+    socket.on("error", () => socket.destroy());
+    upgrades.set(request, socket);
+    takeToken(request);
+    server.routing(request, responseOn(request, socket));
+  });
+}
+
+/** For the answer when it stays HTTP: it is the connection's last. */
+function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once("finish", () => {
+    response.detachSocket(socket);
+    socket.end();
+  });
+  return response;
+}
+
+/** `Sec-WebSocket-Protocol: tradingbots.v1, bearer.<token>` says what `Authorization: Bearer <token>` does. */
+function takeToken({ headers }: IncomingMessage): void {
+  const token = protocolsOf(headers["sec-websocket-protocol"]).find((each) =>
+    each.startsWith(TOKEN_PROTOCOL),
+  );
+  if (token === undefined) return;
+  headers.authorization ??= `Bearer ${token.slice(TOKEN_PROTOCOL.length)}`;
+}
+
+export function protocolsOf(header: string | undefined): readonly string[] {
+  return (header ?? "").split(",").map((protocol) => protocol.trim());
+}

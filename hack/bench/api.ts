@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startDatabase, type TestDatabase } from "../../api/test/database.ts";
+import { measureReads } from "./api/read-side.ts";
+import { measureRequests } from "./api/request-cost.ts";
+import { startServer } from "./api/server-process.ts";
+import type { Figure } from "./figure.ts";
+
+/** Requests without a database behind them. */
+export function measureApiRequests(): Promise<readonly Figure[]> {
+  return withDatabase(async (database, directory) => {
+    const server = await startServer(database, join(directory, "requests.log"));
+    try {
+      return await measureRequests(server);
+    } finally {
+      await server.stop();
+    }
+  });
+}
+
+/** Requests that read as a user. */
+export function measureApiReads(): Promise<readonly Figure[]> {
+  return withDatabase(measureReads);
+}
+
+async function withDatabase(
+  measure: (database: TestDatabase, directory: string) => Promise<readonly Figure[]>,
+): Promise<readonly Figure[]> {
+  const database = await startDatabase();
+  const directory = await mkdtemp(join(tmpdir(), "bench-api-"));
+  try {
+    return await measure(database, directory);
+  } finally {
+    await database.stop();
+    await rm(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,140 @@
+import { once } from "node:events";
+import { createConnection, type Socket } from "node:net";
+
+/** A load that waits for nobody longer than this has found a server that hangs. */
+const ANSWER_LIMIT_MS = 30_000;
+
+export interface Target {
+  readonly port: number;
+  /** The bytes of the next request. Called once for each. */
+  readonly next: () => string;
+  /** Statuses besides 200 that are no failure. */
+  readonly alsoFine?: readonly number[];
+}
+
+export interface Load extends Target {
+  readonly connections: number;
+  readonly durationMs: number;
+}
+
+export interface Answered {
+  readonly perSecond: number;
+  /** One per answer; of an open loop they count from when the request was due, whenever it was sent. */
+  readonly latenciesMs: readonly number[];
+}
+
+/** A GET or POST as bytes for a connection that is kept. */
+export function requestBytes(line: string, headers: Readonly<Record<string, string>>, body = "") {
+  const length = body === "" ? {} : { "content-length": String(Buffer.byteLength(body)) };
+  const fields = Object.entries({ host: "127.0.0.1", ...headers, ...length });
+  return `${line} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`;
+}
+
+/** Every connection sends its next request when the one before is answered. */
+export async function closedLoop(load: Load): Promise<Answered> {
+  const latenciesMs: number[] = [];
+  const startedMs = performance.now();
+  const endsMs = startedMs + load.durationMs;
+  await withConnections(load, async (connection) => {
+    while (performance.now() < endsMs) {
+      const sentMs = performance.now();
+      await connection.ask(load.next());
+      latenciesMs.push(performance.now() - sentMs);
+    }
+  });
+  const seconds = (performance.now() - startedMs) / 1_000;
+  return { perSecond: latenciesMs.length / seconds, latenciesMs };
+}
+
+/** So many requests a second, whatever becomes of those before: what waits for a free connection waits at the server's cost. */
+export async function openLoop(load: Load & { readonly perSecond: number }): Promise<Answered> {
+  const latenciesMs: number[] = [];
+  const startedMs = performance.now();
+  const count = Math.floor((load.perSecond * load.durationMs) / 1_000);
+  let sent = 0;
+  await withConnections(load, async (connection) => {
+    while (sent < count) {
+      const dueMs = startedMs + (sent++ * 1_000) / load.perSecond;
+      await until(dueMs);
+      await connection.ask(load.next());
+      latenciesMs.push(performance.now() - dueMs);
+    }
+  });
+  const seconds = (performance.now() - startedMs) / 1_000;
+  return { perSecond: latenciesMs.length / seconds, latenciesMs };
+}
+
+/** Timers are late by a millisecond and never early; the last part is given to others in turns. */
+async function until(dueMs: number): Promise<void> {
+  const waitMs = dueMs - performance.now();
+  if (waitMs > 2) await new Promise((resolve) => void setTimeout(resolve, waitMs - 2));
+  while (performance.now() < dueMs) await new Promise((resolve) => void setImmediate(resolve));
+}
+
+async function withConnections(
+  load: Load,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  const connections = await Promise.all(
+    Array.from({ length: load.connections }, () => connect(load)),
+  );
+  try {
+    await Promise.all(connections.map(work));
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+interface Connection {
+  /** Rejects for a status that is not fine. */
+  ask(request: string): Promise<void>;
+  close(): void;
+}
+
+async function connect({ port, alsoFine = [] }: Target): Promise<Connection> {
+  const socket = createConnection({ port, host: "127.0.0.1", noDelay: true });
+  await once(socket, "connect");
+  let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  const end = (failure?: Error) => {
+    const asked = settle;
+    settle = undefined;
+    if (failure === undefined) asked?.resolve();
+    else asked?.reject(failure);
+  };
+  readAnswers(socket, (status, text) => {
+    const isFine = status === 200 || alsoFine.includes(status);
+    end(isFine ? undefined : new Error(`answered ${status}: ${text.slice(0, 2_000)}`));
+  });
+  socket.on("error", end);
+  socket.on("close", () => end(new Error("the server closed the connection")));
+  socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy());
+  return {
+    ask: (request) =>
+      new Promise((resolve, reject) => {
+        settle = { resolve, reject };
+        socket.write(request, "latin1");
+      }),
+    close: () => socket.destroy(),
+  };
+}
+
+/** Calls back with status and text of each answer. All of ours tell their length. */
+function readAnswers(socket: Socket, onAnswer: (status: number, text: string) => void): void {
+  let seen = "";
+  let wanted = -1;
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    seen = seen === "" ? chunk : seen + chunk;
+    if (wanted < 0) {
+      const head = seen.indexOf("\r\n\r\n");
+      if (head < 0) return;
+      const length = /\r\ncontent-length: (\d+)/i.exec(seen)?.[1];
+      if (length === undefined) throw new Error(`an answer without a length: ${seen}`);
+      wanted = head + 4 + Number(length);
+    }
+    if (seen.length < wanted) return;
+    const text = seen;
+    seen = "";
+    wanted = -1;
+    onAnswer(Number(text.slice(9, 12)), text);
+  });
+}

@@ -1,0 +1,122 @@
+import { randomInt } from "node:crypto";
+import type { Figure } from "../figure.ts";
+import { cpuSeconds } from "../operator/process-costs.ts";
+import { median, percentile, spread } from "../statistics.ts";
+import { closedLoop, openLoop, requestBytes } from "./http-load.ts";
+import { accessToken, type startServer } from "./server-process.ts";
+
+type Server = Awaited<ReturnType<typeof startServer>>;
+
+const CONNECTIONS = 32;
+const WARM_UP_MS = 3_000;
+const TURN_MS = 4_000;
+const ROUNDS = 4;
+/** More than the worker takes at once and less than its queue holds: nobody is sent away, and it never rests. */
+const LOGINS_AT_ONCE = 16;
+const PACED_PER_SECOND = 200;
+const PACED_MS = 30_000;
+
+const PATH = "/orders/bot-abcdefghij0123456789?limit=20";
+
+/** What a request of the API costs beside a bare server, and what asking for a token adds while people log in. */
+export async function measureRequests(server: Server): Promise<readonly Figure[]> {
+  const token = await accessToken("00000000-0000-4000-8000-00000000000a");
+  const secured = requestBytes(`GET /secured${PATH}`, { authorization: `Bearer ${token}` });
+  const open = requestBytes(`GET /open${PATH}`, {});
+  const bare = requestBytes(`GET ${PATH}`, {});
+  const contenders = {
+    bare: { port: server.bare, next: () => bare },
+    open: { port: server.routes, next: () => open },
+    secured: { port: server.routes, next: () => secured },
+  };
+  return [
+    ...(await measureRatios(server.pid, contenders)),
+    ...(await measureOverhead(server, contenders)),
+  ];
+}
+
+interface Contender {
+  readonly port: number;
+  readonly next: () => string;
+}
+type Samples = Record<"bare" | "open" | "secured", number[]>;
+type Contenders = Readonly<Record<"bare" | "open" | "secured", Contender>>;
+
+/** In turns, so that a noisy moment of the machine strikes all alike. */
+async function measureRatios(pid: number, contenders: Contenders): Promise<readonly Figure[]> {
+  const load = { connections: CONNECTIONS, durationMs: TURN_MS };
+  for (const contender of Object.values(contenders))
+    await closedLoop({ ...load, ...contender, durationMs: WARM_UP_MS });
+  const rates: Samples = { bare: [], open: [], secured: [] };
+  const costs: Samples = { bare: [], open: [], secured: [] };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const name of ["bare", "open", "secured"] as const) {
+      const before = await cpuSeconds(pid);
+      const { perSecond, latenciesMs } = await closedLoop({ ...load, ...contenders[name] });
+      rates[name].push(perSecond);
+      costs[name].push((((await cpuSeconds(pid)) - before) * 1e6) / latenciesMs.length);
+    }
+  }
+  // By the server's own time on a core: the generator shares the machine, and beside a bare server it would be what is measured.
+  const cost = {
+    bare: median(costs.bare),
+    open: median(costs.open),
+    secured: median(costs.secured),
+  };
+  const told = (name: keyof Contenders) =>
+    `${median(rates[name]).toFixed(0)}/s, ${cost[name].toFixed(1)} µs of a core each`;
+  const how = `with a token, validated in and out, logged: ${told("secured")}; ${ROUNDS} × ${TURN_MS / 1_000} s in turns, ${CONNECTIONS} connections, medians; ratio of core time per request`;
+  return [
+    {
+      key: "ratio_to_http",
+      value: cost.bare / cost.secured,
+      aim: { least: 0.5 },
+      baseline: `bare node:http with the same bytes: ${told("bare")}`,
+      how,
+    },
+    {
+      key: "ratio_to_no_auth",
+      value: cost.open / cost.secured,
+      aim: { least: 0.9 },
+      baseline: `the same route without a token: ${told("open")}`,
+      how,
+    },
+    {
+      key: "requests_per_s",
+      value: median(rates.secured),
+      baseline: `bare ${median(rates.bare).toFixed(0)}, without a token ${median(rates.open).toFixed(0)}`,
+      how: "one process; the load generator is another on the same two cores",
+    },
+  ];
+}
+
+async function measureOverhead(
+  server: Server,
+  { open, secured }: Contenders,
+): Promise<readonly Figure[]> {
+  const logins = { port: server.api, next: anyLogin, alsoFine: [401] };
+  const paced = { connections: 4, perSecond: PACED_PER_SECOND, durationMs: PACED_MS };
+  // Both at once: each second of the machine's noise is in both.
+  const [without, withToken, judged] = await Promise.all([
+    openLoop({ ...paced, ...open }),
+    openLoop({ ...paced, ...secured }),
+    closedLoop({ ...logins, connections: LOGINS_AT_ONCE, durationMs: PACED_MS }),
+  ]);
+  const overhead = (share: number) =>
+    percentile(withToken.latenciesMs, share) - percentile(without.latenciesMs, share);
+  const seconds = PACED_MS / 1_000;
+  const how = `with a token: ${spread(withToken.latenciesMs)}; ${PACED_PER_SECOND} requests/s of each at once for ${seconds} s, while ${LOGINS_AT_ONCE} people at a time log in (${judged.perSecond.toFixed(1)} log-ins/s, bcrypt cost 12)`;
+  const baseline = `the same route without a token: ${spread(without.latenciesMs)}`;
+  return [
+    { key: "auth_overhead_ms_p50", value: overhead(0.5), aim: { most: 0.2 }, baseline, how },
+    { key: "auth_overhead_ms_p99", value: overhead(0.99), aim: { most: 5 }, baseline, how },
+  ];
+}
+
+/** Somebody with a wrong password, from an address of their own: no throttle knows them. */
+function anyLogin(): string {
+  const address = `10.${randomInt(256)}.${randomInt(256)}.${randomInt(256)}`;
+  const body = JSON.stringify({ email: `${randomInt(1e9)}@example.com`, password: "not the one" });
+  const headers = { "content-type": "application/json", "x-forwarded-for": address };
+  return requestBytes("POST /api/auth/login", headers, body);
+}

@@ -1,0 +1,53 @@
+import { fork } from "node:child_process";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { createTokens } from "../../../api/src/auth/tokens.ts";
+
+const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+const { issue } = await createTokens([privateKey], Date.now);
+
+/** An access token of a log-in that never ends. */
+export function accessToken(userId: string): Promise<string> {
+  return issue({ userId, email: "a@example.com", tier: "enterprise", sessionId: randomUUID() });
+}
+
+export interface ServerOptions {
+  readonly apiUrl: string;
+  readonly authUrl: string;
+}
+
+const Ports = z.object({ bare: z.int(), routes: z.int(), api: z.int() });
+
+/** Runs `server-program.ts`; its log is written to a file, as a container's runtime does. */
+export async function startServer(options: ServerOptions, logPath: string) {
+  const settings = JSON.stringify({ ...options, privateKey: pem });
+  const ports = await startProgram("server-program.ts", settings, logPath);
+  return { pid: ports.pid, ...Ports.parse(ports.told), stop: ports.stop };
+}
+
+/** Forks a program beside this file and waits for its first word. */
+export async function startProgram(file: string, settings: string, logPath: string) {
+  const log = await open(logPath, "w");
+  const child = fork(join(import.meta.dirname, file), [settings], {
+    stdio: ["ignore", log.fd, "inherit", "ipc"],
+    env: { ...process.env, NODE_ENV: "production" },
+  });
+  await log.close();
+  const told = await new Promise<unknown>((resolve, reject) => {
+    child.once("message", resolve);
+    child.once("exit", () => reject(new Error(`${file} ended before it said anything`)));
+  });
+  return {
+    pid: child.pid ?? 0,
+    told,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
