@@ -36,6 +36,13 @@ const openTrade = ({ journal }: World) => journal.trades.find(({ closedAt }) => 
 const entriesOf = (given: World) =>
   accountOf(given).orders.filter((order) => order.orderLinkId !== "" && !order.reduceOnly);
 
+const halt = (action: "CancelOrders" | "Flatten") => ({
+  name: action.toLowerCase(),
+  uid: action,
+  action,
+  symbols: null,
+});
+
 describe("a bot on the simulator", () => {
   test("trades: journal, fills and exchange agree to the last decimal", async () => {
     const it = await start();
@@ -142,6 +149,35 @@ describe("a bot on the simulator", () => {
     await it.bot.configure({ ...it.config, generation: 2 });
     await until("the halt is gone", () => it.journal.report?.halts.length === 0);
     await playUntil(it, "entries resume", () => entriesOf(it).length > before);
+  });
+
+  test("CancelOrders ends what is left of an entry, its position keeps its stop; Flatten closes it", async () => {
+    const it = await start();
+    it.exchange.control.changeSettings({
+      fills: [{ reduceOnly: false, parts: 50, rest: "waits" }],
+    });
+    await untilTrading(it);
+    const entry = () => entriesOf(it).at(-1);
+    await playUntil(it, "an entry fills in parts", () => entry()?.status === "PartiallyFilled");
+    await it.bot.configure({ ...it.config, halts: [halt("CancelOrders")] });
+    await until("its rest is cancelled", () => entry()?.status === "Cancelled");
+    await until(
+      "the entry is known to be over",
+      () => it.journal.report?.openEntries?.length === 0,
+    );
+    const [position] = accountOf(it).positions;
+    expect(position).toMatchObject({ size: entry()?.filledQuantity });
+    expect(position?.stopLoss).toMatch(/^\d/);
+    expect(it.journal.report).toMatchObject({ flat: false, protected: true, state: "Running" });
+
+    await it.bot.configure({ ...it.config, halts: [halt("Flatten")], generation: 2 });
+    await until("the position is closed", () => {
+      it.exchange.control.step(1);
+      return it.journal.report?.flat === true;
+    });
+    expect(accountOf(it).positions.filter(({ size }) => size !== "0")).toEqual([]);
+    expect(["stop", "target", "flatten"]).toContain(closedTrades(it).at(-1)?.reason);
+    expect(it.bot.running).toBe(true);
   });
 
   test.each([

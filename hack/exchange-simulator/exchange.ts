@@ -11,6 +11,7 @@ import type { Order } from "./order.ts";
 import {
   changedSettings,
   defaultSettings,
+  fillRuleFor,
   type Settings,
   type SettingsChange,
 } from "./settings.ts";
@@ -226,14 +227,25 @@ interface OrderName {
 }
 
 /** The open order that Bybit's parameters name, by orderId or orderLinkId; refuses what is unknown, over or hidden. */
-export function openOrderNamed(account: Account, name: OrderName, nowMs: number): Order {
+export function openOrderNamed(
+  account: Account,
+  name: OrderName,
+  exchange: Pick<Exchange, "clock" | "settings">,
+): Order {
   const order = ordersOf(account, name.symbol).find((candidate) =>
     name.orderId === undefined
       ? candidate.linkId !== "" && candidate.linkId === name.orderLinkId
       : candidate.id === name.orderId,
   );
   // A market order is over as soon as it is taken: that the simulator fills it at the next price makes no difference.
-  const reachable = order?.type === "Limit" || order?.status === "Untriggered";
-  if (order !== undefined && reachable && isShown(account, order.id, nowMs)) return order;
+  const isInBook = order?.type === "Limit" || order?.status === "Untriggered";
+  const mayWait = order !== undefined && name.action === "cancel" && isFilling(order);
+  const waits = mayWait && fillRuleFor(exchange.settings(), order, account.userId).rest === "waits";
+  if (
+    order !== undefined &&
+    (isInBook || waits) &&
+    isShown(account, order.id, exchange.clock.now())
+  )
+    return order;
   throw new BybitError(RetCode.orderNotFound, `order not exists or too late to ${name.action}`);
 }

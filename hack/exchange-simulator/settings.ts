@@ -31,8 +31,11 @@ const FillRule = z.strictObject({
   reduceOnly: z.boolean().optional(),
   /** The order is filled in so many parts, one a price. */
   parts: z.int().min(1).max(MAX_PARTS),
-  /** What becomes of the rest of an order that may not rest in the book (market, IOC): later prices fill it, or it is cancelled. */
-  rest: z.enum(["follows", "cancelled"]).default("follows"),
+  /**
+   * What becomes of the rest of an order that may not rest in the book (market, IOC): later prices fill it and nobody can cancel
+   * it, or they do and its owner can, or it is cancelled.
+   */
+  rest: z.enum(["follows", "waits", "cancelled"]).default("follows"),
 });
 
 const ExecutionDelay = z.strictObject({
@@ -65,6 +68,8 @@ const SettingsChange = z.strictObject({
   positionDelays: z.array(PositionDelay).max(100).optional(),
   /** By symbol: the least that an order may be of, instead of the instrument's own; what is above the step can leave dust. */
   minimumQuantities: z.record(z.string(), QuantityText).optional(),
+  /** Whether the id of an order that was refused is used up, too. */
+  refusedIdsAreTaken: z.boolean().optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
@@ -86,6 +91,7 @@ export interface Settings {
   readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
   readonly positionDelays: readonly z.output<typeof PositionDelay>[];
   readonly minimumQuantities: Readonly<Record<string, Decimal>>;
+  readonly refusedIdsAreTaken: boolean;
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -101,6 +107,7 @@ export const defaultSettings: Settings = {
   executionDelays: [],
   positionDelays: [],
   minimumQuantities: {},
+  refusedIdsAreTaken: false,
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,
@@ -121,7 +128,7 @@ export function fillRuleFor(
   settings: Settings,
   order: Pick<Order, "symbol" | "reduceOnly">,
   userId: number,
-): { readonly parts: number; readonly rest: "follows" | "cancelled" } {
+): Pick<z.output<typeof FillRule>, "parts" | "rest"> {
   const rule = settings.fills.find(
     (candidate) =>
       (candidate.symbol === undefined || candidate.symbol === order.symbol) &&

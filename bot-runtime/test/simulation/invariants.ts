@@ -34,6 +34,8 @@ const AFTER_STALL_MS = 4_500;
 /** An entry follows its candle within 10 s or not at all, and the exchange's time is known to 1 s. */
 const SIGNAL_MAX_AGE_MS = 11_000;
 
+const COMMITTED_MARGIN_PERCENT = 0.5;
+
 /** The first one that is broken ends a run: the order is from cause to consequence. */
 export const INVARIANTS: readonly Invariant[] = [
   {
@@ -164,6 +166,21 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
   {
+    name: "BalanceHeld",
+    statement: `all bots of the account together commit no more of its equity than balancePercent, and ${COMMITTED_MARGIN_PERCENT} % for prices that move between a decision and its fill`,
+    broken: (moment, world) => {
+      if (moment.kind !== "changed" || world.ownSymbols().every((each) => world.own(each).isZero()))
+        return undefined;
+      const [run] = world.runs();
+      const balances = world.balances();
+      if (run === undefined || balances === undefined) return undefined;
+      const { positionMargin, equity } = balances;
+      const limitPercent = run.config.risk.balancePercent + COMMITTED_MARGIN_PERCENT;
+      if (positionMargin.lte(equity.times(limitPercent).div(100))) return undefined;
+      return `${positionMargin.toFixed(2)} of ${equity.toFixed(2)} are committed`;
+    },
+  },
+  {
     name: "DayLossHeld",
     statement:
       "no opening order leaves a process after the bot's trades of the day have lost the limit that it was given, by the exchange's own account",
@@ -231,6 +248,20 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
   {
+    name: "Cancelled",
+    statement: `what is left of an own entry is cancelled within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that is not to enter, or holds a halt that cancels, could reach the exchange`,
+    broken: (moment, world) => {
+      if (moment.kind !== "changed") return undefined;
+      const limitMs = world.calm ? UNCLOSED_MS.calm : UNCLOSED_MS.foul;
+      const entry = world.ownOrders.find(
+        ({ order, opens }) => opens && world.uncancelledMs(order.symbol) > limitMs,
+      );
+      if (entry === undefined) return undefined;
+      const { symbol } = entry.order;
+      return `${symbol}: an entry was left open for ${world.uncancelledMs(symbol)} ms`;
+    },
+  },
+  {
     name: "FlatIsFlat",
     statement: "a bot that ends as flat has left no position and no order of its own",
     broken: (moment, world) => {
@@ -240,6 +271,16 @@ export const INVARIANTS: readonly Invariant[] = [
         return `${moment.by.name} ended as flat and holds ${text(world.own(held))} ${held}`;
       const open = world.ownOrders.find(isOpen);
       return open && `${moment.by.name} ended as flat and order ${open.order.linkId} is open`;
+    },
+  },
+  {
+    name: "FlatIsTold",
+    statement:
+      "when the journal hears that a bot which is to open nothing is flat, it knows of no trade that is open: nobody may come any more to tell of one",
+    broken: (moment, { journal }) => {
+      if (moment.kind !== "told-flat") return undefined;
+      const open = journal.openTrades[0];
+      return open && `${moment.by.name} says that it is flat, and trade ${open.id} is open`;
     },
   },
   {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Intent } from "@tradingbots/crds";
-import type { Account } from "../../../hack/exchange-simulator/account.ts";
+import type { Account, Balances } from "../../../hack/exchange-simulator/account.ts";
 import type { Execution, Order } from "../../../hack/exchange-simulator/order.ts";
 import { Decimal } from "../../src/money.ts";
 import type { JournalModel } from "../journal-model.ts";
@@ -53,6 +53,8 @@ export interface World {
   readonly dayLossMax: Decimal | undefined;
   /** When the exchange closed the candle that opened at this time of candles, true time; undefined for one of history. */
   readonly candleClosedMs: (openMs: number) => number | undefined;
+  /** Wallet and margins of the account at this moment; undefined when its owner bets more than bots may. */
+  readonly balances: () => Balances | undefined;
   readonly ownOrders: readonly OwnOrder[];
   readonly ownExecutions: readonly OwnExecution[];
   /** Funding that was settled while the bot held something. */
@@ -73,6 +75,8 @@ export interface World {
   readonly nakedMs: (symbol: string) => number;
   /** ms that somebody able to close it, and told to, has left the symbol's own position open. */
   readonly unclosedMs: (symbol: string) => number;
+  /** ms that somebody able to cancel it, and told to, has left the bot's entry of the symbol open. */
+  readonly uncancelledMs: (symbol: string) => number;
   /** Somebody took the position's stop away by hand, or the exchange cancelled what was left of it. */
   readonly stripped: (symbol: string) => boolean;
   /** ms since an opening order last left a process. */
@@ -88,6 +92,8 @@ export type Moment =
   | { readonly kind: "accepted"; readonly order: OwnOrder }
   | { readonly kind: "executed"; readonly own: OwnExecution }
   | { readonly kind: "changed" }
+  /** The journal heard from a bot that is to open nothing that it is flat. */
+  | { readonly kind: "told-flat"; readonly by: BotRun }
   | { readonly kind: "finished"; readonly by: BotRun }
   | { readonly kind: "settled" };
 
@@ -115,6 +121,7 @@ type WorldParts = Pick<
   | "fillMs"
   | "dayLossMax"
   | "candleClosedMs"
+  | "balances"
 >;
 
 /** For how long something has been left undone by somebody who could have done it. */
@@ -141,6 +148,7 @@ export class Observer {
   readonly #sentMs = new Map<string, number>();
   readonly #naked = new Map<string, Neglect>();
   readonly #unclosed = new Map<string, Neglect>();
+  readonly #uncancelled = new Map<string, Neglect>();
   readonly #stripped = new Set<string>();
   #byHand = false;
   #openedByHand: string | undefined;
@@ -165,6 +173,7 @@ export class Observer {
       naked: (symbol) => this.#naked.has(symbol),
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
       unclosedMs: (symbol) => this.#unclosed.get(symbol)?.forMs ?? 0,
+      uncancelledMs: (symbol) => this.#uncancelled.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
       openingAgeMs: () => parts.timeline.nowMs - this.#openingMs,
       strippedOfOthers: () => this.#isOthersNaked(),
@@ -213,6 +222,10 @@ export class Observer {
     return this.#openedByHand !== undefined && !this.#hasStop(symbol);
   }
 
+  toldFlat(by: BotRun): void {
+    this.#ask({ kind: "told-flat", by });
+  }
+
   finished(by: BotRun): void {
     this.#ask({ kind: "finished", by });
   }
@@ -226,6 +239,7 @@ export class Observer {
     this.#noteOrders(by);
     this.#noteExecutions();
     this.#noteNeglect();
+    this.#noteUncancelled();
     this.#ask({ kind: "changed" });
     this.#forgetWhatIsDone();
   }
@@ -340,6 +354,17 @@ export class Observer {
     }
   }
 
+  /** The same for an entry that is not wanted any more and may still fill. */
+  #noteUncancelled(): void {
+    for (const { order, opens } of this.ownOrders) {
+      if (!opens || !this.#parts.account.openOrders.has(order.id)) continue;
+      const told = this.#parts.runs().filter(({ config }) => isUnwanted(config, order.symbol));
+      const isLeft = told.some(({ process }) => process.alive);
+      if (isLeft || this.#uncancelled.has(order.symbol))
+        this.#note(this.#uncancelled, order.symbol, told);
+    }
+  }
+
   #note(neglected: Map<string, Neglect>, symbol: string, runs: readonly BotRun[]): void {
     const { nowMs } = this.#parts.timeline;
     const { lookedMs, forMs } = neglected.get(symbol) ?? { lookedMs: nowMs, forMs: 0 };
@@ -355,6 +380,14 @@ export class Observer {
     for (const symbol of this.#unclosed.keys()) {
       const told = runs.filter(({ config }) => isFlattened(config, symbol));
       if (!this.#isUnclosed(symbol, told)) this.#unclosed.delete(symbol);
+    }
+    for (const [symbol] of this.#uncancelled) {
+      const isOpen = this.ownOrders.some(
+        ({ order, opens }) =>
+          opens && order.symbol === symbol && this.#parts.account.openOrders.has(order.id),
+      );
+      const isTold = runs.some(({ config }) => isUnwanted(config, symbol));
+      if (!isOpen || !isTold) this.#uncancelled.delete(symbol);
     }
   }
 
@@ -392,5 +425,14 @@ function isFlattened({ halts }: BotRun["config"], symbol: string): boolean {
   return halts.some(
     ({ action, symbols }) =>
       action === "Flatten" && (symbols?.some((each) => idOf(each) === symbol) ?? true),
+  );
+}
+
+/** What is left of an entry is not to fill any more. */
+function isUnwanted({ state, halts }: BotRun["config"], symbol: string): boolean {
+  if (state !== "Running") return true;
+  return halts.some(
+    ({ action, symbols }) =>
+      action !== "BlockEntries" && (symbols?.some((each) => idOf(each) === symbol) ?? true),
   );
 }

@@ -123,9 +123,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/risk/gate.ts`,
-        text: "      const limit = dayBaseline.times(config.risk.dailyLossPercent).div(100);",
+        text: "      const limit = dayBaseline.times(config.risk.dailyLossPercent);",
+        replacement: "      const limit = dayBaseline.times(config.risk.dailyLossPercent * 1_000);",
+      },
+    ],
+  },
+  {
+    name: "what an entry takes of the account is not told with its intent",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  const intent = { ...intentOf(order, wish, madeMs), commitment };",
         replacement:
-          "      const limit = dayBaseline.times(config.risk.dailyLossPercent * 1_000).div(100);",
+          "  const intent = { ...intentOf(order, wish, madeMs), commitment: commitment && undefined };",
       },
     ],
   },
@@ -276,6 +286,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a halt that cancels orders leaves the rest of an entry open",
+    patches: [
+      {
+        module: `${src}/bot/standing-orders.ts`,
+        text: '  return isHalted(config, symbol, ["CancelOrders", "Flatten"]);',
+        replacement: '  return isHalted(config, symbol, ["Flatten"]);',
+      },
+    ],
+  },
+  {
     name: "a halt that cancels orders takes the stop with it",
     patches: [
       {
@@ -323,6 +343,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         module: `${src}/exchange/bybit-look-ups.ts`,
         text: "    found.push(...list.map(executionView));",
         replacement: `    found.push(...list.filter(({ execType }) => /^(Trade|Funding)$/.test(execType)).map(executionView));`,
+      },
+    ],
+  },
+  {
+    name: "a bot is flat although the result of a trade is not told yet",
+    patches: [
+      {
+        module: `${src}/bot/works.ts`,
+        text: "    return this.#open.every(isLeftBehind) && this.#settling.length === 0;",
+        replacement: "    return this.#open.every(isLeftBehind);",
       },
     ],
   },

@@ -1,4 +1,4 @@
-import type { BotConfig } from "@tradingbots/crds";
+import { type BotConfig, RecordBatch } from "@tradingbots/crds";
 import type {
   InProcessExchange,
   InProcessRequest,
@@ -64,6 +64,8 @@ export interface PlatformParts {
   /** Bots hear the exchange's private stream. */
   readonly streamed: boolean;
   readonly config: BotConfig;
+  /** A process was shown the account's balance. */
+  readonly balanceShown: () => void;
   readonly trace: ((line: string) => void) | undefined;
 }
 
@@ -424,6 +426,7 @@ export class Platform {
     if (!this.exchangeUp) return { kind: "answer", status: 503, text: "<html>maintenance</html>" };
     const delivery = this.#parts.exchange.deliver(request);
     if (request.endpoint.startsWith("POST")) this.#parts.observer().look(run);
+    if (request.endpoint === "GET /v5/account/wallet-balance") this.#parts.balanceShown();
     return this.#served(run, delivery);
   }
 
@@ -455,12 +458,21 @@ export class Platform {
     const { nowMs } = this.#parts.timeline;
     if (this.#journalDownUntilMs > nowMs) return { kind: "broken", message: "connection refused" };
     const serve = (): Served => {
-      const { status, body } = this.#parts.journal.handle(path, run.podUid, JSON.parse(sent));
+      const asked: unknown = JSON.parse(sent);
+      const { status, body } = this.#parts.journal.handle(path, run.podUid, asked);
       this.#traceJournal(run, path, { status, body, sent });
+      if (path === "/v1/records" && status === 200) this.#hearReports(run, asked);
       return { kind: "answer", status, text: JSON.stringify(body) };
     };
     const late = path === "/v1/lease" ? this.#lateLease : undefined;
     return late === undefined ? serve() : late.serve(nowMs, serve);
+  }
+
+  #hearReports(run: Run, batch: unknown): void {
+    const reports = RecordBatch.parse(batch).records.filter(({ body }) => body.type === "report");
+    const { report } = this.#parts.journal;
+    if (reports.length === 0 || report?.flat !== true || report.state === "Running") return;
+    this.#parts.observer().toldFlat(run);
   }
 
   #journalClient(pod: Pod, run: Run): HttpClient {

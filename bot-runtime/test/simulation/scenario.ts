@@ -24,7 +24,12 @@ export interface Scenario {
   readonly exchangeFaults: readonly FaultRule[];
   /** Parts that an order is filled in. */
   readonly parts: number;
-  readonly restCancelled: boolean;
+  /** Of an order that is filled in parts: what is left of it after the first. */
+  readonly rest: "follows" | "waits" | "cancelled";
+  /** The id of an order that the exchange refused is used up: Bybit does not say whether it is. */
+  readonly refusedIdsAreTaken: boolean;
+  /** Another bot trades on the account, which may commit little of its equity. */
+  readonly neighbour: boolean;
   /** Least quantity of an order of BTCUSDT: parts and rests of one may be dust. */
   readonly minimumQuantity: string;
   readonly fundingRate: string;
@@ -121,7 +126,9 @@ export function drawScenario(seed: number): Scenario {
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
     exchangeFaults: calm ? [] : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? [])],
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
-    restCancelled: draw.chance(0.3),
+    rest: draw.chance(0.3) ? "cancelled" : seed % 3 === 0 ? "waits" : "follows",
+    refusedIdsAreTaken: seed % 2 === 0,
+    neighbour: seed % 7 === 0 && symbols.length === 1 && !drawn.some(isByHand),
     minimumQuantity: draw.oneOf(["0.001", "0.001", "0.002", "0.02"]),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
     fundingDelayMs: draw.chance(0.5) ? draw.between(500, 40_000) : 0,
@@ -137,6 +144,8 @@ export function drawScenario(seed: number): Scenario {
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
 }
+
+const isByHand = ({ kind }: Happening) => kind.startsWith("hand-") || kind === "stripped-crash";
 
 /** What leaves the way between a living bot and the exchange as it is. */
 const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([

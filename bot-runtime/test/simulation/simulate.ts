@@ -6,9 +6,12 @@ import {
 } from "../../../hack/exchange-simulator/in-process.ts";
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
 import { Decimal } from "../../src/money.ts";
+import { balancesOf } from "../../../hack/exchange-simulator/account.ts";
+import { Commitments } from "../commitments.ts";
 import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
 import { Hand, HAND_SYMBOL } from "./hand.ts";
+import { Neighbour, SHARED_BALANCE_PERCENT } from "./neighbour.ts";
 import { Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import {
@@ -64,6 +67,7 @@ class Run {
   readonly #observer: Observer;
   readonly #platform: Platform;
   readonly #hand: Hand;
+  readonly #neighbour: Neighbour | undefined;
   readonly #trace: ((line: string) => void) | undefined;
   /** When the exchange closed each candle, by its open time. */
   readonly #closedMs = new Map<number, number>();
@@ -78,7 +82,8 @@ class Run {
     this.#trace = trace && ((line) => trace(`${this.#elapsed()} ${line}`));
     this.#random = createRandom(seed, 11);
     this.#exchange = exchangeOf(scenario, () => this.#timeline.nowMs);
-    this.#journal = new JournalModel({ nowMs: () => this.#timeline.nowMs });
+    const commitments = new Commitments();
+    this.#journal = new JournalModel({ nowMs: () => this.#timeline.nowMs, commitments });
     const account = this.#exchange.exchange.findKey(API_KEY)?.account;
     if (account === undefined) throw new Error("the exchange lost its account");
     this.#platform = new Platform({
@@ -91,6 +96,7 @@ class Run {
       calm: scenario.calm,
       streamed: scenario.streamed,
       config: configOf(scenario),
+      balanceShown: () => this.#neighbour?.balanceShown(),
       trace: this.#trace,
     });
     this.#observer = new Observer({
@@ -103,11 +109,22 @@ class Run {
       fillMs: fillMs(scenario),
       dayLossMax: dayLossMax(scenario),
       candleClosedMs: (openMs) => this.#closedMs.get(openMs),
+      balances: () =>
+        isBet(scenario) ? undefined : balancesOf(account, this.#exchange.exchange.trading),
     });
     this.#hand = new Hand({
       exchange: this.#exchange,
       observer: this.#observer,
       seenLate: scenario.positionDelayMs > 0,
+      trace: this.#trace,
+    });
+    if (!scenario.neighbour) return;
+    this.#neighbour = new Neighbour({
+      exchange: this.#exchange,
+      commitments,
+      timeline: this.#timeline,
+      observer: () => this.#observer,
+      random: createRandom(seed, 13),
       trace: this.#trace,
     });
   }
@@ -157,6 +174,7 @@ class Run {
     this.#exchange.control.changeSettings({ fills: [], executionDelays: [], positionDelays: [] });
     this.#platform.heal();
     this.#hand.withdraw();
+    this.#neighbour?.leave();
     this.#platform.configure((config) => ({
       ...config,
       generation: config.generation + 1,
@@ -321,12 +339,14 @@ function fillMs({ candleMs, parts, positionDelayMs }: Scenario): number {
   return halves * (Math.ceil(candleMs / 2) + positionDelayMs);
 }
 
+const isBet = ({ events }: Scenario) => events.some(({ kind }) => kind === "hand-bets");
+
 function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange {
-  const { seed, durationMs, candleMs, symbols, firstOpenMs, events } = scenario;
+  const { seed, durationMs, candleMs, symbols, firstOpenMs } = scenario;
   const count = HISTORY_CANDLES + Math.ceil((durationMs + SETTLING_MS + 10_000) / candleMs) + 2;
   const random = createRandom(seed, 12);
-  const isBet = events.some(({ kind }) => kind === "hand-bets");
-  const replayed = isBet ? ([...symbols, BET_SYMBOL] as const) : symbols;
+  const replayed =
+    isBet(scenario) || scenario.neighbour ? ([...symbols, BET_SYMBOL] as const) : symbols;
   const exchange = createInProcessExchange({
     nowMs,
     seed,
@@ -335,7 +355,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
         symbol: MARKET_IDS[symbol],
         count,
         price: PRICES[symbol],
-        swing: symbol === BET_SYMBOL && isBet ? 0.015 : 0.004,
+        swing: symbol === BET_SYMBOL && isBet(scenario) ? 0.015 : 0.004,
         firstOpenMs,
       }),
     ),
@@ -344,10 +364,10 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   const { control } = exchange;
   control.addKey({ apiKey: API_KEY, apiSecret: API_SECRET, balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
-  const rest = scenario.restCancelled ? ("cancelled" as const) : ("follows" as const);
-  const { parts, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
+  const { parts, rest, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
   control.changeSettings({
-    liquidation: isBet,
+    refusedIdsAreTaken: scenario.refusedIdsAreTaken,
+    liquidation: isBet(scenario),
     minimumQuantities: { BTCUSDT: minimumQuantity },
     fills: parts > 1 ? [{ parts, rest }] : [],
     executionDelays: fundingDelayMs > 0 ? [{ type: "Funding", delayMs: fundingDelayMs }] : [],
@@ -359,6 +379,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
 
 function configOf({
   symbols,
+  neighbour,
   leverage,
   maxConsecutiveErrors,
   dailyLossPercent,
@@ -373,6 +394,7 @@ function configOf({
     },
     risk: Risk.parse({
       leverage,
+      balancePercent: neighbour ? SHARED_BALANCE_PERCENT : 90,
       stopLossPercent: 0.3,
       takeProfitPercent: 0.4,
       dailyLossPercent,

@@ -30,7 +30,7 @@ const AmendOrder = z.object({
 export function amendOrder(account: Account, parameters: unknown, exchange: Exchange): Order {
   const asked = parse(AmendOrder, parameters);
   const instrument = replayedInstrument(exchange, asked.symbol);
-  const order = openOrderNamed(account, { ...asked, action: "replace" }, exchange.clock.now());
+  const order = openOrderNamed(account, { ...asked, action: "replace" }, exchange);
   checkProtectionUnfilled(order, asked);
   const changed = amended(order, asked);
   if (changed.quantity.lte(order.filledQuantity)) {

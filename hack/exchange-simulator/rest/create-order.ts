@@ -60,7 +60,11 @@ export function createOrder(account: Account, parameters: unknown, exchange: Exc
   const request = orderRequest(account, asked);
   const { trading } = exchange;
   const refusal = refusalOf({ request, instrument, account, valuation: trading });
-  if (refusal !== undefined) throw new BybitError(refusal.retCode, refusal.message);
+  if (refusal !== undefined) {
+    if (exchange.settings().refusedIdsAreTaken && request.linkId !== "")
+      account.linkIds.add(request.linkId);
+    throw new BybitError(refusal.retCode, refusal.message);
+  }
 
   const marketable = isMarketable(request, trading.lastPrice(request.symbol));
   const order = openOrder(

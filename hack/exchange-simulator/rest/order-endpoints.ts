@@ -87,11 +87,7 @@ export const orderEndpoints: Endpoints = {
     access: "trade",
     answer: ({ key, parameters, exchange }) => {
       const asked = parse(CancelOrder, parameters);
-      const order = openOrderNamed(
-        key.account,
-        { ...asked, action: "cancel" },
-        exchange.clock.now(),
-      );
+      const order = openOrderNamed(key.account, { ...asked, action: "cancel" }, exchange);
       cancelOrder(key.account, order, {
         cancelType: "CancelByUser",
         nowMs: exchange.trading.now(),

@@ -82,7 +82,9 @@ function askSomething(exchange: InProcessExchange, random: Random, id: string): 
     () => post("position/set-leverage", leverageOf(pick(random, ["2", "10", "50"]))),
     () =>
       exchange.control.changeSettings({
-        fills: [{ parts: pick(random, [1, 2, 3]), rest: pick(random, ["follows", "cancelled"]) }],
+        fills: [
+          { parts: pick(random, [1, 2, 3]), rest: pick(random, ["follows", "waits", "cancelled"]) },
+        ],
         fundingRates: { ETHUSDT: pick(random, ["0", "0.0003", "-0.0001"]) },
       }),
     () => exchange.control.halfStep(),
