@@ -150,6 +150,30 @@ test("an exit whose id the exchange has had, and whose order it has forgotten, g
   expect(market.net.isZero()).toBe(true);
 });
 
+test.each([
+  ["can be used again", false, 1],
+  ["is used up", true, 2],
+])("an exit follows its refusal at once, whether the id %s", async (...[, isTaken, ids]) => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork();
+  market.fill("buy", quantity("1")); // of somebody else: a wait would take a minute
+  const [refused, tried] = [new Set<string>(), new Set<string>()];
+  market.answer = ({ clientOrderId: id, quantity: units }) => {
+    tried.add(id);
+    if (refused.size === 0) {
+      refused.add(id);
+      return { kind: "refused", code: "110012", message: "insufficient", final: true };
+    }
+    if (isTaken && refused.has(id))
+      return { kind: "unknown", code: "110072", message: "duplicate", idIsTaken: true };
+    market.fill("sell", units, { id });
+    return { kind: "accepted", exchangeOrderId: "o" };
+  };
+  expect(await run(work, 5_000)).toBe(true);
+  expect(tried.size).toBe(ids);
+  expect(market.net.toFixed()).toBe("1");
+});
+
 describe("a process that takes up a position", () => {
   test("looks its exits up from the first attempt on, and closes only what they have left", async () => {
     const before = startExampleHolder(STOPPED);

@@ -176,7 +176,9 @@ async function sendExit(deps: TraderDeps, work: Work, order: ExitOrder): Promise
   work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
   const isUsed = outcome.kind === "unknown" && outcome.idIsTaken === true;
-  work.exit = { ...exit, state, sentMs: deps.monotonicMs(), isUsed };
+  // By an order of this process that the exchange refused: nothing is on its way that would have to be waited for.
+  const isUsedUp = isUsed && !work.adopted && exit.sentMs === -Infinity;
+  work.exit = { ...exit, state, sentMs: isUsedUp ? -Infinity : deps.monotonicMs(), isUsed };
 }
 
 function noteRefusal(
@@ -188,8 +190,8 @@ function noteRefusal(
   if (exit === undefined) return;
   const { final, message } = said.outcome;
   work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
-  // Nothing became an order: the id is as unused as before, but for the look-up that precedes each send. An exchange that has
-  // had it all the same says so, and only then another one is used up.
+  // Nothing became an order. Whether the id can be used again Bybit does not say (of cancelled and filled orders it cannot:
+  // https://bybit-exchange.github.io/docs/fix-api/create-order); if not, it answers that it is taken, and the next one follows.
   work.exit = { ...exit, state: "doubtful", sentMs: -Infinity };
   // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols.
   if (!final || said.order.wholePosition !== true) deps.account.noteError();
