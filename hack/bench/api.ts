@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startDatabase, type TestDatabase } from "../../api/test/database.ts";
+import { measureJournal } from "./api/journal-throughput.ts";
 import { measureReads } from "./api/read-side.ts";
 import { measureRequests } from "./api/request-cost.ts";
 import { startServer } from "./api/server-process.ts";
@@ -22,6 +23,11 @@ export function measureApiRequests(): Promise<readonly Figure[]> {
 /** Requests that read as a user. */
 export function measureApiReads(): Promise<readonly Figure[]> {
   return withDatabase(measureReads);
+}
+
+/** What bots tell, kept. */
+export function measureJournalThroughput(): Promise<readonly Figure[]> {
+  return withDatabase(measureJournal);
 }
 
 async function withDatabase(

@@ -41,7 +41,7 @@ export async function measureIntents(): Promise<readonly Figure[]> {
 }
 
 /** The test server trades durability for speed: not here. */
-async function makeDurable(superuser: Client): Promise<void> {
+export async function makeDurable(superuser: Client): Promise<void> {
   for (const setting of ["fsync", "synchronous_commit", "full_page_writes"])
     await superuser.query(`alter system set ${setting} = on`);
   await superuser.query("select pg_reload_conf()");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError } from "../tools/describe-error.ts";
-import { measureApiReads, measureApiRequests } from "./api.ts";
+import { measureApiReads, measureApiRequests, measureJournalThroughput } from "./api.ts";
 import { measureBacktest } from "./backtest.ts";
 import { type BotBundle, bundleBot } from "./bot-bundle.ts";
 import { measureCloseToAck } from "./close-to-ack.ts";
@@ -15,7 +15,7 @@ import { measureStartUp } from "./startup.ts";
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
        node hack/bench/main.ts operator [--only speed] [--rounds 3]
        node hack/bench/main.ts scale [--bots 5000]
-       node hack/bench/main.ts api [--only requests,reads]
+       node hack/bench/main.ts api [--only requests,reads,journal]
 Measures and writes bench-results/<bot|operator|scale|api>.json. Nothing else should run on the machine meanwhile.
 Ends with 1 and names it when an aim is missed.
 bot        the bot
@@ -80,7 +80,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
       scale,
     }),
   scale: () => measure("scale", { scale }),
-  api: () => measure("api", { requests: measureApiRequests, reads: measureApiReads }),
+  api: () =>
+    measure("api", {
+      requests: measureApiRequests,
+      reads: measureApiReads,
+      journal: measureJournalThroughput,
+    }),
 };
 
 /** Runs the parts that are wanted, writes `<what>.json` and prints the table. */

@@ -53,7 +53,7 @@ export async function appendRecords(
 }
 
 /** What `append_records` wants: rows by table; what is empty is left out. */
-export function factsOf(records: readonly JournalRecord[]): Readonly<Record<string, unknown>> {
+function factsOf(records: readonly JournalRecord[]): Readonly<Record<string, unknown>> {
   const { order, fill, funding, trade, equity, event, ...rest } = rowsByType(records);
   const lastReport = rest.report.at(-1);
   return {

@@ -4,7 +4,7 @@ import { createConnection, type Socket } from "node:net";
 /** A load that waits for nobody longer than this has found a server that hangs. */
 const ANSWER_LIMIT_MS = 30_000;
 
-export interface Target {
+interface Target {
   readonly port: number;
   /** The bytes of the next request. Called once for each. */
   readonly next: () => string;
