@@ -34,16 +34,19 @@ const SMTP = { SMTP_URL: "smtps://user:pass@mail.example.com" };
 const FROM = { MAIL_FROM: "noreply@example.com" };
 const HOOK = { MAIL_WEBHOOK_URL: "https://provider.example.com/messages" };
 
-test.for<[name: string, env: object, refusal: RegExp | undefined]>([
-  ["nothing", {}, undefined],
-  ["a mail server", { ...SMTP, ...FROM, ...APP }, undefined],
-  ["a webhook", { ...HOOK, ...APP }, undefined],
+test.each([
+  ["nothing", {}],
+  ["a mail server", { ...SMTP, ...FROM, ...APP }],
+  ["a webhook", { ...HOOK, ...APP }],
+])("mails with %s are accepted", (_name, env) => {
+  expect(() => loadConfig({ ...ENOUGH, ...env })).not.toThrow();
+});
+
+test.each([
   ["both", { ...SMTP, ...FROM, ...HOOK, ...APP }, /MAIL_WEBHOOK_URL/],
   ["a mail server without a sender", { ...SMTP, ...APP }, /MAIL_FROM/],
   ["a mail server without a place for links", { ...SMTP, ...FROM }, /APP_URL/],
   ["another protocol", { ...APP, SMTP_URL: "https://mail.example.com" }, /SMTP_URL/],
-])("mails with %s", ([, env, refusal]) => {
-  const load = () => loadConfig({ ...ENOUGH, ...env });
-  if (refusal === undefined) expect(load).not.toThrow();
-  else expect(load).toThrow(refusal);
+])("mails with %s are refused", (_name, env, refusal) => {
+  expect(() => loadConfig({ ...ENOUGH, ...env })).toThrow(refusal);
 });

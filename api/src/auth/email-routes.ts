@@ -125,7 +125,7 @@ export function verificationMailRoutes(
 type LinkDeps = LetterDeps & { readonly mailer: Mailer };
 
 /** Mails the link that confirms an address, unless one has just been mailed. */
-export async function sendVerificationLink(
+async function sendVerificationLink(
   { authPool, mailer }: LinkDeps,
   user: Addressee,
 ): Promise<void> {

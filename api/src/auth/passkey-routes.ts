@@ -8,7 +8,8 @@ import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import { type FactorDeps, noteEnrolled, noteRemoved, RecoveryCodes } from "./mfa-routes.ts";
 import { insertPasskey, listPasskeys, removePasskey } from "./passkey-store.ts";
-import { PasskeyAnswer, PasskeyRegistration, type Passkeys } from "./passkeys.ts";
+import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
+import { type PasskeyRegistrar, PasskeyRegistration } from "./passkey-registration.ts";
 import { ensureFactors } from "./second-factor-store.ts";
 import type { Sessions } from "./sessions.ts";
 import { SignedIn, signedInBody, signIn } from "./sign-in.ts";
@@ -70,7 +71,7 @@ const SCHEMAS = {
 } as const;
 
 interface PasskeyLoginDeps extends AddressLimit, Pick<FactorDeps, "authPool"> {
-  readonly passkeys: Pick<Passkeys, "challenge" | "verify">;
+  readonly passkeys: PasskeyAnswers;
   readonly sessions: Pick<Sessions, "begin" | "end">;
 }
 
@@ -95,12 +96,12 @@ export function passkeyLoginRoutes(deps: PasskeyLoginDeps): FastifyPluginAsyncZo
 }
 
 interface PasskeyDeps extends FactorDeps {
-  readonly passkeys: Pick<Passkeys, "offer" | "accept">;
+  readonly registrar: PasskeyRegistrar;
 }
 
 /** /api/passkeys */
 export function passkeyRoutes(deps: PasskeyDeps): FastifyPluginAsyncZod {
-  const { authPool, passkeys, requireStepUp } = deps;
+  const { authPool, registrar, requireStepUp } = deps;
   return async (app) => {
     app.get("", { schema: SCHEMAS.list }, async (request) => {
       const { userId } = callerOf(request);
@@ -119,7 +120,7 @@ export function passkeyRoutes(deps: PasskeyDeps): FastifyPluginAsyncZod {
     app.post("/options", { schema: SCHEMAS.offer }, async (request) => {
       const caller = callerOf(request);
       await requireStepUp(caller);
-      const { state, options } = await passkeys.offer(caller);
+      const { state, options } = await registrar.offer(caller);
       return { state, options: { ...options } };
     });
 
@@ -127,7 +128,7 @@ export function passkeyRoutes(deps: PasskeyDeps): FastifyPluginAsyncZod {
       const caller = callerOf(request);
       await requireStepUp(caller);
       const { name, ...registration } = request.body;
-      const passkey = await passkeys.accept(caller.userId, registration);
+      const passkey = await registrar.accept(caller.userId, registration);
       const recoveryCodes = await asTenant(authPool, caller, async (database) => {
         await ensureFactors(database, caller.userId);
         if ((await listPasskeys(database, caller.userId)).length >= PASSKEYS_MAX) {

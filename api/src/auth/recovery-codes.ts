@@ -12,7 +12,7 @@ function newCode(): string {
 }
 
 /** However it was typed. */
-export function hashOfCode(code: string): Buffer {
+function hashOfCode(code: string): Buffer {
   const plain = code.toUpperCase().replaceAll(/[^A-Z2-7]/g, "");
   return createHash("sha256").update(plain).digest();
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Sealer } from "../sealer.ts";
-import { PasskeyAnswer, type Passkeys } from "./passkeys.ts";
+import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
 import { useRecoveryCode } from "./recovery-codes.ts";
 import {
   claimAttempt,
@@ -41,7 +41,7 @@ export interface SecondFactorDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly sealer: Sealer;
-  readonly passkeys: Pick<Passkeys, "verify">;
+  readonly passkeys: Pick<PasskeyAnswers, "verify">;
   readonly now: () => number;
 }
 

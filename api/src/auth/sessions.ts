@@ -93,12 +93,8 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
       await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
       await insertSession(database, newSession(user.id, token, client));
       await endCrowdedSessions(database, user.id, DEVICES_MAX);
-      await noteDeed(database, client.origin, {
-        userId: user.id,
-        action: "session.begin",
-        object: `session/${token.id}`,
-        details: { method: client.method },
-      });
+      const deed = deedOf({ userId: user.id, id: token.id }, "session.begin");
+      await noteDeed(database, client.origin, { ...deed, details: { method: client.method } });
     });
     return signedIn(user, token);
   }
@@ -129,11 +125,7 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
     }
     await asTenant(authPool, { userId }, async (database) => {
       await endSession(database, { userId, id }, "reuse");
-      await noteDeed(database, origin, {
-        userId,
-        action: "session.reuse",
-        object: `session/${id}`,
-      });
+      await noteDeed(database, origin, deedOf({ userId, id }, "session.reuse"));
     });
     onReuse({ userId, id });
     throw sessionEnded();
@@ -147,7 +139,7 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
     const { id, user_id: userId } = session;
     await asTenant(authPool, { userId }, async (database) => {
       await endSession(database, { userId, id }, "logout");
-      await noteDeed(database, origin, { userId, action: "session.end", object: `session/${id}` });
+      await noteDeed(database, origin, deedOf({ userId, id }, "session.end"));
     });
   }
 
@@ -178,6 +170,10 @@ function newSession(userId: string, token: Token, { origin, userAgent }: Client)
     address: isIP(address) === 0 ? UNKNOWN_ADDRESS : address,
     userAgent: userAgent.slice(0, USER_AGENT_MAX),
   };
+}
+
+function deedOf({ userId, id }: { readonly userId: string; readonly id: string }, action: string) {
+  return { userId, action, object: `session/${id}` };
 }
 
 export function sessionEnded(): ApiError {

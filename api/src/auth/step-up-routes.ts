@@ -6,7 +6,7 @@ import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
 import { noteDeed } from "./note.ts";
-import type { Passkeys } from "./passkeys.ts";
+import type { PasskeyAnswers } from "./passkey-answer.ts";
 import { type Method, Proof } from "./second-factors.ts";
 import { refreshProof } from "./session-store.ts";
 import { sessionEnded } from "./sessions.ts";
@@ -22,7 +22,7 @@ interface StepUpDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly identify: Identify;
-  readonly passkeys: Pick<Passkeys, "verify">;
+  readonly passkeys: Pick<PasskeyAnswers, "verify">;
   readonly stepUpSeconds: number;
 }
 

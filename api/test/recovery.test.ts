@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
+import { type MailSink, startMailSink } from "./mail-sink.ts";
+
+let sink: MailSink;
+let api: TestApi;
+let user: TestUser;
+let people = 0;
+
+beforeAll(async () => {
+  sink = await startMailSink();
+  api = await startApi({ smtpUrl: sink.url });
+});
+afterAll(async () => {
+  await api.stop();
+  await sink.stop();
+});
+beforeEach(async () => {
+  user = await signUp(api, `person-${(people += 1)}`);
+});
+
+const PASSWORD = "correct horse battery";
+const NEW_PASSWORD = "another long one";
+const CONFIRM = "Confirm your e-mail address";
+const RESET = "Choose a new password";
+
+const codeOf = ({ status, body }: Answer) => ({
+  status,
+  code: z.object({ code: z.string() }).parse(body).code,
+});
+const LINK_INVALID = { status: 422, code: "link_invalid" };
+const post = (path: string, body: object) => caller(api)(`POST /api/auth/${path}`, { body });
+const isVerified = async () =>
+  z.object({ emailVerified: z.boolean() }).parse((await user.call("GET /api/me")).body)
+    .emailVerified;
+
+/** As if the last mail had been asked for long ago. */
+const later = (minutes: number) =>
+  api.database.superuser.query(
+    `update email_tokens set created_at = created_at - make_interval(mins => $2),
+                             expires_at = expires_at - make_interval(mins => $2)
+      where user_id = $1`,
+    [user.id, minutes],
+  );
+
+async function resetToken(): Promise<string> {
+  expect((await post("forgot", { email: user.email })).status).toBe(202);
+  return sink.tokenTo(user.email, RESET);
+}
+
+describe("an address", () => {
+  test("is confirmed by the link that came after signing up, once", async () => {
+    expect(await isVerified()).toBe(false);
+    const token = await sink.tokenTo(user.email, CONFIRM);
+    expect((await post("verify-email", { token })).status).toBe(204);
+    expect(await isVerified()).toBe(true);
+    expect(codeOf(await post("verify-email", { token }))).toEqual(LINK_INVALID);
+  });
+
+  test.each([
+    ["words", () => "no token"],
+    ["another user's id", (token: string) => token.replace(/^[^.]+/, crypto.randomUUID())],
+    ["a guess", (token: string) => `${token.split(".", 1)[0]}.${"A".repeat(43)}`],
+  ])("is not confirmed by %s", async (_name, spoil) => {
+    const token = spoil(await sink.tokenTo(user.email, CONFIRM));
+    expect(codeOf(await post("verify-email", { token }))).toEqual(LINK_INVALID);
+    expect(await isVerified()).toBe(false);
+  });
+
+  test("is not confirmed after three days, nor by the link for a new password", async () => {
+    const token = await sink.tokenTo(user.email, CONFIRM);
+    await later(3 * 1_440);
+    expect(codeOf(await post("verify-email", { token }))).toEqual(LINK_INVALID);
+    expect(codeOf(await post("verify-email", { token: await resetToken() }))).toEqual(LINK_INVALID);
+  });
+
+  test("gets another link after five minutes, and the first one is over", async () => {
+    const first = await sink.tokenTo(user.email, CONFIRM);
+    const ask = () => user.call("POST /api/auth/verification-mail");
+    expect((await ask()).status).toBe(202);
+    await later(6);
+    expect((await ask()).status).toBe(202);
+    const linksSent = () => sink.mails.filter(({ to }) => to === user.email).length;
+    await expect.poll(linksSent, { timeout: 10_000 }).toBe(2);
+    const second = await sink.tokenTo(user.email, CONFIRM);
+    expect(codeOf(await post("verify-email", { token: first }))).toEqual(LINK_INVALID);
+    expect((await post("verify-email", { token: second })).status).toBe(204);
+    expect((await ask()).status).toBe(202); // and nothing is sent: it is confirmed
+  });
+
+  test("must be confirmed before real money is at stake", async () => {
+    const credentials = { apiKey: "key-000111", apiSecret: "secret-222333" };
+    const connect = (testnet: boolean) =>
+      user.call("POST /api/accounts", {
+        body: { exchange: "bybit", name: "Main", testnet, credentials },
+      });
+    expect((await connect(true)).status).toBe(201);
+    expect(codeOf(await connect(false))).toEqual({ status: 403, code: "email_unverified" });
+    await post("verify-email", { token: await sink.tokenTo(user.email, CONFIRM) });
+    expect((await connect(false)).status).toBe(201);
+  });
+});
+
+const shape = ({ status, body, headers }: Answer) => ({
+  status,
+  body,
+  headers: Object.keys(headers),
+});
+const logIn = (password: string) => post("login", { email: user.email, password });
+
+describe("a forgotten password", () => {
+  test("is replaced by whoever reads the mail; every device is out, the address confirmed", async () => {
+    const token = await resetToken();
+    expect((await post("reset", { token, newPassword: NEW_PASSWORD })).status).toBe(204);
+    expect((await logIn(PASSWORD)).status).toBe(401);
+    expect((await logIn(NEW_PASSWORD)).status).toBe(200);
+    await expect
+      .poll(async () => (await user.call("GET /api/me")).status, { timeout: 10_000 })
+      .toBe(401);
+    await sink.mailTo(user.email, "The password of your account was changed");
+    const { rows } = await api.database.superuser.query(
+      "select 1 from users where id = $1 and email_verified_at is not null",
+      [user.id],
+    );
+    expect(rows).toHaveLength(1);
+    expect(codeOf(await post("reset", { token, newPassword: PASSWORD }))).toEqual(LINK_INVALID);
+  });
+
+  test("a password that is refused does not use the link up; half an hour does", async () => {
+    const token = await resetToken();
+    const weak = await post("reset", { token, newPassword: "short" });
+    expect(codeOf(weak)).toEqual({ status: 422, code: "weak_password" });
+    await later(30);
+    const late = await post("reset", { token, newPassword: NEW_PASSWORD });
+    expect(codeOf(late)).toEqual(LINK_INVALID);
+    expect((await logIn(PASSWORD)).status).toBe(200);
+  });
+
+  test("the same link at once changes the password once", async () => {
+    const token = await resetToken();
+    const answers = await Promise.all(
+      [NEW_PASSWORD, "yet another one"].map((newPassword) => post("reset", { token, newPassword })),
+    );
+    expect(answers.map(({ status }) => String(status)).toSorted()).toEqual(["204", "422"]);
+  });
+
+  test("one mail in five minutes, however often and by whomever it is asked for", async () => {
+    for (let count = 0; count < 5; count++) await resetToken();
+    const resets = sink.mails.filter(
+      ({ to, source }) => to === user.email && source.includes(RESET),
+    );
+    expect(resets).toHaveLength(1);
+  });
+
+  test("an unknown address gets the same answer, before anything is looked up, and no mail", async () => {
+    const known = await post("forgot", { email: user.email });
+    const unknown = await post("forgot", { email: "nobody@example.com" });
+    expect(shape(unknown)).toEqual(shape(known));
+    await sink.mailTo(user.email, RESET);
+    expect(sink.mails.filter(({ to }) => to.startsWith("nobody"))).toEqual([]);
+  });
+
+  test("the answer does not wait for the database", async () => {
+    const blocker = await api.authPool.connect();
+    const other = await api.authPool.connect(); // the pool has two: whoever wants one waits
+    expect((await post("forgot", { email: user.email })).status).toBe(202);
+    blocker.release();
+    other.release();
+    await sink.mailTo(user.email, RESET);
+  });
+});
+
+test("a changed password is told to its owner, and audited without their address", async () => {
+  const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  expect((await user.call("POST /api/auth/password", { body })).status).toBe(200);
+  await sink.mailTo(user.email, "The password of your account was changed");
+  const { rows } = await api.database.superuser.query<{ action: string; row: string }>(
+    "select action, a::text as row from audit a where user_id = $1 and action !~ '^[A-Z]+ /' order by at",
+    [user.id],
+  );
+  const actions = ["user.register", "session.begin", "password.change", "session.begin"];
+  expect(rows.map(({ action }) => action)).toEqual(actions);
+  expect(JSON.stringify(rows)).not.toContain(user.email);
+});
+
+test("no link, and no address, stands in logs or the database", async () => {
+  const token = await resetToken();
+  await post("reset", { token, newPassword: NEW_PASSWORD });
+  const logs = api.logs.join("");
+  const secret = token.split(".")[1] ?? "";
+  expect(logs).not.toContain(secret);
+  expect(logs).not.toContain(user.email);
+  const { rows } = await api.database.superuser.query(
+    "select t::text from email_tokens t union all select m::text from mails m",
+  );
+  expect(JSON.stringify(rows)).not.toContain(Buffer.from(secret, "base64url").toString("hex"));
+});
