@@ -9,6 +9,8 @@ export interface Clock {
   readonly monotonicMs: () => number;
   /** Resolves after `ms`, or at once when `signal` aborts; never rejects. Does not keep the process alive. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Calls `run` in `ms`, unless the returned function is called before. Does not keep the process alive. */
+  readonly after: (ms: number, run: () => void) => () => void;
   /** Calls `run` every `ms` until the returned function is called. */
   readonly every: (ms: number, run: () => void) => () => void;
 }
@@ -28,6 +30,10 @@ export const systemClock: Clock = {
       signal?.addEventListener("abort", end);
       if (signal?.aborted === true) end();
     }),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms).unref();
+    return () => clearTimeout(timer);
+  },
   every: (ms, run) => {
     const timer = setInterval(run, ms);
     return () => clearInterval(timer);

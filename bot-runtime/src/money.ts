@@ -56,7 +56,8 @@ export function meanPrice(total: Amount, units: Quantity): Price {
 }
 
 export function add(left: Amount, right: Amount): Amount {
-  return amount(left.plus(right));
+  // Nothing is what a flat bot adds most often.
+  return right.isZero() ? left : amount(left.plus(right));
 }
 
 export function subtract(left: Amount, right: Amount): Amount {

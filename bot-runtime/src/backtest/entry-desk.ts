@@ -48,7 +48,6 @@ const UNDISTURBED = {
   key: undefined,
   clock: { skewMs: 0, uncertaintyMs: 0 },
   stalledMs: undefined,
-  outlook: undefined,
   reconciled: true,
   foreign: undefined,
   unusable: undefined,

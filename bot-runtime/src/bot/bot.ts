@@ -290,12 +290,12 @@ export class Bot {
       stalledMs: this.#loop.stalledMs,
       dayBaseline: day.baseline,
       dayResult: day.result(this.#standingResult),
-      outlook: trader?.reconciled === true ? this.#outlook(symbol) : undefined,
     };
   }
 
-  /** What an entry would be like now, so that a balance that is too small is told before a signal comes. */
+  /** What an entry would be like now. */
   #outlook(symbol: string): SizedEntry | undefined {
+    if (this.#traders.get(symbol)?.reconciled !== true) return undefined;
     const { balance } = this.#account;
     const { risk } = this.#config;
     const lastPrice = this.#lastPrices.get(symbol);
@@ -303,7 +303,7 @@ export class Bot {
     if (balance === undefined || market === undefined || lastPrice === undefined) return undefined;
     const known = this.#outlooks.get(symbol);
     const parts = [balance, risk, lastPrice, market] as const;
-    // Asked for several times per turn: reckoned when one of its parts is another.
+    // Asked for twice a second: reckoned when one of its parts is another.
     if (known !== undefined && parts.every((part, index) => part === known.parts[index]))
       return known.entry;
     const { equity } = balance;
@@ -320,7 +320,7 @@ export class Bot {
 
   async #openDay(closeMs: number | undefined): Promise<void> {
     const { day } = this.#account;
-    if (closeMs !== undefined) day.see(closeMs, this.#standingResult);
+    if (closeMs !== undefined) day.see(closeMs, () => this.#standingResult);
     if (!day.isDue || !this.#isEveryTradeKnown) return;
     this.#openingDay ??= this.#account
       .openDay(() => this.#standingResult)
@@ -433,7 +433,9 @@ export class Bot {
     const unknown = [...this.#traders.values()].flatMap(
       ({ positionUnknown }) => positionUnknown ?? [],
     );
-    const standing = this.#config.symbols.flatMap((symbol) => blocked(this.#standing(symbol)));
+    const standing = this.#config.symbols.flatMap((symbol) =>
+      blocked(this.#standing(symbol), this.#outlook(symbol)),
+    );
     const memory = this.#session === undefined ? [NO_MEMORY] : [];
     return [...unknown, ...memory, ...standing];
   }

@@ -23,7 +23,7 @@ function process(given: {
   readonly standing?: Amount;
 }): TradingDay {
   const day = new TradingDay();
-  day.see(at(given.time), given.standing ?? nothing);
+  day.see(at(given.time), () => given.standing ?? nothing);
   day.remember(amount(given.realised ?? "0"), given.baseline);
   return day;
 }
@@ -31,7 +31,7 @@ function process(given: {
 describe("a day begins", () => {
   test("not before the journal has told what was before", () => {
     const day = new TradingDay();
-    day.see(at("18T12:00:00"), nothing);
+    day.see(at("18T12:00:00"), () => nothing);
     expect(day.isDue).toBe(false);
     expect(day.begin(amount("1000"), nothing)).toBeUndefined();
     day.remember(nothing, undefined);
@@ -52,11 +52,11 @@ describe("a day begins", () => {
     const day = process({ time: "18T12:00:00" });
     day.begin(amount("1000"), nothing);
     day.realise(amount("-3"));
-    day.see(at("19T00:00:00"), nothing);
+    day.see(at("19T00:00:00"), () => nothing);
     expect(day.baseline).toBeUndefined();
     expect(text(day.result(nothing))).toBe("0");
     day.begin(amount("997"), nothing);
-    day.see(at("18T23:59:00"), nothing);
+    day.see(at("18T23:59:00"), () => nothing);
     expect(day.day).toBe("2025-06-19");
     expect(text(day.result(nothing))).toBe("0");
   });
@@ -66,7 +66,7 @@ describe("a position that is carried into a day", () => {
   test("brings nothing of the day before, whichever way it ends", () => {
     const day = process({ time: "18T12:00:00" });
     day.begin(amount("1000"), nothing);
-    day.see(at("19T00:00:00"), amount("-30"));
+    day.see(at("19T00:00:00"), () => amount("-30"));
     day.begin(amount("970"), amount("-31"));
     expect(text(day.result(amount("-31")))).toBe("-1");
     day.realise(amount("-35"));
@@ -76,8 +76,8 @@ describe("a position that is carried into a day", () => {
   test("counts from when the day came, also if the day could only be begun later", () => {
     const day = process({ time: "18T12:00:00" });
     day.begin(amount("1000"), nothing);
-    day.see(at("19T00:00:00"), amount("-30"));
-    day.see(at("20T00:00:00"), amount("-40"));
+    day.see(at("19T00:00:00"), () => amount("-30"));
+    day.see(at("20T00:00:00"), () => amount("-40"));
     day.begin(amount("900"), amount("-90"));
     expect(text(day.result(amount("-90")))).toBe("-50");
   });
@@ -99,7 +99,7 @@ describe("a restart", () => {
   test("that is there when the next day comes follows it", () => {
     const baseline = { day: "2025-06-18", equity: amount("1000"), startsFrom: nothing };
     const day = process({ time: "18T23:00:00", baseline });
-    day.see(at("19T00:00:00"), amount("-30"));
+    day.see(at("19T00:00:00"), () => amount("-30"));
     day.begin(amount("970"), amount("-30"));
     expect(text(day.result(amount("-30")))).toBe("0");
   });
@@ -148,13 +148,13 @@ test("whatever closes, moves, restarts and passes midnight: the result is all re
           standing = BigInt(units);
         } else if (kind === "midnight") {
           minutes += 24 * 60;
-          day.see(now(), money(standing));
+          day.see(now(), () => money(standing));
           startsFrom = closed + standing;
           baseline = day.begin(amount("1000"), money(standing));
         } else {
           day = new TradingDay();
           day.remember(money(closed), baseline);
-          day.see(now(), nothing);
+          day.see(now(), () => nothing);
         }
         const wanted = money(closed + standing - startsFrom);
         expect(text(day.result(money(standing)))).toBe(text(wanted));

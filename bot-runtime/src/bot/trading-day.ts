@@ -1,6 +1,8 @@
 import { type Amount, add, amount, Decimal, subtract, ZERO_AMOUNT } from "../money.ts";
 import type { Work } from "./work.ts";
 
+const DAY_MS = 86_400_000;
+
 /** Where a day begins. */
 export interface DayBaseline {
   /** UTC day, `2025-06-18`. */
@@ -27,11 +29,13 @@ export function dayOf(closeTimeMs: number): string {
  */
 export class TradingDay {
   #day: string | undefined;
+  /** When the next day begins, ms of candle time. */
+  #endsMs = -Infinity;
   #baseline: DayBaseline | undefined;
   /** Pnl of the trades that were closed before this process knew of the journal; undefined until it does. */
   #remembered: Amount | undefined;
-  /** Pnl of the trades that this process saw to their end. */
-  #realised = ZERO_AMOUNT;
+  /** Pnl of all closed trades that this process knows of: remembered, or seen to their end. */
+  #closed = ZERO_AMOUNT;
   /** Result of all time when the present day came; undefined when this process was not there. */
   #carried: Amount | undefined;
 
@@ -55,24 +59,25 @@ export class TradingDay {
   }
 
   /** A candle closed. `standing` is what open trades stand at, as last seen. */
-  see(closeTimeMs: number, standing: Amount): void {
-    const day = dayOf(closeTimeMs);
+  see(closeTimeMs: number, standing: () => Amount): void {
     // Symbols close their candles one after the other: the newest one shows the day.
-    if (this.#day !== undefined && day <= this.#day) return;
+    if (closeTimeMs < this.#endsMs) return;
     const isFollowed = this.#current !== undefined || this.#carried !== undefined;
-    this.#carried = isFollowed ? this.#allTime(standing) : undefined;
-    this.#day = day;
+    this.#carried = isFollowed ? this.#allTime(standing()) : undefined;
+    this.#day = dayOf(closeTimeMs);
+    this.#endsMs = (Math.floor(closeTimeMs / DAY_MS) + 1) * DAY_MS;
   }
 
   /** A trade is over, with this result. */
   realise(result: Amount): void {
-    this.#realised = add(this.#realised, result);
+    this.#closed = add(this.#closed, result);
   }
 
   /** What the journal knows: pnl of all closed trades, and the beginning of the latest day that has one. Taken up once. */
   remember(realised: Amount, baseline: DayBaseline | undefined): void {
     if (this.#remembered !== undefined) return;
     this.#remembered = realised;
+    this.#closed = add(this.#closed, realised);
     this.#baseline = baseline;
   }
 
@@ -90,7 +95,7 @@ export class TradingDay {
   }
 
   #allTime(standing: Amount): Amount {
-    return add(add(this.#remembered ?? ZERO_AMOUNT, this.#realised), standing);
+    return add(this.#closed, standing);
   }
 
   /** Result of the day with what open trades stand at; zero while the day's beginning is not known. */

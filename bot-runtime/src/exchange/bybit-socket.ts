@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
 /** What a stream makes of its connection. */
 export interface SocketOptions {
   readonly url: string;
-  readonly clock: Omit<Clock, "nowMs">;
+  readonly clock: Pick<Clock, "monotonicMs" | "sleep" | "every">;
   /** 0–1: spreads the reconnections of many bots. */
   readonly random: () => number;
   /** A connection is begun: whatever was known of the one before is over. */

@@ -11,7 +11,7 @@ export interface OrderStreamOptions {
   /** Something happened to orders or position of the symbol; undefined: anything may have, unheard. */
   readonly onHint: (symbol: string | undefined) => void;
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: Omit<Clock, "after">;
   /** This machine's clock less the exchange's, ms; undefined while it is not known. */
   readonly skewMs: () => number | undefined;
   /** 0–1: spreads the reconnections of many bots. */

@@ -36,7 +36,7 @@ type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "unconfirm
 
 export interface JournalOptions extends JournalHttp {
   readonly log: Log;
-  readonly clock: Pick<Clock, "sleep" | "monotonicMs">;
+  readonly clock: Pick<Clock, "sleep" | "after" | "monotonicMs">;
   /** 0–1: spreads the retries of many bots. */
   readonly random: () => number;
   /** `isFirst` is false for a session that the journal lost: the bot knows more than its answer. */

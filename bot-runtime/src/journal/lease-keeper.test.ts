@@ -6,7 +6,7 @@ import type { HttpClient } from "../http-client.ts";
 import { JournalClient } from "./journal-client.ts";
 
 /** A clock that stands until it is told to go on: sleepers wake in the order of their times. */
-class ManualClock implements Pick<Clock, "sleep" | "monotonicMs"> {
+class ManualClock implements Pick<Clock, "sleep" | "after" | "monotonicMs"> {
   #nowMs = 0;
   readonly #sleepers = new Set<{ readonly atMs: number; readonly wake: () => void }>();
 
@@ -23,6 +23,16 @@ class ManualClock implements Pick<Clock, "sleep" | "monotonicMs"> {
       else this.#sleepers.add(sleeper);
       signal?.addEventListener("abort", end, { once: true });
     });
+
+  readonly after = (ms: number, run: () => void) => {
+    const due = { atMs: this.#nowMs + ms, wake: () => end(run) };
+    const end = (then: () => void) => {
+      this.#sleepers.delete(due);
+      then();
+    };
+    this.#sleepers.add(due);
+    return () => end(() => undefined);
+  };
 
   async go(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms;

@@ -14,7 +14,7 @@ const LOSSES: ReadonlySet<string> = new Set<Loss>(["lease_held", "stale_epoch", 
 
 export interface LeaseKeeperOptions extends JournalHttp {
   readonly log: Log;
-  readonly clock: Pick<Clock, "sleep" | "monotonicMs">;
+  readonly clock: Pick<Clock, "sleep" | "after" | "monotonicMs">;
   /** 0–1: spreads the requests of many bots. */
   readonly random: () => number;
   /** The epoch has no right to a lease (any more): `stale_epoch` for good, `unknown_session` until there is a new one. */

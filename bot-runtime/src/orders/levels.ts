@@ -6,6 +6,8 @@ export interface LevelPercents {
   readonly takeProfitPercent: number;
 }
 
+const HUNDRED = new Decimal(100);
+
 /**
  * Stop and target of a position: its price × (1 ± percent / 100), rounded to the instrument's tick. For a long the stop is
  * below and the target above, for a short the other way round. Never zero or negative: the stop is at least one tick.
@@ -17,9 +19,9 @@ export function protectionLevels(
 ): Required<Levels> & { readonly takeProfit: Price } {
   const direction = position.side === "long" ? 1 : -1;
   const at = (percent: number): Price => {
-    const factor = new Decimal(percent).div(100).plus(1);
-    const rounded = roundToStep(position.price.times(factor), market.tick);
-    return price(Decimal.max(rounded, market.tick));
+    const level = position.price.times(HUNDRED.plus(percent)).div(HUNDRED);
+    const rounded = roundToStep(level, market.tick);
+    return rounded.lt(market.tick) ? market.tick : price(rounded);
   };
   return {
     stopLoss: at(-direction * percents.stopLossPercent),

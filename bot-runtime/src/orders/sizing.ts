@@ -2,11 +2,11 @@ import type { Market } from "../exchange/exchange.ts";
 import {
   type Amount,
   amount,
-  Decimal,
   type Price,
   quantity,
   type Quantity,
   value,
+  ZERO_QUANTITY,
 } from "../money.ts";
 
 export interface SizingInput {
@@ -35,8 +35,9 @@ export function positionSize(input: SizingInput): Size {
   // Whole steps by one integer division: quotients of 64 digits were a third of an order's time.
   const margin = equity.times(positionPercent).times(leverage);
   const wanted = margin.divToInt(price.times(quantityStep).times(100));
-  const allowed = Decimal.min(wanted, maximumQuantity.divToInt(quantityStep));
-  const units = quantity(Decimal.max(allowed, 0).times(quantityStep));
+  const most = maximumQuantity.divToInt(quantityStep);
+  const allowed = wanted.lt(most) ? wanted : most;
+  const units = allowed.isNegative() ? ZERO_QUANTITY : quantity(allowed.times(quantityStep));
   const total = value(price, units);
   return { quantity: units, value: total, margin: amount(total.div(leverage)) };
 }

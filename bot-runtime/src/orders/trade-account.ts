@@ -112,6 +112,12 @@ export function accountForTrade(
   };
 }
 
+/** Of a trade before its first execution. */
+export const EMPTY_ACCOUNT = accountForTrade(
+  { entryId: "", side: "long", symbol: "", exitIds: new Set() },
+  [],
+);
+
 /** An entry is sent into an empty symbol: what was executed before its first fill opened and closed somebody else's positions. */
 function sinceEntry(trade: TradeIdentity, executions: readonly Execution[]): readonly Execution[] {
   const ordered = inOrder(trade, executions);

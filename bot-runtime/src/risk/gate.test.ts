@@ -7,6 +7,7 @@ import {
   committedMargin,
   type EntryProposal,
   entryRefusal,
+  type SizedEntry,
   type Standing,
 } from "./gate.ts";
 
@@ -47,8 +48,8 @@ const standing: Standing = {
   stalledMs: undefined,
   dayBaseline: amount("10000"),
   dayResult: amount("0"),
-  outlook: { size, equity: amount("10000"), market },
 };
+const outlook = { size, equity: amount("10000"), market };
 
 const proposal: EntryProposal = {
   standing,
@@ -107,20 +108,26 @@ describe("what stands", () => {
     ["a loss below the limit", { dayResult: amount("-499.99999999") }, undefined],
     ["a loss at the limit", { dayResult: amount("-500") }, "DailyLoss"],
     ["a profit", { dayResult: amount("5000") }, undefined],
-    ["no outlook yet", { outlook: undefined }, undefined],
-    ["the least quantity", { outlook: sized("0.001", "100") }, undefined],
-    ["less than the least quantity", { outlook: sized("0.0009", "100") }, "BelowMinimum"],
-    ["the least value", { outlook: sized("0.001", "5") }, undefined],
-    ["less than the least value", { outlook: sized("0.001", "4.99999999") }, "BelowMinimum"],
-    ["the least equity", { outlook: sized("0.001", "5", "0.00000001") }, undefined],
-    ["no equity", { outlook: sized("0.001", "5", "0") }, "NoEquity"],
   ];
   test.each(changes)("%s", (_name, change, reason) => {
-    expect(blocked({ ...standing, ...change })[0]?.reason).toBe(reason);
+    expect(blocked({ ...standing, ...change }, outlook)[0]?.reason).toBe(reason);
+  });
+
+  const outlooks: readonly [string, SizedEntry | undefined, string | undefined][] = [
+    ["no outlook yet", undefined, undefined],
+    ["the least quantity", sized("0.001", "100"), undefined],
+    ["less than the least quantity", sized("0.0009", "100"), "BelowMinimum"],
+    ["the least value", sized("0.001", "5"), undefined],
+    ["less than the least value", sized("0.001", "4.99999999"), "BelowMinimum"],
+    ["the least equity", sized("0.001", "5", "0.00000001"), undefined],
+    ["no equity", sized("0.001", "5", "0"), "NoEquity"],
+  ];
+  test.each(outlooks)("the outlook: %s", (_name, entry, reason) => {
+    expect(blocked(standing, entry)[0]?.reason).toBe(reason);
   });
 
   test("every reason is told, each once", () => {
-    const reasons = blocked({ ...standing, journal: "stale", reconciled: false }).map(
+    const reasons = blocked({ ...standing, journal: "stale", reconciled: false }, outlook).map(
       (each) => each.reason,
     );
     expect(reasons).toEqual(["StaleEpoch", "NotReconciled"]);
@@ -129,12 +136,15 @@ describe("what stands", () => {
   test("the share of a loss is of the day's opening equity, exactly", () => {
     const third = { ...config, risk: { ...risk, dailyLossPercent: 0.1 } };
     const at = (dayResult: string) =>
-      blocked({
-        ...standing,
-        config: third,
-        dayBaseline: amount("3333.33"),
-        dayResult: amount(dayResult),
-      });
+      blocked(
+        {
+          ...standing,
+          config: third,
+          dayBaseline: amount("3333.33"),
+          dayResult: amount(dayResult),
+        },
+        outlook,
+      );
     expect(at("-3.33332")).toEqual([]);
     expect(at("-3.33333")[0]?.reason).toBe("DailyLoss");
   });

@@ -1,6 +1,6 @@
 import { type BotConfig, LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "@tradingbots/crds";
 import { type ClockReading, type Market, OPENING_LEASE_MS } from "../exchange/exchange.ts";
-import { type Amount, amount, Decimal, text } from "../money.ts";
+import { type Amount, amount, Decimal, text, ZERO_AMOUNT } from "../money.ts";
 import type { Size } from "../orders/sizing.ts";
 
 /** Why nothing may be opened: a stable reason and a sentence for the bot's owner. */
@@ -36,8 +36,6 @@ export interface Standing {
   readonly dayBaseline: Amount | undefined;
   /** Result of the bot since then: realised and unrealised, fees and funding included. */
   readonly dayResult: Amount;
-  /** What an entry would be like at the last price and balance; undefined while one of them is not known. */
-  readonly outlook: SizedEntry | undefined;
 }
 
 /** An entry of a size, and what it is measured against. */
@@ -160,8 +158,8 @@ const standingChecks: readonly Check<Standing>[] = [
     name: "DailyLoss",
     refuses: ({ dayBaseline, dayResult, config }) => {
       if (dayBaseline === undefined) return undefined;
-      const limit = dayBaseline.times(config.risk.dailyLossPercent).div(100);
-      if (dayResult.negated().lt(limit)) return undefined;
+      const limit = dayBaseline.times(config.risk.dailyLossPercent);
+      if (dayResult.times(-100).lt(limit)) return undefined;
       return `the day's loss ${text(dayResult)} has reached ${config.risk.dailyLossPercent} % of ${text(dayBaseline)}: nothing is opened until 00:00 UTC`;
     },
   },
@@ -222,8 +220,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     name: "PositionTooLarge",
     refuses: ({ size, equity, standing }) => {
       const { positionPercent } = standing.config.risk;
-      const limit = equity.times(positionPercent).div(100);
-      return size.margin.lte(limit)
+      return size.margin.times(100).lte(equity.times(positionPercent))
         ? undefined
         : `margin ${text(size.margin)} is above ${positionPercent} % of equity`;
     },
@@ -232,27 +229,26 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     name: "BalanceCommitted",
     refuses: ({ size, equity, committed, standing }) => {
       const { balancePercent } = standing.config.risk;
-      const limit = commitmentLimit(equity, balancePercent);
       const total = committed.plus(size.margin);
-      return total.lte(limit)
+      return total.times(100).lte(equity.times(balancePercent))
         ? undefined
         : `the account would commit ${text(amount(total.toDecimalPlaces(2)))}, above ${balancePercent} % of its equity ${text(equity)}`;
     },
   },
 ];
 
-/** Why nothing can be opened now; empty when entries are possible. */
-export function blocked(standing: Standing): readonly Refusal[] {
-  const { outlook } = standing;
+/**
+ * Why nothing can be opened now; empty when entries are possible. `outlook` is what an entry would be like at the last price and
+ * balance: one that would be too small is told before there is a signal. Undefined while one of them is not known.
+ */
+export function blocked(standing: Standing, outlook: SizedEntry | undefined): readonly Refusal[] {
   const sizes = outlook === undefined ? [] : refusals(sizeChecks, outlook);
   return [...refusals(standingChecks, standing), ...sizes];
 }
 
-/** The first reason why nothing can be opened now, without looking for others. */
+/** The first reason why nothing can be opened now, whatever its size. */
 export function firstBlock(standing: Standing): Refusal | undefined {
-  const { outlook } = standing;
-  const refusal = firstRefusal(standingChecks, standing);
-  return refusal ?? (outlook && firstRefusal(sizeChecks, outlook));
+  return firstRefusal(standingChecks, standing);
 }
 
 /** The first reason against this entry; undefined lets it pass. Reducing orders never come here. */
@@ -269,7 +265,8 @@ export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
  * The maintenance rate is half of the least initial margin, 1/maximum leverage, in the first tier of every contract.
  */
 function liquidationPercent(leverage: number, { maximumLeverage }: Market): Decimal {
-  const maintenance = Decimal.max(new Decimal(50).div(maximumLeverage), LEAST_MAINTENANCE_PERCENT);
+  const half = new Decimal(50).div(maximumLeverage);
+  const maintenance = half.lt(LEAST_MAINTENANCE_PERCENT) ? LEAST_MAINTENANCE_PERCENT : half;
   return new Decimal(100).div(leverage).minus(maintenance);
 }
 
@@ -304,5 +301,6 @@ export function committedMargin(balance: {
   readonly equity: Amount;
   readonly available: Amount;
 }): Amount {
-  return amount(Decimal.max(balance.equity.minus(balance.available), 0));
+  const committed = balance.equity.minus(balance.available);
+  return committed.isNegative() ? ZERO_AMOUNT : amount(committed);
 }

@@ -212,6 +212,7 @@ export class VirtualProcess {
       nowMs: () => this.#timeline.nowMs + this.skewMs,
       monotonicMs: () => this.#timeline.nowMs,
       sleep: (ms, signal) => this.#sleep(ms, signal),
+      after: (ms, run) => this.#timeline.after(ms, run, this),
       every: (ms, run) => this.every(ms, run),
     };
   }
