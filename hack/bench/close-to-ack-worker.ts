@@ -20,12 +20,13 @@ const START_LIMIT_MS = 60_000;
 const LIMIT_MS = 15 * 60_000;
 
 interface Acknowledgements {
-  /** From the candle's close until the bot knew that the exchange has the entry. */
+  /** From when the exchange sent the candle's close until the bot knew that the exchange has the entry. */
   readonly tookMs: readonly number[];
   /** Entries whose fate was open at the end. */
   readonly open: number;
 }
 
+/** Wall clock, ms: the exchange's own stamp is of it. */
 interface Sample {
   readonly closedMs: number;
   ackMs: number | undefined;
@@ -65,11 +66,13 @@ function startBot(
   const endpoint = { restUrl: simulator.url, websocketUrl: simulator.websocketUrl };
   const symbol = SYMBOLS[index % SYMBOLS.length] ?? "";
   let closedMs = 0;
+  const key = keyOf(apiKey);
   return startBotInProcess({
     config: busyConfig(apiKey, symbol, endpoint),
-    exchange: createExchange({ key: keyOf(apiKey), testnet: false, restUrl: simulator.url }),
-    onCandle: ({ closed }) => {
-      if (closed) closedMs = performance.now();
+    exchange: createExchange({ key, testnet: false, restUrl: simulator.url }),
+    key,
+    onCandle: ({ closed, sentAtMs }) => {
+      if (closed) closedMs = sentAtMs;
     },
     onIntent: ({ clientOrderId }) => samples.set(clientOrderId, { closedMs, ackMs: undefined }),
     onRecord: (record) => noteAcknowledgement(samples, record),
@@ -81,7 +84,7 @@ function noteAcknowledgement(samples: Map<string, Sample>, record: RecordBody): 
   if (record.type !== "order" || record.purpose !== "entry") return;
   const sample = samples.get(record.clientOrderId);
   if (sample === undefined || sample.ackMs !== undefined) return;
-  if (record.status === "accepted" || record.status === "filled") sample.ackMs = performance.now();
+  if (record.status === "accepted" || record.status === "filled") sample.ackMs = Date.now();
   else if (record.status !== "unknown") samples.delete(record.clientOrderId);
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
 import { systemClock } from "../../bot-runtime/src/clock.ts";
 import { type BybitClient, createClient } from "../../bot-runtime/src/exchange/bybit-client.ts";
@@ -7,6 +8,7 @@ import { bybitPublic } from "../../bot-runtime/src/exchange/bybit-public.ts";
 import type {
   EntryOrder,
   ExecutionQuery,
+  KeyDescription,
   OrderReference,
 } from "../../bot-runtime/src/exchange/exchange.ts";
 import { PaperExchange } from "../../bot-runtime/src/exchange/paper-exchange.ts";
@@ -20,8 +22,8 @@ import { OwnTime } from "./own-time.ts";
  * it. Prints JSON: {own: {workMs, wallMs, signedMs}, wholeMs, bareMs: number[]}.
  *
  * - own: what the bot does between a candle's arrival and the call of ccxt that sends its order: series, strategy, gate, size, ids,
- *   intent, encoding. Nothing is open before. An exchange in memory answers every look-up at once, the journal too; what these
- *   stand-ins take is taken off. `workMs` also is without the time for which others had the core, `wallMs` is not, and `signedMs` is
+ *   intent, encoding. The bot is flat before, and knows it. An exchange in memory answers every look-up at once, the journal
+ *   too; what these stand-ins take is taken off. `workMs` also is without the time for which others had the core, `wallMs` is not, and `signedMs` is
  *   `workMs` on to the signed request: ccxt's limiter, headers and signature.
  * - whole: from the candle's arrival to the exchange's answer, over HTTP, look-ups and journal included.
  * - bare: ccxt's createOrder with stop and target alone, over the same HTTP, after each whole one.
@@ -37,23 +39,28 @@ type Task = z.infer<typeof Task>;
 
 const WARM_UP = 20;
 const LIMIT_MS = 400_000;
-/** An exchange in memory keeps up with any market; the other fills in the next candle, and is looked at 4 times a second. */
-const CANDLES_PER_SECOND = { own: 40, whole: 12 };
+/** The bot looks at what is open 4 times a second. */
+const CANDLES_PER_SECOND = 12;
+/** Enough for half a candle to arrive and to be dealt with. */
+const ARRIVAL_MS = 5;
+const LOOK_EVERY_MS = 5;
+const http = createHttpClient();
 
 async function measure(task: Task) {
-  await setSpeed(task, CANDLES_PER_SECOND.own);
+  await control(task, "speed", { speed: "lockstep" });
   const own = await ownPath(task);
-  await setSpeed(task, CANDLES_PER_SECOND.whole);
+  await control(task, "speed", { speed: CANDLES_PER_SECOND });
   const { wholeMs, bareMs } = await wholePath(task);
   return { own, wholeMs, bareMs };
 }
 
-async function setSpeed({ restUrl }: Task, speed: number): Promise<void> {
+async function control({ restUrl }: Task, verb: string, given: object): Promise<void> {
   const signal = AbortSignal.timeout(LIMIT_MS);
-  const url = `${restUrl}/control/speed`;
+  const url = `${restUrl}/control/${verb}`;
   const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ speed });
-  const { status } = await createHttpClient()(url, { method: "POST", headers, body, signal });
+  const body = JSON.stringify(given);
+  const { status, text } = await http(url, { method: "POST", headers, body, signal });
+  await text();
   if (status !== 200) throw new Error(`${url} answered ${status}`);
 }
 
@@ -63,11 +70,9 @@ async function ownPath(task: Task) {
     ...busy,
     // Of one side alone: no candle closes one position and opens another.
     strategy: { ...busy.strategy, params: { ...busy.strategy.params, direction: "long" } },
-    mode: "paper",
-    accountName: null,
   } as const;
   const paper = new PaperExchange(
-    bybitPublic(createHttpClient(), task.restUrl),
+    bybitPublic(http, task.restUrl),
     systemClock.nowMs,
     config.risk.leverage,
   );
@@ -85,7 +90,18 @@ async function ownPath(task: Task) {
     onRecord: () => {},
     aside: (work) => time.aside(work),
   });
-  await enough(samples.signedMs, task.samples.own, "own");
+  const isFlat = async () => {
+    const { held } = await paper.position(task.symbol);
+    const orders = await paper.openOrders(task.symbol);
+    return held === undefined && orders.every(({ status }) => status !== "open");
+  };
+  const knowsIt = () => bot.journal.report?.openSymbols?.length === 0;
+  while (samples.signedMs.length < task.samples.own + WARM_UP) {
+    await control(task, "half-step", {});
+    await sleep(ARRIVAL_MS);
+    // An exit fills in a candle's first half, and an entry follows its second one.
+    if (await isFlat()) await until(knowsIt, "the bot does not see that it is flat");
+  }
   await bot.end();
   const { workMs, wallMs, signedMs } = samples;
   return {
@@ -127,6 +143,18 @@ function offlineClient(task: Task, time: OwnTime, samples: OwnSamples): BybitCli
   return client;
 }
 
+const FIT_KEY: KeyDescription = {
+  readOnly: false,
+  permissions: [],
+  canWithdraw: false,
+  canTransfer: false,
+  addresses: ["127.0.0.1"],
+  canTrade: true,
+  accountId: undefined,
+  expiresAt: undefined,
+  hedgeMode: false,
+};
+
 /** Lets the exchange in memory send its entries by the client, and takes off the time of its answers. */
 function standIn(paper: PaperExchange, client: BybitClient, time: OwnTime): void {
   const { submitEntry: fill, position, openOrders, balance, executions, findOrder } = paper;
@@ -136,6 +164,7 @@ function standIn(paper: PaperExchange, client: BybitClient, time: OwnTime): void
     balance: () => time.aside(() => balance()),
     executions: (query: ExecutionQuery) => time.aside(() => executions(query)),
     findOrder: (reference: OrderReference) => time.aside(() => findOrder(reference)),
+    describeKey: async () => FIT_KEY,
     submitEntry: async (order: EntryOrder) => {
       const outcome = await submitEntry(client, order);
       if (outcome.kind !== "accepted") throw new Error(`${outcome.kind}: ${outcome.message}`);
@@ -175,6 +204,7 @@ async function wholePath(task: Task) {
   };
   const bot = startBotInProcess({
     config: busyConfig("whole", task.symbol, task),
+    key: keyOf(task.keys.bot),
     exchange: {
       ...exchange,
       submitEntry: async (order) => {
@@ -190,17 +220,16 @@ async function wholePath(task: Task) {
     onIntent: () => {},
     onRecord: () => {},
   });
-  await enough(wholeMs, task.samples.whole, "whole");
+  await until(() => wholeMs.length >= task.samples.whole + WARM_UP, "too few orders");
   await bot.end();
   return { wholeMs: wholeMs.slice(WARM_UP), bareMs: bareMs.slice(WARM_UP) };
 }
 
-async function enough(samples: readonly number[], wanted: number, what: string): Promise<void> {
+async function until(holds: () => boolean, otherwise: string): Promise<void> {
   const startedMs = performance.now();
-  while (samples.length < wanted + WARM_UP) {
-    if (performance.now() - startedMs > LIMIT_MS)
-      throw new Error(`${what}: only ${samples.length} of ${wanted + WARM_UP} orders`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  while (!holds()) {
+    if (performance.now() - startedMs > LIMIT_MS) throw new Error(otherwise);
+    await sleep(LOOK_EVERY_MS);
   }
 }
 
