@@ -66,6 +66,9 @@ test("the day's result is the exchange's to the last decimal, also after a kill 
   await until("the figure is the same", () => it.journal.report?.dayResult === figure);
   expect(madeToday(it)).toBe(figure);
   expect(it.journal.ofType("day-baseline").length).toBe(daysBegun);
+  // The balance is asked for anew: the day's trades explain all of it.
+  const unexplained = () => it.bot.metric("bot_unexplained_equity");
+  await until("the equity is explained", async () => (await unexplained()) === 0);
 }, 180_000);
 
 test("a bot that disabled itself stays so after a kill, until its configuration changes", async () => {

@@ -333,6 +333,17 @@ test("what watches the gate can be read as metrics", async () => {
   }
 });
 
+test("what the bot's trades do not explain of the account's equity can be read", async () => {
+  let equity = amount("10000");
+  const balance = async () => ({ equity, available: equity, currency: "USDT" });
+  const it = await trading({ exchange: { balance } });
+  const read = () => /^bot_unexplained_equity (.*)$/m.exec(it.metrics.print())?.[1];
+  expect(read()).toBe("0");
+  equity = amount("10100.5");
+  await pass(31_000);
+  expect(read()).toBe("100.5");
+});
+
 const slowBalance = async () => {
   await systemClock.sleep(300);
   return { equity: amount("10000"), available: amount("9000.5"), currency: "USDT" };

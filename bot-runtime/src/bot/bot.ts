@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
-import { add, type Amount, type Price, ZERO_AMOUNT } from "../money.ts";
+import { add, type Amount, type Price, subtract, ZERO_AMOUNT } from "../money.ts";
 import type { OrderStream } from "../exchange/order-stream.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import { positionSize } from "../orders/sizing.ts";
@@ -107,6 +107,7 @@ export class Bot {
       clock: () => deps.exchange.clock(),
       longestGapMs: () => this.#loop.longestMs,
       candleAgesMs: () => this.#config.symbols.map((symbol) => [symbol, deps.stream.ageMs(symbol)]),
+      unexplainedEquity: () => this.#unexplainedEquity,
       blocked: () => this.#blocked,
     });
   }
@@ -316,6 +317,16 @@ export class Bot {
   /** What all open trades stand at. */
   get #standingResult(): Amount {
     return [...this.#traders.values()].map((trader) => trader.standing).reduce(add, ZERO_AMOUNT);
+  }
+
+  /**
+   * Deposits, trade by hand and the account's other bots are in the balance as well, so it blocks nothing: on an account that only
+   * this bot trades on it is zero while nothing is open, and what is found to be missing from the ledger shows here.
+   */
+  get #unexplainedEquity(): Amount | undefined {
+    const { balance, day } = this.#account;
+    if (balance === undefined || day.baseline === undefined) return undefined;
+    return subtract(subtract(balance.equity, day.baseline), day.result(this.#standingResult));
   }
 
   async #openDay(closeMs: number | undefined): Promise<void> {

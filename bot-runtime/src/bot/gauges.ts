@@ -1,4 +1,5 @@
 import type { ClockReading } from "../exchange/exchange.ts";
+import type { Amount } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -9,6 +10,8 @@ export interface GaugeSources {
   readonly clock: () => ClockReading | undefined;
   readonly longestGapMs: () => number;
   readonly candleAgesMs: () => readonly (readonly [symbol: string, ageMs: number | undefined])[];
+  /** Of the day's change of the account's equity, what this bot's trades do not explain; undefined while one of them is not known. */
+  readonly unexplainedEquity: () => Amount | undefined;
   readonly blocked: () => readonly Refusal[];
 }
 
@@ -17,6 +20,7 @@ export function registerGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.gauge("bot_lease_remaining_seconds", () => seconds(sources.leaseRemainingMs()));
   metrics.gauge("bot_consecutive_errors", sources.consecutiveErrors);
   metrics.gauge("bot_halts", sources.halts);
+  metrics.gauge("bot_unexplained_equity", () => sources.unexplainedEquity()?.toNumber() ?? NaN);
   metrics.gauge("bot_clock_skew_seconds", () => seconds(sources.clock()?.skewMs));
   metrics.gauge("bot_clock_uncertainty_seconds", () => seconds(sources.clock()?.uncertaintyMs));
   metrics.gauge("bot_event_loop_longest_gap_seconds", () => seconds(sources.longestGapMs()));
