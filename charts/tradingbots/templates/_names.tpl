@@ -26,6 +26,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{ .Values.api.jwtKeySecret | default "tradingbots-jwt-key" }}
 {{- end }}
 
+{{- define "tradingbots.serviceKeySecret" -}}
+{{ .Values.api.serviceKeySecret | default "tradingbots-service-key" }}
+{{- end }}
+
 {{/* The database's URL for a role, without a password: include "tradingbots.databaseUrl" (list $ "tradingbots_api") */}}
 {{- define "tradingbots.databaseUrl" -}}
 {{- $database := (index . 0).Values.database -}}
