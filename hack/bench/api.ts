@@ -6,6 +6,7 @@ import { measureJournal } from "./api/journal-throughput.ts";
 import { measureReads } from "./api/read-side.ts";
 import { measureRequests } from "./api/request-cost.ts";
 import { startServer } from "./api/server-process.ts";
+import { measureSockets } from "./api/sockets.ts";
 import type { Figure } from "./figure.ts";
 
 /** Requests without a database behind them. */
@@ -28,6 +29,11 @@ export function measureApiReads(): Promise<readonly Figure[]> {
 /** What bots tell, kept. */
 export function measureJournalThroughput(): Promise<readonly Figure[]> {
   return withDatabase(measureJournal);
+}
+
+/** Connections that listen; as many as are wanted, if the machine lets one process open so many files. */
+export function measureApiSockets(count: number): Promise<readonly Figure[]> {
+  return withDatabase((database, directory) => measureSockets(database, directory, count));
 }
 
 async function withDatabase(

@@ -1,7 +1,12 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError } from "../tools/describe-error.ts";
-import { measureApiReads, measureApiRequests, measureJournalThroughput } from "./api.ts";
+import {
+  measureApiReads,
+  measureApiRequests,
+  measureApiSockets,
+  measureJournalThroughput,
+} from "./api.ts";
 import { measureBacktest } from "./backtest.ts";
 import { type BotBundle, bundleBot } from "./bot-bundle.ts";
 import { measureCloseToAck } from "./close-to-ack.ts";
@@ -15,7 +20,7 @@ import { measureStartUp } from "./startup.ts";
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
        node hack/bench/main.ts operator [--only speed] [--rounds 3]
        node hack/bench/main.ts scale [--bots 5000]
-       node hack/bench/main.ts api [--only requests,reads,journal]
+       node hack/bench/main.ts api [--only requests,reads,journal,sockets]
 Measures and writes bench-results/<bot|operator|scale|api>.json. Nothing else should run on the machine meanwhile.
 Ends with 1 and names it when an aim is missed.
 bot        the bot
@@ -29,7 +34,8 @@ scale      its second half alone
   --bots      how many bots; 100,000 take more than 20 GB of memory (the API server) and 10 minutes
   --idle      seconds for which nothing may be written
 api        the API and the journal, on a real Postgres
-  --only      these parts alone`;
+  --only      these parts alone
+  --sockets   how many listen; one process must be allowed to open some more files than that`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -40,6 +46,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "3" },
     bots: { type: "string", default: "100000" },
     idle: { type: "string", default: "60" },
+    sockets: { type: "string", default: "20000" },
     help: { type: "boolean", default: false },
   },
 });
@@ -85,6 +92,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
       requests: measureApiRequests,
       reads: measureApiReads,
       journal: measureJournalThroughput,
+      sockets: () => measureApiSockets(Number(values.sockets)),
     }),
 };
 

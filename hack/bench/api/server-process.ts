@@ -20,13 +20,20 @@ export interface ServerOptions {
   readonly authUrl: string;
 }
 
+const Weight = z.object({ residentBytes: z.int() });
 const Ports = z.object({ bare: z.int(), routes: z.int(), api: z.int() });
 
 /** Runs `server-program.ts`; its log is written to a file, as a container's runtime does. */
 export async function startServer(options: ServerOptions, logPath: string) {
   const settings = JSON.stringify({ ...options, privateKey: pem });
   const ports = await startProgram("server-program.ts", settings, logPath);
-  return { pid: ports.pid, ...Ports.parse(ports.told), stop: ports.stop };
+  return {
+    pid: ports.pid,
+    ...Ports.parse(ports.told),
+    /** Resident, after a collection of garbage. */
+    residentBytes: async (): Promise<number> => Weight.parse(await ports.ask({})).residentBytes,
+    stop: ports.stop,
+  };
 }
 
 /** Forks a program beside this file and waits for its first word. */
@@ -35,6 +42,7 @@ export async function startProgram(file: string, settings: string, logPath: stri
   const child = fork(join(import.meta.dirname, file), [settings], {
     stdio: ["ignore", log.fd, "inherit", "ipc"],
     env: { ...process.env, NODE_ENV: "production" },
+    execArgv: ["--expose-gc"],
   });
   await log.close();
   const told = await new Promise<unknown>((resolve, reject) => {
@@ -44,6 +52,12 @@ export async function startProgram(file: string, settings: string, logPath: stri
   return {
     pid: child.pid ?? 0,
     told,
+    /** Sends a message and waits for the next one that comes. */
+    ask: async (message: object): Promise<unknown> => {
+      const answered = new Promise<unknown>((resolve) => void child.once("message", resolve));
+      child.send(message);
+      return answered;
+    },
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGKILL");
