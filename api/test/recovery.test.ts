@@ -173,13 +173,21 @@ describe("a forgotten password", () => {
 
 test("a changed password is told to its owner, and audited without their address", async () => {
   const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  const token = await resetToken();
   expect((await user.call("POST /api/auth/password", { body })).status).toBe(200);
+  expect(codeOf(await post("reset", { token, newPassword: PASSWORD }))).toEqual(LINK_INVALID);
   await sink.mailTo(user.email, "The password of your account was changed");
   const { rows } = await api.database.superuser.query<{ action: string; row: string }>(
     "select action, a::text as row from audit a where user_id = $1 and action !~ '^[A-Z]+ /' order by at",
     [user.id],
   );
-  const actions = ["user.register", "session.begin", "password.change", "session.begin"];
+  const actions = [
+    "user.register",
+    "session.begin",
+    "password.forgot",
+    "password.change",
+    "session.begin",
+  ];
   expect(rows.map(({ action }) => action)).toEqual(actions);
   expect(JSON.stringify(rows)).not.toContain(user.email);
 });

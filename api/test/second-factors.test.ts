@@ -118,6 +118,11 @@ describe("an authenticator app", () => {
     expect(codeOf(await user.call("POST /api/auth/mfa/totp")).code).toBe("mfa_enrolled");
   });
 
+  test("a code confirms nothing before a secret was offered", async () => {
+    const answer = await user.call("POST /api/auth/mfa/totp/confirm", { body: { code: "123456" } });
+    expect(codeOf(answer)).toEqual(CODE_INVALID);
+  });
+
   test("a code is taken once, also by two at once, and none before it", async () => {
     await enrolTotp();
     const code = await currentCode();

@@ -152,6 +152,17 @@ describe("refresh tokens", () => {
     expect(codeOf(await refresh(token))).toEqual(ENDED);
   });
 
+  test("a session has thirty refreshes a minute, and nobody else can use them up", async () => {
+    const { token } = await logIn();
+    const forged = `${token.split(".", 1)[0] ?? ""}.${"A".repeat(86)}`;
+    for (let attempt = 0; attempt < 31; attempt += 1) await refresh(forged);
+    for (let attempt = 0; attempt < 30; attempt += 1) await refresh(token);
+    const more = await refresh(token);
+    expect(codeOf(more)).toEqual({ status: 429, code: "rate_limited" });
+    expect(Number(more.headers["retry-after"])).toBeGreaterThan(0);
+    expect((await refresh((await logIn()).token)).status).toBe(200);
+  });
+
   test("a browser must show that one of our pages asked", async () => {
     const login = await logIn();
     const csrf = cookiesOf(login)[CSRF] ?? "";
@@ -253,6 +264,21 @@ describe("the end of a log-in", () => {
     expect((await refresh(cookiesOf(changed)[REFRESH] ?? "")).status).toBe(200);
     expect((await logIn()).status).toBe(401);
     expect((await logIn("another long one")).status).toBe(200);
+  });
+
+  test("a disabled user neither logs in nor refreshes, and their scripts are out", async () => {
+    const { token } = await logIn();
+    const made = await user.call("POST /api/tokens", {
+      body: { name: "Script", scopes: ["read"] },
+    });
+    const script = caller(api, z.object({ token: z.string() }).parse(made.body).token);
+    expect((await script("GET /api/me")).status).toBe(200);
+    await api.database.superuser.query("update users set disabled_at = now() where id = $1", [
+      user.id,
+    ]);
+    expect(codeOf(await logIn())).toEqual({ status: 401, code: "invalid_credentials" });
+    expect(codeOf(await refresh(token))).toEqual(ENDED);
+    await expect.poll(async () => (await script("GET /api/me")).status, SOON).toBe(401);
   });
 
   test("a log-in whose password changes while it is compared begins no session", async () => {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { findCaller } from "../auth/authenticate.ts";
+import type { Caller } from "../auth/user.ts";
 import type { Queryable } from "../database.ts";
 import { toApiError } from "../problem.ts";
 import type { Server } from "../server.ts";
@@ -58,8 +59,7 @@ function entryOf(request: FastifyRequest): Omit<AuditEntry, "outcome"> & { outco
   const caller = findCaller(request);
   const { method, routeOptions, url, ip, id } = request;
   return {
-    actorKind: caller === undefined ? "stranger" : "user",
-    actorId: caller?.userId,
+    ...actorOf(caller),
     userId: caller?.userId,
     action: `${method} ${routeOptions.url ?? "unknown"}`.slice(0, ACTION_MAX),
     object: url.split("?", 1)[0]?.slice(0, ACTION_MAX),
@@ -74,6 +74,14 @@ const WithUser = z.object({ id: z.uuid() });
 /** Administrators act on what belongs to others. */
 function forOthers({ params }: FastifyRequest) {
   return { actorKind: "admin", userId: WithUser.safeParse(params).data?.id } as const;
+}
+
+function actorOf(caller: Caller | undefined): Pick<AuditEntry, "actorKind" | "actorId"> {
+  if (caller === undefined) return { actorKind: "stranger" };
+  const isLogin = caller.scopes === undefined;
+  return isLogin
+    ? { actorKind: "user", actorId: caller.userId }
+    : { actorKind: "token", actorId: caller.sessionId };
 }
 
 function outcomeOf(status: number): AuditEntry["outcome"] {

@@ -77,7 +77,7 @@ export async function findApiToken(
   const { rows } = await database.query<FoundApiToken>(
     `select t.user_id, t.id, t.scopes, t.expires_at, u.email, u.tier
        from api_tokens t join users u on u.id = t.user_id
-      where t.hash = $1 and t.ended_at is null and t.expires_at > now()`,
+      where t.hash = $1 and t.ended_at is null and t.expires_at > now() and u.disabled_at is null`,
     [hash],
   );
   return atMostOne(rows);

@@ -84,6 +84,13 @@ export async function useEmailToken(
   return rowCount === 1;
 }
 
+/** The password is another now: a link of before must not change it back. For the auth role inside the user's transaction. */
+export async function forgetResetToken(database: Queryable, userId: string): Promise<void> {
+  await database.query("delete from email_tokens where user_id = $1 and purpose = 'reset'", [
+    userId,
+  ]);
+}
+
 /** As it is kept: of 32 random bytes, so that a plain hash is enough. */
 function hashOf(secret: Buffer): Buffer {
   return createHash("sha256").update(secret).digest();

@@ -13,6 +13,8 @@ import {
 import { listPasskeys, type NewPasskey } from "./passkey-store.ts";
 
 const NAME = "Trading bots";
+/** COSE names of Ed25519, ES256 and RS256: what phones, security keys and Windows Hello sign with. */
+const ALGORITHMS = [-8, -7, -257];
 
 /** What a browser's `PublicKeyCredential.toJSON` gives for a new one; members that are not named here are ignored. */
 export const PasskeyRegistration = z.strictObject({
@@ -49,6 +51,7 @@ export function createPasskeyRegistration({ authPool, sealer, appUrl, now }: Pas
       userName: email,
       userID: new TextEncoder().encode(userId),
       attestationType: "none",
+      supportedAlgorithmIDs: ALGORITHMS,
       excludeCredentials: known.map(({ id, transports }) => ({ id, transports: [...transports] })),
       authenticatorSelection: { residentKey: "required", userVerification: "required" },
     });
@@ -70,6 +73,7 @@ export function createPasskeyRegistration({ authPool, sealer, appUrl, now }: Pas
       expectedOrigin: origin,
       expectedRPID: hostname,
       requireUserVerification: true,
+      supportedAlgorithmIDs: ALGORITHMS,
     }).catch((error: unknown) => {
       throw passkeyInvalid(error);
     });

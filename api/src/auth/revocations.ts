@@ -37,7 +37,10 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
       database.query<{ id: string }>(
         `select id from sessions where ended_at > now() - make_interval(secs => $1)
          union all
-         select id from api_tokens where ended_at > now() - make_interval(secs => $1)`,
+         select id from api_tokens where ended_at > now() - make_interval(secs => $1)
+         union all
+         select t.id from api_tokens t join users u on u.id = t.user_id
+          where u.disabled_at > now() - make_interval(secs => $1)`,
         [LOOK_BACK_SECONDS],
       ),
       database.query<{ id: string; tier: Tier }>(

@@ -59,14 +59,17 @@ export async function claimAttempt(
   return atMostOne(rows);
 }
 
-/** Whole seconds until the next attempt. */
-export async function secondsToWait(database: Queryable, userId: string): Promise<number> {
+/** Whole seconds until the next attempt; undefined when there is nothing to attempt. */
+export async function secondsToWait(
+  database: Queryable,
+  userId: string,
+): Promise<number | undefined> {
   const { rows } = await database.query<{ seconds: number }>(
     `select greatest(1, ceil(extract(epoch from failed_at + ${WAIT} - now())))::int as seconds
        from second_factors where user_id = $1`,
     [userId],
   );
-  return atMostOne(rows)?.seconds ?? 1;
+  return atMostOne(rows)?.seconds;
 }
 
 /** The code was right. */

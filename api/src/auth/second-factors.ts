@@ -83,6 +83,7 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
       const row = await claimAttempt(database, userId);
       return row ?? (await secondsToWait(database, userId));
     });
+    if (claimed === undefined) throw codeInvalid();
     if (typeof claimed !== "number") return claimed;
     throw new ApiError("too_many_attempts", `try again in ${claimed} seconds`, {
       retryAfterSeconds: claimed,

@@ -7,6 +7,7 @@ import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import type { IsBreached } from "./breached-passwords.ts";
 import type { Mailer } from "../mail/mailer.ts";
+import { forgetResetToken } from "./email-token.ts";
 import type { Identify } from "./identify.ts";
 import { noticeLetter } from "./letters.ts";
 import { noteDeed } from "./note.ts";
@@ -223,6 +224,7 @@ export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
           const replacement = { userId, from: current, to: passwordHash };
           if (!(await replacePasswordHash(database, replacement))) throw passwordIsAnother();
           await endSessions(database, userId, "password");
+          await forgetResetToken(database, userId);
           await noteDeed(database, request, { userId, action: "password.change" });
           await deps.mailer?.queue(database, caller, noticeLetter("password", deps.mailer));
         });

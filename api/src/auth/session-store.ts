@@ -71,7 +71,7 @@ export async function findSession(
   id: string,
 ): Promise<SessionRow | undefined> {
   const { rows } = await database.query<SessionRow>(
-    `select s.user_id, s.id, s.proof_hash, s.refresh_hash, s.previous_hash, s.ended_at is not null as is_over,
+    `select s.user_id, s.id, s.proof_hash, s.refresh_hash, s.previous_hash, s.ended_at is not null or u.disabled_at is not null as is_over,
             extract(epoch from now() - s.rotated_at)::float8 * 1000 as idle_ms,
             extract(epoch from now() - s.created_at)::float8 * 1000 as age_ms,
             u.email, u.tier

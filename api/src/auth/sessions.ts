@@ -81,14 +81,17 @@ export interface SignedIn {
 export function createSessions({ authPool, tokens, successorKeys, onReuse }: SessionDeps) {
   /**
    * Begins a session for a user who has proven to be them.
-   * @throws ApiError `invalid_credentials` when the password has been changed since it was compared
+   * @throws ApiError `invalid_credentials` when the password has been changed since it was compared, or the user is disabled
    */
   async function begin({ user, passwordHash }: Proven, client: Client): Promise<SignedIn> {
     const token = newToken();
     await asTenant(authPool, { userId: user.id }, async (database) => {
       await lockUser(database, user.id); // log-ins at once must not all be the twentieth
       if (!(await holdPassword(database, { userId: user.id, hash: passwordHash }))) {
-        throw new ApiError("invalid_credentials", "the password has just been changed");
+        throw new ApiError(
+          "invalid_credentials",
+          "the password has just been changed, or the user is disabled",
+        );
       }
       await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
       await insertSession(database, newSession(user.id, token, client));

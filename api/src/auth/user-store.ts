@@ -84,13 +84,16 @@ export async function findPasswordHash(
   return atMostOne(rows)?.password_hash;
 }
 
-/** Whether this is the user's password still; it stays so until the end of the transaction. For the auth role. */
+/**
+ * Whether this is the password still of a user who may log in; it stays so until the end of the transaction. For the auth role.
+ */
 export async function holdPassword(
   database: Queryable,
   { userId, hash }: { readonly userId: string; readonly hash: string },
 ): Promise<boolean> {
   const { rowCount } = await database.query(
-    "select 1 from users where id = $1 and password_hash = $2 for share",
+    `select 1 from users
+      where id = $1 and password_hash = $2 and disabled_at is null for share`,
     [userId, hash],
   );
   return rowCount === 1;
