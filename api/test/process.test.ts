@@ -106,6 +106,10 @@ test("a user signs up with a password of cost 12 and has as many requests as the
   expect(output).not.toContain(accessToken);
 });
 
+test("it says at its start that no mails can be sent", async () => {
+  await until(async () => expect(output).toContain("mails cannot be sent: neither SMTP_URL"));
+});
+
 test("metrics are on their own port, by route", async () => {
   const response = await fetch(`http://127.0.0.1:${ports.metrics}/metrics`);
   expect(await response.text()).toContain('route="/api/me",status="200"');

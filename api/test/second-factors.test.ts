@@ -463,3 +463,10 @@ describe("an API token", () => {
     expect(codeOf(more)).toEqual({ status: 422, code: "too_many_tokens" });
   });
 });
+
+test.each([
+  ["forgot", "person-1@example.com"],
+  ["forgot", "nobody@example.com"],
+])("without a way for mails to leave, %s of %s says so", async (path, email) => {
+  expect(codeOf(await post(path, { email }))).toEqual({ status: 503, code: "mail_unavailable" });
+});
