@@ -41,8 +41,9 @@ import { routeUpgrades } from "./live/upgrades.ts";
 import type { LogSettings } from "./logger.ts";
 import type { Mailer } from "./mail/mailer.ts";
 import { observeRequests } from "./metrics.ts";
-import { createRateLimiter } from "./rate-limit.ts";
+import type { RateLimiter } from "./rate-limit.ts";
 import { noticeRoutes } from "./notices/routes.ts";
+import { personalDataRoutes } from "./personal-data/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import type { Sealer } from "./sealer.ts";
 import { createServer, type Server } from "./server.ts";
@@ -78,6 +79,7 @@ export interface AppDeps {
   readonly live: Pick<LiveHub, "headOf" | "join" | "count" | "close">;
   readonly registry: Registry;
   readonly buckets: number;
+  readonly limiter: RateLimiter;
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
   readonly log: LogSettings;
   readonly trustedProxies?: readonly string[] | undefined;
@@ -108,7 +110,6 @@ function routes(server: Server, deps: AppDeps): void {
     ...deps,
     onReuse: (session) => server.log.warn({ session }, "a refresh token was used twice"),
   });
-  const limiter = createRateLimiter(deps.now);
   const { requestsPerMinute } = deps;
   void server.register(cookie);
   const throttle = createLoginThrottle(deps.now);
@@ -120,7 +121,7 @@ function routes(server: Server, deps: AppDeps): void {
   const requestsPerMinutePerAddress = requestsPerMinute.address;
   const registrar = createPasskeyRegistration(deps);
   const proving = { identify, passkeys, registrar, secondFactors, requireStepUp };
-  const auth = { ...deps, ...proving, sessions, limiter, requestsPerMinutePerAddress };
+  const auth = { ...deps, ...proving, sessions, requestsPerMinutePerAddress };
   void server.register(authRoutes(auth), { prefix: "/api/auth" });
   void server.register(refreshRoutes(auth), { prefix: "/api/auth" });
   void server.register(emailRoutes(auth), { prefix: "/api/auth" });
@@ -128,7 +129,7 @@ function routes(server: Server, deps: AppDeps): void {
   // Whatever is registered in here needs a token: a new route cannot forget it.
   void server.register(
     async (secured) => {
-      secured.addHook("onRequest", authenticate({ ...deps, apiTokens, limiter }));
+      secured.addHook("onRequest", authenticate({ ...deps, apiTokens }));
       secured.addHook("preHandler", auditAttempts(deps.pool));
       await secured.register(meRoutes(deps));
       await secured.register(passwordRoutes(auth), { prefix: "/auth" });
@@ -141,6 +142,7 @@ function routes(server: Server, deps: AppDeps): void {
       await secured.register(accountRoutes(auth), { prefix: "/accounts" });
       await secured.register(botRoutes(auth), { prefix: "/bots" });
       await secured.register(noticeRoutes(deps), { prefix: "/notices" });
+      await secured.register(personalDataRoutes(auth), { prefix: "/personal-data" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });
       await secured.register(statisticsRoutes(deps), { prefix: "/trades" });
       await secured.register(tradeCsvRoutes(deps));
@@ -151,8 +153,8 @@ function routes(server: Server, deps: AppDeps): void {
   );
   void server.register(
     async (administered) => {
-      administered.addHook("onRequest", authenticate({ ...deps, apiTokens, limiter }));
-      await administered.register(adminRoutes(deps));
+      administered.addHook("onRequest", authenticate({ ...deps, apiTokens }));
+      await administered.register(adminRoutes(auth));
     },
     { prefix: "/api/admin" },
   );

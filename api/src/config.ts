@@ -44,6 +44,8 @@ const Config = z
     RATE_LIMIT_PRO: PerMinute.default(300),
     RATE_LIMIT_ENTERPRISE: PerMinute.default(1_000),
     RATE_LIMIT_ADDRESS: PerMinute.default(60),
+    REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+    REDIS_PASSWORD_FILE: z.string().min(1).optional(),
     TRUSTED_PROXIES: z
       .string()
       .transform((list) => list.split(",").map((address) => address.trim()))
@@ -93,6 +95,10 @@ const Config = z
       enterprise: env.RATE_LIMIT_ENTERPRISE,
       address: env.RATE_LIMIT_ADDRESS,
     },
+    redis:
+      env.REDIS_URL === undefined
+        ? undefined
+        : { url: env.REDIS_URL, passwordFile: env.REDIS_PASSWORD_FILE },
     trustedProxies: env.TRUSTED_PROXIES,
     logLevel: env.LOG_LEVEL,
   }));

@@ -20,8 +20,12 @@ import { deliveryOf } from "./mail/delivery.ts";
 import { createMailer } from "./mail/mailer.ts";
 import { type MailFailure, sendMails } from "./mail/sender.ts";
 import { createMetrics, listenMetrics } from "./metrics.ts";
+import { workOnPersonalData } from "./personal-data/work.ts";
+import { createRateLimiter, type RateLimiter } from "./rate-limit.ts";
+import { createRedisCounter } from "./redis-counter.ts";
 import { repeat } from "./repeat.ts";
 import { createSealer, readServiceKeys } from "./sealer.ts";
+import { createSharedRateLimiter } from "./shared-rate-limit.ts";
 import { expireSubscriptions } from "./subscriptions/expire.ts";
 import { settleBots } from "./subscriptions/settle-bots.ts";
 
@@ -35,9 +39,11 @@ const POLL_LIMIT_MS = 500;
 const AUDIT_MS = 1_000;
 /** Subscriptions end, and what was never finished is cleared away, at most so much later. */
 const SWEEP_MS = 60_000;
+/** Somebody waits for an export. */
+const PERSONAL_DATA_MS = 5_000;
 const ADMIN_CONNECTIONS_MAX = 2;
-/** Two sweeps hold one each for their lock, and every piece of work takes one. */
-const WORKER_CONNECTIONS_MAX = 5;
+/** Three sweeps hold one each for their lock, and every piece of work takes one. */
+const WORKER_CONNECTIONS_MAX = 7;
 
 const config = loadConfig(process.env);
 await using stack = new AsyncDisposableStack();
@@ -94,6 +100,7 @@ const live = createLiveHub({
   onError: (error) => app.log.warn({ err: error }, "live events are delayed"),
 });
 const kube = createKube(client);
+const limiter = await rateLimiter();
 const app = stack.adopt(
   await buildApp({
     pool,
@@ -117,6 +124,7 @@ const app = stack.adopt(
     live,
     registry,
     buckets: config.buckets,
+    limiter,
     requestsPerMinute: config.requestsPerMinute,
     log: { level: config.logLevel },
     trustedProxies: config.trustedProxies,
@@ -137,10 +145,15 @@ const sweeps = {
     await settleBots(swept);
   },
   halfMade: () => sweepHalfMade(swept),
+  personalData: () => workOnPersonalData({ ...swept, pool }),
 } as const;
-for (const what of ["subscriptions", "halfMade"] as const) {
+for (const [what, everyMs] of [
+  ["subscriptions", SWEEP_MS],
+  ["halfMade", SWEEP_MS],
+  ["personalData", PERSONAL_DATA_MS],
+] as const) {
   const work = () => alone(workerPool, what, sweeps[what]);
-  stack.adopt(repeat({ everyMs: SWEEP_MS, work, onError: onSweepError }), (open) => open.stop());
+  stack.adopt(repeat({ everyMs, work, onError: onSweepError }), (open) => open.stop());
 }
 for (const work of [() => audit.flush(), () => chainEntries(workerPool)]) {
   const onError = (error: unknown) => app.log.warn({ err: error }, "the audit waits");
@@ -158,3 +171,25 @@ await app.listen({ host: config.host, port: config.port });
 
 await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 app.log.info("ending: requests under way are finished first");
+
+function onRedisAway(error: unknown): void {
+  app.log.warn({ err: error }, "Redis is away: requests are counted per process");
+}
+
+/** Over Redis where there is one. */
+async function rateLimiter(): Promise<RateLimiter> {
+  const own = createRateLimiter(Date.now);
+  if (config.redis === undefined) return own;
+  const { url, passwordFile } = config.redis;
+  const password =
+    passwordFile === undefined ? undefined : (await readFile(passwordFile, "utf8")).trim();
+  // Connections come and go; what it means for requests is told by onAway.
+  const counter = createRedisCounter({ url, password, onError: () => {} });
+  stack.adopt(counter, (open) => open.close());
+  return createSharedRateLimiter({
+    counter,
+    own,
+    clock: () => performance.now(),
+    onAway: onRedisAway,
+  });
+}

@@ -1,5 +1,5 @@
-/** A window of one minute per key, counted in this process. */
-const WINDOW_MS = 60_000;
+/** A window of one minute per key. */
+export const WINDOW_MS = 60_000;
 /** Above this the oldest windows are forgotten: memory stays bounded whoever knocks. */
 const KEYS_MAX = 100_000;
 
@@ -10,7 +10,12 @@ export interface RateState {
   readonly resetSeconds: number;
 }
 
-/** Counts requests per key and minute. */
+/** Counts requests; 0 means no limit. */
+export interface RateLimiter {
+  take(key: string, limit: number): RateState | Promise<RateState>;
+}
+
+/** Counts requests per key and minute, in this process. */
 export function createRateLimiter(now: () => number) {
   const windows = new Map<string, { startedAtMs: number; count: number }>();
 
@@ -25,12 +30,8 @@ export function createRateLimiter(now: () => number) {
       forgetOldest();
     }
     window.count++;
-    return {
-      allowed: limit === 0 || window.count <= limit,
-      limit,
-      remaining: Math.max(0, limit - window.count),
-      resetSeconds: Math.ceil((window.startedAtMs + WINDOW_MS - at) / 1_000),
-    };
+    const resetMs = window.startedAtMs + WINDOW_MS - at;
+    return stateOf({ count: window.count, limit, resetMs });
   }
 
   function forgetOldest(): void {
@@ -41,7 +42,22 @@ export function createRateLimiter(now: () => number) {
 
   return { take };
 }
-export type RateLimiter = ReturnType<typeof createRateLimiter>;
+
+interface Counted {
+  /** Requests of the running window, this one included. */
+  readonly count: number;
+  readonly limit: number;
+  readonly resetMs: number;
+}
+
+export function stateOf({ count, limit, resetMs }: Counted): RateState {
+  return {
+    allowed: limit === 0 || count <= limit,
+    limit,
+    remaining: Math.max(0, limit - count),
+    resetSeconds: Math.ceil(resetMs / 1_000),
+  };
+}
 
 /** The draft RateLimit header fields (draft-ietf-httpapi-ratelimit-headers). */
 export function rateLimitHeaders(policy: string, state: RateState): Record<string, string> {

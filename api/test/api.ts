@@ -11,6 +11,7 @@ import { createLiveHub } from "../src/live/live-hub.ts";
 import { createMailer } from "../src/mail/mailer.ts";
 import { sendMails } from "../src/mail/sender.ts";
 import { deliverBySmtp } from "../src/mail/smtp.ts";
+import { createRateLimiter } from "../src/rate-limit.ts";
 import { createMetrics } from "../src/metrics.ts";
 import { createSealer } from "../src/sealer.ts";
 import { z } from "zod";
@@ -106,6 +107,7 @@ async function startApp(
     live,
     registry: createMetrics(),
     buckets: BUCKETS,
+    limiter: createRateLimiter(Date.now),
     requestsPerMinute: { free: 100_000, pro: 200_000, enterprise: 0, address: 0 },
     log: { level: "debug", stream: { write: (line) => void logs.push(line) } },
     now: Date.now,

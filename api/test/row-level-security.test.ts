@@ -58,6 +58,7 @@ test("every such table has policies, each for one named role and bound to a user
     "mails_look_up", // whoever empties the outbox takes what is due, whosever it is
     "mails_remove",
     "mails_take",
+    "personal_data_jobs_work",
     "reports_administer",
     "reports_stream", // the operator hears about every bot
     "sessions_count", // for administrators

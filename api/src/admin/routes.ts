@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { auditAttempts } from "../audit/requests.ts";
+import { callerOf } from "../auth/authenticate.ts";
+import type { RequireStepUp } from "../auth/step-up.ts";
 import type { Database } from "../database.ts";
 import type { Kube } from "../kube.ts";
 import { requireRole, wantedRole } from "./administrator.ts";
@@ -11,6 +13,7 @@ import { adminUserRoutes } from "./user-routes.ts";
 export interface AdminDeps {
   /** Of the admin role. */
   readonly adminPool: Database;
+  readonly requireStepUp: RequireStepUp;
   readonly kube: Pick<Kube, "bots" | "halts">;
 }
 
@@ -19,6 +22,9 @@ export function adminRoutes(deps: AdminDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.addHook("onRoute", ({ schema }) => void wantedRole(schema)); // none is forgotten
     app.addHook("preHandler", requireRole(deps.adminPool));
+    app.addHook("preHandler", async (request) => {
+      if (request.method !== "GET") await deps.requireStepUp(callerOf(request));
+    });
     app.addHook("preHandler", auditAttempts(deps.adminPool, { actorKind: "admin", reads: true }));
     await app.register(adminUserRoutes(deps), { prefix: "/users" });
     await app.register(adminHaltRoutes(deps), { prefix: "/halts" });

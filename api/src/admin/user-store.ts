@@ -71,7 +71,10 @@ export async function replaceSubscription(
   ]);
 }
 
-/** The user cannot log in any more, and every log-in is over. The first time counts. */
+/**
+ * The user cannot log in any more, API tokens do not work, and every log-in is over. The first time counts. The row comes first: a
+ * log-in that begins in this moment holds it, or finds it disabled.
+ */
 export async function disableUser(database: Queryable, userId: string): Promise<void> {
   await database.query(
     "update users set disabled_at = now() where id = $1 and disabled_at is null",
@@ -84,6 +87,7 @@ export async function disableUser(database: Queryable, userId: string): Promise<
   );
 }
 
+/** Log-ins that were ended stay so; API tokens work again. */
 export async function enableUser(database: Queryable, userId: string): Promise<void> {
   await database.query("update users set disabled_at = null where id = $1", [userId]);
 }

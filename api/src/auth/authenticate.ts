@@ -42,7 +42,7 @@ export function authenticate(deps: AuthenticateDeps) {
     const caller = upToDate(await verify(token, request.ip, deps), deps);
     if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
     const limit = requestsPerMinute[caller.tier];
-    const state = limiter.take(`user ${caller.userId}`, limit);
+    const state = await limiter.take(`user ${caller.userId}`, limit);
     if (limit > 0) reply.headers(rateLimitHeaders(caller.tier, state));
     if (!state.allowed) {
       throw new ApiError("rate_limited", `the ${caller.tier} tier has ${limit} requests a minute`, {
@@ -59,7 +59,10 @@ async function verify(token: string, address: string, deps: AuthenticateDeps): P
   if (!isApiToken(token)) return tokens.verify(token);
   const known = apiTokens.find(token);
   if (known !== undefined) return known;
-  const { allowed, resetSeconds } = limiter.take(`token ${address}`, requestsPerMinute.address);
+  const { allowed, resetSeconds } = await limiter.take(
+    `token ${address}`,
+    requestsPerMinute.address,
+  );
   if (allowed) return apiTokens.verify(token);
   throw new ApiError("rate_limited", "too many new API tokens from this address", {
     retryAfterSeconds: resetSeconds,

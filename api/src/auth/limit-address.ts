@@ -13,7 +13,7 @@ export function limitAddress(
   name: string,
 ) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const state = limiter.take(`${name} ${request.ip}`, limit);
+    const state = await limiter.take(`${name} ${request.ip}`, limit);
     if (limit > 0) reply.headers(rateLimitHeaders(name, state));
     if (!state.allowed) {
       throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {

@@ -40,11 +40,11 @@ const REFRESHES_PER_SESSION = 30;
  * Counted by what all tokens of a session have in common, so that nobody who merely knows a session's id can use its share up.
  * @throws ApiError `rate_limited`
  */
-function limitSession(limiter: RateLimiter, refreshToken: string): void {
+async function limitSession(limiter: RateLimiter, refreshToken: string): Promise<void> {
   const token = readToken(refreshToken);
   if (token === undefined) return; // refused without asking anybody
   const key = `session ${token.id} ${hashOf(token.proof).toString("base64url")}`;
-  const { allowed, resetSeconds } = limiter.take(key, REFRESHES_PER_SESSION);
+  const { allowed, resetSeconds } = await limiter.take(key, REFRESHES_PER_SESSION);
   if (allowed) return;
   throw new ApiError("rate_limited", `a device has ${REFRESHES_PER_SESSION} refreshes a minute`, {
     retryAfterSeconds: resetSeconds,
@@ -74,7 +74,7 @@ export function refreshRoutes(deps: RefreshDeps): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const presented = refreshTokenOf(request);
-        limitSession(limiter, presented);
+        await limitSession(limiter, presented);
         const { accessToken, refreshToken } = await sessions
           .refresh(presented, request)
           .catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { scoped } from "../auth/scopes.ts";
 import { asTenant, type Database } from "../database.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
@@ -25,6 +26,7 @@ export function noticeRoutes({ pool }: { readonly pool: Database }): FastifyPlug
       {
         schema: {
           tags: ["notices"],
+          ...scoped("read"),
           summary: "What I should know, the newest first",
           querystring: PageQuery,
           response: { 200: pageOf(NoticeView), ...FAILURE },

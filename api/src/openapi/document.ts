@@ -1,4 +1,5 @@
 import { createMetrics } from "../metrics.ts";
+import { createRateLimiter } from "../rate-limit.ts";
 import { buildApp, type AppDeps } from "../app.ts";
 
 /** The description of the API as it is served, without anything behind it. */
@@ -43,6 +44,7 @@ export function nothingBehind(): AppDeps {
     live: { headOf: absent, join: absent, count: () => 0, close: async () => {} },
     registry: createMetrics(),
     buckets: 1,
+    limiter: createRateLimiter(Date.now),
     requestsPerMinute: { free: 0, pro: 0, enterprise: 0, address: 0 },
     log: { level: "silent" },
     now: Date.now,

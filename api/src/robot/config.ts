@@ -70,7 +70,8 @@ export async function requireDefaultBotId(deps: BotDeps, caller: Caller): Promis
   return id;
 }
 
-function patchOf(config: RobotConfig) {
+/** The settings as those of any bot. */
+export function patchOf(config: RobotConfig) {
   return {
     symbols: [config.symbol],
     risk: {

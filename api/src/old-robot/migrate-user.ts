@@ -1,0 +1,188 @@
+import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { bucketNamespace, Risk } from "@tradingbots/crds";
+import { type AccountDeps, createAccount } from "../accounts/accounts.ts";
+import { recordAudit } from "../audit/record.ts";
+import type { Passwords } from "../auth/passwords.ts";
+import { insertUser } from "../auth/user-store.ts";
+import type { Caller } from "../auth/user.ts";
+import { type BotDeps, createBot } from "../bots/create-bot.ts";
+import { asTenant, atMostOne, type Database, inTransaction } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import { findOwned } from "../owned-objects.ts";
+import { patchOf, type RobotConfig } from "../robot/config.ts";
+import type { OldKey, OldUser } from "./input.ts";
+
+export interface MigrationDeps extends BotDeps, Pick<AccountDeps, "credentials"> {
+  readonly authPool: Database;
+  readonly passwords: Pick<Passwords, "hash">;
+  readonly buckets: number;
+  readonly profiles: ReadonlyMap<string, RobotConfig>;
+  /** False: everything is looked at and nothing is changed. */
+  readonly isApplied: boolean;
+}
+
+/** One line of the report. */
+export interface Outcome {
+  readonly what: string;
+  readonly outcome: "created" | "would be created" | "is there" | "refused";
+  readonly reason?: string;
+}
+
+/** Brings one user of the old robot over. What is there already stays as it is, so that it can be run again and again. */
+export async function migrateUser(deps: MigrationDeps, user: OldUser): Promise<readonly Outcome[]> {
+  const { outcome, userId } = await takeUser(deps, user.email);
+  const outcomes: Outcome[] = [{ what: `user ${user.email}`, ...outcome }];
+  if (outcome.outcome === "refused") return outcomes;
+  for (const key of user.keys) {
+    outcomes.push(...(await migrateKey(deps, { user, key, userId })));
+  }
+  return outcomes;
+}
+
+interface TakenUser {
+  readonly outcome: Omit<Outcome, "what">;
+  /** Undefined: in a dry run there is none yet. */
+  readonly userId: string | undefined;
+}
+
+async function takeUser(deps: MigrationDeps, email: string): Promise<TakenUser> {
+  const known = await findKnown(deps.authPool, email);
+  if (known === undefined) return newUser(deps, email);
+  // Whoever registered with somebody's address would get their keys.
+  const isTheirs = known.is_verified || (await wasMigrated(deps.pool, known.id));
+  if (isTheirs) return { outcome: { outcome: "is there" }, userId: known.id };
+  const reason = "somebody registered with this address and has not confirmed it";
+  return { outcome: { outcome: "refused", reason }, userId: undefined };
+}
+
+async function newUser(deps: MigrationDeps, email: string): Promise<TakenUser> {
+  if (!deps.isApplied) return { outcome: { outcome: "would be created" }, userId: undefined };
+  // Nobody knows it: the owner of the address sets one with "forgot password".
+  const passwordHash = await deps.passwords.hash(randomBytes(32).toString("base64url"));
+  const id = randomUUID();
+  const namespace = bucketNamespace(randomInt(deps.buckets));
+  return inTransaction(deps.authPool, async (database) => {
+    const user = await insertUser(database, { id, email, passwordHash, namespace });
+    if (user === undefined) {
+      return { outcome: { outcome: "refused", reason: "just registered" }, userId: undefined };
+    }
+    await recordAudit(database, { ...MIGRATED, userId: id, outcome: "done" });
+    return { outcome: { outcome: "created" }, userId: id };
+  });
+}
+
+const MIGRATED = { actorKind: "system", action: "user.migrate" } as const;
+
+async function findKnown(authPool: Database, email: string) {
+  const { rows } = await authPool.query<{ id: string; is_verified: boolean }>(
+    "select id, email_verified_at is not null as is_verified from users where email = $1",
+    [email],
+  );
+  return atMostOne(rows);
+}
+
+async function wasMigrated(pool: Database, userId: string): Promise<boolean> {
+  const { rows } = await asTenant(pool, { userId }, (database) =>
+    database.query("select 1 from audit where user_id = $1 and action = $2 limit 1", [
+      userId,
+      MIGRATED.action,
+    ]),
+  );
+  return rows.length > 0;
+}
+
+interface UsersKey {
+  readonly user: OldUser;
+  readonly key: OldKey;
+  readonly userId: string | undefined;
+}
+
+async function migrateKey(
+  deps: MigrationDeps,
+  { user, key, userId }: UsersKey,
+): Promise<readonly Outcome[]> {
+  const what = `account ${key.exchange} "${key.name}" of ${user.email}`;
+  const config = key.profile === undefined ? undefined : deps.profiles.get(key.profile);
+  const botWhat = `robot "${key.profile}" on ${what}`;
+  if (userId === undefined) {
+    const outcome = "would be created" as const;
+    return [{ what, outcome }, ...(config === undefined ? [] : [{ what: botWhat, outcome }])];
+  }
+  const caller = { userId, email: user.email, tier: "free", sessionId: "" } as const;
+  const accountId = idOf("acct", userId, key);
+  const account = await attempt(deps, { caller, table: "accounts", id: accountId }, () =>
+    createAccount(deps, caller, accountOf(accountId, key)),
+  );
+  const outcomes: Outcome[] = [{ what, ...account }];
+  if (config === undefined || account.outcome === "refused") return outcomes;
+  const bot = botOf({ user, key, userId }, config);
+  const made = await attempt(deps, { caller, table: "bots", id: bot.id }, () =>
+    createBot(deps, caller, bot),
+  );
+  return [...outcomes, { what: botWhat, ...made }];
+}
+
+interface Thing {
+  readonly caller: Caller;
+  readonly table: "accounts" | "bots";
+  readonly id: string;
+}
+
+/** Creates what is not there; what the platform refuses is told with its sentence. */
+async function attempt(
+  { pool, isApplied }: MigrationDeps,
+  { caller: { userId }, table, id }: Thing,
+  create: () => Promise<unknown>,
+): Promise<Omit<Outcome, "what">> {
+  const row = await asTenant(pool, { userId }, (database) =>
+    findOwned(database, table, { userId, id }),
+  );
+  if (row !== undefined) return { outcome: "is there" };
+  if (!isApplied) return { outcome: "would be created" };
+  try {
+    await asTenant(pool, { userId }, (database) =>
+      recordAudit(database, {
+        actorKind: "system",
+        userId,
+        action: `${table}.migrate`,
+        object: id,
+        outcome: "attempted",
+      }),
+    );
+    await create();
+    return { outcome: "created" };
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status >= 500) throw error;
+    return { outcome: "refused", reason: error.message };
+  }
+}
+
+/** The same key of the same user has the same id each time, and it tells nothing of either. */
+function idOf(prefix: "acct" | "bot", userId: string, { exchange, name, testnet }: OldKey): string {
+  const text = JSON.stringify([prefix, userId, exchange, name, testnet]);
+  return `${prefix}-${createHash("sha256").update(text).digest("hex").slice(0, 20)}`;
+}
+
+function accountOf(id: string, { exchange, name, testnet, ...key }: OldKey) {
+  const { api_key: apiKey, api_secret: apiSecret, passphrase } = key;
+  const credentials = { apiKey, apiSecret, ...(passphrase === undefined ? {} : { passphrase }) };
+  return { id, exchange, name, testnet, credentials };
+}
+
+/** Stopped: nobody's money moves because a file was read. */
+function botOf({ user, key, userId }: UsersKey & { readonly userId: string }, config: RobotConfig) {
+  const { risk, ...settings } = patchOf(config);
+  return {
+    ...settings,
+    id: idOf("bot", userId, key),
+    displayName: key.name,
+    accountId: idOf("acct", userId, key),
+    mode: key.testnet ? "testnet" : "live",
+    timeframe: "1m",
+    strategy: { name: "rsi", params: {} },
+    risk: Risk.parse(risk),
+    state: "Stopped",
+    // The old interface serves one account.
+    isDefault: user.keys.length === 1,
+  } as const;
+}

@@ -1,0 +1,187 @@
+import { randomUUID } from "node:crypto";
+import { recordAudit } from "../audit/record.ts";
+import { lockUser } from "../auth/user-store.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
+import type { Kube } from "../kube.ts";
+import type { Job, Progress } from "./job-store.ts";
+
+/**
+ * Between the end of all log-ins and the end of the rows that tell of it: access tokens live for 15 minutes, and every process
+ * hears of ended sessions from their rows.
+ */
+const TOKENS_LIVE_FOR = "20 minutes";
+const FORGOTTEN = ["equity", "events", "intents", "day_baselines", "reports", "commitments"];
+const KEPT = ["trades", "orders", "fills"];
+
+export interface EraseDeps {
+  readonly workerPool: Database;
+  readonly kube: Pick<Kube, "bots" | "accounts">;
+}
+
+/**
+ * One turn of an erasure; each can be repeated, and what it answers says where to go on. Bots first, because they close their
+ * positions with the key; then accounts, whose end makes the operator remove the key; then the rows.
+ */
+export async function erasureTurn(deps: EraseDeps, job: Job): Promise<Progress> {
+  if (job.step === "begin" || job.step === "retire") return retire(deps, job.user_id);
+  if (job.step === "erase") return erase(deps.workerPool, job.user_id);
+  return forget(deps.workerPool, job);
+}
+
+const AGAIN = {
+  status: "running",
+  step: "retire",
+  detail: "it begins anew: something was made meanwhile",
+} as const;
+
+async function retire(deps: EraseDeps, userId: string): Promise<Progress> {
+  const step = { status: "running", step: "retire" } as const;
+  const bots = await retireAll(deps, userId, "bots");
+  if (bots > 0) return { ...step, detail: `${bots} bots are closing their positions` };
+  const accounts = await retireAll(deps, userId, "accounts");
+  if (accounts > 0) return { ...step, detail: `${accounts} exchange accounts are being removed` };
+  return { status: "running", step: "erase", detail: "" };
+}
+
+/** Answers how many are still there. */
+async function retireAll(
+  { workerPool, kube }: EraseDeps,
+  userId: string,
+  table: "bots" | "accounts",
+): Promise<number> {
+  const living = await asTenant(workerPool, { userId }, (database) =>
+    livingRows(database, userId, table),
+  );
+  for (const { id, namespace, is_young: isYoung } of living) {
+    const key = { namespace, name: id };
+    const object = await kube[table].get(key);
+    if (object === undefined) {
+      // A young row's object may be about to be made.
+      if (!isYoung) await markEnded(workerPool, { userId, id, table, isGone: true });
+      continue;
+    }
+    if (object.spec.state !== "Retired") {
+      await note(workerPool, userId, `${table === "bots" ? "bot" : "account"}/${id}`);
+      await kube[table].patch(key, { spec: { state: "Retired" } });
+    }
+    await markEnded(workerPool, { userId, id, table, isGone: false });
+  }
+  const left = await asTenant(workerPool, { userId }, (database) =>
+    livingRows(database, userId, table),
+  );
+  return left.length;
+}
+
+interface LivingRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly is_young: boolean;
+}
+
+async function livingRows(
+  database: Queryable,
+  userId: string,
+  table: "bots" | "accounts",
+): Promise<readonly LivingRow[]> {
+  const { rows } = await database.query<LivingRow>(
+    `select id, namespace, made_at is null and retired_at is null and created_at > now() - interval '10 minutes' as is_young
+       from ${table} where user_id = $1 and gone_at is null order by id`,
+    [userId],
+  );
+  return rows;
+}
+
+interface Ended {
+  readonly userId: string;
+  readonly id: string;
+  readonly table: "bots" | "accounts";
+  readonly isGone: boolean;
+}
+
+async function markEnded(workerPool: Database, { userId, id, table, isGone }: Ended) {
+  await asTenant(workerPool, { userId }, (database) =>
+    database.query(
+      `update ${table} set retired_at = coalesce(retired_at, now()), gone_at = case when $3 then now() end
+        where user_id = $1 and id = $2 and gone_at is null`,
+      [userId, id, isGone],
+    ),
+  );
+}
+
+async function note(workerPool: Database, userId: string, object: string): Promise<void> {
+  await recordAudit(workerPool, {
+    actorKind: "system",
+    userId,
+    action: "erasure.retire",
+    object,
+    outcome: "attempted",
+  });
+}
+
+/** Everything in one transaction: no log-in works any more, trades stand under a pseudonym, the journal's rows are gone. */
+async function erase(workerPool: Database, userId: string): Promise<Progress> {
+  return asTenant(workerPool, { userId }, async (database) => {
+    if (await hasLiving(database, userId)) return AGAIN;
+    const pseudonym = randomUUID(); // kept nowhere
+    await database.query("select set_config('app.pseudonym', $1, true)", [pseudonym]);
+    let kept = 0;
+    for (const table of KEPT) {
+      const { rowCount } = await database.query(
+        `update ${table} set user_id = $2 where user_id = $1`,
+        [userId, pseudonym],
+      );
+      kept += rowCount ?? 0;
+    }
+    for (const table of FORGOTTEN) {
+      await database.query(`delete from ${table} where user_id = $1`, [userId]);
+    }
+    await database.query("update users set disabled_at = now() where id = $1", [userId]);
+    await database.query(
+      `update sessions set ended_at = clock_timestamp(), end_reason = 'erased'
+        where user_id = $1 and ended_at is null`,
+      [userId],
+    );
+    await recordAudit(database, {
+      actorKind: "system",
+      userId,
+      action: "erasure.erase",
+      outcome: "done",
+      details: { kept },
+    });
+    return { status: "running", step: "forget", detail: "the last rows go when no token lives" };
+  });
+}
+
+/** The user's row, and with it all that refers to it. */
+async function forget(workerPool: Database, { user_id: userId, id }: Job): Promise<Progress> {
+  return asTenant(workerPool, { userId }, async (database) => {
+    if (await hasLiving(database, userId)) return AGAIN;
+    const { rowCount } = await database.query(
+      `delete from users where id = $1 and exists (
+         select from personal_data_jobs
+          where user_id = $1 and id = $2 and stepped_at < now() - interval '${TOKENS_LIVE_FOR}')`,
+      [userId, id],
+    );
+    if (rowCount === 0 && (await exists(database, userId))) {
+      return { status: "running", step: "forget", detail: "the last rows go when no token lives" };
+    }
+    await recordAudit(database, {
+      actorKind: "system",
+      userId,
+      action: "erasure.forget",
+      outcome: "done",
+    });
+    return { status: "done", step: "forget", detail: "" };
+  });
+}
+
+async function hasLiving(database: Queryable, userId: string): Promise<boolean> {
+  await lockUser(database, userId);
+  const bots = await livingRows(database, userId, "bots");
+  return bots.length > 0 || (await livingRows(database, userId, "accounts")).length > 0;
+}
+
+async function exists(database: Queryable, userId: string): Promise<boolean> {
+  const { rows } = await database.query("select 1 from users where id = $1", [userId]);
+  return rows.length > 0;
+}

@@ -1,0 +1,172 @@
+import { Readable } from "node:stream";
+import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { callerOf } from "../auth/authenticate.ts";
+import type { RequireStepUp } from "../auth/step-up.ts";
+import { asTenant, type Database } from "../database.ts";
+import { ApiError } from "../errors.ts";
+import { FAILURE } from "../problem.ts";
+import {
+  beginJob,
+  type ExportedFile,
+  filesOf,
+  findJob,
+  findPart,
+  type Job,
+  listJobs,
+} from "./job-store.ts";
+
+const tags = ["personal data"];
+const JobView = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["export", "erasure"]),
+    status: z.enum(["waiting", "running", "done", "failed"]),
+    detail: z.string().describe("What it waits for, or why it failed."),
+    createdAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime().nullable(),
+    files: z
+      .array(z.object({ name: z.string(), bytes: z.int() }))
+      .describe("Of an export that is done; they go after seven days."),
+  })
+  .meta({ id: "PersonalDataJob" });
+
+const JobParams = z.object({ id: z.uuid() });
+const FileParams = JobParams.extend({
+  file: z
+    .string()
+    .max(64)
+    .regex(/^[a-z-]+\.(json|csv)$/),
+});
+/** Text to clients, a stream to us. */
+const Stream = z.unknown().meta({ type: "string" });
+
+const SCHEMAS = {
+  list: {
+    tags,
+    summary: "My exports and my erasure",
+    response: { 200: z.object({ items: z.array(JobView) }), ...FAILURE },
+  },
+  read: {
+    tags,
+    summary: "One of them",
+    params: JobParams,
+    response: { 200: JobView, ...FAILURE },
+  },
+  export: {
+    tags,
+    summary: "Collect all that is mine, as JSON and CSV",
+    response: { 202: JobView, ...FAILURE },
+  },
+  erase: {
+    tags,
+    summary:
+      "Forget me: bots close their positions, keys and data are deleted. It cannot be undone",
+    response: { 202: JobView, ...FAILURE },
+  },
+  file: {
+    tags,
+    summary: "A file of an export",
+    params: FileParams,
+    response: {
+      200: {
+        description: "The file.",
+        content: {
+          "application/json": { schema: Stream },
+          "text/csv": { schema: Stream },
+        },
+      },
+      ...FAILURE,
+    },
+  },
+} as const;
+
+export interface PersonalDataRouteDeps {
+  readonly pool: Database;
+  readonly requireStepUp: RequireStepUp;
+}
+
+/** /api/personal-data: what is mine, and the end of it. */
+export function personalDataRoutes({
+  pool,
+  requireStepUp,
+}: PersonalDataRouteDeps): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.get("", { schema: SCHEMAS.list }, async (request) => {
+      const { userId } = callerOf(request);
+      const jobs = await asTenant(pool, { userId }, (database) => listJobs(database, userId));
+      return { items: await Promise.all(jobs.map((job) => withFiles(pool, job))) };
+    });
+
+    app.get("/:id", { schema: SCHEMAS.read }, async (request) =>
+      withFiles(pool, await requireJob(pool, callerOf(request).userId, request.params.id)),
+    );
+
+    for (const [kind, path] of [
+      ["export", "/export"],
+      ["erasure", "/erasure"],
+    ] as const) {
+      const schema = kind === "export" ? SCHEMAS.export : SCHEMAS.erase;
+      app.post(path, { schema }, async (request, reply) => {
+        const caller = callerOf(request);
+        await requireStepUp(caller);
+        const { userId } = caller;
+        const job = await asTenant(pool, { userId }, (database) =>
+          beginJob(database, userId, kind),
+        );
+        return reply.code(202).send(await withFiles(pool, job));
+      });
+    }
+
+    app.get("/:id/files/:file", { schema: SCHEMAS.file }, async (request, reply) => {
+      const { userId } = callerOf(request);
+      const { id, file } = request.params;
+      await requireJob(pool, userId, id);
+      const partOf = (number: number) =>
+        asTenant(pool, { userId }, (database) =>
+          findPart(database, { userId, id }, { file, number }),
+        );
+      // Before the answer begins: what fails from here on can only cut it off.
+      const first = await partOf(0);
+      if (first === undefined) throw new ApiError("not_found", `there is no file ${file}`);
+      reply.header("content-disposition", `attachment; filename="${file}"`);
+      reply.type(file.endsWith(".csv") ? "text/csv; charset=utf-8" : "application/json");
+      reply.serializer((payload: string) => payload);
+      return reply.send(Readable.from(partsFrom(first, partOf)));
+    });
+  };
+}
+
+async function* partsFrom(
+  first: string,
+  partOf: (number: number) => Promise<string | undefined>,
+): AsyncGenerator<string> {
+  let number = 0;
+  for (let part: string | undefined = first; part !== undefined; part = await partOf(++number)) {
+    yield part;
+  }
+}
+
+/** @throws ApiError `not_found`, also when it is another user's */
+async function requireJob(pool: Database, userId: string, id: string): Promise<Job> {
+  const job = await asTenant(pool, { userId }, (database) => findJob(database, { userId, id }));
+  if (job === undefined) throw new ApiError("not_found", "there is no such job");
+  return job;
+}
+
+async function withFiles(pool: Database, job: Job): Promise<z.infer<typeof JobView>> {
+  const { user_id: userId, id, kind, status, detail, created_at, finished_at } = job;
+  const hasFiles = kind === "export" && status === "done";
+  const files: readonly ExportedFile[] = hasFiles
+    ? await asTenant(pool, { userId }, (database) => filesOf(database, { userId, id }))
+    : [];
+  return {
+    id,
+    kind,
+    status,
+    detail,
+    createdAt: created_at.toISOString(),
+    finishedAt: finished_at?.toISOString() ?? null,
+    files: files.map(({ file, bytes }) => ({ name: file, bytes })),
+  };
+}

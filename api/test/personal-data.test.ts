@@ -1,0 +1,295 @@
+import { BotState, ExchangeAccount, TradingBot } from "@tradingbots/crds";
+import { customResource } from "@tradingbots/kube";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { createPool } from "../src/database.ts";
+import { createKube } from "../src/kube.ts";
+import { workOnPersonalData } from "../src/personal-data/work.ts";
+import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
+
+let api: TestApi;
+let workerPool: ReturnType<typeof createPool>;
+let deps: Parameters<typeof workOnPersonalData>[0];
+const failures: unknown[] = [];
+
+function onError(error: unknown): void {
+  failures.push(error);
+}
+
+function die(): never {
+  throw new Error("died");
+}
+
+beforeAll(async () => {
+  api = await startApi();
+  workerPool = createPool({ url: api.database.workerUrl, connectionsMax: 4 });
+  const kube = createKube(api.cluster.client);
+  deps = { pool: api.pool, workerPool, kube, onError };
+});
+afterAll(async () => {
+  await workerPool.end();
+  await api.stop();
+});
+
+const KEY = { apiKey: "the-key", apiSecret: "the-secret" };
+const ACCOUNT = { exchange: "bybit", name: "Savings", testnet: true, credentials: KEY };
+const BOT = {
+  displayName: "My robot",
+  exchange: "bybit",
+  mode: "paper",
+  symbols: ["BTC/USDT:USDT"],
+  strategy: { name: "rsi", params: {} },
+  state: "Running",
+};
+const WithId = z.object({ id: z.string() });
+const JobView = z.object({
+  id: z.string(),
+  status: z.string(),
+  detail: z.string(),
+  files: z.array(z.object({ name: z.string(), bytes: z.int() })),
+});
+
+interface Belongings {
+  readonly bot: string;
+  readonly account: string;
+}
+
+/** Something in every table that has a user. */
+async function belongings(user: TestUser): Promise<Belongings> {
+  const account = WithId.parse((await user.call("POST /api/accounts", { body: ACCOUNT })).body).id;
+  const bot = WithId.parse((await user.call("POST /api/bots", { body: BOT })).body).id;
+  await api.database.superuser.query(
+    `insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price, pnl, fees, opened_at, closed_at, reason)
+     select '${user.id}', '${bot}', gen_random_uuid(), 1, n, 'BTC/USDT:USDT', 'long', 1, 100, -1.5, 0.1,
+            timestamptz '2026-01-01' + n * interval '1 minute', timestamptz '2026-01-02', '=evil()'
+       from generate_series(1, 2500) n;
+     insert into orders (user_id, bot_id, epoch, sequence, client_order_id, symbol, purpose, side, quantity, status, at)
+     values ('${user.id}', '${bot}', 1, 1, gen_random_uuid(), 'BTC/USDT:USDT', 'entry', 'buy', 1, 'filled', now());
+     insert into fills (user_id, bot_id, execution_id, epoch, sequence, trade_id, symbol, purpose, side, price, quantity, fee, fee_currency, at)
+     values ('${user.id}', '${bot}', 'x-${bot}', 1, 2, gen_random_uuid(), 'BTC/USDT:USDT', 'entry', 'buy', 100, 1, 0.1, 'USDT', now());
+     insert into equity (user_id, bot_id, epoch, sequence, equity, available, currency, at)
+     values ('${user.id}', '${bot}', 1, 3, 1000, 900, 'USDT', now());
+     insert into events (user_id, bot_id, epoch, sequence, kind, message, at)
+     values ('${user.id}', '${bot}', 1, 4, 'started', 'hello', now());
+     insert into journal_sessions (user_id, bot_id, epoch, pod_uid, token_issued)
+     values ('${user.id}', '${bot}', 1, 'pod', now());
+     insert into notices (user_id, kind, message) values ('${user.id}', 'test', 'hello')`,
+  );
+  return { account, bot };
+}
+
+async function turn(): Promise<void> {
+  await workOnPersonalData(deps);
+  expect(failures.splice(0)).toEqual([]);
+}
+
+async function begin(user: TestUser, kind: "export" | "erasure"): Promise<string> {
+  const { status, body } = await user.call(`POST /api/personal-data/${kind}`);
+  expect(status).toBe(202);
+  return WithId.parse(body).id;
+}
+
+async function jobOf(user: TestUser, id: string): Promise<z.infer<typeof JobView>> {
+  return JobView.parse((await user.call(`GET /api/personal-data/${id}`)).body);
+}
+
+test("an export holds all that is the user's in two formats, and nothing of anybody else", async () => {
+  const user = await signUp(api, "exporting");
+  const other = await signUp(api, "neighbour");
+  const { bot, account } = await belongings(user);
+  const foreign = await belongings(other);
+  const id = await begin(user, "export");
+  expect(await begin(user, "export")).toBe(id); // asked twice is one
+  expect(await jobOf(user, id)).toMatchObject({ status: "waiting", files: [] });
+  await turn();
+  const { status, files } = await jobOf(user, id);
+  expect(status).toBe("done");
+  expect(await begin(user, "export")).toBe(id); // and soon after too
+
+  const texts = new Map<string, string>();
+  const sizes: { readonly name: string; readonly bytes: number }[] = [];
+  for (const { name, bytes } of files) {
+    const answer = await user.call(`GET /api/personal-data/${id}/files/${name}`);
+    const text = typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body);
+    texts.set(name, text);
+    sizes.push({ name, bytes });
+  }
+  const csvSizes = sizes.filter(({ name }) => name.endsWith(".csv"));
+  expect(csvSizes).toEqual(
+    csvSizes.map(({ name }) => ({ name, bytes: Buffer.byteLength(texts.get(name) ?? "") })),
+  );
+  const all = [...texts.values()].join("\n");
+  const rowsIn = (name: string) => z.array(z.unknown()).parse(JSON.parse(texts.get(name) ?? ""));
+  expect(files).toHaveLength(2 * 14);
+  expect(rowsIn("profile.json")).toMatchObject([{ email: "exporting@example.com" }]);
+  expect(rowsIn("trades.json")).toHaveLength(2_500);
+  expect(texts.get("trades.csv")?.trim().split("\r\n")).toHaveLength(2_501);
+  expect(texts.get("trades.csv")).toContain(",-1.5,0.1,");
+  expect(texts.get("trades.csv")).toContain(",'=evil()");
+  expect(rowsIn("bots.json")).toMatchObject([{ id: bot, settings: { displayName: "My robot" } }]);
+  expect(rowsIn("accounts.json")).toMatchObject([{ id: account, settings: { name: "Savings" } }]);
+  for (const name of ["orders", "fills", "equity", "events", "notices", "log-ins"]) {
+    expect({ name, rows: rowsIn(`${name}.json`).length }).toEqual({ name, rows: 1 });
+  }
+  expect(rowsIn("audit.json").length).toBeGreaterThan(2);
+  for (const secret of [...Object.values(KEY), "$2b$", other.id, foreign.bot, "neighbour"]) {
+    expect(all).not.toContain(secret);
+  }
+
+  for (const path of [id, `${id}/files/trades.csv`]) {
+    expect((await other.call(`GET /api/personal-data/${path}`)).status).toBe(404);
+    expect((await caller(api)(`GET /api/personal-data/${path}`)).status).toBe(401);
+  }
+  expect((await user.call(`GET /api/personal-data/${id}/files/other.csv`)).status).toBe(404);
+});
+
+test("an export begins anew after a crash and is gone after a week", async () => {
+  const user = await signUp(api, "crashing");
+  const id = await begin(user, "export");
+  const kube = { ...deps.kube, bots: { ...deps.kube.bots, get: die } };
+  await user.call("POST /api/bots", { body: BOT });
+  await workOnPersonalData({ ...deps, kube });
+  expect(failures.splice(0)).toMatchObject([{ message: "died" }]);
+  expect(await jobOf(user, id)).toMatchObject({ status: "running", files: [] });
+  await turn();
+  expect(await jobOf(user, id)).toMatchObject({ status: "done" });
+  await api.database.superuser.query(
+    "update personal_data_jobs set finished_at = now() - interval '8 days' where id = $1",
+    [id],
+  );
+  await turn();
+  expect((await user.call(`GET /api/personal-data/${id}`)).status).toBe(404);
+  const { rows } = await api.database.superuser.query(
+    "select 1 from personal_data_parts where job_id = $1",
+    [id],
+  );
+  expect(rows).toEqual([]);
+});
+
+test("an export that always fails ends", async () => {
+  const user = await signUp(api, "unlucky");
+  await user.call("POST /api/bots", { body: BOT });
+  const id = await begin(user, "export");
+  const kube = { ...deps.kube, bots: { ...deps.kube.bots, get: die } };
+  for (let time = 0; time < 5; time++) await workOnPersonalData({ ...deps, kube });
+  expect(failures.splice(0)).toHaveLength(5);
+  expect(await jobOf(user, id)).toMatchObject({ status: "failed" });
+  expect(await begin(user, "export")).not.toBe(id);
+});
+
+async function stateOf(kind: "bot" | "account", id: string): Promise<string | undefined> {
+  const table = kind === "bot" ? "bots" : "accounts";
+  const { rows } = await api.database.superuser.query<{ namespace: string }>(
+    `select namespace from ${table} where id = $1`,
+    [id],
+  );
+  const key = { namespace: rows[0]?.namespace ?? "", name: id };
+  const object =
+    kind === "bot"
+      ? await api.cluster.admin.get(customResource(TradingBot), key)
+      : await api.cluster.admin.get(customResource(ExchangeAccount), key);
+  return object?.spec.state;
+}
+
+/** What the operator does when a bot is flat, or an account's key is gone. */
+async function operatorRemoves(kind: "bot" | "account", id: string): Promise<void> {
+  const table = kind === "bot" ? "bots" : "accounts";
+  const { rows } = await api.database.superuser.query<{ namespace: string }>(
+    `select namespace from ${table} where id = $1`,
+    [id],
+  );
+  const key = { namespace: rows[0]?.namespace ?? "", name: id };
+  if (kind === "bot") await api.cluster.admin.remove(customResource(TradingBot), key);
+  else await api.cluster.admin.remove(customResource(ExchangeAccount), key);
+}
+
+/** Every table with a user, and how many rows of the user it has. */
+async function rowsOf(userId: string): Promise<Readonly<Record<string, number>>> {
+  const { superuser } = api.database;
+  const { rows: tables } = await superuser.query<{ name: string }>(
+    `select c.relname as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where a.attname = 'user_id' and c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+        and not c.relispartition
+      union all select 'users'`,
+  );
+  const counts = new Map<string, number>();
+  for (const { name } of tables) {
+    const column = name === "users" ? "id" : "user_id";
+    const { rows } = await superuser.query<{ count: number }>(
+      `select count(*)::int as count from ${name} where ${column} = $1`,
+      [userId],
+    );
+    if (rows[0] !== undefined && rows[0].count > 0) counts.set(name, rows[0].count);
+  }
+  return Object.fromEntries(counts);
+}
+
+test("an erasure: bots, then accounts, then rows; nobody finds the user again, and trades stay", async () => {
+  const user = await signUp(api, "leaving");
+  const staying = await signUp(api, "staying");
+  const { bot, account } = await belongings(user);
+  await belongings(staying);
+  const before = await rowsOf(staying.id);
+  const id = await begin(user, "erasure");
+  await turn();
+  expect(await jobOf(user, id)).toMatchObject({
+    status: "running",
+    detail: "1 bots are closing their positions",
+  });
+  expect(await stateOf("bot", bot)).toBe(BotState.enum.Retired);
+  expect(await stateOf("account", account)).toBe("Active"); // the bot may need its key
+  await turn(); // nothing hurries a bot that holds a position
+  expect(await stateOf("account", account)).toBe("Active");
+  await operatorRemoves("bot", bot);
+  await turn();
+  expect(await stateOf("account", account)).toBe("Retired");
+  expect((await jobOf(user, id)).detail).toBe("1 exchange accounts are being removed");
+  await operatorRemoves("account", account);
+  await turn();
+  expect(await jobOf(user, id)).toMatchObject({ status: "running" });
+
+  const { superuser } = api.database;
+  const kept =
+    "select count(*)::int as count, count(distinct user_id)::int as users from trades where bot_id = $1";
+  await turn();
+  await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
+  expect((await superuser.query(kept, [bot])).rows).toEqual([{ count: 2_500, users: 1 }]);
+  expect(await rowsOf(user.id)).not.toHaveProperty("trades");
+  const login = { email: "leaving@example.com", password: "correct horse battery" };
+  const refused = await caller(api)("POST /api/auth/login", { body: login });
+  expect(refused).toMatchObject({ status: 401, body: { code: "invalid_credentials" } });
+
+  await turn(); // tokens may still live
+  expect(await rowsOf(user.id)).toHaveProperty("users");
+  await superuser.query(
+    "update personal_data_jobs set stepped_at = stepped_at - interval '21 minutes' where id = $1",
+    [id],
+  );
+  await turn();
+  expect(Object.keys(await rowsOf(user.id)).toSorted((a, b) => a.localeCompare(b))).toEqual([
+    "audit", // random ids alone
+    "personal_data_jobs", // that it was done
+  ]);
+  const { rows } = await superuser.query(
+    "select status, step from personal_data_jobs where id = $1",
+    [id],
+  );
+  expect(rows).toEqual([{ status: "done", step: "forget" }]);
+  const audit = await superuser.query<{ text: string }>(
+    "select coalesce(string_agg(audit::text, ' '), '') as text from audit",
+  );
+  expect(audit.rows[0]?.text).not.toContain("leaving@");
+  expect((await caller(api)("POST /api/auth/login", { body: login })).status).toBe(401);
+  expect(await rowsOf(staying.id)).toEqual(before);
+});
+
+test("what is made while an erasure runs is retired too", async () => {
+  const user = await signUp(api, "undecided");
+  const id = await begin(user, "erasure");
+  await turn();
+  const bot = WithId.parse((await user.call("POST /api/bots", { body: BOT })).body).id;
+  await turn();
+  expect((await jobOf(user, id)).detail).toMatch(/begins anew/);
+  await turn();
+  expect(await stateOf("bot", bot)).toBe("Retired");
+});

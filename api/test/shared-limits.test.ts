@@ -1,0 +1,105 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { type Redis, startRedis } from "../../hack/redis/redis.ts";
+import { createRateLimiter } from "../src/rate-limit.ts";
+import { createRedisCounter } from "../src/redis-counter.ts";
+import { createSharedRateLimiter } from "../src/shared-rate-limit.ts";
+
+// Two processes of the API, as far as limits go, over a real Redis.
+
+let redis: Redis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+const replicas: ReturnType<typeof replica>[] = [];
+afterEach(async () => {
+  await Promise.all(replicas.splice(0).map(({ close }) => close()));
+});
+
+function replica() {
+  const failures: unknown[] = [];
+  const counter = createRedisCounter({ url: redis.url, onError: () => {} });
+  const limiter = createSharedRateLimiter({
+    counter,
+    own: createRateLimiter(Date.now),
+    clock: () => performance.now(),
+    onAway: (error) => void failures.push(error),
+  });
+  return {
+    close: () => counter.close(),
+    failures,
+    take: (key: string) => limiter.take(key, 5),
+    /** Waits until its connection stands. */
+    connected: () => vi.waitUntil(async () => (await isShared(counter)) || undefined),
+  };
+}
+
+async function isShared(counter: ReturnType<typeof createRedisCounter>): Promise<boolean> {
+  return counter.count("probe").then(
+    () => true,
+    () => false,
+  );
+}
+
+async function twoReplicas() {
+  replicas.push(replica(), replica());
+  const [first, second] = replicas;
+  if (first === undefined || second === undefined) throw new Error("there are two");
+  await Promise.all([first.connected(), second.connected()]);
+  return { first, second };
+}
+
+test("replicas count together, and a window ends with its minute", async () => {
+  const { first, second } = await twoReplicas();
+  const states = [];
+  for (const { take } of [first, second, first, second, first, second]) {
+    states.push(await take("together"));
+  }
+  expect(states.map(({ allowed }) => allowed)).toEqual([true, true, true, true, true, false]);
+  expect(states.map(({ remaining }) => remaining)).toEqual([4, 3, 2, 1, 0, 0]);
+  expect(states[0]?.resetSeconds).toBe(60);
+  const takes = Array.from({ length: 50 }, async () => first.take("at once"));
+  const many = await Promise.all(takes);
+  expect(many.filter(({ allowed }) => allowed)).toHaveLength(5);
+});
+
+test("Redis gone: each counts for itself at once, and together again when it is back", async () => {
+  const { first, second } = await twoReplicas();
+  await redis.kill();
+  const began = performance.now();
+  const alone = [];
+  for (let time = 0; time < 6; time++) alone.push(await first.take("gone"));
+  expect(alone.map(({ allowed }) => allowed)).toEqual([true, true, true, true, true, false]);
+  expect(await second.take("gone")).toMatchObject({ allowed: true, remaining: 4 });
+  expect(performance.now() - began).toBeLessThan(1_000);
+  expect(first.failures).not.toEqual([]);
+  await redis.start();
+  let number = 0;
+  await vi.waitUntil(
+    async () => {
+      const key = `back ${number++}`;
+      await first.take(key);
+      return (await second.take(key)).remaining === 3;
+    },
+    { timeout: 10_000 },
+  );
+});
+
+test("Redis frozen: a request waits a tenth of a second at most once a second", async () => {
+  const { first, second } = await twoReplicas();
+  redis.freeze();
+  const began = performance.now();
+  for (let time = 0; time < 100; time++) await first.take("frozen");
+  expect(performance.now() - began).toBeLessThan(1_000);
+  redis.thaw();
+  let number = 0;
+  await vi.waitUntil(
+    async () => {
+      const key = `thawed ${number++}`;
+      await first.take(key);
+      return (await second.take(key)).remaining === 3;
+    },
+    { timeout: 10_000 },
+  );
+});
