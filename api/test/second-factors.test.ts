@@ -468,5 +468,5 @@ test.each([
   ["forgot", "person-1@example.com"],
   ["forgot", "nobody@example.com"],
 ])("without a way for mails to leave, %s of %s says so", async (path, email) => {
-  expect(codeOf(await post(path, { email }))).toEqual({ status: 503, code: "mail_unavailable" });
+  expect(codeOf(await post(path, { email }))).toEqual({ status: 409, code: "mail_unavailable" });
 });
