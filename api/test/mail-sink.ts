@@ -8,13 +8,13 @@ export interface ReceivedMail {
   readonly source: string;
 }
 
-/** A real SMTP server on loopback that keeps what it is sent. */
-export async function startMailSink() {
+/** A real SMTP server on loopback that keeps what it is sent; with STARTTLS, by a certificate that nobody vouches for, on demand. */
+export async function startMailSink({ offersTls = false } = {}) {
   const mails: ReceivedMail[] = [];
   const state = { answer: undefined as number | undefined };
   const server = new SMTPServer({
     authOptional: true,
-    disabledCommands: ["STARTTLS", "AUTH"],
+    disabledCommands: offersTls ? ["AUTH"] : ["STARTTLS", "AUTH"],
     onData: (stream, session, callback) => {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
