@@ -17,6 +17,7 @@ export const ERRORS = {
   csrf_token_invalid: { status: 403, title: "The request does not come from a page of ours" },
   not_found: { status: 404, title: "There is no such thing here" },
   account_not_found: { status: 404, title: "There is no such exchange account" },
+  method_not_allowed: { status: 405, title: "The path does not take this method" },
   request_timeout: { status: 408, title: "The request did not come to its end" },
   email_taken: { status: 409, title: "The e-mail address has an account already" },
   mfa_enrolled: { status: 409, title: "There is an authenticator app already" },
@@ -58,6 +59,7 @@ export const ERRORS = {
   class_unavailable: { status: 503, title: "The subscription's class is not set up" },
   cluster_unavailable: { status: 503, title: "The cluster does not answer" },
   vault_unavailable: { status: 503, title: "The key store does not answer" },
+  query_too_slow: { status: 503, title: "The answer takes too long to work out" },
   database_unavailable: { status: 503, title: "The database does not answer" },
   // Journal
   unknown_bot: { status: 403, title: "The token is not a bot's" },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FAILURE } from "./problem.ts";
 import type { Server } from "./server.ts";
 
 /** A dependency that hangs must not hang the probe. */
@@ -23,12 +24,15 @@ export function healthRoutes(server: Server, checks: Readonly<Record<string, Che
   const quiet = { logLevel: "warn" } as const; // probes come every second
   server.get(
     "/healthz",
-    { ...quiet, schema: { ...OPEN, response: { 200: z.object({ ok: z.literal(true) }) } } },
+    {
+      ...quiet,
+      schema: { ...OPEN, response: { 200: z.object({ ok: z.literal(true) }), ...FAILURE } },
+    },
     async () => ({ ok: true as const }),
   );
   server.get(
     "/readyz",
-    { ...quiet, schema: { ...OPEN, response: { 200: Readiness, 503: Readiness } } },
+    { ...quiet, schema: { ...OPEN, response: { 200: Readiness, 503: Readiness, ...FAILURE } } },
     async (request, reply) => {
       const outcomes = await Promise.all(
         Object.entries(checks).map(async ([name, { check, isRequired }]) => {

@@ -31,9 +31,18 @@ export interface LogSettings {
   readonly stream?: { write(line: string): void } | undefined;
 }
 
+/** A write per line cost a fifth of a small request: lines wait for company, but not for long. */
+const WRITTEN_FROM_BYTES = 4_096;
+const WRITTEN_EVERY_MS = 100;
+const WRITING = {
+  sync: false,
+  minLength: WRITTEN_FROM_BYTES,
+  periodicFlush: WRITTEN_EVERY_MS,
+} as const;
+
 /**
  * Structured logs of method, path, status and time: never a header, a body or a query. Lines are written while the process works
- * on, one write after the other; at its end, also after an uncaught error, those that wait are written first.
+ * on; at its end, also after an uncaught error, those that wait are written first. A process that is killed loses a tenth of a second.
  */
 export function loggerOptions({
   level,
@@ -41,7 +50,7 @@ export function loggerOptions({
 }: LogSettings): FastifyLoggerOptions & LoggerOptions {
   return {
     level,
-    stream: stream ?? destination({ sync: false }),
+    stream: stream ?? destination(WRITING),
     base: null,
     serializers: {
       err: (error: unknown) => loggedError(error),

@@ -10,6 +10,7 @@ function databaseError(code: string): DatabaseError {
 test.for<[name: string, error: unknown, code: string]>([
   ["one of ours", new ApiError("not_found", "gone"), "not_found"],
   ["Postgres shuts down", databaseError("57P01"), "database_unavailable"],
+  ["a statement that was given up", databaseError("57014"), "query_too_slow"],
   ["too many connections", databaseError("53300"), "database_unavailable"],
   ["a wrong statement of ours", databaseError("42601"), "internal_error"],
   [

@@ -58,6 +58,12 @@ export function toApiError(error: unknown): ApiError {
   if (hasZodFastifySchemaValidationErrors(error)) return validationError(error);
   const [code, detail] = FRAMEWORK_ERRORS[codeOf(error)] ?? [];
   if (code !== undefined && detail !== undefined) return new ApiError(code, detail);
+  if (error instanceof DatabaseError && error.code === STATEMENT_TIMEOUT) {
+    return new ApiError("query_too_slow", "where a range or a bot can be named, ask for less at a time", {
+      cause: error,
+      retryAfterSeconds: 5,
+    });
+  }
   if (isDatabaseUnavailable(error)) {
     return new ApiError("database_unavailable", "try again in a moment", {
       cause: error,
@@ -89,6 +95,8 @@ function fieldError(issue: ValidationFailure["validation"][number]): FieldError 
   return { path: path === "" ? "body" : path, message: issue.message ?? "is invalid" };
 }
 
+/** The database gave a statement up after our limit: it answers, and what was asked of it is too much. */
+const STATEMENT_TIMEOUT = "57014";
 /** Classes of SQLSTATE that pass by themselves: connection, resources, operator intervention, serialisation. */
 const PASSING_SQL_STATES = /^(08|53|57|40)/;
 const PASSING_MESSAGES = /timeout|terminated|not queryable|ended/i;

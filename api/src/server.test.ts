@@ -37,7 +37,7 @@ test.for<[what: string, bytes: string, status: number, code: string]>([
   ],
   [
     "a parameter that no id could be",
-    `GET /things/${"x".repeat(200)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
+    `GET /things/${"x".repeat(1_500)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`,
     404,
     "not_found",
   ],
@@ -54,5 +54,20 @@ test.for<[what: string, bytes: string, status: number, code: string]>([
     expect(Problem.parse(JSON.parse(body))).toMatchObject({ code, status });
   } finally {
     await server.close();
+  }
+});
+
+test("a path that does not take a method says which it takes", async () => {
+  const server = createServer({ log: { level: "silent" }, bodyBytesMax: 1_000 });
+  server.get("/things/:id/parts.csv", async () => "here");
+  server.delete("/things/:id/parts.csv", async () => "gone");
+  const answer = await server.inject({ method: "PATCH", url: "/things/1/parts.csv?x=1" });
+  expect(answer.statusCode).toBe(405);
+  expect(answer.headers["allow"]).toBe("GET, DELETE");
+  expect(answer.json()).toMatchObject({ code: "method_not_allowed" });
+  const query = await server.inject({ method: "QUERY", url: "/things/1/parts.csv" });
+  expect(query.statusCode).toBe(405);
+  for (const url of ["/things/1/2/parts.csv", "/things/1/partsxcsv"]) {
+    expect((await server.inject({ method: "PATCH", url })).statusCode).toBe(404);
   }
 });

@@ -24,12 +24,10 @@ const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, 
 const SECURITY_HEADERS = {
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none';frame-ancestors 'none'",
-  "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
   "strict-transport-security": `max-age=${2 * 365 * 86_400}; includeSubDomains`,
   "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
 } as const;
 
 export interface ServerOptions {
@@ -58,7 +56,7 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
     trustProxy: trustedProxies === undefined ? false : [...trustedProxies],
     // HEAD would do the work of GET, a file's too, for an answer without a body.
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 128 },
+    routerOptions: { maxParamLength: 1_400 }, // a passkey is named by its credential id, of up to 1,023 bytes
     frameworkErrors: (thrown, request, reply) => {
       reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS }); // no hook has seen it
       answerWith(toApiError(thrown), request, reply);
@@ -67,7 +65,9 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
   }).withTypeProvider<ZodTypeProvider>();
   server.addHook("onRequest", (request, reply, done) => {
     reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS });
-    done();
+    // Postgres' text cannot hold it, and nothing of ours is named so.
+    const hasNul = request.url.includes("%00");
+    done(hasNul ? new ApiError("bad_request", "U+0000 has no place in a URL") : undefined);
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -103,8 +103,10 @@ function withoutNul(json: string): string {
 }
 
 function answerErrors(app: Server): void {
-  app.setNotFoundHandler((request) => {
-    throw new ApiError("not_found", `${request.method} ${request.url.split("?", 1)[0]} is no path`);
+  const methodsOf = noteRoutes(app);
+  // Before the body is looked at: with a path or method that is not ours it does not matter.
+  app.addHook("onRequest", (request, reply, done) => {
+    done(request.is404 ? unknownRoute(request, reply, methodsOf) : undefined);
   });
   app.setErrorHandler((thrown, request, reply) => {
     const error = toApiError(thrown);
@@ -112,6 +114,35 @@ function answerErrors(app: Server): void {
     if (error.code === "body_too_large") readToTheEnd(request, reply);
     return answerWith(error, request, reply);
   });
+}
+
+function unknownRoute(
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+  methodsOf: (path: string) => readonly string[],
+): ApiError {
+  const [path = ""] = url.split("?", 1);
+  const allowed = methodsOf(path);
+  if (allowed.length === 0) return new ApiError("not_found", `${method} ${path} is no path`);
+  reply.header("allow", allowed.join(", "));
+  return new ApiError("method_not_allowed", `use ${allowed.join(" or ")}`);
+}
+
+/** Answers a function that tells which methods a path has. One that is written out hides one with a parameter in its place. */
+function noteRoutes(app: Server): (path: string) => readonly string[] {
+  const routes: { readonly method: string; readonly url: string; readonly pattern: RegExp }[] = [];
+  app.addHook("onRoute", ({ method, url }) => {
+    const parts = url
+      .split("/")
+      .map((part) => (part.startsWith(":") ? "[^/]+" : RegExp.escape(part)));
+    const pattern = new RegExp(`^${parts.join("/")}$`);
+    for (const each of [method].flat()) routes.push({ method: each, url, pattern });
+  });
+  return (path) => {
+    const exact = routes.filter(({ url }) => url === path);
+    const found = exact.length > 0 ? exact : routes.filter(({ pattern }) => pattern.test(path));
+    return found.map(({ method }) => method);
+  };
 }
 
 function answerWith(error: ApiError, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -13,3 +13,11 @@ test("the least recently used goes first, and nothing outlives its expiry", () =
   expect([cache.get("a"), cache.get("c")]).toEqual([undefined, 3]);
   expect(cache.size()).toBe(1);
 });
+
+test("a token that ends like a known one is not known", () => {
+  const end = "the-same-end-of-a-signature";
+  const cache = createVerifiedCache<string>(2, () => 0);
+  cache.set(`alice.${end}`, "alice", 100);
+  expect(cache.get(`mallory.${end}`)).toBeUndefined();
+  expect(cache.get(`alice.${end}`)).toBe("alice");
+});

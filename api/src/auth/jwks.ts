@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { FAILURE } from "../problem.ts";
 import type { Tokens } from "./tokens.ts";
 
 const Jwk = z.object({
@@ -16,7 +17,7 @@ const SCHEMA = {
   tags: ["auth"],
   security: [],
   summary: "The keys that access tokens are signed with",
-  response: { 200: z.object({ keys: z.array(Jwk) }) },
+  response: { 200: z.object({ keys: z.array(Jwk) }), ...FAILURE },
 };
 
 /** GET /.well-known/jwks.json */

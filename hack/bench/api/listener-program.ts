@@ -16,8 +16,10 @@ async function open(index: number): Promise<void> {
   socket.write(
     `GET /api/events HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer ${tokens[index % tokens.length] ?? ""}\r\n\r\n`,
   );
-  const [head]: unknown[] = await once(socket, "data");
-  if (!String(head).startsWith("HTTP/1.1 101 ")) throw new Error(String(head));
+  const head = await new Promise<string>((resolve) => {
+    socket.once("data", (bytes: Buffer) => resolve(bytes.toString()));
+  });
+  if (!head.startsWith("HTTP/1.1 101 ")) throw new Error(head);
   socket.on("data", (bytes: Buffer) => {
     if (bytes[0] === 0x89) socket.write(Buffer.from([0x8a, 0x80, 0, 0, 0, 0])); // a pong, masked with zeros
     const now = Date.now();
