@@ -12,12 +12,12 @@ const Task = z.object({ seed: z.int(), bots: z.int(), entries: z.int() });
 type Task = z.infer<typeof Task>;
 
 const SYMBOLS = ["BTC/USDT:USDT", "ETH/USDT:USDT"];
-/** Replay, per candle: what a bot does between two candles (look-ups four times a second) is most of the work. */
+/** Replay, per candle. */
 const STEP_MS = 250;
 /** An unknown order is settled within its window of 20 s and the timeout of its request. */
 const SETTLE_MS = 40_000;
 const START_LIMIT_MS = 60_000;
-const LIMIT_MS = 15 * 60_000;
+const LIMIT_MS = 8 * 60_000;
 
 interface Acknowledgements {
   /** From when the exchange sent the candle's close until the bot knew that the exchange has the entry. */

@@ -8,7 +8,7 @@ import { median, percentile, spread } from "./statistics.ts";
 /** One per core of a small machine; each has a simulator of its own. */
 const WORKERS = 2;
 /** Per worker: each bot has its own account, key, streams and connections; together they keep one core busy. */
-const BOTS = 40;
+const BOTS = 80;
 
 const Acknowledgements = z.object({ tookMs: z.array(z.number()), open: z.int() });
 const Message = z.tuple([Acknowledgements]);

@@ -243,7 +243,11 @@ export class SymbolTrader {
   /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
     const prepared = this.#prepare();
-    if (!this.#mayHold) await this.#looks.wait(Promise.allSettled([prepared]));
+    if (!this.#mayHold) {
+      // Candles come beside everything else, on a connection of their own.
+      this.#proposals.catchUp();
+      await this.#looks.wait(Promise.allSettled([prepared]));
+    }
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
     if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();

@@ -71,8 +71,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return {
     prepare: (symbols) =>
       asking(lane, async () => {
-        await clock.keep();
-        await markets.prepare(symbols);
+        await Promise.all([clock.keep(), markets.prepare(symbols)]);
       }),
     market: markets.market,
     delisted: markets.delisted,

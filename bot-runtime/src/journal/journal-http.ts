@@ -57,7 +57,7 @@ async function post(
 ): Promise<{ status: number; body: unknown }> {
   const token = await http.readToken();
   const text = JSON.stringify(body);
-  const response = await http.send(new URL(path, http.url).href, {
+  const response = await http.send(`${http.url.replace(/\/$/, "")}${path}`, {
     method: "POST",
     headers: {
       authorization: `Bearer ${token}`,
