@@ -49,6 +49,8 @@ export interface World {
   readonly calm: boolean;
   /** How long the market needs to take an exit, in all its parts, ms. */
   readonly fillMs: number;
+  /** The exchange lets what is left of an order be cancelled. */
+  readonly cancellable: boolean;
   /** What the bot may lose in the run, should it be of one day; undefined when it is not, or there is no such limit. */
   readonly dayLossMax: Decimal | undefined;
   /** When the exchange closed the candle that opened at this time of candles, true time; undefined for one of history. */
@@ -119,6 +121,7 @@ type WorldParts = Pick<
   | "exchangeUpFromMs"
   | "calm"
   | "fillMs"
+  | "cancellable"
   | "dayLossMax"
   | "candleClosedMs"
   | "balances"

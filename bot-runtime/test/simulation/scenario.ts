@@ -110,7 +110,7 @@ export function drawScenario(seed: number): Scenario {
     : ["BTC/USDT:USDT"];
   const trap = calm ? undefined : leaseTrap(draw);
   const drawn = events(draw, { durationMs, twoPods, mayBet: symbols.length === 1 });
-  return {
+  const scenario: Scenario = {
     seed,
     twoPods,
     streamed: draw.chance(0.5),
@@ -142,6 +142,28 @@ export function drawScenario(seed: number): Scenario {
     deaths: calm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
     lateLease: trap?.lateLease,
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
+  };
+  return seed % CANCELS_EVERY === 8 ? cancelling(scenario) : scenario;
+}
+
+/** One of so many seeds is about halts that cancel orders: left to chance they would seldom meet an entry that is still open. */
+const CANCELS_EVERY = 28;
+const CANCELLED_AT_MS = [12_000, 24_000, 36_000, 48_000];
+
+/** Nothing comes between bot and exchange, entries fill in parts, and again and again what is left of them is to be cancelled. */
+function cancelling(scenario: Scenario): Scenario {
+  const halt = { kind: "halt", action: "CancelOrders", ofSymbol: false, ms: 6_000 } as const;
+  return {
+    ...scenario,
+    calm: true,
+    weather: FAIR_WEATHER,
+    exchangeFaults: [],
+    deaths: [],
+    lateLease: undefined,
+    positionDelayMs: 0,
+    parts: 4,
+    rest: "waits",
+    events: CANCELLED_AT_MS.map((atMs) => ({ atMs, ...halt })),
   };
 }
 

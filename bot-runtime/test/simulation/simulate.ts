@@ -107,6 +107,7 @@ class Run {
       exchangeUpFromMs: () => this.#platform.exchangeUpFromMs,
       calm: scenario.calm,
       fillMs: fillMs(scenario),
+      cancellable: scenario.rest === "waits",
       dayLossMax: dayLossMax(scenario),
       candleClosedMs: (openMs) => this.#closedMs.get(openMs),
       balances: () =>
