@@ -34,11 +34,18 @@ export function unpackConditions({ sayings, since }: PackedConditions): Conditio
 }
 
 function packTime(time: string): number | string {
+  if (time === last.text) return last.seconds;
   const seconds = Date.parse(time) / 1_000;
   return unpackTime(seconds) === time ? seconds : sharedText(time);
 }
 
+/** The last whole second that was asked for: an object's conditions have mostly changed together. */
+let last = { seconds: 0, text: "1970-01-01T00:00:00Z" };
+
 function unpackTime(time: number | string): string {
   if (typeof time === "string" || !Number.isInteger(time)) return String(time);
-  return new Date(time * 1_000).toISOString().replace(".000Z", "Z");
+  if (time !== last.seconds) {
+    last = { seconds: time, text: new Date(time * 1_000).toISOString().replace(".000Z", "Z") };
+  }
+  return last.text;
 }

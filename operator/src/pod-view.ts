@@ -80,14 +80,15 @@ export function podView(pod: Pod): PodView {
   const name = metadata?.name ?? "";
   const text = metadata?.annotations?.[ANNOTATIONS.config] ?? "";
   const config = readConfigPart(text);
+  const role = shared(metadata?.labels?.[LABELS.role]);
   const version = Number(metadata?.annotations?.[ANNOTATIONS.credentialsVersion]);
   return {
     key: keyOf({ namespace, name }),
     namespace,
     name,
     uid: metadata?.uid ?? "",
-    role: shared(metadata?.labels?.[LABELS.role]),
-    accountName: metadata?.labels?.[LABELS.account],
+    role,
+    accountName: role === "bot" ? undefined : metadata?.labels?.[LABELS.account],
     ownerUid: metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid,
     createdAt: metadata?.creationTimestamp ?? "",
     isDeleting: metadata?.deletionTimestamp !== undefined,

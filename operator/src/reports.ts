@@ -1,5 +1,5 @@
 import { Report, ReportLine } from "@tradingbots/crds";
-import { backOffMs, keyOf } from "@tradingbots/kube";
+import { backOffMs, keyOf, timeSlices } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { createSharing } from "./shared-values.ts";
@@ -89,7 +89,10 @@ export function createReports(options: ReportsOptions) {
       await answer.body.dump();
       throw new Error(`the journal answered ${answer.statusCode} to GET /v1/reports`);
     }
-    for await (const line of linesOf(answer.body)) take(ReportLine.parse(JSON.parse(line)));
+    for await (const line of linesOf(answer.body)) {
+      take(ReportLine.parse(JSON.parse(line)));
+      if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
+    }
   }
 
   function take(line: ReportLine): void {

@@ -57,7 +57,9 @@ export async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
   const cluster = read.named("clusters", read.text(context, "cluster"), "cluster");
   const user = read.named("users", read.text(context, "user"), "user");
   if (jsonField(user, "exec") !== undefined || jsonField(user, "auth-provider") !== undefined) {
-    throw new Error(`${path}: users with exec or auth-provider are not supported; use a token`);
+    throw new Error(
+      `${path}: this user's credentials come from a plugin (exec or auth-provider), which is not supported; write a token of \`kubectl create token <service account>\` into the file instead`,
+    );
   }
   const cert = read.data(user, "client-certificate");
   const key = read.data(user, "client-key");

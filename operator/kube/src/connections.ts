@@ -35,15 +35,25 @@ export interface Connections {
   destroy(): Promise<void>;
 }
 
-/** Kept-alive HTTP/1.1 connections to one API server, at most so many at once. */
-export function openConnections(access: ClusterAccess, limit: number): Connections {
+export interface ConnectionOptions {
+  /** So many connections at once. */
+  readonly limit: number;
+  /** HTTP/2 where the server speaks it: many exchanges on one connection. */
+  readonly shared: boolean;
+}
+
+/** Kept-alive connections to one API server. */
+export function openConnections(
+  access: ClusterAccess,
+  { limit, shared }: ConnectionOptions,
+): Connections {
   const sockets = new Set<Socket>();
   const pool = new Pool(access.server, {
     connections: limit,
-    allowH2: false,
+    allowH2: shared,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: connectorOf(access, (socket) => {
+    connect: connectorOf(access, shared, (socket) => {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
     }),
@@ -61,10 +71,11 @@ export function openConnections(access: ClusterAccess, limit: number): Connectio
 /** Opens the TCP connection itself, because only that, not the TLS on top of it, can be reset. */
 function connectorOf(
   access: ClusterAccess,
+  shared: boolean,
   onSocket: (socket: Socket) => void,
 ): buildConnector.connector {
   const connect = buildConnector({
-    allowH2: false,
+    allowH2: shared,
     timeout: CONNECT_TIMEOUT_MS,
     // One for all connections: each of its own parses the certificates anew and keeps them, 0.2 MB for each of 130 watches.
     secureContext: createSecureContext({

@@ -10,7 +10,10 @@ import { WriteForbiddenError } from "./write-guard.ts";
  * against a real API server (190 against 67 starts a second on two cores).
  */
 const REQUEST_CONNECTIONS = 32;
-/** Watches hold a connection each and must not take one from the requests: two a bucket namespace, and some more. */
+/**
+ * Watches must not take a connection from the requests. They share a few by HTTP/2, whose speed is enough for them; where it is not spoken
+ * each holds one: two a bucket namespace, and some more. A TLS connection costs 0.25 MB, and a hundred at once block the event loop.
+ */
 const WATCH_CONNECTIONS = 1_024;
 /** The API server itself gives up on a request after 60 s. */
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -48,8 +51,8 @@ export interface TransportOptions {
 
 /** HTTP to one API server: JSON in, JSON or lines of JSON out; errors are `KubernetesError` or the socket's own. */
 export function createTransport(access: ClusterAccess, options: TransportOptions = {}) {
-  const requests = openConnections(access, REQUEST_CONNECTIONS);
-  const watches = openConnections(access, WATCH_CONNECTIONS);
+  const requests = openConnections(access, { limit: REQUEST_CONNECTIONS, shared: false });
+  const watches = openConnections(access, { limit: WATCH_CONNECTIONS, shared: true });
   // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
   const withinBudget = options.budget && createRateLimit(options.budget);
