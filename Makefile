@@ -21,7 +21,7 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 
 ##@ Develop
 .PHONY: check test test-unit simulate plant-bugs test-crash-points test-operator-crash-points test-hostile \
-	bench-bot bench-operator bench-scale e2e generate verify images plugin tools
+	test-schemathesis test-interleaving bench-api bench-bot bench-operator bench-scale e2e generate verify images plugin tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -55,6 +55,15 @@ test-hostile: $(INSTALLED) ## The operator behind an API server that resets, sta
 
 bench-bot: $(INSTALLED) ## Speed and size of a bot beside their baselines; writes bench-results/bot.json
 	node hack/bench/main.ts bot
+
+test-schemathesis: $(INSTALLED) ## Schemathesis against the running API as two users; needs python3 and, once, PyPI
+	node api/test/schemathesis/main.ts
+
+test-interleaving: $(INSTALLED) ## 100,000 transactions of 50 users on two connections, with errors between them
+	node api/test/interleaving/main.ts
+
+bench-api: $(INSTALLED) ## The API and the journal beside their baselines; writes bench-results/api.json
+	node hack/bench/main.ts api
 
 bench-operator: $(INSTALLED) ## The operator beside a bare loop and Deployments; writes bench-results/operator.json
 	node hack/bench/main.ts operator
