@@ -89,10 +89,7 @@ export function createReports(options: ReportsOptions) {
       await answer.body.dump();
       throw new Error(`the journal answered ${answer.statusCode} to GET /v1/reports`);
     }
-    for await (const line of linesOf(answer.body)) {
-      take(ReportLine.parse(JSON.parse(line)));
-      if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
-    }
+    for await (const line of linesOf(answer.body)) take(ReportLine.parse(JSON.parse(line)));
   }
 
   function take(line: ReportLine): void {
@@ -156,6 +153,9 @@ async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string, vo
     const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = pieces.pop() ?? "";
     if (rest.length > LINE_MAX) throw new Error("a line of the journal's reports has no end");
-    yield* pieces.filter((piece) => piece !== "");
+    for (const piece of pieces) {
+      if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
+      if (piece !== "") yield piece;
+    }
   }
 }
