@@ -357,10 +357,10 @@ export class Observer {
     }
   }
 
-  /** The same for an entry that is not wanted any more and may still fill. */
+  /** The same for an entry that is not wanted any more, and has begun to fill: before that the exchange cancels none. */
   #noteUncancelled(): void {
     for (const { order, opens } of this.ownOrders) {
-      if (!opens || !this.#parts.account.openOrders.has(order.id)) continue;
+      if (!opens || order.status !== "PartiallyFilled") continue;
       const told = this.#parts.runs().filter(({ config }) => isUnwanted(config, order.symbol));
       const isLeft = told.some(({ process }) => process.alive);
       if (isLeft || this.#uncancelled.has(order.symbol))
@@ -387,7 +387,7 @@ export class Observer {
     for (const [symbol] of this.#uncancelled) {
       const isOpen = this.ownOrders.some(
         ({ order, opens }) =>
-          opens && order.symbol === symbol && this.#parts.account.openOrders.has(order.id),
+          opens && order.symbol === symbol && order.status === "PartiallyFilled",
       );
       const isTold = runs.some(({ config }) => isUnwanted(config, symbol));
       if (!isOpen || !isTold) this.#uncancelled.delete(symbol);
