@@ -27,7 +27,7 @@ export async function measureCloseToAck(wanted: number): Promise<readonly Figure
       value: percentile(took, 0.95),
       aim: { most: 5_000 },
       baseline: `its own median ${median(took).toFixed(1)}: an answer without a fault`,
-      how: `${spread(took)}; ${WORKERS} × ${BOTS} bots, ${faultsInWords}; ${open} still open at the end`,
+      how: `${spread(took)}; from the exchange's own stamp on the closed candle until the bot has its acknowledgement; ${WORKERS} × ${BOTS} bots, ${faultsInWords}; ${open} still open at the end`,
     },
   ];
 }

@@ -16,6 +16,8 @@ const FREQTRADE = "freqtrade dry run 314 (published in the issue, not run here)"
 interface Course {
   /** One per `SAMPLE_EVERY` candles, in bytes. */
   readonly samples: readonly number[];
+  /** Of the last sample what no other bot of the node shares, in bytes. */
+  readonly anonymous: number;
   readonly dealtWith: number;
   readonly trades: number;
 }
@@ -38,11 +40,13 @@ export async function measureMemory(bundled: BotBundle): Promise<readonly Figure
   ];
 }
 
-function resident({ samples, dealtWith, trades }: Course): Pick<Figure, "value" | "how"> {
+function resident(measured: Course): Pick<Figure, "value" | "how"> {
+  const { samples, anonymous, dealtWith, trades } = measured;
   const highest = megabytes(Math.max(...samples)).toFixed(1);
+  const own = megabytes(anonymous).toFixed(1);
   return {
     value: megabytes(samples.at(-1) ?? Number.NaN),
-    how: `VmRSS after ${CANDLES} candles, MB of 10^6 bytes; highest sample ${highest}; ${dealtWith} turns, ${trades} trades; plain HTTP to the simulator (TLS adds about 5)`,
+    how: `VmRSS after ${CANDLES} candles, MB of 10^6 bytes; ${own} of it its own (RssAnon), the rest pages of Node's program, which all bots of a node share; highest sample ${highest}; ${dealtWith} turns, ${trades} trades; plain HTTP to the simulator (TLS adds about 5)`,
   };
 }
 
@@ -63,10 +67,11 @@ async function course(bundled: BotBundle, mode: "live" | "paper"): Promise<Cours
     await world.bot.start("pod-1");
     await untilTrading(world);
     const samples = await play(world);
+    const anonymous = await bytesOf(world.bot.pid, "RssAnon");
     const dealtWith = (await world.bot.candlesDealtWith()) ?? 0;
     if (dealtWith < CANDLES / 2)
       throw new Error(`the ${mode} bot dealt with ${dealtWith} candles only`);
-    return { samples, dealtWith, trades: world.journal.trades.length };
+    return { samples, anonymous, dealtWith, trades: world.journal.trades.length };
   } finally {
     await endWorld(world);
   }
@@ -87,11 +92,15 @@ async function bareNodeBytes(): Promise<number> {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
   try {
     await sleep(1_000);
-    const status = await readFile(`/proc/${child.pid}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+    return await bytesOf(child.pid, "VmRSS");
   } finally {
     child.kill("SIGKILL");
   }
+}
+
+async function bytesOf(pid: number | undefined, what: "VmRSS" | "RssAnon"): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1_024;
 }
 
 function megabytes(bytes: number): number {
