@@ -55,7 +55,7 @@ export interface NewObject {
 }
 
 /** An object as it was when a decision was made about it. */
-export interface ObjectState extends ObjectKey {
+interface ObjectState extends ObjectKey {
   readonly uid: string;
   readonly resourceVersion: string;
 }
