@@ -47,6 +47,7 @@ import { personalDataRoutes } from "./personal-data/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import type { Sealer } from "./sealer.ts";
 import { createServer, type Server } from "./server.ts";
+import { equityRoutes } from "./trades/equity.ts";
 import { tradeCsvRoutes } from "./trades/csv.ts";
 import { statisticsRoutes } from "./trades/statistics.ts";
 import { tradeRoutes } from "./trades/routes.ts";
@@ -146,6 +147,7 @@ function routes(server: Server, deps: AppDeps): void {
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });
       await secured.register(statisticsRoutes(deps), { prefix: "/trades" });
       await secured.register(tradeCsvRoutes(deps));
+      await secured.register(equityRoutes(deps));
       await secured.register(liveRoutes(deps));
       await secured.register(robotRoutes(auth), { prefix: "/robot" });
     },

@@ -59,10 +59,14 @@ export function toApiError(error: unknown): ApiError {
   const [code, detail] = FRAMEWORK_ERRORS[codeOf(error)] ?? [];
   if (code !== undefined && detail !== undefined) return new ApiError(code, detail);
   if (error instanceof DatabaseError && error.code === STATEMENT_TIMEOUT) {
-    return new ApiError("query_too_slow", "where a range or a bot can be named, ask for less at a time", {
-      cause: error,
-      retryAfterSeconds: 5,
-    });
+    return new ApiError(
+      "query_too_slow",
+      "where a range or a bot can be named, ask for less at a time",
+      {
+        cause: error,
+        retryAfterSeconds: 5,
+      },
+    );
   }
   if (isDatabaseUnavailable(error)) {
     return new ApiError("database_unavailable", "try again in a moment", {

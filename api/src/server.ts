@@ -7,7 +7,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
-import { ApiError } from "./errors.ts";
+import { ApiError, invalidField } from "./errors.ts";
 import { loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
 
@@ -65,9 +65,7 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
   }).withTypeProvider<ZodTypeProvider>();
   server.addHook("onRequest", (request, reply, done) => {
     reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS });
-    // Postgres' text cannot hold it, and nothing of ours is named so.
-    const hasNul = request.url.includes("%00");
-    done(hasNul ? new ApiError("bad_request", "U+0000 has no place in a URL") : undefined);
+    done(request.url.includes("%00") ? nulIn(request.url) : undefined);
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -93,6 +91,14 @@ function parseJson(server: Server): void {
       );
     },
   );
+}
+
+/** Nothing of ours is named so, and nothing that is looked for can hold it. */
+function nulIn(url: string): ApiError {
+  const [path = ""] = url.split("?", 1);
+  return path.includes("%00")
+    ? new ApiError("not_found", "no such object")
+    : invalidField("query", "U+0000 has no place in it");
 }
 
 /** Postgres' text cannot hold U+0000; in JSON it can only stand as this escape. */

@@ -135,3 +135,43 @@ test("a CSV file holds every trade of its user, over as many pages as it takes",
   const refused = await csvOf(ann, "?limit=5");
   expect(z.object({ code: z.string() }).parse(refused.json()).code).toBe("validation_failed");
 });
+
+test("the equity curve has the last word of each step, of this bot and owner alone", async () => {
+  const rows = [
+    ["2026-02-01T00:10:00Z", "1000.10"],
+    ["2026-02-01T00:50:00Z", "1001.000000000000000001"],
+    ["2026-02-01T02:00:00Z", "990"],
+    ["2026-02-01T03:00:00Z", "1"],
+  ];
+  for (const [sequence, [at, equity]] of rows.entries()) {
+    await api.database.superuser.query(
+      `insert into equity (user_id, bot_id, epoch, sequence, equity, available, currency, at)
+       values ($1, 'bot-ann', 1, $2, $3, 5, 'USDT', $4)`,
+      [ann.id, sequence, equity, at],
+    );
+  }
+  const query = "botId=bot-ann&from=2026-02-01T00:00:00Z&to=2026-02-01T03:00:00Z";
+  const { status, body } = await ann.call(`GET /api/equity?${query}`);
+  expect({ status, body }).toEqual({
+    status: 200,
+    body: {
+      from: "2026-02-01T00:00:00.000Z",
+      to: "2026-02-01T03:00:00.000Z",
+      points: [
+        {
+          at: "2026-02-01T00:50:00.000Z",
+          equity: "1001.000000000000000001",
+          available: "5",
+          currency: "USDT",
+        },
+        { at: "2026-02-01T02:00:00.000Z", equity: "990", available: "5", currency: "USDT" },
+      ],
+    },
+  });
+  expect((await ben.call(`GET /api/equity?${query}`)).body).toMatchObject({ points: [] });
+  const wide = await ann.call("GET /api/equity?botId=bot-ann&step=1m&from=2020-01-01T00:00:00Z");
+  expect({ status: wide.status, body: wide.body }).toMatchObject({
+    status: 422,
+    body: { code: "validation_failed" },
+  });
+});

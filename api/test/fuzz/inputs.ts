@@ -1,0 +1,268 @@
+import * as fc from "fast-check";
+import type { DescribedRoute, Schema } from "./description.ts";
+
+/** What is sent; path and query are ready for a URL. */
+export interface Input {
+  readonly route: DescribedRoute;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+type Texts = Readonly<Record<string, string | undefined>>;
+
+const DEPTH_MAX = 6;
+
+/** What no schema of ours is fond of. */
+const STRANGE = fc.oneof(
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    -1,
+    0,
+    1e308,
+    -0.1,
+    2 ** 53,
+    "",
+    " ",
+    "\u0000",
+    "\ud800",
+    "'\"--",
+    "null",
+  ),
+  fc.constantFrom<unknown>(
+    "../../etc/passwd",
+    "%00",
+    "𝕏".repeat(300),
+    "9".repeat(400),
+    "2026-02-30T25:61:61Z",
+  ),
+  fc.constantFrom<unknown>(
+    [],
+    {},
+    { $ref: "#" },
+    { toString: 1 },
+    { constructor: { prototype: 1 } },
+  ),
+  fc.string({ unit: "binary" }),
+  fc.jsonValue({ maxDepth: 3 }),
+);
+
+/** Inputs made of one that is as described: to make them anew each time would take longer than to answer them. */
+const SPOILT_OF_EACH = 9;
+
+/** What a request says, before it is written down. */
+interface Said {
+  readonly path?: unknown;
+  readonly query?: unknown;
+  readonly headers?: unknown;
+  readonly body?: unknown;
+}
+
+/** Requests to one route: the first as it is described, the others wrong in one place. */
+export function inputs(
+  routes: readonly DescribedRoute[],
+  components: Readonly<Record<string, Schema>>,
+): fc.Arbitrary<readonly Input[]> {
+  return fc.oneof(...routes.map((route) => inputsOf(route, components)));
+}
+
+function inputsOf(
+  route: DescribedRoute,
+  components: Readonly<Record<string, Schema>>,
+): fc.Arbitrary<readonly Input[]> {
+  const context = { components, depth: 0 };
+  const values = (place: "path" | "query" | "header") =>
+    Object.fromEntries(
+      route.parameters
+        .filter((parameter) => parameter.in === place)
+        .map(({ name, schema }) => [name, valueOf(schema, context)]),
+    );
+  const [path, headers] = [values("path"), values("header")];
+  const [content] = Object.values(route.requestBody?.content ?? {});
+  // What a route does not have is not there to be spoilt, but for a query: anybody can add one.
+  const said: fc.Arbitrary<Said> = fc.record({
+    query: fc.record(values("query"), { requiredKeys: [] }),
+    ...(Object.keys(path).length === 0 ? {} : { path: fc.record(path) }),
+    ...(Object.keys(headers).length === 0
+      ? {}
+      : { headers: fc.record(headers, { requiredKeys: [] }) }),
+    ...(content === undefined ? {} : { body: valueOf(content.schema, context) }),
+  });
+  const spoilings = fc.array(fc.tuple(STRANGE, fc.nat()), {
+    minLength: SPOILT_OF_EACH,
+    maxLength: SPOILT_OF_EACH,
+  });
+  return fc
+    .tuple(said, spoilings, RAW)
+    .map(([valid, all, raw]) => [
+      written(route, valid),
+      ...all.map((how) => written(route, spoil(valid, how))),
+      { ...written(route, valid), body: raw.text, headers: { "content-type": raw.type } },
+    ]);
+}
+
+/** Bodies that are no JSON, or say that they are something else. */
+const RAW = fc.oneof(
+  fc.string().map((text) => ({ type: "application/json", text: text.toWellFormed() })),
+  fc
+    .constantFrom("text/plain", "application/xml", "application/json; charset=latin1", "x")
+    .map((type) => ({ type, text: "{}" })),
+);
+
+function written(route: DescribedRoute, said: unknown): Input {
+  const { path, query, headers, body } = isRecord(said) ? said : {};
+  return {
+    route,
+    url: `${filled(route.path, textsOf(path))}${queryOf(textsOf(query))}`,
+    headers: {
+      ...Object.fromEntries(
+        Object.entries(textsOf(headers))
+          .filter(([name]) => /^[a-z-]+$/.test(name))
+          .map(([name, text = ""]) => [name, headerText(text)]),
+      ),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+function textsOf(values: unknown): Texts {
+  if (!isRecord(values)) return {};
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, asText(value)]));
+}
+
+function filled(path: string, values: Texts): string {
+  // What is empty, or dots, would be another path.
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const text = wellFormed(values[name] ?? "");
+    return encodeURIComponent(/^\.{0,2}$/.test(text) ? "x" : text);
+  });
+}
+
+function queryOf(values: Texts): string {
+  const pairs = Object.entries(values).map(([name, text = ""]) =>
+    [name, text].map((part) => encodeURIComponent(wellFormed(part))).join("="),
+  );
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+/** Half a surrogate pair is in no URL and in no UTF-8. */
+function wellFormed(text: string): string {
+  return text.toWellFormed();
+}
+
+/** A header is Latin-1 without control characters; what else there is, no client can send. */
+function headerText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e\xa0-\xff]/g, "?");
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}
+
+/** Puts something strange into one place of a value, takes a member away, or adds one. */
+function spoil(value: unknown, [strange, choice]: readonly [unknown, number]): unknown {
+  if (typeof value === "string")
+    return [strange, `${value}${asText(strange)}`, value.slice(1)][choice % 3];
+  if (isList(value)) {
+    if (value.length === 0 || choice % 4 === 0) return [...value, strange];
+    const index = choice % value.length;
+    return value.with(index, spoil(value[index], [strange, choice >> 2]));
+  }
+  if (!isRecord(value)) return strange;
+  const entries = Object.entries(value);
+  const entry = entries[choice % (entries.length + 1)];
+  if (entry === undefined) return { ...value, [asText(strange).slice(0, 50)]: strange };
+  const [name, member] = entry;
+  if (choice % 5 === 0) return Object.fromEntries(entries.filter(([other]) => other !== name));
+  return { ...value, [name]: spoil(member, [strange, choice >> 3]) };
+}
+
+interface Context {
+  readonly components: Readonly<Record<string, Schema>>;
+  readonly depth: number;
+}
+
+function valueOf(schema: Schema, { components, depth }: Context): fc.Arbitrary<unknown> {
+  const inside = { components, depth: depth + 1 };
+  if (depth > DEPTH_MAX) return fc.constant(null);
+  if (schema.$ref !== undefined) {
+    return valueOf(components[schema.$ref.split("/").at(-1) ?? ""] ?? {}, inside);
+  }
+  const ways = schema.anyOf ?? schema.oneOf;
+  if (ways !== undefined) return fc.oneof(...ways.map((way) => valueOf(way, inside)));
+  if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
+  if (schema.const !== undefined) return fc.constant(schema.const);
+  if (Array.isArray(schema.type)) {
+    return fc.oneof(...schema.type.map((type) => valueOf({ ...schema, type }, inside)));
+  }
+  switch (schema.type) {
+    case "string":
+      return stringOf(schema);
+    case "integer":
+      return fc.integer({ min: bounded(schema.minimum, -1e9), max: bounded(schema.maximum, 1e9) });
+    case "number":
+      return fc.double({ min: schema.minimum ?? -1e9, max: schema.maximum ?? 1e9, noNaN: true });
+    case "boolean":
+      return fc.boolean();
+    case "array": {
+      const { minItems: minLength = 0, maxItems = 4 } = schema;
+      const maxLength = Math.min(maxItems, minLength + 4);
+      return fc.array(valueOf(schema.items ?? {}, inside), { minLength, maxLength });
+    }
+    case "object":
+      return objectOf(schema, inside);
+    case "null":
+      return fc.constant(null);
+    case undefined:
+    default:
+      return fc.jsonValue({ maxDepth: 2 });
+  }
+}
+
+function bounded(value: number | undefined, otherwise: number): number {
+  return Math.trunc(Math.max(-1e9, Math.min(1e9, value ?? otherwise)));
+}
+
+function objectOf(schema: Schema, inside: Context): fc.Arbitrary<unknown> {
+  const members = Object.entries(schema.properties ?? {}).map(
+    ([name, member]) => [name, valueOf(member, inside)] as const,
+  );
+  const known = new Set(members.map(([name]) => name));
+  const requiredKeys = (schema.required ?? []).filter((name) => known.has(name));
+  return fc.record(Object.fromEntries(members), { requiredKeys });
+}
+
+function stringOf({
+  pattern,
+  format,
+  minLength = 0,
+  maxLength = 60,
+}: Schema): fc.Arbitrary<string> {
+  if (format === "uuid") return fc.uuid();
+  if (format === "date-time" || format === "date") {
+    return fc
+      .date({ noInvalidDate: true, min: new Date("1970-01-01"), max: new Date("2100-01-01") })
+      .map((date) => date.toISOString().slice(0, format === "date" ? 10 : undefined));
+  }
+  if (pattern !== undefined) {
+    return fc.stringMatching(new RegExp(pattern)).map((text) => text.slice(0, maxLength));
+  }
+  return fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.string({ minLength, maxLength: Math.min(maxLength, minLength + 60) }),
+    },
+    { weight: 1, arbitrary: fc.constant("a".repeat(Math.min(maxLength, 5_000))) },
+    { weight: 1, arbitrary: fc.emailAddress() },
+  );
+}
