@@ -32,7 +32,7 @@ import { createStepUp } from "./auth/step-up.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
 import { botRoutes } from "./bots/routes.ts";
-import { healthRoutes } from "./health.ts";
+import { type Check, healthRoutes } from "./health.ts";
 import type { Kube } from "./kube.ts";
 import type { LiveHub } from "./live/live-hub.ts";
 import { countListeners } from "./live/metrics.ts";
@@ -169,7 +169,12 @@ function routes(server: Server, deps: AppDeps): void {
     kubernetes: { check: () => deps.kube.ping(), isRequired: false },
     vault: { check: () => deps.credentials.ping(), isRequired: false },
     passwords: { check: () => assertAlive(deps.passwords), isRequired: false },
+    ...sharedLimits(deps.limiter),
   });
+}
+
+function sharedLimits({ check }: RateLimiter): Readonly<Record<string, Check>> {
+  return check === undefined ? {} : { redis: { check, isRequired: false } };
 }
 
 async function assertFresh(revocations: Pick<Revocations, "isFresh">): Promise<void> {

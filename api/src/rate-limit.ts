@@ -13,6 +13,8 @@ export interface RateState {
 /** Counts requests; 0 means no limit. */
 export interface RateLimiter {
   take(key: string, limit: number): RateState | Promise<RateState>;
+  /** Rejects when limits do not hold for all processes together; absent when they are not meant to. */
+  readonly check?: () => Promise<void>;
 }
 
 /** Counts requests per key and minute, in this process. */

@@ -25,6 +25,7 @@ function limiterOver(store: { is: Store }) {
   return {
     take: (limit = 2) => limiter.take("key", limit),
     pass: (ms: number) => void (now += ms),
+    check: async () => limiter.check?.(),
     asked: () => asked,
     failures,
   };
@@ -59,6 +60,14 @@ test.for<Store>(["fails", "hangs"])(
     expect(asked()).toBe(2);
   },
 );
+
+test("readiness tells whether the store answers", async () => {
+  const store: { is: Store } = { is: "answers" };
+  const { check } = limiterOver(store);
+  await check();
+  store.is = "hangs";
+  await expect(check()).rejects.toThrow("no answer in time");
+});
 
 test("who has no limit asks nobody", async () => {
   const { take, asked } = limiterOver({ is: "answers" });

@@ -40,6 +40,7 @@ export function createSharedRateLimiter(deps: SharedRateLimiterDeps): RateLimite
         return own.take(key, limit);
       }
     },
+    check: async () => void (await inTime(counter.count("readiness"))),
   };
 }
 

@@ -2,8 +2,11 @@ import { BotState, ExchangeAccount, TradingBot } from "@tradingbots/crds";
 import { customResource } from "@tradingbots/kube";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
+import { sweepHalfMade } from "../src/accounts/half-made.ts";
 import { createPool } from "../src/database.ts";
 import { createKube } from "../src/kube.ts";
+import { DATASETS } from "../src/personal-data/datasets.ts";
+import { FORGOTTEN, KEPT } from "../src/personal-data/erase.ts";
 import { workOnPersonalData } from "../src/personal-data/work.ts";
 import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
 
@@ -73,6 +76,12 @@ async function belongings(user: TestUser): Promise<Belongings> {
      values ('${user.id}', '${bot}', 1, 4, 'started', 'hello', now());
      insert into journal_sessions (user_id, bot_id, epoch, pod_uid, token_issued)
      values ('${user.id}', '${bot}', 1, 'pod', now());
+     insert into live_heads (user_id, last_id) values ('${user.id}', 1);
+     insert into live_events (user_id, id, bot_id, kind, data) values ('${user.id}', 1, '${bot}', 'state', '{}');
+     insert into journal_leases (user_id, bot_id, epoch, pod_uid, expires_at)
+     values ('${user.id}', '${bot}', 1, 'pod', now());
+     insert into funding (user_id, bot_id, execution_id, epoch, sequence, trade_id, symbol, amount, currency, at)
+     values ('${user.id}', '${bot}', 'f-${bot}', 1, 5, gen_random_uuid(), 'BTC/USDT:USDT', -0.01, 'USDT', now());
      insert into notices (user_id, kind, message) values ('${user.id}', 'test', 'hello')`,
   );
   return { account, bot };
@@ -120,7 +129,7 @@ test("an export holds all that is the user's in two formats, and nothing of anyb
   );
   const all = [...texts.values()].join("\n");
   const rowsIn = (name: string) => z.array(z.unknown()).parse(JSON.parse(texts.get(name) ?? ""));
-  expect(files).toHaveLength(2 * 14);
+  expect(files).toHaveLength(2 * 15);
   expect(rowsIn("profile.json")).toMatchObject([{ email: "exporting@example.com" }]);
   expect(rowsIn("trades.json")).toHaveLength(2_500);
   expect(texts.get("trades.csv")?.trim().split("\r\n")).toHaveLength(2_501);
@@ -128,7 +137,7 @@ test("an export holds all that is the user's in two formats, and nothing of anyb
   expect(texts.get("trades.csv")).toContain(",'=evil()");
   expect(rowsIn("bots.json")).toMatchObject([{ id: bot, settings: { displayName: "My robot" } }]);
   expect(rowsIn("accounts.json")).toMatchObject([{ id: account, settings: { name: "Savings" } }]);
-  for (const name of ["orders", "fills", "equity", "events", "notices", "log-ins"]) {
+  for (const name of ["orders", "fills", "funding", "equity", "events", "notices", "log-ins"]) {
     expect({ name, rows: rowsIn(`${name}.json`).length }).toEqual({ name, rows: 1 });
   }
   expect(rowsIn("audit.json").length).toBeGreaterThan(2);
@@ -224,6 +233,67 @@ async function rowsOf(userId: string): Promise<Readonly<Record<string, number>>>
   return Object.fromEntries(counts);
 }
 
+/** Rows that outlive their user, and why that is allowed. */
+const STAYING = [
+  "audit", // random ids alone, and nobody may change it
+  "personal_data_jobs", // that the erasure was done
+];
+
+test("no table with a user is forgotten by an erasure", async () => {
+  const { rows } = await api.database.superuser.query<{ name: string }>(
+    `with recursive going as (
+       select 'users'::regclass::oid as id
+        union select c.conrelid from pg_constraint c join going g on c.confrelid = g.id
+         where c.contype = 'f' and c.confdeltype = 'c')
+     select c.relname as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where a.attname = 'user_id' and c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+        and not c.relispartition and c.oid not in (select id from going)
+      order by 1`,
+  );
+  const named = [...STAYING, ...FORGOTTEN, ...KEPT].toSorted((a, b) => a.localeCompare(b));
+  expect(rows.map(({ name }) => name)).toEqual(named);
+  const { rows: held } = await api.database.superuser.query(
+    `with recursive going as (
+       select 'users'::regclass::oid as id
+        union select c.conrelid from pg_constraint c join going g on c.confrelid = g.id where c.contype = 'f')
+     select conrelid::regclass::text as of_table, conname from pg_constraint
+      where contype = 'f' and confdeltype <> 'c' and conparentid = 0 and confrelid in (select id from going)`,
+  );
+  expect(held).toEqual([]); // it would keep the user's row from going
+});
+
+/** Tables that no export shows, and why. */
+const NOT_EXPORTED = [
+  "accounts", // as accounts.json, with what the custom resource says
+  "bots",
+  "commitments", // of minutes, about orders that are exported
+  "day_baselines", // a sum of what equity says
+  "email_tokens", // secrets
+  "halt_lifts", // an administrator's deed: the audit tells of it
+  "idempotency_keys", // of a day, about what is exported
+  "journal_leases", // of pods
+  "journal_sessions",
+  "live_events", // the last of what trades and events tell
+  "live_heads",
+  "mails", // sealed until they are sent
+  "personal_data_jobs", // the export itself
+  "personal_data_parts",
+  "recovery_codes", // hashes
+  "reports", // what positions are now
+  "second_factors", // secrets
+];
+
+test("no table with a user is forgotten by an export", async () => {
+  const { rows } = await api.database.superuser.query<{ name: string }>(
+    `select c.relname as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+      where a.attname = 'user_id' and c.relnamespace = 'public'::regnamespace
+        and c.relkind in ('r', 'p') and not c.relispartition`,
+  );
+  const read = Object.values(DATASETS).join("\n");
+  const unread = rows.map(({ name }) => name).filter((name) => !read.includes(`from ${name} `));
+  expect(unread.toSorted((a, b) => a.localeCompare(b))).toEqual(NOT_EXPORTED);
+});
+
 test("an erasure: bots, then accounts, then rows; nobody finds the user again, and trades stay", async () => {
   const user = await signUp(api, "leaving");
   const staying = await signUp(api, "staying");
@@ -266,10 +336,8 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
     [id],
   );
   await turn();
-  expect(Object.keys(await rowsOf(user.id)).toSorted((a, b) => a.localeCompare(b))).toEqual([
-    "audit", // random ids alone
-    "personal_data_jobs", // that it was done
-  ]);
+  const left = Object.keys(await rowsOf(user.id));
+  expect(left.toSorted((a, b) => a.localeCompare(b))).toEqual(STAYING);
   const { rows } = await superuser.query(
     "select status, step from personal_data_jobs where id = $1",
     [id],
@@ -281,6 +349,30 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   expect(audit.rows[0]?.text).not.toContain("leaving@");
   expect((await caller(api)("POST /api/auth/login", { body: login })).status).toBe(401);
   expect(await rowsOf(staying.id)).toEqual(before);
+});
+
+test("the key of an account that was never finished goes before the account's row", async () => {
+  const user = await signUp(api, "hasty");
+  api.connection.fault = "request lost";
+  await user.call("POST /api/accounts", { body: ACCOUNT });
+  api.connection.fault = "none";
+  const id = await begin(user, "erasure");
+  await turn();
+  const waiting = "1 exchange accounts are being removed";
+  expect((await jobOf(user, id)).detail).toBe(waiting);
+  const { rows } = await api.database.superuser.query<{ id: string }>(
+    "update accounts set created_at = now() - interval '11 minutes' where user_id = $1 returning id",
+    [user.id],
+  );
+  const account = rows[0]?.id ?? "";
+  await turn();
+  expect((await jobOf(user, id)).detail).toBe(waiting); // only the sweep of half-made accounts may end it
+  await sweepHalfMade(deps);
+  expect(await stateOf("account", account)).toBe("Retired");
+  await turn();
+  await operatorRemoves("account", account);
+  await turn();
+  expect((await jobOf(user, id)).detail).toBe("");
 });
 
 test("what is made while an erasure runs is retired too", async () => {

@@ -16,6 +16,8 @@ export const DATASETS: Readonly<Record<string, string>> = {
              from orders where ${OWN} order by at, client_order_id`,
   fills: `select execution_id, bot_id, trade_id, symbol, purpose, side, price, quantity, fee, fee_currency, at
             from fills where ${OWN} order by at, execution_id`,
+  funding: `select execution_id, bot_id, trade_id, symbol, amount, currency, at
+              from funding where ${OWN} order by at, execution_id`,
   intents: `select client_order_id, bot_id, symbol, side, quantity, leverage, stop_loss, take_profit, confidence, at
               from intents where ${OWN} order by at, client_order_id`,
   equity: `select bot_id, equity, available, currency, at from equity where ${OWN} order by bot_id, at`,

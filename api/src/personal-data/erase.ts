@@ -10,8 +10,20 @@ import type { Job, Progress } from "./job-store.ts";
  * hears of ended sessions from their rows.
  */
 const TOKENS_LIVE_FOR = "20 minutes";
-const FORGOTTEN = ["equity", "events", "intents", "day_baselines", "reports", "commitments"];
-const KEPT = ["trades", "orders", "fills"];
+/** Tables that do not go with the user's row: most are the journal's, which refer to nothing. */
+export const FORGOTTEN = [
+  "equity",
+  "events",
+  "intents",
+  "day_baselines",
+  "reports",
+  "commitments",
+  "live_events",
+  "live_heads",
+  "personal_data_parts",
+];
+/** What law wants kept. */
+export const KEPT = ["trades", "orders", "fills", "funding"];
 
 export interface EraseDeps {
   readonly workerPool: Database;
@@ -52,12 +64,12 @@ async function retireAll(
   const living = await asTenant(workerPool, { userId }, (database) =>
     livingRows(database, userId, table),
   );
-  for (const { id, namespace, is_young: isYoung } of living) {
+  for (const { id, namespace, is_seen: isSeen } of living) {
     const key = { namespace, name: id };
     const object = await kube[table].get(key);
     if (object === undefined) {
-      // A young row's object may be about to be made.
-      if (!isYoung) await markEnded(workerPool, { userId, id, table, isGone: true });
+      // One that was never seen may be about to be made, or has left a key: half-made.ts sees to it.
+      if (isSeen) await markEnded(workerPool, { userId, id, table, isGone: true });
       continue;
     }
     if (object.spec.state !== "Retired") {
@@ -75,7 +87,7 @@ async function retireAll(
 interface LivingRow {
   readonly id: string;
   readonly namespace: string;
-  readonly is_young: boolean;
+  readonly is_seen: boolean;
 }
 
 async function livingRows(
@@ -84,7 +96,7 @@ async function livingRows(
   table: "bots" | "accounts",
 ): Promise<readonly LivingRow[]> {
   const { rows } = await database.query<LivingRow>(
-    `select id, namespace, made_at is null and retired_at is null and created_at > now() - interval '10 minutes' as is_young
+    `select id, namespace, made_at is not null as is_seen
        from ${table} where user_id = $1 and gone_at is null order by id`,
     [userId],
   );
@@ -101,7 +113,9 @@ interface Ended {
 async function markEnded(workerPool: Database, { userId, id, table, isGone }: Ended) {
   await asTenant(workerPool, { userId }, (database) =>
     database.query(
-      `update ${table} set retired_at = coalesce(retired_at, now()), gone_at = case when $3 then now() end
+      `update ${table}
+          set retired_at = coalesce(retired_at, now()), made_at = coalesce(made_at, now()),
+              gone_at = case when $3 then now() end
         where user_id = $1 and id = $2 and gone_at is null`,
       [userId, id, isGone],
     ),
