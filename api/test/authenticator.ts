@@ -6,6 +6,8 @@ interface AuthenticatorOptions {
   readonly origin: string;
   /** False for a device that asks for no finger, face or PIN. */
   readonly verifiesUser?: boolean;
+  /** Of the credential id: phones have 16 to 32, some security keys hundreds. */
+  readonly idBytes?: number;
 }
 
 const Creation = z.object({
@@ -17,9 +19,13 @@ const Request = z.object({ challenge: z.string(), rpId: z.string() });
 
 const [PRESENT, VERIFIED, ATTESTED] = [0x01, 0x04, 0x40];
 
-export function createAuthenticator({ origin, verifiesUser = true }: AuthenticatorOptions) {
+export function createAuthenticator({
+  origin,
+  verifiesUser = true,
+  idBytes = 16,
+}: AuthenticatorOptions) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const id = randomBytes(16);
+  const id = randomBytes(idBytes);
   let counter = 0;
   let userHandle = "";
 
