@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { createClient } from "../src/client/client.ts";
 import { signUp, startApi, type TestApi, type TestUser } from "./api.ts";
 
 let api: TestApi;
@@ -174,4 +175,18 @@ test("the equity curve has the last word of each step, of this bot and owner alo
     status: 422,
     body: { code: "validation_failed" },
   });
+});
+
+test("the typed client asks, answers and refuses as the API does", async () => {
+  const url = await api.app.listen({ host: "127.0.0.1", port: 0 });
+  const call = createClient({ url, token: () => ann.accessToken });
+  expect((await call("GET /api/me", {})).email).toBe("ann@example.com");
+  const { items, next } = await call("GET /api/trades", { query: { botId: "bot-ann", limit: 2 } });
+  expect(items.map(({ botId }) => botId)).toEqual(["bot-ann", "bot-ann"]);
+  const rest = await call("GET /api/trades", { query: { cursor: next ?? "" } });
+  expect(rest.items).toHaveLength(4);
+  expect(await call("GET /api/trades.csv", {})).toMatch(/^id,bot,symbol/);
+  await expect(
+    call("GET /api/bots/{id}", { path: { id: "somebody-elses" } }),
+  ).rejects.toMatchObject({ problem: { code: "not_found", status: 404 } });
 });

@@ -9,18 +9,23 @@ import type { Tokens } from "./tokens.ts";
 import type { Caller, Tier } from "./user.ts";
 
 export interface AuthenticateDeps {
-  readonly tokens: Pick<Tokens, "verify">;
+  readonly tokens: Pick<Tokens, "find" | "verify">;
   readonly apiTokens: ApiTokens;
   readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
   readonly limiter: RateLimiter;
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
 }
 
-const callers = new WeakMap<FastifyRequest, Caller>();
+/** On the request itself: a weak map of all requests is work for the garbage collector. */
+const CALLER = Symbol("caller");
+
+interface Authenticated {
+  [CALLER]?: Caller;
+}
 
 /** Who makes the request; undefined for whoever did not get past `authenticate`. */
-export function findCaller(request: FastifyRequest): Caller | undefined {
-  return callers.get(request);
+export function findCaller(request: FastifyRequest & Authenticated): Caller | undefined {
+  return request[CALLER];
 }
 
 /** Who makes the request. Only for routes behind `authenticate`. */
@@ -33,13 +38,14 @@ export function callerOf(request: FastifyRequest): Caller {
 /** A hook before the body is read: no token, no parsing. It counts the request against the tier's limit besides. */
 export function authenticate(deps: AuthenticateDeps) {
   const { limiter, requestsPerMinute } = deps;
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  return async (request: FastifyRequest & Authenticated, reply: FastifyReply): Promise<void> => {
     const [scheme, token] = (request.headers.authorization ?? "").split(" ", 2);
     if (scheme?.toLowerCase() !== "bearer" || token === undefined || token === "") {
       reply.header("www-authenticate", "Bearer");
       throw new ApiError("unauthenticated", "send Authorization: Bearer <access token>");
     }
-    const caller = upToDate(await verify(token, request.ip, deps), deps);
+    const known = isApiToken(token) ? undefined : deps.tokens.find(token);
+    const caller = upToDate(known ?? (await verify(token, request.ip, deps)), deps);
     if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
     const limit = requestsPerMinute[caller.tier];
     const state = await limiter.take(`user ${caller.userId}`, limit);
@@ -49,7 +55,7 @@ export function authenticate(deps: AuthenticateDeps) {
         retryAfterSeconds: state.resetSeconds,
       });
     }
-    callers.set(request, caller);
+    request[CALLER] = caller;
   };
 }
 

@@ -34,7 +34,7 @@ export function nothingBehind(): AppDeps {
     passwords: { hash: absent, compare: absent, isAlive: absent },
     isBreached: absent,
     decoyHash: "",
-    tokens: { issue: absent, verify: absent, jwks: { keys: [] } },
+    tokens: { issue: absent, find: absent, verify: absent, jwks: { keys: [] } },
     revocations: { isFresh: absent, hasEnded: absent, tierOf: absent },
     successorKeys: [Buffer.alloc(0)],
     sealer: { seal: absent, open: absent },

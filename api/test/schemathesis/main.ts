@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access } from "node:fs/promises";
-import { homedir } from "node:os";
+import { access, mkdtemp, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { signUp, startApi } from "../api.ts";
@@ -36,6 +36,8 @@ async function install(): Promise<string> {
 }
 
 const program = await install();
+/** It keeps a diary where it runs. */
+const directory = await mkdtemp(join(tmpdir(), "schemathesis-"));
 const api = await startApi();
 try {
   const url = await api.app.listen({ host: "127.0.0.1", port: 0 });
@@ -55,11 +57,12 @@ try {
         ...(values.seed === undefined ? [] : ["--seed", values.seed]),
         ...LEFT_OUT,
       ],
-      { stdio: "inherit" },
+      { stdio: "inherit", cwd: directory },
     );
     await once(child, "exit");
     if (child.exitCode !== 0) process.exitCode = 1;
   }
 } finally {
   await api.stop();
+  await rm(directory, { recursive: true });
 }
