@@ -18,6 +18,8 @@ export default defineConfig({
         test: {
           // Real Postgres, etcd, kube-apiserver and Vault processes on loopback.
           name: "integration",
+          // Most of them wait for processes: on two cores one at a time would take twice as long.
+          maxWorkers: 2,
           include: [
             "*/test/**/*.test.ts",
             "operator/kube/test/**/*.test.ts",
