@@ -10,9 +10,18 @@ export function botNodeFlags(mode: "live" | "paper"): readonly string[] {
 
 /** The flags of Node that an image sets. */
 export function nodeFlags(image: "bot" | "operator"): readonly string[] {
-  const dockerfile = readFileSync(join(import.meta.dirname, image, "Dockerfile"), "utf8");
-  const [, entryPoint = ""] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile) ?? [];
+  const [, entryPoint = ""] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfileOf(image)) ?? [];
   const [program, ...flags] = z.array(z.string()).parse(JSON.parse(entryPoint));
   if (program !== "node") throw new Error(`the image ${image} does not start node`);
   return flags;
+}
+
+/** The environment that an image sets. */
+export function imageEnvironment(image: "operator"): Readonly<Record<string, string>> {
+  const lines = dockerfileOf(image).matchAll(/^ENV (\w+)=(\S+)$/gm);
+  return Object.fromEntries([...lines].map(([, name = "", value = ""]) => [name, value]));
+}
+
+function dockerfileOf(image: "bot" | "operator"): string {
+  return readFileSync(join(import.meta.dirname, image, "Dockerfile"), "utf8");
 }

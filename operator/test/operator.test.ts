@@ -69,7 +69,7 @@ async function changeKey(name: string, credentialsVersion: number, result: Verif
 }
 
 describe("a bot starts", () => {
-  test("with one POST and two status patches, and then nothing is written", async () => {
+  test("with one POST and two statuses, and then nothing is written", async () => {
     const account = await verifiedAccount();
     await under.settle();
     under.writes.length = 0;
@@ -450,6 +450,25 @@ describe("an account", () => {
     await platform.patch(EXCHANGE_ACCOUNTS, first, { state: "Retired" });
     await eventually(() => platform.account(first)).toBeUndefined();
     await eventually(() => platform.ready(second)).toBe("True Verified");
+  });
+
+  test("in a namespace that is not the operator's is left alone, though its twin here ends", async () => {
+    const elsewhere = { namespace: "default", name: `acct-${"9".repeat(20)}` };
+    await platform.client.create(EXCHANGE_ACCOUNTS, {
+      apiVersion: "tradingbots.dev/v1alpha1",
+      kind: "ExchangeAccount",
+      metadata: elsewhere,
+      spec: { userId: OTHER_USER, exchange: "bybit", name: "elsewhere" },
+    });
+    const body = { status: { verification: { ...VERIFIED, credentialsVersion: 1 } } };
+    const patch = { type: "merge", body, subresource: "status" } as const;
+    const before = await platform.client.patch(EXCHANGE_ACCOUNTS, elsewhere, patch);
+    const here = await verifiedAccount();
+    await platform.patch(EXCHANGE_ACCOUNTS, here, { state: "Retired" });
+    await eventually(() => platform.account(here)).toBeUndefined();
+    await under.settle();
+    const after = await platform.client.get(EXCHANGE_ACCOUNTS, elsewhere);
+    expect(after?.metadata.resourceVersion).toBe(before.metadata.resourceVersion);
   });
 
   test("that is Retired ends after its bots, and Vault forgets its key", async () => {

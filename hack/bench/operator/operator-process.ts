@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PodSettings } from "../../../operator/src/config.ts";
 import { freePorts } from "../../control-plane/free-ports.ts";
-import { nodeFlags } from "../../images/bot-node-flags.ts";
+import { imageEnvironment, nodeFlags } from "../../images/bot-node-flags.ts";
 import { bundle } from "../../images/bundle.ts";
 import { cpuSeconds, residentBytes } from "./process-costs.ts";
 
@@ -97,6 +97,7 @@ function environment(
 ): NodeJS.ProcessEnv {
   const token = join(bundled.directory, "token");
   return {
+    ...imageEnvironment("operator"),
     KUBECONFIG: kubeconfigPath,
     POD_NAMESPACE: "default",
     POD_NAME: name,
