@@ -21,7 +21,7 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 
 ##@ Develop
 .PHONY: check test test-unit simulate plant-bugs test-crash-points test-operator-crash-points test-hostile \
-	test-schemathesis test-interleaving bench-api bench-bot bench-operator bench-scale e2e generate verify images plugin tools
+	test-schemathesis test-fuzz test-interleaving bench-bot bench-operator bench-scale bench-api e2e generate verify images plugin tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -58,6 +58,9 @@ bench-bot: $(INSTALLED) ## Speed and size of a bot beside their baselines; write
 
 test-schemathesis: $(INSTALLED) ## Schemathesis against the running API as two users; needs python3 and, once, PyPI
 	node api/test/schemathesis/main.ts
+
+test-fuzz: $(INSTALLED) ## Requests against the API's description, each wrong in one place
+	node api/test/fuzz/main.ts
 
 test-interleaving: $(INSTALLED) ## 100,000 transactions of 50 users on two connections, with errors between them
 	node api/test/interleaving/main.ts
@@ -104,4 +107,4 @@ $(INSTALLED): $(MANIFESTS)
 ##@ Help
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-27s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -22,6 +22,9 @@ function unused(): never {
   throw new Error("not part of this test");
 }
 
+/** A database that crashes on purpose announces nothing. */
+function ignore(): void {}
+
 /**
  * The journal's real application on a real Postgres, in this process and without a cluster: a token is what the cluster would
  * have signed into it.
@@ -33,8 +36,7 @@ export async function startJournalApp(
 ) {
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS });
   watch(pool);
-  const onError = () => {}; // a database that crashes on purpose announces nothing
-  const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError });
+  const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });
   const app = await buildJournal({
     pool,
     tokens: { verify: async (token) => holderOf(token), ping: unused },
