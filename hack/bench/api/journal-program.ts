@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { connectionOptions, createPool } from "../../../api/src/database.ts";
 import { createAnnouncer } from "../../../api/src/journal/announcer.ts";
@@ -10,7 +11,7 @@ import { createMetrics } from "../../../api/src/metrics.ts";
 
 /** The journal as its main.ts puts it together, but for the cluster: its keys are given. Tells its parent the port. */
 const Settings = z.object({ journalUrl: z.string(), issuer: z.string(), jwks: z.unknown() });
-const settings = Settings.parse(JSON.parse(process.argv[2] ?? ""));
+const settings = Settings.parse(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")));
 
 /** As in the journal's config.ts and main.ts. */
 const CONNECTIONS_MAX = 16;

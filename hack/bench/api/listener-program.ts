@@ -1,10 +1,13 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { z } from "zod";
 
 /** Opens WebSockets and notes how long after its `openedAt` each trade arrives. Tells its parent when all are open, and the times. */
 const Settings = z.object({ port: z.int(), tokens: z.array(z.string()).min(1), count: z.int() });
-const { port, tokens, count } = Settings.parse(JSON.parse(process.argv[2] ?? ""));
+const { port, tokens, count } = Settings.parse(
+  JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")),
+);
 const AT_ONCE = 100;
 
 let latenciesMs: number[] = [];

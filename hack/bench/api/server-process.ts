@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { open } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { createTokens } from "../../../api/src/auth/tokens.ts";
@@ -38,8 +38,10 @@ export async function startServer(options: ServerOptions, logPath: string) {
 
 /** Forks a program beside this file and waits for its first word. */
 export async function startProgram(file: string, settings: string, logPath: string) {
+  const settingsPath = `${logPath}.json`; // thousands of tokens are too long for a command line
+  await writeFile(settingsPath, settings);
   const log = await open(logPath, "w");
-  const child = fork(join(import.meta.dirname, file), [settings], {
+  const child = fork(join(import.meta.dirname, file), [settingsPath], {
     stdio: ["ignore", log.fd, "inherit", "ipc"],
     env: { ...process.env, NODE_ENV: "production" },
     execArgv: ["--expose-gc"],

@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { z } from "zod";
 import { buildApp } from "../../../api/src/app.ts";
@@ -33,7 +34,7 @@ const CONNECTIONS_MAX = 10;
 const AUTH_CONNECTIONS_MAX = 4;
 const BCRYPT_COST = 12;
 
-const settings = Settings.parse(JSON.parse(process.argv[2] ?? ""));
+const settings = Settings.parse(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")));
 
 const Order = z.object({
   id: z.string(),
