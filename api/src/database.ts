@@ -37,6 +37,8 @@ export function createPool(options: DatabaseOptions): Pool {
   });
   // An idle connection that the server closes is replaced at the next query; without a listener it would end us.
   pool.on("error", () => {});
+  // A connection that has just begun is nobody's for a moment: what ends it then would end us too.
+  pool.on("connect", (client) => void client.on("error", () => {}));
   return pool;
 }
 

@@ -293,8 +293,8 @@ test("who does not read is dropped, and holds up nobody", async () => {
   };
   const count = await told(0);
   expect(api.live.count()).toBe(1);
-  await reader.until(count);
-  expect(reader.messages.at(-1)?.data?.["id"]).toBe(ID(count));
+  // On a slow machine it may have missed some of so many.
+  await vi.waitUntil(() => reader.messages.at(-1)?.data?.["id"] === ID(count), { timeout: 20_000 });
   reader.close();
   idle.destroy();
 });

@@ -171,8 +171,32 @@ describe("a forgotten password", () => {
   });
 });
 
+test.each([
+  ["go when the mailbox was nobody's before: they may be a stranger's", false, 200],
+  ["stay when it was theirs", true, 401],
+])("with a forgotten password second factors %s", async (_name, wasTheirs, status) => {
+  if (wasTheirs) await post("verify-email", { token: await sink.tokenTo(user.email, CONFIRM) });
+  await api.database.superuser.query(
+    "insert into second_factors (user_id, totp_sealed, totp_confirmed_at) values ($1, '', now())",
+    [user.id],
+  );
+  await post("reset", { token: await resetToken(), newPassword: NEW_PASSWORD });
+  expect((await logIn(NEW_PASSWORD)).status).toBe(status);
+});
+
+test("an address that nobody confirmed is told of no changes: it may be a stranger's", async () => {
+  const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  await sink.tokenTo(user.email, CONFIRM);
+  expect((await user.call("POST /api/auth/password", { body })).status).toBe(200);
+  const { rows } = await api.database.superuser.query("select 1 from mails where user_id = $1", [
+    user.id,
+  ]);
+  expect(rows).toEqual([]);
+});
+
 test("a changed password is told to its owner, and audited without their address", async () => {
   const body = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  await post("verify-email", { token: await sink.tokenTo(user.email, CONFIRM) });
   const token = await resetToken();
   expect((await user.call("POST /api/auth/password", { body })).status).toBe(200);
   expect(codeOf(await post("reset", { token, newPassword: PASSWORD }))).toEqual(LINK_INVALID);
@@ -184,6 +208,7 @@ test("a changed password is told to its owner, and audited without their address
   const actions = [
     "user.register",
     "session.begin",
+    "email.verify",
     "password.forgot",
     "password.change",
     "session.begin",

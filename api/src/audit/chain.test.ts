@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { type AuditRow, BEFORE_FIRST, canonicalJson, linkAfter } from "./chain.ts";
-import { networkOf } from "./network.ts";
 
 const ENTRY: AuditRow = {
   id: "00000000-0000-4000-8000-000000000001",
@@ -49,16 +48,4 @@ test("canonical JSON does not depend on the order of members", () => {
   expect(canonicalJson({ b: [1, { d: null, c: "é" }], a: true })).toBe(
     canonicalJson({ a: true, b: [1, { c: "é", d: null }] }),
   );
-});
-
-test.for<[address: string, network: string | undefined]>([
-  ["192.0.2.77", "192.0.2.0/24"],
-  ["::ffff:192.0.2.77", "192.0.2.0/24"],
-  ["2001:DB8:12:34::1", "2001:db8:12::/48"],
-  ["2001:db8::1", "2001:db8:0::/48"],
-  ["::1", "0:0:0::/48"],
-  ["fe80::1%eth0", "fe80:0:0::/48"],
-  ["unknown", undefined],
-])("the network of %s is %s", ([address, network]) => {
-  expect(networkOf(address)).toBe(network);
 });

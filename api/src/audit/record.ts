@@ -1,5 +1,5 @@
 import type { Queryable } from "../database.ts";
-import { networkOf } from "./network.ts";
+import { networkOf } from "../network.ts";
 
 /** One line of the audit. It names nobody: no e-mail address, no name that a person chose, no key. */
 export interface AuditEntry {

@@ -1,4 +1,4 @@
-import { networkOf } from "./network.ts";
+import { networkOf } from "../network.ts";
 import type { AuditEntry } from "./record.ts";
 
 /** Refusals of one user that are written one by one in a minute; the others are counted. */

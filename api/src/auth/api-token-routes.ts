@@ -98,7 +98,7 @@ export function apiTokenRoutes(deps: ApiTokenRouteDeps): FastifyPluginAsyncZod {
           object: `token/${id}`,
           details,
         });
-        await mailer?.queue(database, caller, noticeLetter("apiToken", mailer));
+        await mailer?.notify(database, caller, noticeLetter("apiToken", mailer));
         return insertApiToken(database, made);
       });
       return reply.code(201).send({ ...apiTokenView(row), token });

@@ -4,6 +4,7 @@ import { apiTokenOver, type ApiTokens, isApiToken } from "./api-tokens.ts";
 import type { Revocations } from "./revocations.ts";
 import { type Scope, scopeOf } from "./scopes.ts";
 import { sessionEnded } from "./sessions.ts";
+import { clientOf } from "../network.ts";
 import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Caller, Tier } from "./user.ts";
@@ -66,7 +67,7 @@ async function verify(token: string, address: string, deps: AuthenticateDeps): P
   const known = apiTokens.find(token);
   if (known !== undefined) return known;
   const { allowed, resetSeconds } = await limiter.take(
-    `token ${address}`,
+    `token ${clientOf(address)}`,
     requestsPerMinute.address,
   );
   if (allowed) return apiTokens.verify(token);

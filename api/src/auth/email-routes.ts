@@ -20,6 +20,7 @@ import { noticeLetter, resetLetter, verificationLetter } from "./letters.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import { noteDeed, type Origin } from "./note.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
+import { removeFactors } from "./second-factor-store.ts";
 import { endSessions } from "./session-store.ts";
 import { Email } from "./user.ts";
 import { findLogin, findUser, markEmailVerified, setPasswordHash } from "./user-store.ts";
@@ -183,11 +184,12 @@ async function resetPassword(
   await asTenant(authPool, { userId }, async (database) => {
     if (!(await useEmailToken(database, token, "reset"))) throw linkInvalid();
     const email = await setPasswordHash(database, { userId, to: passwordHash });
-    await markEmailVerified(database, userId);
+    // What was enrolled before anybody had shown that the mailbox is theirs may be a stranger's.
+    if (await markEmailVerified(database, userId)) await removeFactors(database, userId);
     await endSessions(database, userId, "password");
     await endApiTokens(database, userId); // whoever had the account may have made some
     await noteDeed(database, origin, { userId, action: "password.reset" });
-    await mailer?.queue(database, { userId, email }, noticeLetter("password", mailer));
+    await mailer?.notify(database, { userId, email }, noticeLetter("password", mailer));
   });
 }
 

@@ -53,7 +53,8 @@ export function noticeLetter(
     subject: CHANGES[change],
     text: `${CHANGES[change]}.
 
-If it was not you, choose a new password at once, which logs every device out: ${appUrl}
+If it was not you, remove at once what you do not know among passkeys and API tokens, then choose a new password, which
+logs every device out: ${appUrl}
 `,
   };
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../errors.ts";
+import { clientOf } from "../network.ts";
 import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
 
 export interface AddressLimit {
@@ -13,7 +14,7 @@ export function limitAddress(
   name: string,
 ) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const state = await limiter.take(`${name} ${request.ip}`, limit);
+    const state = await limiter.take(`${name} ${clientOf(request.ip)}`, limit);
     if (limit > 0) reply.headers(rateLimitHeaders(name, state));
     if (!state.allowed) {
       throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {

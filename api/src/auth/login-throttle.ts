@@ -1,3 +1,5 @@
+import { clientOf } from "../network.ts";
+
 /** Logins that an address may try in vain with one account, and with all accounts together, in a window. */
 const FAILURES_PER_ACCOUNT_MAX = 10;
 const FAILURES_PER_ADDRESS_MAX = 100;
@@ -20,9 +22,10 @@ interface Limit {
 }
 
 function limitsOf(address: string, email: string): readonly [account: Limit, address: Limit] {
+  const client = clientOf(address);
   return [
-    { key: `${address} ${email}`, max: FAILURES_PER_ACCOUNT_MAX, isGrowing: true },
-    { key: address, max: FAILURES_PER_ADDRESS_MAX, isGrowing: false },
+    { key: `${client} ${email}`, max: FAILURES_PER_ACCOUNT_MAX, isGrowing: true },
+    { key: client, max: FAILURES_PER_ADDRESS_MAX, isGrowing: false },
   ];
 }
 

@@ -10,6 +10,7 @@ import { noticeLetter } from "./letters.ts";
 import { noteDeed, type Origin } from "./note.ts";
 import { removeRecoveryCodes, replaceRecoveryCodes } from "./recovery-codes.ts";
 import { findFactors, offerTotp, removeTotp } from "./second-factor-store.ts";
+import { lockUser } from "./user-store.ts";
 import { isEnrolled, type SecondFactors, totpPurpose } from "./second-factors.ts";
 import type { RequireStepUp } from "./step-up.ts";
 import { base32, newTotpSecret, provisioningUri } from "./totp.ts";
@@ -109,6 +110,7 @@ export function mfaRoutes(deps: MfaDeps): FastifyPluginAsyncZod {
     app.delete("/totp", { schema: SCHEMAS.remove }, async (request, reply) => {
       const caller = await freshCaller(request);
       await asTenant(authPool, caller, async (database) => {
+        await lockUser(database, caller.userId);
         if (!(await removeTotp(database, caller.userId))) {
           throw new ApiError("not_found", "there is no authenticator app");
         }
@@ -120,6 +122,7 @@ export function mfaRoutes(deps: MfaDeps): FastifyPluginAsyncZod {
     app.post("/recovery-codes", { schema: SCHEMAS.renew }, async (request, reply) => {
       const { userId } = await freshCaller(request);
       const recoveryCodes = await asTenant(authPool, { userId }, async (database) => {
+        await lockUser(database, userId);
         if (!isEnrolled(await findFactors(database, userId))) {
           throw new ApiError("not_found", "there is no second factor that they could stand in for");
         }
@@ -151,8 +154,9 @@ export async function noteEnrolled(
   { caller, origin, factor }: FactorChange,
 ): Promise<string[]> {
   const { userId } = caller;
+  await lockUser(database, userId); // two at once would each make the first codes
   await noteDeed(database, origin, { userId, action: `${factor}.enrol` });
-  await mailer?.queue(database, caller, noticeLetter("factorAdded", mailer));
+  await mailer?.notify(database, caller, noticeLetter("factorAdded", mailer));
   const { recovery_codes: left } = await findFactors(database, userId);
   return left > 0 ? [] : replaceRecoveryCodes(database, userId);
 }
@@ -165,6 +169,6 @@ export async function noteRemoved(
 ): Promise<void> {
   const { userId } = caller;
   await noteDeed(database, origin, { userId, action: `${factor}.remove` });
-  await mailer?.queue(database, caller, noticeLetter("factorRemoved", mailer));
+  await mailer?.notify(database, caller, noticeLetter("factorRemoved", mailer));
   if (!isEnrolled(await findFactors(database, userId))) await removeRecoveryCodes(database, userId);
 }

@@ -13,7 +13,7 @@ import { type PasskeyRegistrar, PasskeyRegistration } from "./passkey-registrati
 import { ensureFactors } from "./second-factor-store.ts";
 import type { Sessions } from "./sessions.ts";
 import { SignedIn, signedInBody, signIn } from "./sign-in.ts";
-import { findLoginById } from "./user-store.ts";
+import { findLoginById, lockUser } from "./user-store.ts";
 
 const tags = ["auth"];
 /** More than anybody has devices. */
@@ -130,6 +130,7 @@ export function passkeyRoutes(deps: PasskeyDeps): FastifyPluginAsyncZod {
       const { name, ...registration } = request.body;
       const passkey = await registrar.accept(caller.userId, registration);
       const recoveryCodes = await asTenant(authPool, caller, async (database) => {
+        await lockUser(database, caller.userId);
         await ensureFactors(database, caller.userId);
         if ((await listPasskeys(database, caller.userId)).length >= PASSKEYS_MAX) {
           throw new ApiError("too_many_passkeys", `at most ${PASSKEYS_MAX}: remove one first`);
@@ -149,6 +150,7 @@ export function passkeyRoutes(deps: PasskeyDeps): FastifyPluginAsyncZod {
       const caller = callerOf(request);
       await requireStepUp(caller);
       await asTenant(authPool, caller, async (database) => {
+        await lockUser(database, caller.userId);
         const isRemoved = await removePasskey(database, {
           userId: caller.userId,
           id: request.params.id,

@@ -117,6 +117,13 @@ export async function offerTotp(
   return rowCount === 1;
 }
 
+/** Removes every way to prove oneself beside the password. */
+export async function removeFactors(database: Queryable, userId: string): Promise<void> {
+  for (const table of ["passkeys", "recovery_codes", "second_factors"]) {
+    await database.query(`delete from ${table} where user_id = $1`, [userId]);
+  }
+}
+
 /** False when there is none. */
 export async function removeTotp(database: Queryable, userId: string): Promise<boolean> {
   const { rowCount } = await database.query(

@@ -226,7 +226,7 @@ export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
           await endSessions(database, userId, "password");
           await forgetResetToken(database, userId);
           await noteDeed(database, request, { userId, action: "password.change" });
-          await deps.mailer?.queue(database, caller, noticeLetter("password", deps.mailer));
+          await deps.mailer?.notify(database, caller, noticeLetter("password", deps.mailer));
         });
         const user = { id: userId, email: caller.email, tier: caller.tier };
         const proven = { user, passwordHash, method };

@@ -132,9 +132,10 @@ export async function setPasswordHash(
 }
 
 /** The first time counts; for the auth role inside the user's transaction. */
-export async function markEmailVerified(database: Queryable, userId: string): Promise<void> {
-  await database.query(
+export async function markEmailVerified(database: Queryable, userId: string): Promise<boolean> {
+  const { rowCount } = await database.query(
     "update users set email_verified_at = now() where id = $1 and email_verified_at is null",
     [userId],
   );
+  return rowCount === 1;
 }

@@ -52,6 +52,10 @@ export function liveRoutes({
       const answer =
         socket === undefined ? eventStream(reply) : webSocket({ socket, request, reply });
       const head = await live.headOf(userId);
+      if (request.raw.destroyed) {
+        reply.hijack(); // it has left meanwhile, and will not say so again
+        return;
+      }
       const lastId = Number(request.query.lastEventId ?? request.headers["last-event-id"] ?? head);
       // An id that was never given is one of a database that was here before this one.
       const isKnown = lastId <= head;

@@ -40,6 +40,12 @@ export function webSocketTransport(socket: Socket, onEnd: () => void): Transport
     setTimeout(() => socket.destroy(), GOODBYE_MS).unref();
   }
 
+  function answerPing(payload: Buffer): void {
+    // Whoever asks and does not read the answers would have us keep them all.
+    if (socket.writableLength > UNSENT_BYTES_MAX) close(CLOSE.tryAgainLater, "too_slow");
+    else if (socket.writable) socket.write(pongFrame(payload));
+  }
+
   function hear(bytes: Buffer): void {
     const { frames, rest } = readControlFrames(
       unread === undefined ? bytes : Buffer.concat([unread, bytes]),
@@ -47,7 +53,7 @@ export function webSocketTransport(socket: Socket, onEnd: () => void): Transport
     unread = rest.length === 0 ? undefined : Buffer.from(rest);
     for (const { kind, payload } of frames) {
       isThere = true;
-      if (kind === "ping" && socket.writable) socket.write(pongFrame(payload));
+      if (kind === "ping") answerPing(payload);
       if (kind === "close") close(CLOSE.normal, "");
     }
     if (rest.length > UNREAD_BYTES_MAX) throw new Error("an endless frame");

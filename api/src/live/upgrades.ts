@@ -16,8 +16,11 @@ export function upgradeOf(request: IncomingMessage): Socket | undefined {
 /** Requests for a WebSocket go the way of every other request, past the same hooks: authentication, limits, logs. */
 export function routeUpgrades(server: Server): void {
   server.server.on("upgrade", (request: IncomingMessage, socket: Duplex, early: Buffer) => {
-    // The types allow for servers on other streams than TCP and TLS.
-    if (!(socket instanceof Socket)) throw new Error("not a TCP connection");
+    // The types allow for other streams than TCP and TLS; an error here would be nobody's.
+    if (!(socket instanceof Socket)) {
+      socket.destroy();
+      return;
+    }
     if (early.length > 0) socket.unshift(early);
     socket.on("error", () => socket.destroy());
     upgrades.set(request, socket);
@@ -33,7 +36,7 @@ function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
   response.assignSocket(socket);
   response.once("finish", () => {
     response.detachSocket(socket);
-    socket.end();
+    socket.destroySoon(); // with `end` it would stay as long as the other side likes
   });
   return response;
 }

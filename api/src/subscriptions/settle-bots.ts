@@ -59,7 +59,8 @@ async function botsOf({ workerPool, kube }: SettleDeps, user: ChangedUser) {
       is_young: boolean;
     }>(
       `select id, namespace, created_at > now() - interval '10 minutes' as is_young from bots
-        where user_id = $1 and retired_at is null and gone_at is null`,
+        where user_id = $1 and retired_at is null and gone_at is null
+        order by created_at, id`,
       [user.id],
     );
     return own;
