@@ -156,7 +156,6 @@ test.each([
 ])("an exit follows its refusal at once, whether the id %s", async (...[, isTaken, ids]) => {
   const { market, run, heldWork } = startExampleHolder(STOPPED);
   const work = heldWork();
-  market.fill("buy", quantity("1")); // of somebody else: a wait would take a minute
   const [refused, tried] = [new Set<string>(), new Set<string>()];
   market.answer = ({ clientOrderId: id, quantity: units }) => {
     tried.add(id);
@@ -171,7 +170,37 @@ test.each([
   };
   expect(await run(work, 5_000)).toBe(true);
   expect(tried.size).toBe(ids);
-  expect(market.net.toFixed()).toBe("1");
+  expect(market.net.toFixed()).toBe("0");
+});
+
+test("an exit that is refused on and on is tried ever more rarely, though every refusal uses its id up", async () => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const tried = new Set<string>();
+  market.answer = ({ clientOrderId: id }) => {
+    if (tried.has(id))
+      return { kind: "unknown", code: "110072", message: "duplicate", idIsTaken: true };
+    tried.add(id);
+    return { kind: "refused", code: "110012", message: "insufficient", final: true };
+  };
+  expect(await run(heldWork(), 60_000)).toBe(false);
+  expect(tried.size).toBeGreaterThan(2);
+  expect(tried.size).toBeLessThan(12);
+});
+
+test("an order of unknown outcome is waited for, also when the same id is refused afterwards", async () => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  market.fill("buy", quantity("1")); // of somebody else: a second exit would close theirs
+  const tried: string[] = [];
+  market.answer = ({ clientOrderId: id }) => {
+    tried.push(id);
+    if (tried.length === 1) return { kind: "unknown", code: "timeout", message: "timed out" };
+    if (tried.length === 2)
+      return { kind: "refused", code: "10006", message: "too many visits", final: false };
+    return { kind: "unknown", code: "110072", message: "duplicate", idIsTaken: true };
+  };
+  expect(await run(heldWork(), 100_000)).toBe(false);
+  expect(tried.length).toBeGreaterThan(2);
+  expect(new Set(tried).size).toBe(1);
 });
 
 describe("a process that takes up a position", () => {

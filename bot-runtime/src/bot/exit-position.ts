@@ -42,7 +42,7 @@ export async function exitPosition(
   const known = await stillHeldAt(deps, work);
   if (known === undefined) return;
   const order = exitOrder(deps, work, held);
-  if (order !== undefined) await sendExit(deps, work, { ...order, ...known });
+  if (order !== undefined) await sendExit(deps, work, { order: { ...order, ...known }, held });
 }
 
 /**
@@ -155,7 +155,11 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
   return undefined;
 }
 
-async function sendExit(deps: TraderDeps, work: Work, order: ExitOrder): Promise<void> {
+async function sendExit(
+  deps: TraderDeps,
+  work: Work,
+  { order, held }: { readonly order: ExitOrder; readonly held: HeldPosition },
+): Promise<void> {
   const { exit } = work;
   if (exit === undefined) return;
   const outcome = await deps.exchange.submitExit(order);
@@ -173,11 +177,14 @@ async function sendExit(deps: TraderDeps, work: Work, order: ExitOrder): Promise
     noteRefusal(deps, work, { order, outcome });
     return;
   }
-  work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
   const isUsed = outcome.kind === "unknown" && outcome.idIsTaken === true;
-  // By an order of this process that the exchange refused: nothing is on its way that would have to be waited for.
-  const isUsedUp = isUsed && !work.adopted && exit.sentMs === -Infinity;
+  // A used-up id says nothing new of what was refused: the next refusal is followed later all the same.
+  if (!isUsed) work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
+  // By an order of this process that the exchange refused: nothing is on its way that would have to be waited for. Where others
+  // have a share it is waited for all the same: another pod may have sent it, and two exits would close what is theirs.
+  const isAlone = held.quantity.lte(work.account.open);
+  const isUsedUp = isUsed && isAlone && !work.adopted && exit.sentMs === -Infinity;
   work.exit = { ...exit, state, sentMs: isUsedUp ? -Infinity : deps.monotonicMs(), isUsed };
 }
 
@@ -192,7 +199,9 @@ function noteRefusal(
   work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
   // Nothing became an order. Whether the id can be used again Bybit does not say (of cancelled and filled orders it cannot:
   // https://bybit-exchange.github.io/docs/fix-api/create-order); if not, it answers that it is taken, and the next one follows.
-  work.exit = { ...exit, state: "doubtful", sentMs: -Infinity };
+  // That holds for this answer only: the same order may have been sent before, with an outcome that nobody knows.
+  const wasSent = exit.sentMs > work.takenUpMs;
+  work.exit = { ...exit, state: "doubtful", sentMs: wasSent ? exit.sentMs : -Infinity };
   // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols.
   if (!final || said.order.wholePosition !== true) deps.account.noteError();
   else noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });

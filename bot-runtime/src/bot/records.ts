@@ -31,13 +31,18 @@ export function orderRecord(facts: OrderFacts, atMs: number): RecordBody {
     quantity: text(facts.quantity),
     status: facts.status,
     code: facts.code?.slice(0, CODE_MAX) ?? null,
-    message: facts.message?.slice(0, MESSAGE_MAX) ?? null,
+    message: facts.message === undefined ? null : storable(facts.message),
     at: timestamp(atMs),
   };
 }
 
+/** As much of a message as the journal takes. Postgres takes neither zero characters nor half of one, which a cut may leave. */
+export function storable(message: string): string {
+  return message.slice(0, MESSAGE_MAX).replaceAll("\0", "").toWellFormed();
+}
+
 export function eventRecord(kind: string, message: string, atMs: number): RecordBody {
-  return { type: "event", kind, message: message.slice(0, MESSAGE_MAX), at: timestamp(atMs) };
+  return { type: "event", kind, message: storable(message), at: timestamp(atMs) };
 }
 
 export function fillRecord(

@@ -2,6 +2,7 @@ import type { BotConfig, Position, Report } from "@tradingbots/crds";
 import type { Balance, HeldPosition } from "../exchange/exchange.ts";
 import { type Amount, text } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
+import { storable } from "./records.ts";
 
 export interface ReportFacts {
   readonly config: BotConfig;
@@ -22,7 +23,6 @@ export interface ReportFacts {
 const BLOCKED_MAX = 16;
 const POSITIONS_MAX = 8;
 const SYMBOLS_MAX = 64;
-const MESSAGE_MAX = 512;
 
 export function buildReport(facts: ReportFacts): Report {
   const { config, balance, dayResult } = facts;
@@ -92,7 +92,7 @@ function distinct(refusals: readonly Refusal[]) {
   const sentences = new Map(
     refusals.map(({ reason, message }) => [
       `${reason} ${message}`,
-      { reason, message: message.slice(0, MESSAGE_MAX) },
+      { reason, message: storable(message) },
     ]),
   );
   return [...sentences.values()];

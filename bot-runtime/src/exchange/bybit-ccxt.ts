@@ -71,7 +71,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
   return {
     prepare: (symbols) =>
       asking(lane, async () => {
-        await Promise.all([clock.keep(), markets.prepare(symbols)]);
+        // Both are waited for: what is signed next needs the time, whatever became of the rules.
+        const asked = await Promise.allSettled([clock.keep(), markets.prepare(symbols)]);
+        for (const each of asked) if (each.status === "rejected") throw each.reason;
       }),
     market: markets.market,
     delisted: markets.delisted,

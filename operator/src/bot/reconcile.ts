@@ -235,6 +235,7 @@ async function recordRefusal(
 ): Promise<void> {
   deps.refusals.set(facts.bot.key, facts.refusal);
   const bot = deps.cluster.bots.store.get(facts.bot.key) ?? facts.bot;
+  if (bot.generation !== facts.bot.generation) return; // the change has woken the bot: it is decided anew
   const now = { ...facts, bot };
   await writeStatus(
     now,
