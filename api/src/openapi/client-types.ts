@@ -1,30 +1,5 @@
 import { z } from "zod";
-
-/** A JSON schema, as far as our descriptions use them. */
-const Schema = z.looseObject({
-  $ref: z.string().optional(),
-  type: z.union([z.string(), z.array(z.string())]).optional(),
-  enum: z.array(z.unknown()).optional(),
-  const: z.unknown().optional(),
-  description: z.string().optional(),
-  required: z.array(z.string()).optional(),
-  get items() {
-    return Schema.optional();
-  },
-  get properties() {
-    return z.record(z.string(), Schema).optional();
-  },
-  get additionalProperties() {
-    return z.union([z.boolean(), Schema]).optional();
-  },
-  get anyOf() {
-    return z.array(Schema).optional();
-  },
-  get oneOf() {
-    return z.array(Schema).optional();
-  },
-});
-type Schema = z.infer<typeof Schema>;
+import { Schema } from "./json-schema.ts";
 
 const Content = z.record(z.string(), z.object({ schema: Schema }));
 const Operation = z.object({

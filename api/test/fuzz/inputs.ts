@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
-import type { DescribedRoute, Schema } from "./description.ts";
+import type { Schema } from "../../src/openapi/json-schema.ts";
+import type { DescribedRoute } from "./description.ts";
 
 /** What is sent; path and query are ready for a URL. */
 export interface Input {
