@@ -1,7 +1,11 @@
-import { type Dated, type OrderView, RECEIVE_WINDOW_MS } from "../exchange/exchange.ts";
+import {
+  type Dated,
+  type Execution,
+  type OrderView,
+  RECEIVE_WINDOW_MS,
+} from "../exchange/exchange.ts";
 import { type Quantity, quantity, ZERO_QUANTITY } from "../money.ts";
-import { isOrderId } from "../orders/order-id.ts";
-import { exitOrderIds } from "../orders/order-id.ts";
+import { exitOrderIds, isOrderId } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import { awaitsFunding } from "./late-funding.ts";
 import { isNaked, lookUps } from "./look-ups.ts";
@@ -27,12 +31,13 @@ const LATE_RECEIVE_WINDOW_MS = 12_000;
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
   const { symbol, sinceMs, entryId } = work;
-  if (work.accountedMs === -Infinity) {
-    const { botUid } = deps.config();
-    for (const id of exitOrderIds({ botUid, symbol, entryId })) work.exitIds.add(id);
-  }
   const [askedMs, askedWallMs] = [deps.monotonicMs(), deps.nowMs()];
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
+  const seen = exitsOfUnknown(work, executions);
+  if (work.accountedMs === -Infinity || seen.size > 0) {
+    const { botUid } = deps.config();
+    for (const id of exitOrderIds({ botUid, symbol, entryId }, seen)) work.exitIds.add(id);
+  }
   work.account = accountForTrade(work, executions);
   work.accountedMs = askedMs;
   work.accountedWallMs = askedWallMs;
@@ -57,6 +62,20 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     deps.record(eventRecord("fee-not-valued", message, deps.nowMs()));
   }
   recordTrade(deps, work);
+}
+
+/** Ids in the bot's form that reduced the position since the entry, and are none of the exits that are known. */
+function exitsOfUnknown(
+  { entryId, side, exitIds }: Work,
+  executions: readonly Execution[],
+): ReadonlySet<string> {
+  const openedMs = executions.find(({ clientOrderId }) => clientOrderId === entryId)?.atMs;
+  if (openedMs === undefined) return new Set();
+  const exitSide = side === "long" ? "sell" : "buy";
+  const ids = executions.flatMap(({ clientOrderId: id, side: executed, atMs }) =>
+    id !== undefined && executed === exitSide && atMs >= openedMs ? [id] : [],
+  );
+  return new Set(ids.filter((id) => !exitIds.has(id) && isOrderId(id)));
 }
 
 /**

@@ -259,8 +259,13 @@ test("dust that was told of as left behind is an open trade again once the bot r
   await pass(30_000);
   expect(told()).toBe("dust");
   it.bot.applyConfig({ ...it.config, state: "Running", generation: 2 });
-  await pass(120_000);
+  // Before the word that it runs, and once.
   expect(told()).toBe(null);
+  expect(it.records.at(-1)).toMatchObject({ type: "report", report: { state: "Running" } });
+  const trades = () => it.records.filter((body) => body.type === "trade").length;
+  const toldTimes = trades();
+  await pass(120_000);
+  expect(trades()).toBe(toldTimes);
   expect(it.lastReport()?.flat).toBe(true);
 });
 

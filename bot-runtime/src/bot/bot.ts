@@ -430,13 +430,14 @@ export class Bot {
 
   /**
    * Dust is told of before the word that the bot is flat: after that nobody may be there to do it, because the operator does not
-   * make a pod for a bot that is to open nothing and is flat.
+   * make a pod for a bot that is to open nothing and is flat. A bot that runs again has it as an open trade again.
    */
   #tellLeftBehind(): void {
-    if (this.#config.state === "Running" || !this.#flat) return;
+    const isToEnd = this.#config.state !== "Running";
+    if (isToEnd && !this.#flat) return;
     const deps = this.#traderDeps();
     for (const { works } of this.#traders.values())
-      for (const work of works) recordTrade(deps, work);
+      for (const work of works) if (isToEnd || work.toldClosed) recordTrade(deps, work);
   }
 
   /** Why nothing is opened; what is open but unknown comes first, also of a symbol that left the configuration. */

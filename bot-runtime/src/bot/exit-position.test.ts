@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { price, quantity } from "../money.ts";
+import { orderId } from "../orders/order-id.ts";
 import { exampleMarket, SYMBOL } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 import { ENTRY, startExampleHolder } from "./example-holder.ts";
 import { isLeftBehind } from "./work.ts";
 
@@ -17,12 +19,29 @@ describe("an exit that is refused", () => {
     expect(await run(work, 120_000)).toBe(false);
     // 0.5, 1, 2, 4, 8 and then every 15 s.
     expect(market.sent.length).toBe(12);
-    // Another process knows an execution as the trade's own by one of 16 ids: refusals use none of them up.
+    // What was refused uses no attempt up.
     expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(1);
     market.answer = undefined;
     expect(await run(work, 20_000)).toBe(true);
     expect(market.net.isZero()).toBe(true);
   });
+});
+
+test("an exit that the exchange takes and ends without a fill is sent ever more rarely, and told as cancelled", async () => {
+  const { market, run, records, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork();
+  market.answer = ({ clientOrderId: id }) => {
+    market.place(id, { side: "sell", status: "cancelled" });
+    return { kind: "accepted", exchangeOrderId: "o" };
+  };
+  expect(await run(work, 120_000)).toBe(false);
+  const ids = new Set(market.sent.map((order) => order.clientOrderId));
+  expect([market.sent.length, ids.size]).toEqual([12, 12]);
+  const cancelled = records.filter((body) => body.type === "order" && body.status === "cancelled");
+  expect(cancelled.length).toBe(12);
+  market.answer = undefined;
+  expect(await run(work, 20_000)).toBe(true);
+  expect(market.net.isZero()).toBe(true);
 });
 
 describe("a close takes no more than the bot's own", () => {
@@ -228,6 +247,42 @@ describe("a process that takes up a position", () => {
       { clientOrderId: sent?.clientOrderId, quantity: "0.4" },
       { clientOrderId: market.sent[0]?.clientOrderId, quantity: "0.6" },
     ]);
+  });
+});
+
+describe("the forty-second exit of a position", () => {
+  const ATTEMPT = 41;
+  const id = orderId({
+    botUid: exampleConfig.botUid,
+    symbol: SYMBOL,
+    timeframe: "",
+    reference: ENTRY,
+    leg: "exit",
+    attempt: ATTEMPT,
+  });
+
+  test("is the trade's own for a process that did not send it, whoever else has a share", async () => {
+    const { market, look, heldWork } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    market.fill("buy", quantity("1"));
+    market.fill("sell", quantity("0.4"), { id });
+    await look(work);
+    expect(work.account.open.toFixed()).toBe("0.6");
+    expect(work.account.others.toFixed()).toBe("1");
+  });
+
+  test.each([
+    ["filled a part: the next is the forty-third", "cancelled", "0.4", ["0.6"]],
+    ["is open: nothing is sent beside it", "open", "0", []],
+  ] as const)("%s", async (...[, status, filled, sent]) => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork({ adopted: true });
+    if (filled !== "0") market.fill("sell", quantity(filled), { id });
+    market.place(id, { side: "sell", status, filledQuantity: quantity(filled) });
+    await run(work, 5_000);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(sent);
+    expect(work.exit?.attempt).toBeGreaterThanOrEqual(ATTEMPT);
+    expect(market.sent.map((order) => order.clientOrderId)).not.toContain(id);
   });
 });
 

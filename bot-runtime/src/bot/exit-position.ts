@@ -1,6 +1,6 @@
 import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
 import { Decimal, quantity, text } from "../money.ts";
-import { exitOrderIds, orderId } from "../orders/order-id.ts";
+import { exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
@@ -22,6 +22,7 @@ const CANCEL_EVERY_MS = 5_000;
 /** Dust that the exchange refused to close is tried again after this. */
 const DUST_RETRY_MS = 60_000;
 
+const AT_ONCE: Work["exitRetry"] = { refusals: 0, notBeforeMs: -Infinity };
 const RETRY_MIN_MS = 500;
 /** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
 const RETRY_MAX_MS = 15_000;
@@ -35,10 +36,11 @@ export async function exitPosition(
   work: Work,
   held: HeldPosition,
 ): Promise<void> {
-  if (deps.monotonicMs() < work.exitRetry.notBeforeMs) return;
+  const isEarly = () => deps.monotonicMs() < work.exitRetry.notBeforeMs;
+  if (isEarly()) return;
   work.exit ??= await firstAttempt(deps, work);
   if (work.exit.state !== "fresh") await lookUp(deps, work, held);
-  if (work.exit.state !== "fresh") return;
+  if (work.exit.state !== "fresh" || isEarly()) return;
   const known = await stillHeldAt(deps, work);
   if (known === undefined) return;
   const order = exitOrder(deps, work, held);
@@ -46,16 +48,25 @@ export async function exitPosition(
 }
 
 /**
- * An adopted work may have been closed half by the process before: its attempts are looked up from the first on, unless a
- * later one is open. Attempts grow only after the one before is over, and what that one left the open one may still take.
+ * An adopted work may have been closed half by the process before: its attempts are looked up from the last one on that is open
+ * or has filled something. Attempts grow only after the one before is over, and what that one left the open one may still take.
  */
 async function firstAttempt(deps: TraderDeps, work: Work): Promise<ExitAttempt> {
   if (!work.adopted) return nextAttempt(deps, work, 0);
   const { botUid } = deps.config();
-  const ids = exitOrderIds({ botUid, symbol: work.symbol, entryId: work.entryId });
   const orders = await lookUps(deps, work).openOrders(work.symbol);
-  const open = ids.findLastIndex((id) => orders.some((order) => order.clientOrderId === id));
-  return nextAttempt(deps, work, Math.max(open, 0));
+  const filled = work.account.fills.filter(({ purpose }) => purpose === "exit");
+  const exits = [...orders, ...filled.map(({ execution }) => execution)];
+  const seen = new Set(exits.flatMap(({ clientOrderId: id }) => id ?? []).filter(isOrderId));
+  const ids = exitOrderIds({ botUid, symbol: work.symbol, entryId: work.entryId }, seen);
+  return nextAttempt(
+    deps,
+    work,
+    Math.max(
+      ids.findLastIndex((id) => seen.has(id)),
+      0,
+    ),
+  );
 }
 
 function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt {
@@ -98,7 +109,22 @@ async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition): Promise
     return;
   }
   if (!isAccountedFor(work, found)) await accountForFills(deps, work);
-  if (isAccountedFor(work, found)) work.exit = nextAttempt(deps, work, exit.attempt + 1);
+  if (!isAccountedFor(work, found)) return;
+  noteEnd(deps, work, found);
+  work.exit = nextAttempt(deps, work, exit.attempt + 1);
+}
+
+/** An exit that was taken and found nobody to trade with is followed as one that was refused: nothing has changed by it. */
+function noteEnd(deps: TraderDeps, work: Work, found: OrderView): void {
+  if (found.filledQuantity.gt(0)) {
+    work.exitRetry = AT_ONCE;
+    return;
+  }
+  const wasAccepted = work.exit?.state === "sent";
+  if (wasAccepted) recordFound(deps, work, found);
+  // One of a process before is no reason to wait.
+  if (wasAccepted || (work.exit?.sentMs ?? -Infinity) > work.takenUpMs)
+    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
 }
 
 /** A market order fills or ends at once: one that does not is cancelled, so that another can close what it has left. */
@@ -179,8 +205,6 @@ async function sendExit(
   }
   const state = outcome.kind === "accepted" ? "sent" : "doubtful";
   const isUsed = outcome.kind === "unknown" && outcome.idIsTaken === true;
-  // A used-up id says nothing new of what was refused: the next refusal is followed later all the same.
-  if (!isUsed) work.exitRetry = { refusals: 0, notBeforeMs: -Infinity };
   // By an order of this process that the exchange refused: nothing is on its way that would have to be waited for. Where others
   // have a share it is waited for all the same: another pod may have sent it, and two exits would close what is theirs.
   const isAlone = held.quantity.lte(work.account.open);

@@ -66,7 +66,8 @@ function isStillOpen(
   executions: readonly Execution[],
 ): boolean {
   if (entryId === undefined) return false;
-  const exitIds = new Set(exitOrderIds({ ...bot, entryId }));
+  const seen = new Set(executions.flatMap(({ clientOrderId: id }) => id ?? []));
+  const exitIds = new Set(exitOrderIds({ ...bot, entryId }, seen));
   const identity = { symbol: bot.symbol, entryId, side: positionSide(side), exitIds };
   const trade = accountForTrade(identity, executions);
   return trade.open.gt(0);

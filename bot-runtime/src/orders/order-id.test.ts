@@ -42,6 +42,17 @@ describe("orderId", () => {
     expect(known).not.toContain(orderId({ ...exit, reference: "another entry", attempt: 0 }));
   });
 
+  test("however many there were: one that was seen is known, and so are all before it", () => {
+    const { botUid, symbol } = identity;
+    const exit = { botUid, symbol, timeframe: "", reference: "entry", leg: "exit" } as const;
+    const seen = new Set([700, 1_500].map((attempt) => orderId({ ...exit, attempt })));
+    const known = exitOrderIds({ botUid, symbol, entryId: "entry" }, seen);
+    expect(known.length).toBe(1_501);
+    expect(known[1_500]).toBe(orderId({ ...exit, attempt: 1_500 }));
+    const others = new Set([orderId({ ...exit, reference: "another entry", attempt: 0 })]);
+    expect(exitOrderIds({ botUid, symbol, entryId: "entry" }, others).length).toBe(16);
+  });
+
   test("two weeks of minutes: every id is a UUID of version 8, none repeats", () => {
     const seen = new Set<string>();
     const minutes = 20_000;

@@ -36,16 +36,35 @@ export function orderId(identity: OrderIdentity): string {
   ].join("-");
 }
 
-/** More attempts than a position needs to be closed; those beyond are known to the process that sends them. */
+/** More attempts than a position mostly needs to be closed. */
 const EXIT_ATTEMPTS = 16;
+/**
+ * Attempts that are gone through beyond the last one of which something is known. One that fills nothing is followed ever more
+ * rarely, in the end every 15 s (exit-position.ts): so many in a row are four hours.
+ */
+const EXIT_ATTEMPTS_SEARCHED = 1_000;
 
-/** Ids that the exits of an entry can have, whichever process sent them: by them an execution is known as the trade's own. */
+/**
+ * Ids that the exits of an entry can have, whichever process sent them, by attempt: by them an execution is known as the trade's
+ * own. `seen` are ids of orders or executions of which it is not known whose they are: with them as many attempts as there were.
+ */
 export function exitOrderIds(
   entry: Pick<OrderIdentity, "botUid" | "symbol"> & { readonly entryId: string },
+  seen: ReadonlySet<string> = new Set(),
 ): readonly string[] {
   const { botUid, symbol, entryId } = entry;
   const identity = { botUid, symbol, timeframe: "", reference: entryId, leg: "exit" } as const;
-  return Array.from({ length: EXIT_ATTEMPTS }, (_, attempt) => orderId({ ...identity, attempt }));
+  const ids: string[] = [];
+  let known = EXIT_ATTEMPTS;
+  let unexplained = seen.size;
+  while (ids.length < known || (unexplained > 0 && ids.length < known + EXIT_ATTEMPTS_SEARCHED)) {
+    const id = orderId({ ...identity, attempt: ids.length });
+    ids.push(id);
+    if (!seen.has(id)) continue;
+    known = Math.max(known, ids.length);
+    unexplained -= 1;
+  }
+  return ids.slice(0, known);
 }
 
 /** Whether a client order id has the form of ours: whoever else's it is, it may be an order of this bot. */

@@ -321,7 +321,8 @@ function ofAnotherTrade({ order }: OwnOrder, world: World): string | undefined {
   if (opener?.intent === undefined) return undefined;
   const { symbol, clientOrderId: entryId } = opener.intent;
   const { botUid } = opener.by.config;
-  if (exitOrderIds({ botUid, symbol, entryId }).includes(order.linkId)) return undefined;
+  const seen = new Set([order.linkId]);
+  if (exitOrderIds({ botUid, symbol, entryId }, seen).includes(order.linkId)) return undefined;
   return `exit ${order.linkId} is none of trade ${entryId}, which is open`;
 }
 
