@@ -97,7 +97,7 @@ test("bad input gets a 4xx with a code and creates nothing", async () => {
     symbols: ["ETH/USDT:USDT"],
     timeframe: "1m",
     strategy: HOLDING.strategy,
-  };
+  } as const;
   const before = await botsOf(trader);
   for (const [name, body, status] of [
     ["malformed JSON", '{"displayName": ', 400],
@@ -116,7 +116,7 @@ test("bad input gets a 4xx with a code and creates nothing", async () => {
     ...good,
     displayName: "Robert'); drop table bots;--",
   });
-  expect(sqlInDisplayName["displayName"]).toBe("Robert'); drop table bots;--");
+  expect(sqlInDisplayName.displayName).toBe("Robert'); drop table bots;--");
   expect(before).toEqual([]);
   expect(await botsOf(trader)).toEqual([sqlInDisplayName.id]);
 });

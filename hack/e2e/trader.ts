@@ -3,7 +3,7 @@ import { afterEach, inject } from "vitest";
 import { z } from "zod";
 import { eventually } from "../platform/eventually.ts";
 import { kubectlFor } from "../platform/kubectl.ts";
-import { type Bot, RestClient } from "../platform/rest-client.ts";
+import { type Bot, type NewBot, RestClient } from "../platform/rest-client.ts";
 import { simulatorClient } from "../platform/simulator-client.ts";
 
 export const platform = inject("platform");
@@ -57,6 +57,8 @@ export async function namespaceOf(resource: string, name: string): Promise<strin
   return found.metadata.namespace;
 }
 
+type Behaviour = Pick<NewBot, "strategy" | "risk">;
+
 /** Enters a long position at the first candle and holds it: stop and target are far away. */
 export const HOLDING = {
   strategy: {
@@ -64,7 +66,7 @@ export const HOLDING = {
     params: { period: 14, buyBelow: 99, sellAbove: 99.9, direction: "long" },
   },
   risk: { stopLossPercent: 6, takeProfitPercent: 50, minConfidence: 0, leverage: 5 },
-};
+} satisfies Behaviour;
 
 /** Enters at every candle without a position; stop and target are so near that trades end quickly. */
 export const BUSY = {
@@ -76,7 +78,7 @@ export const BUSY = {
     dailyLossPercent: 5,
     leverage: 5,
   },
-};
+} satisfies Behaviour;
 
 /** Whoever runs a bot: for a paper bot, a user without an account. */
 type BotOwner = Pick<Trader, "client"> & Partial<Pick<Trader, "accountId">>;
@@ -93,11 +95,11 @@ afterEach(async () => {
 /** Creates a bot that trades, and waits until it is ready. */
 export async function runningBot(
   owner: BotOwner,
-  overrides: Readonly<Record<string, unknown>>,
+  overrides: Behaviour & Partial<NewBot>,
 ): Promise<Bot> {
   const bot = await owner.client.createBot({
     displayName: "end to end",
-    accountId: owner.accountId,
+    ...(owner.accountId === undefined ? {} : { accountId: owner.accountId }),
     mode: "testnet",
     symbols: ["ETH/USDT:USDT"],
     timeframe: "1m",
