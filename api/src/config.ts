@@ -3,6 +3,8 @@ import { POD_PATHS } from "@tradingbots/crds";
 import { z } from "zod";
 
 const Port = z.coerce.number().int().min(0).max(65_535);
+/** Whole months behind the one that runs; the database refuses to drop anything younger than three. */
+const Months = z.coerce.number().int().min(3).max(1_200);
 /** Requests a minute; 0 lifts the limit. */
 const PerMinute = z.coerce.number().int().min(0).max(1_000_000);
 
@@ -44,6 +46,8 @@ const Config = z
     RATE_LIMIT_PRO: PerMinute.default(300),
     RATE_LIMIT_ENTERPRISE: PerMinute.default(1_000),
     RATE_LIMIT_ADDRESS: PerMinute.default(60),
+    RETENTION_EQUITY_MONTHS: Months.default(13),
+    RETENTION_EVENTS_MONTHS: Months.default(6),
     REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
     REDIS_PASSWORD_FILE: z.string().min(1).optional(),
     TRUSTED_PROXIES: z
@@ -95,6 +99,7 @@ const Config = z
       enterprise: env.RATE_LIMIT_ENTERPRISE,
       address: env.RATE_LIMIT_ADDRESS,
     },
+    retention: { equity: env.RETENTION_EQUITY_MONTHS, events: env.RETENTION_EVENTS_MONTHS },
     redis:
       env.REDIS_URL === undefined
         ? undefined

@@ -15,6 +15,8 @@ import { createTokens, readSigningKeys } from "./auth/tokens.ts";
 import { loadConfig } from "./config.ts";
 import { connectionOptions, createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
+import { removeSessionsOfGoneBots } from "./journal/gone-bots.ts";
+import { gaugeMonths, keepMonths } from "./journal/months.ts";
 import { createLiveHub } from "./live/live-hub.ts";
 import { deliveryOf } from "./mail/delivery.ts";
 import { createMailer } from "./mail/mailer.ts";
@@ -41,6 +43,8 @@ const AUDIT_MS = 1_000;
 const SWEEP_MS = 60_000;
 /** Somebody waits for an export. */
 const PERSONAL_DATA_MS = 5_000;
+/** Partitions are made two months ahead: this is often enough to try again many times. */
+const MONTHS_MS = 3_600_000;
 const ADMIN_CONNECTIONS_MAX = 2;
 /** Three sweeps hold one each for their lock, and every piece of work takes one. */
 const WORKER_CONNECTIONS_MAX = 7;
@@ -155,6 +159,18 @@ for (const [what, everyMs] of [
   const work = () => alone(workerPool, what, sweeps[what]);
   stack.adopt(repeat({ everyMs, work, onError: onSweepError }), (open) => open.stop());
 }
+const gauge = gaugeMonths(registry);
+const keepJournal = async () => {
+  const months = await keepMonths(workerPool, config.retention);
+  gauge(months);
+  for (const month of months) {
+    if (month.made.length + month.dropped.length > 0) app.log.info(month, "partitions changed");
+  }
+  await removeSessionsOfGoneBots(workerPool);
+};
+stack.adopt(repeat({ everyMs: MONTHS_MS, work: keepJournal, onError: onSweepError }), (open) =>
+  open.stop(),
+);
 for (const work of [() => audit.flush(), () => chainEntries(workerPool)]) {
   const onError = (error: unknown) => app.log.warn({ err: error }, "the audit waits");
   stack.adopt(repeat({ everyMs: AUDIT_MS, work, onError }), (open) => open.stop());

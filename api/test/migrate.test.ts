@@ -112,19 +112,63 @@ test("a changed, missing or late file is refused and a failing one leaves nothin
   await connection.end();
 });
 
-test("baselines of before learn what the bot had realised, though row-level security binds the tables' owner", async () => {
+/** A database in the state of an earlier version, whose owner is bound by row-level security. */
+async function databaseBefore(fileName: string, ownerName: string) {
   await setPasswords("");
   await runMain(await postgres.createDatabase()); // roles are the server's, not a database's
   const name = await postgres.createDatabase();
   const superuser = new Client(postgres.url(name));
   await superuser.connect();
-  const owner = { name: "baseline_owner", password: "owner-password" };
+  const owner = { name: ownerName, password: "owner-password" };
   await superuser.query(`create role ${owner.name} login createrole password '${owner.password}'`);
   await superuser.query(`alter schema public owner to ${owner.name}`);
   const connection = new Client(postgres.url(name, owner));
   await connection.connect();
   const migrations = await readMigrations(MIGRATIONS);
-  await migrate(connection, migrations.slice(0, 3));
+  await migrate(
+    connection,
+    migrations.filter(({ name: each }) => each < fileName),
+  );
+  return {
+    superuser,
+    migrate: () => migrate(connection, migrations),
+    end: async () => {
+      await connection.end();
+      await superuser.end();
+    },
+  };
+}
+
+test("what bots told before stays where it was and gets a month, also what a wrong clock dated", async () => {
+  const database = await databaseBefore("0023", "months_owner");
+  await database.superuser.query(
+    `insert into events (user_id, bot_id, epoch, sequence, kind, message, at)
+     select gen_random_uuid(), 'bot', 1, n, 'test', n, at
+       from (values (1, timestamptz '2020-02-29T23:59Z'), (2, now()), (3, now() + interval '40 years'),
+                    (4, date_trunc('month', now() at time zone 'UTC') at time zone 'UTC' + interval '45 days'))
+         as told (n, at)`,
+  );
+  const file = "select pg_relation_filenode('PLACE') as node";
+  const before = await database.superuser.query(file.replace("PLACE", "events"));
+  await database.migrate();
+  const { rows } = await database.superuser.query<{ place: string; messages: string }>(
+    `select tableoid::regclass::text as place, string_agg(message, ' ' order by message) as messages
+       from events group by 1 order by 2`,
+  );
+  expect(
+    rows.map(({ place, messages }) => [place.replaceAll(/\d{4}_\d\d/g, "M"), messages]),
+  ).toEqual([
+    ["events_before_M", "1 2"],
+    ["events_astray", "3"],
+    ["events_M", "4"],
+  ]);
+  const after = await database.superuser.query(file.replace("PLACE", rows[0]?.place ?? ""));
+  expect(after.rows).toEqual(before.rows);
+  await database.end();
+});
+
+test("baselines of before learn what the bot had realised, though row-level security binds the tables' owner", async () => {
+  const { superuser, ...database } = await databaseBefore("0004", "baseline_owner");
   const user = "00000000-0000-4000-8000-00000000000a";
   await superuser.query(
     `insert into users (id, email, password_hash, namespace) values ('${user}', 'a@b.c', 'x', 'n');
@@ -137,7 +181,7 @@ test("baselines of before learn what the bot had realised, though row-level secu
        from (values (2.5, timestamptz '2026-01-01T10:00Z'), (-1, '2026-01-01T11:00Z'),
                     (9, '2026-01-02T01:00Z')) as closed (pnl, at)`,
   );
-  await migrate(connection, migrations);
+  await database.migrate();
   const { rows } = await superuser.query(
     "select bot_id, starts_from from day_baselines order by 1",
   );
@@ -145,6 +189,5 @@ test("baselines of before learn what the bot had realised, though row-level secu
     { bot_id: "bot", starts_from: "1.5" },
     { bot_id: "new", starts_from: "0" },
   ]);
-  await connection.end();
-  await superuser.end();
+  await database.end();
 });

@@ -20,7 +20,7 @@ async function rowsOf(sql: string): Promise<readonly Record<string, unknown>[]> 
 }
 
 const TABLES = `
-  select c.oid, c.relname as name, c.relrowsecurity and c.relforcerowsecurity as forced
+  select c.oid, c.relname as name, c.relispartition, c.relrowsecurity and c.relforcerowsecurity as forced
     from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')`;
 
 test("row-level security is forced on every table of a user", async () => {
@@ -35,11 +35,19 @@ test("every such table has policies, each for one named role and bound to a user
     `select tablename, policyname, roles::text[] as roles, coalesce(qual, '') || coalesce(with_check, '') as rule
        from pg_policies where schemaname = 'public'`,
   );
-  const tables = (await rowsOf(TABLES)).map(({ name }) => String(name));
+  const tables = (await rowsOf(`${TABLES} and not c.relispartition`)).map(({ name }) =>
+    String(name),
+  );
   const covered = new Set(policies.map(({ tablename }) => String(tablename)));
   expect(tables.filter((name) => !covered.has(name)).toSorted()).toEqual(WITHOUT_USER);
   for (const policy of policies) expect(policy["roles"]).toHaveLength(1);
   expect(policies.flatMap(({ roles }) => roles)).not.toContain("public");
+  // A partition is reached through its table, whose policies hold then; on its own it is closed to everybody but the owner.
+  const ofPartitions = policies.filter(({ tablename }) => !tables.includes(String(tablename)));
+  expect(ofPartitions.map(({ policyname }) => String(policyname)).toSorted()).toEqual([
+    "equity_tidy",
+    "events_tidy",
+  ]);
   const unbound = policies.filter(({ rule }) => !/app\.(user|bot)_id/.test(String(rule)));
   expect(unbound.map(({ policyname }) => String(policyname)).toSorted()).toEqual([
     "accounts_administer",
@@ -54,7 +62,10 @@ test("every such table has policies, each for one named role and bound to a user
     "audit_search", // for administrators, as all that ends in administer
     "bots_administer",
     "bots_work",
+    "equity_tidy", // the owner alone, among rows that no month has
+    "events_tidy",
     "halt_lifts_read", // the second person sees what the first one asked for
+    "journal_sessions_work",
     "mails_look_up", // whoever empties the outbox takes what is due, whosever it is
     "mails_remove",
     "mails_take",
@@ -69,6 +80,22 @@ test("every such table has policies, each for one named role and bound to a user
     "users_register",
     "users_work",
   ]);
+});
+
+test("a partition, also one that is made later, is closed to every role: rows are reached through their table alone", async () => {
+  const worker = createPool({ url: database.workerUrl, connectionsMax: 1 });
+  await worker.query("select keep_months(name, 5, 12) from unnest(array['equity', 'events']) name");
+  await worker.end();
+  const partitions = await rowsOf(
+    `select t.name, t.forced,
+            exists (select from pg_roles r, unnest(array['select', 'insert', 'update', 'delete', 'truncate']) may
+                     where r.rolname like 'tradingbots%' and r.rolname <> 'tradingbots_owner'
+                       and has_table_privilege(r.oid, t.oid, may)) as is_open
+       from (${TABLES} and c.relispartition) t`,
+  );
+  expect(partitions).toHaveLength(2 * 7); // of before, five months and what is astray
+  expect(partitions.filter((partition) => partition["is_open"] !== false)).toEqual([]);
+  expect(partitions.filter(({ forced }) => forced !== true)).toEqual([]);
 });
 
 test("every such table has a key that leads with the user", async () => {
