@@ -14,6 +14,7 @@ import { authenticate } from "./auth/authenticate.ts";
 import type { IsBreached } from "./auth/breached-passwords.ts";
 import { emailRoutes, verificationMailRoutes } from "./auth/email-routes.ts";
 import { createIdentify } from "./auth/identify.ts";
+import { createKnownDevices } from "./auth/known-devices.ts";
 import { jwksRoute } from "./auth/jwks.ts";
 import { createLoginThrottle } from "./auth/login-throttle.ts";
 import { mfaRoutes } from "./auth/mfa-routes.ts";
@@ -28,7 +29,7 @@ import { REFRESH_COOKIE } from "./auth/session-cookies.ts";
 import { deviceRoutes, passwordRoutes, refreshRoutes } from "./auth/session-routes.ts";
 import { createSessions } from "./auth/sessions.ts";
 import { stepUpRoutes } from "./auth/step-up-routes.ts";
-import { createStepUp } from "./auth/step-up.ts";
+import { createStepUp, createTwoFactorCheck } from "./auth/step-up.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
 import { botRoutes } from "./bots/routes.ts";
@@ -118,11 +119,13 @@ function routes(server: Server, deps: AppDeps): void {
   const secondFactors = createSecondFactors({ ...deps, passkeys });
   const identify = createIdentify({ ...deps, throttle, secondFactors });
   const requireStepUp = createStepUp(deps);
+  const requireTwoFactors = createTwoFactorCheck(deps);
+  const devices = createKnownDevices(deps);
   const apiTokens = createApiTokens(deps);
   const requestsPerMinutePerAddress = requestsPerMinute.address;
   const registrar = createPasskeyRegistration(deps);
   const proving = { identify, passkeys, registrar, secondFactors, requireStepUp };
-  const auth = { ...deps, ...proving, sessions, requestsPerMinutePerAddress };
+  const auth = { ...deps, ...proving, sessions, devices, requestsPerMinutePerAddress };
   void server.register(authRoutes(auth), { prefix: "/api/auth" });
   void server.register(refreshRoutes(auth), { prefix: "/api/auth" });
   void server.register(emailRoutes(auth), { prefix: "/api/auth" });
@@ -156,7 +159,7 @@ function routes(server: Server, deps: AppDeps): void {
   void server.register(
     async (administered) => {
       administered.addHook("onRequest", authenticate({ ...deps, apiTokens }));
-      await administered.register(adminRoutes(auth));
+      await administered.register(adminRoutes({ ...auth, requireTwoFactors }));
     },
     { prefix: "/api/admin" },
   );

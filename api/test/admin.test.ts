@@ -5,6 +5,14 @@ import { Client } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
+import {
+  currentCode,
+  enrolTotp,
+  forgetStep,
+  PASSWORD,
+  showSecondFactor,
+  signUpAdministrator,
+} from "./second-factor.ts";
 
 let api: TestApi;
 let people: Readonly<Record<"viewer" | "operator" | "second" | "admin", TestUser>>;
@@ -19,18 +27,12 @@ async function roleCommand(...args: string[]): Promise<string> {
   return stdout;
 }
 
-async function withRole(name: string, role: string): Promise<TestUser> {
-  const user = await signUp(api, name);
-  await api.database.superuser.query("update users set role = $2 where id = $1", [user.id, role]);
-  return user;
-}
-
 beforeAll(async () => {
   api = await startApi();
   people = {
-    viewer: await withRole("viewer", "viewer"),
-    operator: await withRole("operator", "operator"),
-    second: await withRole("second", "operator"),
+    viewer: await signUpAdministrator(api, "viewer", "viewer"),
+    operator: await signUpAdministrator(api, "operator", "operator"),
+    second: await signUpAdministrator(api, "second", "operator"),
     admin: await signUp(api, "admin"),
   };
 });
@@ -47,22 +49,94 @@ async function audited(where: string): Promise<readonly Record<string, unknown>[
 
 test("the command gives the first admin the role, and takes it away at once", async () => {
   const { admin } = people;
+  await showSecondFactor(api, admin);
   expect((await admin.call("GET /api/admin/users")).status).toBe(404);
   expect(await roleCommand("grant", "--email", admin.email)).toBe(
     "admin@example.com is admin now\n",
   );
   expect((await admin.call("GET /api/admin/users")).status).toBe(200);
+  await api.database.superuser.query("update users set role = 'admin' where id = $1", [
+    people.viewer.id,
+  ]);
   await roleCommand("revoke", "--email", admin.email);
   expect((await admin.call("GET /api/admin/users")).status).toBe(404);
   await roleCommand("grant", "--email", admin.email, "--role", "admin");
+  await roleCommand("grant", "--email", people.viewer.email, "--role", "viewer");
   await expect(roleCommand("grant", "--email", "nobody@example.com")).rejects.toThrow(
     /nobody is registered/,
   );
-  expect(await audited("action = 'role.change'")).toMatchObject([
+  expect(await audited(`action = 'role.change' and user_id = '${admin.id}'`)).toMatchObject([
     { user_id: admin.id, details: { role: "admin" } },
     { user_id: admin.id, details: { role: null } },
     { user_id: admin.id, details: { role: "admin" } },
   ]);
+});
+
+test.each(["revoke", "grant --role viewer"])(
+  "the last admin stays one, whatever %s is asked for",
+  async (command) => {
+    const [verb = "", ...options] = command.split(" ");
+    const asked = roleCommand(verb, "--email", people.admin.email, ...options);
+    await expect(asked).rejects.toThrow(/is the last admin/);
+    expect((await people.admin.call("GET /api/admin/users")).status).toBe(200);
+  },
+);
+
+test("the last admin cannot have themselves forgotten", async () => {
+  const { status, body } = await people.admin.call("POST /api/personal-data/erasure");
+  expect({ status, body }).toMatchObject({ status: 409, body: { code: "role_held" } });
+});
+
+test("the command lets an admin in again whom somebody has disabled", async () => {
+  const locked = await signUpAdministrator(api, "locked", "admin");
+  expect((await people.admin.call(`POST /api/admin/users/${locked.id}/disable`)).status).toBe(200);
+  await roleCommand("grant", "--email", locked.email, "--role", "viewer");
+  const { body } = await people.admin.call(`GET /api/admin/users/${locked.id}`);
+  expect(body).toMatchObject({ role: "viewer", disabledAt: null });
+});
+
+test("an administrator without a second factor is shown nothing, and enrolling alone is not showing", async () => {
+  const newcomer = await signUp(api, "newcomer");
+  await roleCommand("grant", "--email", newcomer.email, "--role", "viewer");
+  const ask = async () => {
+    const { status, body } = await newcomer.call("GET /api/admin/users");
+    return status === 200 ? "let in" : z.object({ code: z.string() }).parse(body).code;
+  };
+  expect(await ask()).toBe("second_factor_required");
+  await enrolTotp(api, newcomer);
+  expect(await ask()).toBe("second_factor_required");
+  const proof = { password: PASSWORD, code: await currentCode(api, newcomer) };
+  expect((await newcomer.call("POST /api/auth/step-up", { body: proof })).status).toBe(200);
+  expect(await ask()).toBe("let in");
+  await newcomer.call("DELETE /api/auth/mfa/totp");
+  expect(await ask()).toBe("second_factor_required");
+});
+
+test("of two admins who disable each other at once one is left", async () => {
+  const [one, two] = [
+    await signUpAdministrator(api, "one", "admin"),
+    await signUpAdministrator(api, "two", "admin"),
+  ];
+  const { superuser } = api.database;
+  // Both are let in before either has done anything.
+  await superuser.query("begin");
+  await superuser.query("select from users where id in ($1, $2) for update", [one.id, two.id]);
+  const both = Promise.all([
+    one.call(`POST /api/admin/users/${two.id}/disable`),
+    two.call(`POST /api/admin/users/${one.id}/disable`),
+  ]);
+  await vi.waitUntil(async () => {
+    const { rowCount } = await superuser.query("select from pg_locks where not granted");
+    return rowCount === 2;
+  });
+  await superuser.query("commit");
+  const statuses = (await both).map(({ status }) => status);
+  expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 403]);
+  const { rows } = await superuser.query(
+    "select id from users where id in ($1, $2) and disabled_at is null",
+    [one.id, two.id],
+  );
+  expect(rows).toHaveLength(1);
 });
 
 test("no role of the service gives anybody a role", async () => {
@@ -85,11 +159,10 @@ test("users are searched page by page", async () => {
     all.push(...page.items.map(({ id }) => id));
     cursor = page.next;
   }
-  expect(all.toSorted((a, b) => a.localeCompare(b))).toEqual(
-    Object.values(people)
-      .map(({ id }) => id)
-      .toSorted((a, b) => a.localeCompare(b)),
-  );
+  const { rows } = await api.database.superuser.query<{ id: string }>("select id from users");
+  const known = rows.map(({ id }) => id);
+  expect(known).toEqual(expect.arrayContaining(Object.values(people).map(({ id }) => id)));
+  expect(all).toEqual(known.toSorted((a, b) => a.localeCompare(b)));
   const found = await viewer.call("GET /api/admin/users?email=SECOND@&tier=free&disabled=false");
   expect(found.body).toMatchObject({
     items: [{ id: people.second.id, email: "second@example.com", role: "operator", bots: 0 }],
@@ -148,14 +221,16 @@ test("operators disable no one with a role, and nobody themselves", async () => 
   // A disabled administrator has no say, whatever token they hold.
   expect((await second.call("GET /api/admin/users")).status).toBeGreaterThanOrEqual(401);
   await admin.call(`POST /api/admin/users/${second.id}/enable`);
-  const again = await signIn("second");
+  const again = await signIn(second);
   people = { ...people, second: { ...second, ...again } };
 });
 
-async function signIn(name: string): Promise<Pick<TestUser, "accessToken" | "call">> {
+async function signIn(user: TestUser): Promise<Pick<TestUser, "accessToken" | "call">> {
+  const code = await currentCode(api, user);
   const { body } = await caller(api)("POST /api/auth/login", {
-    body: { email: `${name}@example.com`, password: "correct horse battery" },
+    body: { email: user.email, password: PASSWORD, code },
   });
+  await forgetStep(api, user);
   const { accessToken } = z.object({ accessToken: z.string() }).parse(body);
   return { accessToken, call: caller(api, accessToken) };
 }

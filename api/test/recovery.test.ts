@@ -112,7 +112,12 @@ const logIn = (password: string) => post("login", { email: user.email, password 
 describe("a forgotten password", () => {
   test("is replaced by whoever reads the mail; every device is out, the address confirmed", async () => {
     const token = await resetToken();
-    expect((await post("reset", { token, newPassword: NEW_PASSWORD })).status).toBe(204);
+    const reset = await post("reset", { token, newPassword: NEW_PASSWORD });
+    expect(reset.status).toBe(204);
+    // Strangers who guess do not keep its reader out: from here guesses count by themselves.
+    expect(String(reset.headers["set-cookie"])).toMatch(
+      /^__Host-tradingbots-device=[^;]+; Max-Age/,
+    );
     expect((await logIn(PASSWORD)).status).toBe(401);
     expect((await logIn(NEW_PASSWORD)).status).toBe(200);
     await expect

@@ -78,6 +78,7 @@ test("every such table has policies, each for one named role and bound to a user
     "users_give_role", // by address, for the command that gives roles
     "users_look_up", // before a login nobody knows the user's id
     "users_register",
+    "users_see_roles", // for the same: whether an admin is left
     "users_work",
   ]);
 });

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { codeAt, stepAt } from "../src/auth/totp.ts";
-import { totpPurpose } from "../src/auth/second-factors.ts";
 import {
   APP_URL,
   caller,
@@ -12,6 +10,7 @@ import {
   type TestUser,
 } from "./api.ts";
 import { createAuthenticator } from "./authenticator.ts";
+import * as secondFactor from "./second-factor.ts";
 
 let api: TestApi;
 let user: TestUser;
@@ -25,7 +24,7 @@ beforeEach(async () => {
   user = await signUp(api, `person-${(people += 1)}`);
 });
 
-const PASSWORD = "correct horse battery";
+const { PASSWORD } = secondFactor;
 
 const codeOf = ({ status, body }: Answer) => ({
   status,
@@ -52,30 +51,10 @@ async function sql(text: string): Promise<void> {
 /** As if the log-in, or the last proof, had been six minutes ago. */
 const grow = () =>
   sql("update sessions set authenticated_at = now() - interval '6 minutes' where user_id = $1");
-/** As if the last code had been taken long ago: tests do not wait for half a minute. */
-const forgetStep = () => sql("update second_factors set totp_last_step = 0 where user_id = $1");
-
-/** The code that the user's app shows. */
-async function currentCode(stepsAhead = 0): Promise<string> {
-  const { rows } = await api.database.superuser.query<{ totp_sealed: Buffer }>(
-    "select totp_sealed from second_factors where user_id = $1",
-    [user.id],
-  );
-  const sealed = rows[0]?.totp_sealed ?? Buffer.alloc(0);
-  const secret = Buffer.from(api.sealer.open(sealed, totpPurpose(user.id)), "base64");
-  return codeAt(secret, stepAt(Date.now()) + stepsAhead);
-}
+const currentCode = (stepsAhead = 0) => secondFactor.currentCode(api, user, stepsAhead);
 const wrongCode = async () =>
   String((Number(await currentCode()) + 1) % 1_000_000).padStart(6, "0");
-
-async function enrolTotp(): Promise<readonly string[]> {
-  expect((await user.call("POST /api/auth/mfa/totp")).status).toBe(201);
-  const confirmed = await user.call("POST /api/auth/mfa/totp/confirm", {
-    body: { code: await currentCode() },
-  });
-  await forgetStep();
-  return Recovery.parse(confirmed.body).recoveryCodes;
-}
+const enrolTotp = () => secondFactor.enrolTotp(api, user);
 
 async function enrolPasskey(device = createAuthenticator({ origin: APP_URL })) {
   const { state, options } = Challenge.parse((await user.call("POST /api/passkeys/options")).body);
@@ -121,6 +100,19 @@ describe("an authenticator app", () => {
   test("a code confirms nothing before a secret was offered", async () => {
     const answer = await user.call("POST /api/auth/mfa/totp/confirm", { body: { code: "123456" } });
     expect(codeOf(answer)).toEqual(CODE_INVALID);
+  });
+
+  test("nothing is enrolled that the audit cannot tell of", async () => {
+    await user.call("POST /api/auth/mfa/totp");
+    await api.database.superuser.query("revoke insert on audit from tradingbots_auth");
+    const confirmed = await user.call("POST /api/auth/mfa/totp/confirm", {
+      body: { code: await currentCode() },
+    });
+    await api.database.superuser.query("grant insert on audit to tradingbots_auth");
+    expect(confirmed.status).toBe(500);
+    const { body } = await user.call("GET /api/auth/mfa");
+    expect(body).toEqual({ totp: false, passkeys: 0, recoveryCodesLeft: 0 });
+    expect((await logIn()).status).toBe(200);
   });
 
   test("a code is taken once, also by two at once, and none before it", async () => {

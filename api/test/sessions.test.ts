@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createLocalJWKSet, jwtVerify } from "jose";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
 
@@ -19,6 +19,7 @@ beforeEach(async () => {
 const PASSWORD = "correct horse battery";
 const REFRESH = "__Host-tradingbots-refresh";
 const CSRF = "__Host-tradingbots-csrf";
+const DEVICE = "__Host-tradingbots-device";
 
 const Jwks = z.object({
   keys: z.array(
@@ -91,6 +92,7 @@ describe("refresh tokens", () => {
     expect(login.headers["set-cookie"]).toEqual([
       expect.stringMatching(new RegExp(`^${REFRESH}=.*Path=/; HttpOnly; Secure; SameSite=Strict$`)),
       expect.stringMatching(new RegExp(`^${CSRF}=.*Path=/; Secure; SameSite=Strict$`)),
+      expect.stringMatching(new RegExp(`^${DEVICE}=.*Path=/; HttpOnly; Secure; SameSite=Strict$`)),
     ]);
     expect(JSON.stringify(login.body)).not.toContain(login.token);
 
@@ -256,8 +258,13 @@ describe("the end of a log-in", () => {
       code: "invalid_credentials",
     });
     expect(codeOf(await change(PASSWORD, "short")).code).toBe("weak_password");
+    const token = { name: "Script", scopes: ["read"] };
+    const made = await user.call("POST /api/tokens", { body: token });
+    const { token: apiToken } = z.object({ token: z.string() }).parse(made.body);
+    expect(await statusOf(apiToken)).toBe(200);
     const changed = await change(PASSWORD, "another long one");
     expect(changed.status).toBe(200);
+    await untilOut(apiToken);
     await untilOut(accessTokenOf(thief));
     await untilOut(user.accessToken);
     expect(await statusOf(accessTokenOf(changed))).toBe(200);
@@ -283,8 +290,14 @@ describe("the end of a log-in", () => {
 
   test("a log-in whose password changes while it is compared begins no session", async () => {
     const { superuser } = api.database;
-    const login = logIn();
+    await superuser.query("begin");
     await superuser.query("update users set password_hash = 'changed' where id = $1", [user.id]);
+    const login = logIn(); // compares with the hash of before, then waits for whoever changes it
+    await vi.waitUntil(async () => {
+      const { rowCount } = await superuser.query("select from pg_locks where not granted");
+      return rowCount === 1;
+    });
+    await superuser.query("commit");
     const { status } = await login;
     const { rows } = await superuser.query(
       "select 1 from sessions where user_id = $1 and ended_at is null",
@@ -297,6 +310,31 @@ describe("the end of a log-in", () => {
     for (let attempt = 0; attempt < 10; attempt += 1) expect((await guess()).status).toBe(401);
     expect(codeOf(await guess())).toEqual({ status: 429, code: "too_many_attempts" });
   });
+});
+
+const tryFrom = (remoteAddress: string, { password = PASSWORD, cookie = "" } = {}) =>
+  api.app.inject({
+    method: "POST",
+    url: "/api/auth/login",
+    remoteAddress,
+    headers: { cookie },
+    payload: { email: user.email, password },
+  });
+
+test("guesses from many addresses close an account to strangers, and not to the devices of its user", async () => {
+  const cookie = `${DEVICE}=${cookiesOf(await logIn())[DEVICE] ?? ""}`;
+  const addresses = Array.from({ length: 100 }, (_, index) => `198.51.100.${index >> 3}`);
+  for (const address of addresses) {
+    expect((await tryFrom(address, { password: "not the password" })).statusCode).toBe(401);
+  }
+  const closed = await tryFrom("203.0.113.1");
+  expect(closed.statusCode).toBe(429);
+  expect(Number(closed.headers["retry-after"])).toBeLessThanOrEqual(900);
+  expect((await tryFrom("203.0.113.1", { cookie })).statusCode).toBe(200);
+  expect((await tryFrom("203.0.113.1", { cookie: `${DEVICE}=garbage` })).statusCode).toBe(429);
+  user = await signUp(api, `person-${(people += 1)}`); // somebody else's cookie opens nothing
+  for (const address of addresses) await tryFrom(address, { password: "not the password" });
+  expect((await tryFrom("203.0.113.1", { cookie })).statusCode).toBe(429);
 });
 
 test("a changed tier counts soon, whatever the token says", async () => {

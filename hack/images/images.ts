@@ -37,6 +37,7 @@ const images = {
         journal: "api/src/journal/main.ts",
         migrate: "api/src/migrate/main.ts",
         audit: "api/src/audit/main.ts",
+        admin: "api/src/admin/main.ts",
         "migrate-old-robots": "api/src/old-robot/main.ts",
         "bcrypt-worker": "api/src/auth/bcrypt-worker.ts",
       },

@@ -58,6 +58,26 @@ function suffices(role: Role, wanted: Role): boolean {
   return Role.options.indexOf(role) >= Role.options.indexOf(wanted);
 }
 
+/**
+ * Waits until nobody else changes who may do what, and makes sure that the administrator still may: of two who disable each other
+ * one comes first. As nobody disables themselves, an admin is left always. In the change's transaction.
+ * @throws ApiError `role_missing`
+ */
+export async function holdRole(
+  database: Queryable,
+  { userId, role }: Administrator,
+): Promise<void> {
+  await lockRoles(database);
+  if ((await roleOf(database, userId)) !== role) {
+    throw new ApiError("role_missing", "your role has just been changed");
+  }
+}
+
+/** One change of who may do what after the other; until the end of the transaction. */
+export async function lockRoles(database: Queryable): Promise<void> {
+  await database.query("select pg_advisory_xact_lock(hashtextextended('administrators', 0))");
+}
+
 async function roleOf(database: Queryable, userId: string): Promise<Role | undefined> {
   const { rows } = await database.query<{ role: Role | null }>(
     "select role from users where id = $1 and disabled_at is null",

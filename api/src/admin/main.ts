@@ -4,9 +4,9 @@ import { z } from "zod";
 import { recordAudit } from "../audit/record.ts";
 import { Email } from "../auth/user.ts";
 import { atMostOne, connectionOptions, type Queryable } from "../database.ts";
-import { Role } from "./administrator.ts";
+import { lockRoles, Role } from "./administrator.ts";
 
-const USAGE = `admin grant --email ADDRESS [--role viewer|operator|admin]   give a registered user a role (admin)
+const USAGE = `admin grant --email ADDRESS [--role viewer|operator|admin]   give a registered user a role (admin), and enable them
 admin revoke --email ADDRESS                                  take it away`;
 
 /** The schema's owner: what the API runs as can give nobody a role. */
@@ -46,13 +46,19 @@ if ((command !== "grant" && command !== "revoke") || !email.success || !role.suc
 
 async function setRole(database: Queryable, address: string, given: Role | null): Promise<void> {
   await database.query("begin");
+  await lockRoles(database);
   await database.query("select set_config('app.email', $1, true)", [address]);
+  const before = await countAdmins(database);
   const { rows } = await database.query<{ id: string }>(
-    "update users set role = $2 where email = $1 returning id",
+    `update users set role = $2, disabled_at = case when $2::text is null then disabled_at end
+      where email = $1 returning id`,
     [address, given],
   );
   const user = atMostOne(rows);
   if (user === undefined) throw new Error(`nobody is registered as ${address}`);
+  if (before > 0 && (await countAdmins(database)) === 0) {
+    throw new Error(`${address} is the last admin: make another first`);
+  }
   await recordAudit(database, {
     actorKind: "system",
     userId: user.id,
@@ -61,4 +67,11 @@ async function setRole(database: Queryable, address: string, given: Role | null)
     details: { role: given },
   });
   await database.query("commit");
+}
+
+async function countAdmins(database: Queryable): Promise<number> {
+  const { rowCount } = await database.query(
+    "select from users where role = 'admin' and disabled_at is null",
+  );
+  return rowCount ?? 0;
 }

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { auditAttempts } from "../audit/requests.ts";
 import { callerOf } from "../auth/authenticate.ts";
-import type { RequireStepUp } from "../auth/step-up.ts";
+import type { RequireStepUp, RequireTwoFactors } from "../auth/step-up.ts";
 import type { Database } from "../database.ts";
 import type { Kube } from "../kube.ts";
 import { requireRole, wantedRole } from "./administrator.ts";
@@ -14,6 +14,7 @@ export interface AdminDeps {
   /** Of the admin role. */
   readonly adminPool: Database;
   readonly requireStepUp: RequireStepUp;
+  readonly requireTwoFactors: RequireTwoFactors;
   readonly kube: Pick<Kube, "bots" | "halts">;
 }
 
@@ -22,6 +23,7 @@ export function adminRoutes(deps: AdminDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.addHook("onRoute", ({ schema }) => void wantedRole(schema)); // none is forgotten
     app.addHook("preHandler", requireRole(deps.adminPool));
+    app.addHook("preHandler", (request) => deps.requireTwoFactors(callerOf(request)));
     app.addHook("preHandler", async (request) => {
       if (request.method !== "GET") await deps.requireStepUp(callerOf(request));
     });

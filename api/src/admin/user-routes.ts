@@ -10,7 +10,7 @@ import { ApiError } from "../errors.ts";
 import type { Kube } from "../kube.ts";
 import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
 import { FAILURE } from "../problem.ts";
-import { type Administrator, administratorOf, forRole, Role } from "./administrator.ts";
+import { type Administrator, administratorOf, forRole, holdRole, Role } from "./administrator.ts";
 import {
   botsOfUser,
   disableUser,
@@ -165,13 +165,14 @@ async function changeUser(
   { request, id }: { readonly request: Request; readonly id: string },
   change: (database: Queryable, user: KnownUser) => Promise<Told>,
 ): Promise<z.infer<typeof UserView>> {
-  const { userId: actorId } = administratorOf(request);
+  const administrator = administratorOf(request);
   return asTenant(adminPool, { userId: id }, async (database) => {
+    await holdRole(database, administrator);
     const told = await change(database, await requireUser(database, id));
     await recordAudit(database, {
       ...told,
       actorKind: "admin",
-      actorId,
+      actorId: administrator.userId,
       userId: id,
       outcome: "done",
       address: request.ip,

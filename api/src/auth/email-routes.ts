@@ -16,6 +16,7 @@ import {
   readEmailToken,
   useEmailToken,
 } from "./email-token.ts";
+import type { KnownDevices } from "./known-devices.ts";
 import { noticeLetter, resetLetter, verificationLetter } from "./letters.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import { noteDeed, type Origin } from "./note.ts";
@@ -67,6 +68,7 @@ interface LetterDeps {
 interface EmailDeps extends LetterDeps, AddressLimit {
   readonly passwords: Pick<Passwords, "hash">;
   readonly isBreached: IsBreached;
+  readonly devices: KnownDevices;
 }
 
 /** POST /api/auth/verify-email, /forgot, /reset: for whoever reads the user's mail. */
@@ -100,6 +102,8 @@ export function emailRoutes(deps: EmailDeps): FastifyPluginAsyncZod {
       assertAcceptable(newPassword, deps.isBreached);
       const token = requireToken(request.body.token);
       await resetPassword(deps, request, { token, newPassword });
+      // Whatever strangers have tried: from here the user gets in.
+      deps.devices.remember(request, reply, token.userId);
       return reply.code(204).send(null);
     });
   };

@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.ts";
-import type { LoginThrottle } from "./login-throttle.ts";
+import type { Attempt, LoginThrottle } from "./login-throttle.ts";
 import { PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
 import { isWrongProof, type Method, type Proof, type SecondFactors } from "./second-factors.ts";
 
@@ -11,11 +11,7 @@ interface IdentifyDeps {
   readonly decoyHash: string;
 }
 
-interface Attempt {
-  /** Where the attempt comes from. */
-  readonly address: string;
-  /** Whom it is about, whether they exist or not. */
-  readonly account: string;
+interface Identification extends Attempt {
   readonly password: string;
   /** Undefined for nobody. */
   readonly user: { readonly id: string; readonly passwordHash: string } | undefined;
@@ -28,25 +24,25 @@ export function createIdentify({ passwords, throttle, secondFactors, decoyHash }
    * Undefined when the password is wrong. A wrong code counts as a failure, whatever the password: only the whole proof forgives.
    * @throws ApiError `mfa_required`, `code_invalid`, `passkey_invalid`, `too_many_attempts`, `login_overloaded`
    */
-  return async (attempt: Attempt): Promise<Method | undefined> => {
-    const { address, account, password, user, proof } = attempt;
-    const waitSeconds = throttle.retryAfterSeconds(address, account);
+  return async (attempt: Identification): Promise<Method | undefined> => {
+    const { password, user, proof } = attempt;
+    const waitSeconds = throttle.retryAfterSeconds(attempt);
     if (waitSeconds !== undefined) {
       throw new ApiError("too_many_attempts", `try again in ${waitSeconds} seconds`, {
         retryAfterSeconds: waitSeconds,
       });
     }
-    throttle.begin(address, account);
+    throttle.begin(attempt);
     try {
       const matches = await passwords.compare(password, user?.passwordHash ?? decoyHash);
       // bcrypt would ignore what exceeds its limit, and no stored password does.
       const isRight = matches && Buffer.byteLength(password) <= PASSWORD_BYTES_MAX;
       if (!isRight || user === undefined) return undefined;
       const method = await secondFactors.prove(user.id, proof);
-      throttle.succeeded(address, account);
+      throttle.succeeded(attempt);
       return method;
     } catch (error) {
-      if (!isWrongProof(error)) throttle.withdraw(address, account);
+      if (!isWrongProof(error)) throttle.withdraw(attempt);
       throw error;
     }
   };

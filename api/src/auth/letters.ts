@@ -53,8 +53,8 @@ export function noticeLetter(
     subject: CHANGES[change],
     text: `${CHANGES[change]}.
 
-If it was not you, remove at once what you do not know among passkeys and API tokens, then choose a new password, which
-logs every device out: ${appUrl}
+If it was not you, remove at once the passkeys that you do not know, then choose a new password: ${appUrl}
+A new password logs every device out and revokes every API token.
 `,
   };
 }

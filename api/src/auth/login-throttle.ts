@@ -1,11 +1,29 @@
 import { clientOf } from "../network.ts";
 
-/** Logins that an address may try in vain with one account, and with all accounts together, in a window. */
-const FAILURES_PER_ACCOUNT_MAX = 10;
-const FAILURES_PER_ADDRESS_MAX = 100;
-const FIRST_WAIT_MS = 15 * 60_000;
-const WAIT_MS_MAX = 24 * 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const FIRST_WAIT_MS = 15 * MINUTE_MS;
 const KEYS_MAX = 100_000;
+
+/** Logins that may be tried in vain before the next must wait. */
+interface Limit {
+  readonly key: string;
+  readonly max: number;
+  /** Failures count together for so long, and so long nothing may fail after a closing for it to be forgotten. */
+  readonly windowMs: number;
+  /** How long a closing may become, twice as long each time; undefined: each lasts as long as the first. */
+  readonly growsToMs?: number;
+}
+
+/** Who tries what. */
+export interface Attempt {
+  readonly address: string;
+  /** Whom it is about, whether they exist or not. */
+  readonly account: string;
+  /** On which the account's user was logged in before; undefined for a stranger's. */
+  readonly device?: string | undefined;
+}
 
 interface Attempts {
   readonly count: number;
@@ -14,19 +32,19 @@ interface Attempts {
   readonly waitMs: number;
 }
 
-interface Limit {
-  readonly key: string;
-  readonly max: number;
-  /** Not where many people sit behind one address: one who mistypes would close it to all for a day. */
-  readonly isGrowing: boolean;
-}
-
-function limitsOf(address: string, email: string): readonly [account: Limit, address: Limit] {
+/**
+ * The one that a success forgets comes first. Strangers share a limit for each account, so that many addresses help nobody to
+ * guess. It would lock the user out as well: hence a device that has been theirs counts by itself, as OWASP's "Slow Down Online
+ * Guessing Attacks with Device Cookies" has it.
+ */
+function limitsOf({ address, account, device }: Attempt): readonly [Limit, ...Limit[]] {
   const client = clientOf(address);
-  return [
-    { key: `${client} ${email}`, max: FAILURES_PER_ACCOUNT_MAX, isGrowing: true },
-    { key: client, max: FAILURES_PER_ADDRESS_MAX, isGrowing: false },
-  ];
+  const own = { max: 10, windowMs: FIRST_WAIT_MS, growsToMs: DAY_MS };
+  // Not growing: one of the many who sit behind one address and mistypes would close it to all for a day.
+  const everybody = { key: client, max: 100, windowMs: FIRST_WAIT_MS };
+  if (device !== undefined) return [{ key: `${device} ${account}`, ...own }, everybody];
+  const strangers = { key: `* ${account}`, max: 100, windowMs: DAY_MS, growsToMs: HOUR_MS };
+  return [{ key: `${client} ${account}`, ...own }, strangers, everybody];
 }
 
 /**
@@ -37,21 +55,22 @@ function limitsOf(address: string, email: string): readonly [account: Limit, add
 export function createLoginThrottle(now: () => number) {
   const attempts = new Map<string, Attempts>();
 
-  function current({ key, max, isGrowing }: Limit): Attempts | undefined {
+  function current({ key, max, windowMs, growsToMs }: Limit): Attempts | undefined {
     const entry = attempts.get(key);
     if (entry === undefined || entry.endsAtMs > now()) return entry;
     attempts.delete(key);
-    if (!isGrowing || entry.count < max) return undefined;
-    const waitMs = Math.min(2 * entry.waitMs, WAIT_MS_MAX);
-    if (entry.endsAtMs + waitMs <= now()) return undefined; // quiet for as long as the next closing would be
-    const again = { count: max - 1, endsAtMs: entry.endsAtMs + waitMs, waitMs };
+    if (growsToMs === undefined || entry.count < max) return undefined;
+    const waitMs = Math.min(2 * entry.waitMs, growsToMs);
+    const endsAtMs = entry.endsAtMs + Math.max(waitMs, windowMs);
+    if (endsAtMs <= now()) return undefined; // quiet for long enough
+    const again = { count: max - 1, endsAtMs, waitMs };
     attempts.set(key, again);
     return again;
   }
 
-  /** Seconds until this address may try this account again; undefined: now. */
-  function retryAfterSeconds(address: string, email: string): number | undefined {
-    const waits = limitsOf(address, email).map((limit) => {
+  /** Seconds until such an attempt may be made again; undefined: now. */
+  function retryAfterSeconds(attempt: Attempt): number | undefined {
+    const waits = limitsOf(attempt).map((limit) => {
       const entry = current(limit);
       return entry !== undefined && entry.count >= limit.max ? entry.endsAtMs - now() : 0;
     });
@@ -59,15 +78,16 @@ export function createLoginThrottle(now: () => number) {
     return waitMs > 0 ? Math.ceil(waitMs / 1_000) : undefined;
   }
 
-  function begin(address: string, email: string): void {
-    for (const limit of limitsOf(address, email)) {
+  function begin(attempt: Attempt): void {
+    for (const limit of limitsOf(attempt)) {
       const { count, endsAtMs, waitMs } = current(limit) ?? {
         count: 0,
-        endsAtMs: now() + FIRST_WAIT_MS,
+        endsAtMs: now() + limit.windowMs,
         waitMs: FIRST_WAIT_MS,
       };
       const isClosed = count + 1 >= limit.max;
       const endsAt = isClosed ? now() + waitMs : endsAtMs;
+      attempts.delete(limit.key); // its next insertion makes it the youngest
       attempts.set(limit.key, { count: count + 1, endsAtMs: endsAt, waitMs });
       const oldest = attempts.size > KEYS_MAX ? attempts.keys().next().value : undefined;
       if (oldest !== undefined) attempts.delete(oldest);
@@ -75,16 +95,17 @@ export function createLoginThrottle(now: () => number) {
   }
 
   /** The attempt was never judged: it does not count. */
-  function withdraw(address: string, email: string): void {
-    for (const limit of limitsOf(address, email)) {
+  function withdraw(attempt: Attempt): void {
+    for (const limit of limitsOf(attempt)) {
       const entry = current(limit);
       if (entry !== undefined) attempts.set(limit.key, { ...entry, count: entry.count - 1 });
     }
   }
 
-  function succeeded(address: string, email: string): void {
-    withdraw(address, email);
-    attempts.delete(limitsOf(address, email)[0].key);
+  /** What strangers have tried with the account stays: that its user logs in makes them no friends. */
+  function succeeded(attempt: Attempt): void {
+    withdraw(attempt);
+    attempts.delete(limitsOf(attempt)[0].key);
   }
 
   return { retryAfterSeconds, begin, withdraw, succeeded };

@@ -10,6 +10,7 @@ import { noticeLetter } from "./letters.ts";
 import { noteDeed, type Origin } from "./note.ts";
 import { removeRecoveryCodes, replaceRecoveryCodes } from "./recovery-codes.ts";
 import { findFactors, offerTotp, removeTotp } from "./second-factor-store.ts";
+import { forgetSecondFactor } from "./session-store.ts";
 import { lockUser } from "./user-store.ts";
 import { isEnrolled, type SecondFactors, totpPurpose } from "./second-factors.ts";
 import type { RequireStepUp } from "./step-up.ts";
@@ -100,10 +101,10 @@ export function mfaRoutes(deps: MfaDeps): FastifyPluginAsyncZod {
 
     app.post("/totp/confirm", { schema: SCHEMAS.confirm }, async (request) => {
       const caller = await freshCaller(request);
-      await secondFactors.confirm(caller.userId, request.body.code);
-      const recoveryCodes = await asTenant(authPool, caller, (database) =>
-        noteEnrolled(deps, database, { caller, origin: request, factor: "totp" }),
-      );
+      const enrolled = (database: Queryable) =>
+        noteEnrolled(deps, database, { caller, origin: request, factor: "totp" });
+      const { code } = request.body;
+      const recoveryCodes = await secondFactors.confirm(caller.userId, code, enrolled);
       return { recoveryCodes };
     });
 
@@ -170,5 +171,7 @@ export async function noteRemoved(
   const { userId } = caller;
   await noteDeed(database, origin, { userId, action: `${factor}.remove` });
   await mailer?.notify(database, caller, noticeLetter("factorRemoved", mailer));
-  if (!isEnrolled(await findFactors(database, userId))) await removeRecoveryCodes(database, userId);
+  if (isEnrolled(await findFactors(database, userId))) return;
+  await removeRecoveryCodes(database, userId);
+  await forgetSecondFactor(database, userId);
 }

@@ -11,8 +11,7 @@ import { insertPasskey, listPasskeys, removePasskey } from "./passkey-store.ts";
 import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
 import { type PasskeyRegistrar, PasskeyRegistration } from "./passkey-registration.ts";
 import { ensureFactors } from "./second-factor-store.ts";
-import type { Sessions } from "./sessions.ts";
-import { SignedIn, signedInBody, signIn } from "./sign-in.ts";
+import { SignedIn, signedInBody, signIn, type SignInDeps } from "./sign-in.ts";
 import { findLoginById, lockUser } from "./user-store.ts";
 
 const tags = ["auth"];
@@ -70,9 +69,8 @@ const SCHEMAS = {
   },
 } as const;
 
-interface PasskeyLoginDeps extends AddressLimit, Pick<FactorDeps, "authPool"> {
+interface PasskeyLoginDeps extends AddressLimit, SignInDeps, Pick<FactorDeps, "authPool"> {
   readonly passkeys: PasskeyAnswers;
-  readonly sessions: Pick<Sessions, "begin" | "end">;
 }
 
 /** POST /api/auth/passkey-challenge, /passkey-login */
@@ -90,7 +88,7 @@ export function passkeyLoginRoutes(deps: PasskeyLoginDeps): FastifyPluginAsyncZo
       const user = await findLoginById(deps.authPool, userId);
       if (user === undefined) throw new ApiError("passkey_invalid", "its user is gone");
       const proven = { user, passwordHash: user.password_hash, method: "passkey" } as const;
-      return signedInBody(user, await signIn(deps.sessions, proven, { request, reply }));
+      return signedInBody(user, await signIn(deps, proven, { request, reply }));
     });
   };
 }

@@ -15,8 +15,7 @@ import { assertAcceptable, type Passwords } from "./passwords.ts";
 import { noteDeed } from "./note.ts";
 import { scoped } from "./scopes.ts";
 import { Proof } from "./second-factors.ts";
-import type { Sessions } from "./sessions.ts";
-import { SignedIn, signedInBody, signIn } from "./sign-in.ts";
+import { SignedIn, signedInBody, signIn, type SignInDeps } from "./sign-in.ts";
 import { Email, Tier } from "./user.ts";
 import { findLogin, findUser, insertUser } from "./user-store.ts";
 
@@ -26,13 +25,12 @@ const Login = Credentials.extend(Proof);
 /** Needs no token. */
 const OPEN = { tags: ["auth"], security: [] };
 
-export interface AuthDeps extends AddressLimit {
+export interface AuthDeps extends AddressLimit, SignInDeps {
   /** Of the auth role: it may look anybody up. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash">;
   readonly identify: Identify;
   readonly isBreached: IsBreached;
-  readonly sessions: Sessions;
   readonly buckets: number;
   readonly mailer: Mailer | undefined;
 }
@@ -67,7 +65,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         if (user === undefined) throw new ApiError("email_taken", "log in, or use another address");
         await welcome(deps, { userId: user.id, email }, request.log);
         const proven = { user, passwordHash, method: "password" } as const;
-        const accessToken = await signIn(deps.sessions, proven, { request, reply });
+        const accessToken = await signIn(deps, proven, { request, reply });
         return reply.code(201).send(signedInBody(user, accessToken));
       },
     );
@@ -86,13 +84,14 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         const { email, password, ...proof } = request.body;
         const login = await findLogin(deps.authPool, email);
         const user = login && { id: login.id, passwordHash: login.password_hash };
-        const attempt = { address: request.ip, account: email, password, user, proof };
+        const device = deps.devices.find(request, login?.id);
+        const attempt = { address: request.ip, account: email, device, password, user, proof };
         const method = await deps.identify(attempt);
         if (login === undefined || method === undefined) {
           throw new ApiError("invalid_credentials", "check both and try again");
         }
         const proven = { user: login, passwordHash: login.password_hash, method };
-        return signedInBody(login, await signIn(deps.sessions, proven, { request, reply }));
+        return signedInBody(login, await signIn(deps, proven, { request, reply }));
       },
     );
   };

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Sealer } from "../sealer.ts";
 import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
@@ -14,6 +14,7 @@ import {
   type TotpRow,
 } from "./second-factor-store.ts";
 import { looksLikeTotp, stepOf } from "./totp.ts";
+import { lockUser } from "./user-store.ts";
 
 /** What comes with a password. */
 export const Proof = {
@@ -67,15 +68,29 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
     }
     const row = await claim(userId);
     const isTotp = row.is_confirmed && looksLikeTotp(code);
-    const isRight = isTotp ? await takeTotp(userId, code, row) : await takeRecovery(userId, code);
+    const isRight = await asTenant(authPool, { userId }, (database) =>
+      isTotp ? takeTotp(database, { userId, code, row }) : takeRecovery(database, userId, code),
+    );
     if (!isRight) throw codeInvalid();
     return isTotp ? "totp" : "recovery_code";
   }
 
-  /** Takes the first code of an offered secret, which is confirmed by it. @throws ApiError `code_invalid`, `too_many_attempts` */
-  async function confirm(userId: string, code: string): Promise<void> {
+  /**
+   * Takes the first code of an offered secret, which is confirmed by it, in one transaction with what `enrolled` writes and answers.
+   * @throws ApiError `code_invalid`, `too_many_attempts`
+   */
+  async function confirm<T>(
+    userId: string,
+    code: string,
+    enrolled: (database: Queryable) => Promise<T>,
+  ): Promise<T> {
     const row = await claim(userId);
-    if (row.is_confirmed || !(await takeTotp(userId, code, row))) throw codeInvalid();
+    return asTenant(authPool, { userId }, async (database) => {
+      await lockUser(database, userId); // before the row, as whoever removes it does
+      if (row.is_confirmed || !(await takeTotp(database, { userId, code, row })))
+        throw codeInvalid();
+      return enrolled(database);
+    });
   }
 
   async function claim(userId: string): Promise<TotpRow> {
@@ -90,7 +105,14 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
     });
   }
 
-  async function takeTotp(userId: string, code: string, row: TotpRow): Promise<boolean> {
+  async function takeTotp(
+    database: Queryable,
+    {
+      userId,
+      code,
+      row,
+    }: { readonly userId: string; readonly code: string; readonly row: TotpRow },
+  ): Promise<boolean> {
     const { totp_sealed: from, totp_last_step: lastStep } = row;
     if (from === null) return false;
     const text = sealer.open(from, totpPurpose(userId));
@@ -98,24 +120,20 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
     const step = stepOf(code, { secret, nowMs: now(), lastStep: Number(lastStep) });
     if (step === undefined) return false;
     const sealed = sealer.seal(text, totpPurpose(userId)); // with the newest key, whichever it was
-    return asTenant(authPool, { userId }, async (database) => {
-      if (!(await takeStep(database, { userId, step, sealed, from }))) return false;
-      await forgiveFailures(database, userId);
-      return true;
-    });
-  }
-
-  function takeRecovery(userId: string, code: string): Promise<boolean> {
-    return asTenant(authPool, { userId }, async (database) => {
-      if (!(await useRecoveryCode(database, userId, code))) return false;
-      await forgiveFailures(database, userId);
-      return true;
-    });
+    if (!(await takeStep(database, { userId, step, sealed, from }))) return false;
+    await forgiveFailures(database, userId);
+    return true;
   }
 
   return { prove, confirm };
 }
 export type SecondFactors = ReturnType<typeof createSecondFactors>;
+
+async function takeRecovery(database: Queryable, userId: string, code: string): Promise<boolean> {
+  if (!(await useRecoveryCode(database, userId, code))) return false;
+  await forgiveFailures(database, userId);
+  return true;
+}
 
 function codeInvalid(): ApiError {
   return new ApiError("code_invalid", "wait for the next code and try again");

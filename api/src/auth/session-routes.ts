@@ -16,8 +16,9 @@ import type { RateLimiter } from "../rate-limit.ts";
 import { hashOf, readToken } from "./refresh-token.ts";
 import { Proof } from "./second-factors.ts";
 import { forgetSession, keepSession, refreshTokenOf } from "./session-cookies.ts";
-import { signIn } from "./sign-in.ts";
+import { signIn, type SignInDeps } from "./sign-in.ts";
 import { endSession, endSessions, listDevices } from "./session-store.ts";
+import { endApiTokens } from "./api-token-store.ts";
 import { IDLE_DAYS_MAX, type Sessions } from "./sessions.ts";
 import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
 import { findPasswordHash, replacePasswordHash } from "./user-store.ts";
@@ -176,12 +177,11 @@ export function deviceRoutes({ pool }: { readonly pool: Database }): FastifyPlug
   };
 }
 
-export interface PasswordDeps {
+export interface PasswordDeps extends SignInDeps {
   /** Of the auth role. */
   readonly authPool: Database;
   readonly passwords: Pick<Passwords, "hash">;
   readonly identify: Identify;
-  readonly sessions: Pick<Sessions, "begin" | "end">;
   readonly isBreached: IsBreached;
   readonly mailer: Mailer | undefined;
 }
@@ -192,7 +192,7 @@ const PasswordChange = z.strictObject({
   ...Proof,
 });
 
-/** POST /api/auth/password: ends every log-in, also the one that asks, and begins another. */
+/** POST /api/auth/password: ends every log-in, also the one that asks, and every API token, and begins another log-in. */
 export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
@@ -200,20 +200,22 @@ export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
       {
         schema: {
           tags,
-          summary: "Change the password; every device is logged out, this one in again",
+          summary:
+            "Change the password; every device is logged out, this one in again, and every API token revoked",
           body: PasswordChange,
           response: { 200: Refreshed, ...FAILURE },
         },
       },
       async (request, reply) => {
         const caller = callerOf(request);
-        const { userId } = caller;
+        const { userId, sessionId } = caller;
         const { currentPassword, newPassword, ...proof } = request.body;
         assertAcceptable(newPassword, deps.isBreached);
         const current = await findPasswordHash(deps.authPool, userId);
         const method = await deps.identify({
           address: request.ip,
           account: userId,
+          device: sessionId,
           password: currentPassword,
           user: current === undefined ? undefined : { id: userId, passwordHash: current },
           proof,
@@ -224,13 +226,14 @@ export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {
           const replacement = { userId, from: current, to: passwordHash };
           if (!(await replacePasswordHash(database, replacement))) throw passwordIsAnother();
           await endSessions(database, userId, "password");
+          await endApiTokens(database, userId); // whoever knew the old one may have made some
           await forgetResetToken(database, userId);
           await noteDeed(database, request, { userId, action: "password.change" });
           await deps.mailer?.notify(database, caller, noticeLetter("password", deps.mailer));
         });
         const user = { id: userId, email: caller.email, tier: caller.tier };
         const proven = { user, passwordHash, method };
-        const accessToken = await signIn(deps.sessions, proven, { request, reply });
+        const accessToken = await signIn(deps, proven, { request, reply });
         return { accessToken, expiresIn: ACCESS_TOKEN_SECONDS };
       },
     );

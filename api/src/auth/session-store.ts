@@ -1,4 +1,5 @@
 import { atMostOne, type Queryable } from "../database.ts";
+import type { Method } from "./second-factors.ts";
 import type { Tier } from "./user.ts";
 
 /** Why a session is over. */
@@ -11,15 +12,16 @@ export interface NewSession {
   readonly refreshHash: Buffer;
   readonly address: string;
   readonly userAgent: string;
+  readonly hasSecondFactor: boolean;
 }
 
 /** Begins a session; for the auth role inside the user's transaction. */
 export async function insertSession(database: Queryable, session: NewSession): Promise<void> {
-  const { userId, id, proofHash, refreshHash, address, userAgent } = session;
+  const { userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor } = session;
   await database.query(
-    `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent)
-     values ($1, $2, $3, $4, $5, $6)`,
-    [userId, id, proofHash, refreshHash, address, userAgent],
+    `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent, has_second_factor)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor],
   );
 }
 
@@ -174,12 +176,34 @@ export async function isFreshSession(
 /** The user has just proven to be them; false when there is no such living session. For the auth role. */
 export async function refreshProof(
   database: Queryable,
+  { userId, id, method }: SessionKey & { readonly method: Method },
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update sessions set authenticated_at = now(), has_second_factor = $3
+      where user_id = $1 and id = $2 and ended_at is null`,
+    [userId, id, method !== "password"],
+  );
+  return rowCount === 1;
+}
+
+/** Whether the session lives and its last proof was more than a password. */
+export async function isTwoFactorSession(
+  database: Queryable,
   { userId, id }: SessionKey,
 ): Promise<boolean> {
   const { rowCount } = await database.query(
-    `update sessions set authenticated_at = now()
-      where user_id = $1 and id = $2 and ended_at is null`,
+    `select 1 from sessions
+      where user_id = $1 and id = $2 and ended_at is null and has_second_factor`,
     [userId, id],
   );
   return rowCount === 1;
+}
+
+/** The user has no second factor any more: no session has shown one. For the auth role. */
+export async function forgetSecondFactor(database: Queryable, userId: string): Promise<void> {
+  await database.query(
+    `update sessions set has_second_factor = false
+      where user_id = $1 and ended_at is null and has_second_factor`,
+    [userId],
+  );
 }

@@ -163,7 +163,11 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
 }
 export type Sessions = ReturnType<typeof createSessions>;
 
-function newSession(userId: string, token: Token, { origin, userAgent }: Client): NewSession {
+function newSession(
+  userId: string,
+  token: Token,
+  { origin, userAgent, method }: Client,
+): NewSession {
   const { ip: address } = origin;
   return {
     userId,
@@ -172,6 +176,7 @@ function newSession(userId: string, token: Token, { origin, userAgent }: Client)
     refreshHash: hashOf(token.secret),
     address: isIP(address) === 0 ? UNKNOWN_ADDRESS : address,
     userAgent: userAgent.slice(0, USER_AGENT_MAX),
+    hasSecondFactor: method !== "password",
   };
 }
 

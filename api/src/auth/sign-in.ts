@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import type { KnownDevices } from "./known-devices.ts";
 import type { Method } from "./second-factors.ts";
 import { keepSession, presentedRefreshToken } from "./session-cookies.ts";
 import type { Proven, Sessions, SessionUser } from "./sessions.ts";
@@ -18,9 +19,14 @@ interface HttpExchange {
   readonly reply: FastifyReply;
 }
 
+export interface SignInDeps {
+  readonly sessions: Pick<Sessions, "begin" | "end">;
+  readonly devices: KnownDevices;
+}
+
 /** Begins a session on the device that asks, in place of the one that it may have, and answers an access token. */
 export async function signIn(
-  sessions: Pick<Sessions, "begin" | "end">,
+  { sessions, devices }: SignInDeps,
   proven: Proven & { readonly method: Method },
   { request, reply }: HttpExchange,
 ): Promise<string> {
@@ -30,6 +36,7 @@ export async function signIn(
   const before = presentedRefreshToken(request);
   if (before !== undefined) await sessions.end(before, request);
   keepSession(reply, refreshToken);
+  devices.remember(request, reply, proven.user.id);
   return accessToken;
 }
 

@@ -6,6 +6,7 @@ import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
 import { noteDeed } from "./note.ts";
+import type { Attempt } from "./login-throttle.ts";
 import type { PasskeyAnswers } from "./passkey-answer.ts";
 import { type Method, Proof } from "./second-factors.ts";
 import { refreshProof } from "./session-store.ts";
@@ -45,9 +46,10 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
       },
       async (request) => {
         const { userId, sessionId: id } = callerOf(request);
-        const method = await prove(deps, { userId, address: request.ip, shown: request.body });
+        const attempt = { address: request.ip, account: userId, device: id };
+        const method = await prove(deps, attempt, request.body);
         await asTenant(authPool, { userId }, async (database) => {
-          if (!(await refreshProof(database, { userId, id }))) throw sessionEnded();
+          if (!(await refreshProof(database, { userId, id, method }))) throw sessionEnded();
           const deed = { userId, action: "session.step_up", object: `session/${id}` };
           await noteDeed(database, request, { ...deed, details: { method } });
         });
@@ -57,16 +59,12 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
   };
 }
 
-interface Shown {
-  readonly userId: string;
-  readonly address: string;
-  readonly shown: StepUp;
-}
-
 async function prove(
   { authPool, identify, passkeys }: StepUpDeps,
-  { userId, address, shown }: Shown,
+  attempt: Attempt,
+  shown: StepUp,
 ): Promise<Method> {
+  const { account: userId } = attempt;
   const { password, ...proof } = shown;
   if (password === undefined) {
     if (proof.passkey === undefined) throw invalidField("password", "is needed without a passkey");
@@ -75,7 +73,7 @@ async function prove(
   }
   const passwordHash = await findPasswordHash(authPool, userId);
   const user = passwordHash === undefined ? undefined : { id: userId, passwordHash };
-  const method = await identify({ address, account: userId, password, user, proof });
+  const method = await identify({ ...attempt, password, user, proof });
   if (method === undefined) {
     throw new ApiError("invalid_credentials", "the current password is another");
   }

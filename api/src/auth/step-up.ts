@@ -1,6 +1,6 @@
 import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import { isFreshSession } from "./session-store.ts";
+import { isFreshSession, isTwoFactorSession } from "./session-store.ts";
 import type { Caller } from "./user.ts";
 
 interface StepUpDeps {
@@ -23,4 +23,20 @@ export function createStepUp({ pool, stepUpSeconds }: StepUpDeps) {
     throw new ApiError("step_up_required", "prove who you are with POST /api/auth/step-up first");
   };
 }
+/** Answers a check for what a password alone must not be enough for. It asks the database, as the one above. */
+export function createTwoFactorCheck({ pool }: Pick<StepUpDeps, "pool">) {
+  /** @throws ApiError `second_factor_required` */
+  return async ({ userId, sessionId }: Caller): Promise<void> => {
+    const hasShown = await asTenant(pool, { userId }, (database) =>
+      isTwoFactorSession(database, { userId, id: sessionId }),
+    );
+    if (hasShown) return;
+    throw new ApiError(
+      "second_factor_required",
+      "enrol an authenticator app or a passkey, then show it with POST /api/auth/step-up",
+    );
+  };
+}
+export type RequireTwoFactors = ReturnType<typeof createTwoFactorCheck>;
+
 export type RequireStepUp = ReturnType<typeof createStepUp>;

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import {
@@ -111,9 +111,10 @@ export function personalDataRoutes({
         const caller = callerOf(request);
         await requireStepUp(caller);
         const { userId } = caller;
-        const job = await asTenant(pool, { userId }, (database) =>
-          beginJob(database, userId, kind),
-        );
+        const job = await asTenant(pool, { userId }, async (database) => {
+          if (kind === "erasure") await assertNoRole(database, userId);
+          return beginJob(database, userId, kind);
+        });
         return reply.code(202).send(await withFiles(pool, job));
       });
     }
@@ -137,6 +138,15 @@ export function personalDataRoutes({
       return reply.send(Readable.from(partsFrom(first, partOf)));
     });
   };
+}
+
+/** The last admin must not vanish. @throws ApiError `role_held` */
+async function assertNoRole(database: Queryable, userId: string): Promise<void> {
+  const { rowCount } = await database.query(
+    "select from users where id = $1 and role is not null",
+    [userId],
+  );
+  if (rowCount !== 0) throw new ApiError("role_held", "have your role taken away first");
 }
 
 async function* partsFrom(

@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { Sealer } from "../sealer.ts";
+
+/** Nothing but guesses is counted by it: it lets nobody in. */
+const COOKIE = "__Host-tradingbots-device";
+const PURPOSE = "known device";
+/** As long as a log-in may last. */
+const DAYS = 180;
+const DAY_SECONDS = 86_400;
+const SETTINGS = {
+  secure: true,
+  httpOnly: true,
+  sameSite: "strict",
+  path: "/",
+  maxAge: DAYS * DAY_SECONDS,
+} as const;
+
+const Known = z.object({ id: z.uuid(), userId: z.uuid(), endsAtMs: z.int() });
+
+interface KnownDeviceDeps {
+  readonly sealer: Sealer;
+  readonly now: () => number;
+}
+
+/** Devices remember, sealed, whose they have been: who guesses elsewhere must not make their owners wait. */
+export function createKnownDevices({ sealer, now }: KnownDeviceDeps) {
+  /** The device's id, when the user has proven to be them on it before. */
+  function find({ cookies }: FastifyRequest, userId: string | undefined): string | undefined {
+    const shown = cookies[COOKIE];
+    if (shown === undefined || userId === undefined) return undefined;
+    const known = open(shown);
+    return known?.userId === userId && known.endsAtMs > now() ? known.id : undefined;
+  }
+
+  function open(shown: string): z.infer<typeof Known> | undefined {
+    try {
+      return Known.parse(JSON.parse(sealer.open(Buffer.from(shown, "base64url"), PURPOSE)));
+    } catch {
+      return undefined; // made up, or sealed with a key that is no more
+    }
+  }
+
+  /** The user has proven to be them. */
+  function remember(request: FastifyRequest, reply: FastifyReply, userId: string): void {
+    const id = find(request, userId) ?? randomUUID();
+    const endsAtMs = now() + DAYS * DAY_SECONDS * 1_000;
+    const sealed = sealer.seal(JSON.stringify({ id, userId, endsAtMs }), PURPOSE);
+    reply.setCookie(COOKIE, sealed.toString("base64url"), SETTINGS);
+  }
+
+  return { find, remember };
+}
+export type KnownDevices = ReturnType<typeof createKnownDevices>;
