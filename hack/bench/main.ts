@@ -18,7 +18,7 @@ import { measureOrderPath } from "./order-path.ts";
 import { measureStartUp } from "./startup.ts";
 
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
-       node hack/bench/main.ts operator [--only speed] [--rounds 3]
+       node hack/bench/main.ts operator [--only speed] [--rounds 5]
        node hack/bench/main.ts scale [--bots 5000]
        node hack/bench/main.ts api [--only requests,reads,journal,sockets]
 Measures and writes bench-results/<bot|operator|scale|api>.json. Nothing else should run on the machine meanwhile.
@@ -43,7 +43,7 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     entries: { type: "string", default: "10000" },
     runs: { type: "string", default: "100" },
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
     bots: { type: "string", default: "100000" },
     idle: { type: "string", default: "60" },
     sockets: { type: "string", default: "20000" },

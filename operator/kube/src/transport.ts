@@ -1,6 +1,7 @@
 import type { ClusterAccess } from "./cluster-access.ts";
 import { type Answer, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { parseObject } from "./parse-object.ts";
 import { createRateLimit, type RateBudget } from "./rate-budget.ts";
 import { createSlots } from "./slots.ts";
 import { WriteForbiddenError } from "./write-guard.ts";
@@ -162,7 +163,7 @@ async function* parsedLines(
     const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = pieces.pop() ?? "";
     if (rest.length > LINE_MAX_BYTES) throw new Error(`a line of ${path} has no end`);
-    for (const piece of pieces) if (piece !== "") yield JSON.parse(piece);
+    for (const piece of pieces) if (piece !== "") yield parseObject(piece);
   }
 }
 
@@ -181,7 +182,7 @@ async function readBounded(body: AsyncIterable<unknown>): Promise<string> {
 /** The text itself when it is no JSON: what a proxy in between says is worth showing. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseObject(text);
   } catch {
     return text;
   }
