@@ -1,12 +1,10 @@
-import { setImmediate } from "node:timers/promises";
+import { timeSlices } from "@tradingbots/kube";
 import { Gauge, type Registry } from "prom-client";
 import type { BotView } from "./bot/bot-view.ts";
 import { conditionOf } from "./conditions.ts";
 
 /** Bots are counted at most this often, whoever reads metrics and how often: a hundred thousand take half a second. */
 const COUNT_EVERY_MS = 60_000;
-/** Bots counted before others get the event loop: about 3 ms. */
-const YIELD_EVERY = 500;
 
 /** How bots are, by the words of their conditions and without their names. */
 export function addBotGauges(registry: Registry, bots: () => Iterable<BotView>): void {
@@ -47,9 +45,8 @@ function atMostEvery<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
 async function countBots(bots: Iterable<BotView>) {
   const readyReasons = new Map<string, Map<string, number>>();
   let unknownPositions = 0;
-  let seen = 0;
   for (const { spec, status, isDeleting } of bots) {
-    if (++seen % YIELD_EVERY === 0) await setImmediate();
+    if (timeSlices.isOver()) await timeSlices.next();
     const { conditions } = status;
     const state = isDeleting ? "Retired" : spec.state;
     const reason = conditionOf(conditions, "Ready")?.reason ?? "NotSeen";

@@ -19,6 +19,7 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 import { createOperator, explain, type OperatorDeps } from "./operator.ts";
 import { createReports } from "./reports.ts";
 import { createVaultMetadata } from "./vault.ts";
+import { warmUp } from "./warm-up.ts";
 
 /** A watch that has brought nothing for this long, not even a bookmark, makes the process not ready. */
 const SILENT_MS = 300_000;
@@ -39,6 +40,7 @@ const clock = () => performance.now();
 process.exitCode = await run();
 
 async function run(): Promise<number> {
+  await warmUp(); // while there is nobody to serve
   const metrics = createMetrics();
   const access = await clusterAccess(config);
   const options = { onRequest: metrics.onRequest, userAgent: "tradingbots-operator" };
@@ -57,6 +59,11 @@ async function run(): Promise<number> {
     clock,
     ...backends(),
   });
+  const health = await startHealthServer({
+    port: config.port,
+    metrics,
+    notReadyBecause: () => notReadyBecause(operator),
+  });
   metrics.observe({
     queueDepth: operator.queueDepth,
     queueRunning: operator.queueRunning,
@@ -66,11 +73,6 @@ async function run(): Promise<number> {
     bots: operator.bots,
     startsWaiting: operator.startsWaiting,
     rollouts: operator.rollouts,
-  });
-  const health = await startHealthServer({
-    port: config.port,
-    metrics,
-    notReadyBecause: () => notReadyBecause(operator),
   });
   try {
     operator.follow();

@@ -23,13 +23,15 @@ export interface MetricSources {
 /** What the operator tells Prometheus. No label carries a user's, bot's or account's name. */
 export function createMetrics() {
   const registry = new Registry();
-  addProcessGauges(registry);
   return {
     ...apiServerMetrics(registry),
     ...queueMetrics(registry),
     ...leaseMetrics(registry),
-    /** Gauges that are read when somebody asks. */
-    observe: (sources: MetricSources) => addGauges(registry, sources),
+    /** Gauges that are read when somebody asks; blocks of the event loop count from here on. */
+    observe: (sources: MetricSources) => {
+      addProcessGauges(registry);
+      addGauges(registry, sources);
+    },
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
@@ -214,7 +216,7 @@ function addProcessGauges(registry: Registry): void {
   delay.enable();
   const longest: Gauge = new Gauge({
     name: "tradingbots_operator_event_loop_delay_max_seconds",
-    help: "Longest time since the start in which the event loop served nobody; 0.01 is none.",
+    help: "Longest time, since the process began to serve, in which the event loop served nobody; 0.01 is none.",
     registers,
     collect: () => longest.set(delay.max / 1e9),
   });

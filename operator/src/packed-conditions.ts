@@ -33,19 +33,29 @@ export function unpackConditions({ sayings, since }: PackedConditions): Conditio
   }));
 }
 
+/** Seconds and texts of whole seconds that were asked for last: an object's conditions have two or three between them. */
+const texts = new Map<number, string>();
+const seconds = new Map<string, number>();
+const KEPT_MAX = 64;
+
 function packTime(time: string): number | string {
-  if (time === last.text) return last.seconds;
-  const seconds = Date.parse(time) / 1_000;
-  return unpackTime(seconds) === time ? seconds : sharedText(time);
+  return seconds.get(time) ?? newTime(time);
 }
 
-/** The last whole second that was asked for: an object's conditions have mostly changed together. */
-let last = { seconds: 0, text: "1970-01-01T00:00:00Z" };
+function newTime(time: string): number | string {
+  const at = Date.parse(time) / 1_000;
+  if (unpackTime(at) !== time) return sharedText(time);
+  if (seconds.size >= KEPT_MAX) seconds.clear();
+  seconds.set(time, at);
+  return at;
+}
 
 function unpackTime(time: number | string): string {
   if (typeof time === "string" || !Number.isInteger(time)) return String(time);
-  if (time !== last.seconds) {
-    last = { seconds: time, text: new Date(time * 1_000).toISOString().replace(".000Z", "Z") };
-  }
-  return last.text;
+  const known = texts.get(time);
+  if (known !== undefined) return known;
+  const text = new Date(time * 1_000).toISOString().replace(".000Z", "Z");
+  if (texts.size >= KEPT_MAX) texts.clear();
+  texts.set(time, text);
+  return text;
 }

@@ -143,6 +143,7 @@ function start(options: AtRestOptions, name = "operator-0"): Promise<OperatorPro
 /** Seconds from the start of the process until it leads and has decided about every object. */
 async function untilConsistent(operator: OperatorProcess): Promise<number> {
   const deadline = performance.now() + CONSISTENT_WITHIN_MS;
+  await operator.untilReady();
   await operator.until("consistent", isConsistent);
   if (performance.now() > deadline) throw new Error("the operator does not become consistent");
   const seconds = (performance.now() - operator.startedMs) / 1_000;

@@ -64,10 +64,15 @@ export async function startOperator(options: OperatorOptions) {
   const pid = child.pid ?? 0;
   const metrics = async () => parseMetrics(await text(port, "/metrics"));
 
+  const mustLive = () => {
+    if (child.exitCode !== null) throw new Error(`the operator ended:\n${log.join("")}`);
+  };
+  const isReady = async () => (await text(port, "/readyz").catch(() => "no answer")) === "ok";
+
   async function until(what: string, holds: (metrics: Metrics) => boolean): Promise<void> {
     const deadline = performance.now() + LEADS_WITHIN_MS;
     for (;;) {
-      if (child.exitCode !== null) throw new Error(`the operator ended:\n${log.join("")}`);
+      mustLive();
       const now = await metrics().catch(() => undefined);
       if (now !== undefined && holds(now)) return;
       if (performance.now() > deadline) throw new Error(`not ${what} in time:\n${log.join("")}`);
@@ -80,7 +85,14 @@ export async function startOperator(options: OperatorOptions) {
     startedMs,
     log: () => log.join(""),
     metrics,
-    isReady: async () => (await text(port, "/readyz").catch(() => "no answer")) === "ok",
+    isReady,
+    /** It has read the cluster. Asking this costs it nothing, unlike its metrics. */
+    untilReady: async () => {
+      while (!(await isReady())) {
+        mustLive();
+        await sleep(50);
+      }
+    },
     untilLeading: () => until("leading", (now) => sum(now, "tradingbots_operator_is_leader") === 1),
     until,
     residentBytes: () => residentBytes(pid),

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 
-/** A loop turn lasts this long at most, plus one piece of work and whatever the garbage collector takes. */
-const SLICE_MS = 8;
+/** A loop turn lasts this long at most, plus one piece of work and what the garbage collector takes, which is more. */
+const SLICE_MS = 4;
 
 /**
  * Lets long work take turns with timers and sockets. All who have such work share one slice a turn of the event loop: what each alone
