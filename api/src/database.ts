@@ -108,7 +108,7 @@ export async function inTransaction<T>(
     await client.query("commit");
     return result;
   } catch (error) {
-    broken ??= await rollBack(client);
+    broken ??= isUnanswered(error) ? error : await rollBack(client);
     throw error;
   } finally {
     client.release(broken); // the pool listens again
@@ -122,6 +122,11 @@ function settingOf(tenant: Tenant): [name: string, value: string] {
   // An id is a UUID or a DNS label: it has no comma.
   if ("userIds" in tenant) return ["app.user_ids", tenant.userIds.join(",")];
   return ["app.bot_ids", tenant.botIds.join(",")];
+}
+
+/** What the server has not answered in time keeps the connection: whatever else were asked on it would wait behind it. */
+function isUnanswered(error: unknown): error is Error {
+  return error instanceof Error && error.message === "Query read timeout"; // node-postgres has no class for it
 }
 
 /** An error means that the connection is of no further use. */

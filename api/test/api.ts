@@ -21,6 +21,8 @@ import { createFakeCredentialStore } from "./fake-credential-store.ts";
 
 /** Cheap on purpose; the real cost is measured in passwords.test.ts. */
 const BCRYPT_COST = 4;
+/** As in the API's main.ts. */
+const POLL_LIMIT_MS = 500;
 
 export interface Answer {
   readonly status: number;
@@ -40,6 +42,7 @@ interface ApiOptions {
   /** Of a mail server; without it mails cannot be sent. */
   readonly smtpUrl?: string;
   readonly stepUpSeconds?: number;
+  readonly statementLimitMs?: number;
 }
 
 /** The API over a real Postgres and a real API server; Vault is the small fake. */
@@ -61,10 +64,10 @@ export type TestApi = Awaited<ReturnType<typeof startApi>>;
 async function startApp(
   database: TestDatabase,
   cluster: TestCluster,
-  { smtpUrl, stepUpSeconds = 300 }: ApiOptions,
+  { smtpUrl, stepUpSeconds = 300, ...limits }: ApiOptions,
 ) {
-  const pool = createPool({ url: database.apiUrl, connectionsMax: 8 });
-  const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
+  const pool = createPool({ url: database.apiUrl, connectionsMax: 8, ...limits });
+  const authPool = createPool({ url: database.authUrl, connectionsMax: 2, ...limits });
   const adminPool = createPool({ url: database.adminUrl, connectionsMax: 2 });
   const audit = createAuditQueue({ database: pool, now: Date.now });
   const passwords = createPasswords({ cost: BCRYPT_COST });
@@ -74,8 +77,13 @@ async function startApp(
   const logs: string[] = [];
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const tokens = await createTokens([privateKey], Date.now);
+  const pollPool = createPool({
+    url: database.authUrl,
+    connectionsMax: 1,
+    statementLimitMs: POLL_LIMIT_MS,
+  });
   const revocations = createRevocations({
-    database: authPool,
+    database: pollPool,
     clock: () => performance.now(),
     onError: (error) => void logs.push(`revocations: ${String(error)}\n`),
   });
@@ -141,7 +149,7 @@ async function startApp(
       await app.close();
       await mails?.stop();
       passwords.close();
-      await Promise.all([pool.end(), authPool.end(), adminPool.end()]);
+      await Promise.all([pool.end(), authPool.end(), adminPool.end(), pollPool.end()]);
     },
   };
 }

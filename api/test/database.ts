@@ -46,6 +46,7 @@ export async function startDatabase() {
     journalUrl: urlOf("journal"),
     adminUrl: urlOf("admin"),
     workerUrl: urlOf("worker"),
+    freeze: () => postgres.freeze(),
     stop: async () => {
       await superuser.end();
       await postgres.stop();

@@ -1,5 +1,5 @@
 import type { Pool } from "pg";
-import { createPool } from "../src/database.ts";
+import { createPool, type DatabaseOptions } from "../src/database.ts";
 import { createAnnouncer } from "../src/journal/announcer.ts";
 import { buildJournal } from "../src/journal/app.ts";
 import { LIVE_CHANNEL } from "../src/live/channel.ts";
@@ -25,17 +25,22 @@ function unused(): never {
 /** A database that crashes on purpose announces nothing. */
 function ignore(): void {}
 
+interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
+  readonly watch?: (pool: Pool) => void;
+  readonly podExists?: (token: string) => Promise<boolean>;
+  readonly requestsMax?: number;
+}
+
 /**
  * The journal's real application on a real Postgres, in this process and without a cluster: a token is what the cluster would
  * have signed into it.
  */
 export async function startJournalApp(
   database: TestDatabase,
-  watch: (pool: Pool) => void = () => {},
-  podExists: (token: string) => Promise<boolean> = unused,
+  { watch, podExists = unused, requestsMax = 2_000, ...limits }: JournalOptions = {},
 ) {
-  const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS });
-  watch(pool);
+  const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS, ...limits });
+  watch?.(pool);
   const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });
   const app = await buildJournal({
     pool,
@@ -45,9 +50,9 @@ export async function startJournalApp(
     reported: { announce: () => {} },
     news,
     operatorSubject: OPERATOR,
-    requestsMax: 2_000,
+    requestsMax,
     registry: createMetrics(),
-    log: { level: "silent" },
+    log: { level: "silent", stream: { write: ignore } }, // probes have a level of their own
   });
   async function post(path: string, token: string, body: unknown): Promise<Answer> {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
@@ -61,6 +66,7 @@ export async function startJournalApp(
     return { status: answer.statusCode, body: answer.json<unknown>() };
   }
   return {
+    app,
     /** As the operator, or with the token of a pod. */
     get,
     /** The same pod may speak to several replicas of the journal. */

@@ -16,7 +16,7 @@ let botId: string;
 
 beforeAll(async () => {
   database = await startDatabase();
-  apps = [await startJournalApp(database, counting), await startJournalApp(database)];
+  apps = [await startJournalApp(database, { watch: counting }), await startJournalApp(database)];
 });
 afterAll(async () => {
   await Promise.all(apps.map((app) => app.close()));
@@ -211,7 +211,7 @@ test("batches of two epochs with the same executions in other orders do not wait
 
 test("an order waits for three statements of the database", async () => {
   const sent: unknown[] = [];
-  const app = await startJournalApp(database, (pool) => {
+  const watch = (pool: Pool) =>
     pool.on("connect", (client) => {
       const query = client.query.bind(client);
       const noting = (text: unknown, ...rest: [unknown]) => {
@@ -220,7 +220,7 @@ test("an order waits for three statements of the database", async () => {
       };
       Object.assign(client, { query: noting });
     });
-  });
+  const app = await startJournalApp(database, { watch });
   const pod = app.pod(botId, "one", 1);
   await sessionOf(pod);
   await lease(pod, 1);

@@ -16,7 +16,7 @@ let young: Pod;
 
 beforeAll(async () => {
   database = await startDatabase();
-  app = await startJournalApp(database, undefined, podExists);
+  app = await startJournalApp(database, { podExists });
 });
 afterAll(async () => {
   await app.close();

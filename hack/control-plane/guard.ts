@@ -9,7 +9,8 @@ export function guardAgainstOurDeath(
   pids: readonly (number | undefined)[],
   directory: string,
 ): ChildProcess {
-  const script = 'read -r _; directory=$1; shift; kill -QUIT "$@"; sleep 1; rm -rf "$directory"';
+  const script =
+    'read -r _; directory=$1; shift; kill -QUIT "$@"; kill -CONT "$@"; sleep 1; rm -rf "$directory"';
   const known = pids.filter((pid) => pid !== undefined).map(String);
   return spawn("sh", ["-c", script, "sh", directory, ...known], {
     stdio: ["pipe", "ignore", "ignore"],

@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { Client, escapeIdentifier } from "pg";
 import { freePorts } from "../control-plane/free-ports.ts";
 import { guardAgainstOurDeath } from "../control-plane/guard.ts";
+import { freezeProcesses } from "./freeze.ts";
 
 const run = promisify(execFile);
 
@@ -32,6 +33,8 @@ export interface Postgres {
   url(database: string, role?: DatabaseRole): string;
   /** Makes an empty database with a fresh name (or a copy of `template`) and answers its name. */
   createDatabase(template?: string): Promise<string>;
+  /** Stops the server's processes where they are, and gives back how to let them go on. */
+  freeze(): Promise<() => void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -231,5 +234,5 @@ function handleOf(server: ChildProcess, { directory, port, superuser }: Running)
     await rm(directory, { recursive: true, force: true });
   }
 
-  return { port, pid, url, createDatabase, stop };
+  return { port, pid, url, createDatabase, freeze: () => freezeProcesses(pid), stop };
 }

@@ -14,6 +14,9 @@ import { createTokenVerifier } from "./tokens.ts";
 /** A transaction takes about 2 ms, so this many waiting per connection are served within 20 ms. */
 const REQUESTS_PER_CONNECTION = 8;
 
+/** A bot waits three seconds for an answer: whatever takes longer it sends again. */
+const STATEMENT_LIMIT_MS = 5_000;
+
 /** A crash between commit and NOTIFY loses at most one flush; a restarted pod is back well within this time. */
 const REPEATED_AT_START_SECONDS = 300;
 
@@ -21,7 +24,11 @@ const config = loadJournalConfig(process.env);
 await using stack = new AsyncDisposableStack();
 
 const pool = stack.adopt(
-  createPool({ ...config.database, connectionsMax: config.connectionsMax }),
+  createPool({
+    ...config.database,
+    connectionsMax: config.connectionsMax,
+    statementLimitMs: STATEMENT_LIMIT_MS,
+  }),
   (open) => open.end(),
 );
 const access =
