@@ -1,12 +1,11 @@
 import { type Account, balancesOf, ordersOf, positionOf } from "./account.ts";
-import { instrumentOf } from "./instruments.ts";
 import { book } from "./ledger.ts";
 import { orderMargin } from "./margin.ts";
 import { type Match, nextMatch, type Tick } from "./matching.ts";
 import { Decimal, ZERO } from "./money.ts";
 import { isActive, isProtection, type Order, type Side } from "./order.ts";
 import { applyTrade, type HoldingChange, sideOf } from "./position.ts";
-import { fillRuleFor } from "./settings.ts";
+import { fillRuleFor, rulesOf } from "./settings.ts";
 import { cancelOrder, closeOrder, protectPosition, type Trading } from "./trading.ts";
 
 export interface MarketEvent {
@@ -81,7 +80,7 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
     closeOrder(account, order, { status: "Cancelled", nowMs });
     return;
   }
-  const quantity = Decimal.min(reducible, partOf(order, parts));
+  const quantity = Decimal.min(reducible, partOf(order, parts, trading));
   const first = order.filledQuantity.isZero();
   const position = positionOf(account, order.symbol);
   const before = sideOf(position.holding);
@@ -113,8 +112,8 @@ function reducibleQuantity(account: Account, order: Order): Decimal {
 }
 
 /** One of `parts` equal parts of an order, on the quantity step; the last takes what is left. */
-function partOf(order: Order, parts: number): Decimal {
-  const { quantityStep } = instrumentOf(order.symbol);
+function partOf(order: Order, parts: number, trading: Trading): Decimal {
+  const { quantityStep } = rulesOf(trading.settings(), order.symbol);
   return order.quantity.div(parts).toNearest(quantityStep, Decimal.ROUND_UP);
 }
 

@@ -51,6 +51,13 @@ const quantityInBounds: Check = ({ request, instrument }) => {
   );
 };
 
+const closesEnough: Check = ({ request, instrument, valuation }) => {
+  const isEnough = request.quantity.gte(instrument.minimumQuantity);
+  if (isEnough || valuation.settings().closesBelowMinimum) return undefined;
+  const message = "orderQty will be truncated to zero";
+  return { retCode: Code.reduceOnlyNotSatisfied, message };
+};
+
 const priceOnTick: Check = ({ request: { type, price }, instrument }) => {
   if (type === "Market") return undefined;
   return price !== undefined && isPrice(price, instrument) ? undefined : invalid("Price invalid");
@@ -146,6 +153,7 @@ const affordable: Check = ({ request, account, valuation }) => {
 const orderChecks: readonly Check[] = [
   quantityOnStep,
   quantityInBounds,
+  closesEnough,
   priceOnTick,
   linkIdUnused,
   triggerBeyondLastPrice,

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { MAKER_FEE_RATE, TAKER_FEE_RATE } from "./instruments.ts";
+import { type Instrument, instrumentOf, MAKER_FEE_RATE, TAKER_FEE_RATE } from "./instruments.ts";
 import { Decimal } from "./money.ts";
 import type { Execution, Order } from "./order.ts";
 
-const MAX_PARTS = 100;
+const MAX_PARTS = 10_000;
 const MAX_DELAY_MS = 24 * 3_600_000;
 /** "Wait for at least 10 minutes" (https://bybit-exchange.github.io/docs/v5/rate-limit). */
 const BAN_MS = 600_000;
@@ -68,6 +68,10 @@ const SettingsChange = z.strictObject({
   positionDelays: z.array(PositionDelay).max(100).optional(),
   /** By symbol: the least that an order may be of, instead of the instrument's own; what is above the step can leave dust. */
   minimumQuantities: z.record(z.string(), QuantityText).optional(),
+  /** By symbol: what quantities are multiples of, instead of the instrument's own. */
+  quantitySteps: z.record(z.string(), QuantityText).optional(),
+  /** Whether an order of quantity 0, which closes the whole position, is taken also for less than the least quantity. */
+  closesBelowMinimum: z.boolean().optional(),
   /** Whether the id of an order that was refused is used up, too. */
   refusedIdsAreTaken: z.boolean().optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
@@ -91,6 +95,8 @@ export interface Settings {
   readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
   readonly positionDelays: readonly z.output<typeof PositionDelay>[];
   readonly minimumQuantities: Readonly<Record<string, Decimal>>;
+  readonly quantitySteps: Readonly<Record<string, Decimal>>;
+  readonly closesBelowMinimum: boolean;
   readonly refusedIdsAreTaken: boolean;
   readonly liquidation: boolean;
   readonly maintenance: boolean;
@@ -107,6 +113,8 @@ export const defaultSettings: Settings = {
   executionDelays: [],
   positionDelays: [],
   minimumQuantities: {},
+  quantitySteps: {},
+  closesBelowMinimum: true,
   refusedIdsAreTaken: false,
   liquidation: false,
   maintenance: false,
@@ -121,6 +129,14 @@ export function changedSettings(settings: Settings, change: SettingsChange): Set
     ([, value]) => value !== undefined,
   );
   return { ...settings, ...Object.fromEntries(given) };
+}
+
+/** The trading rules of `symbol` as they are set; throws for one that the simulator has none for. */
+export function rulesOf(settings: Settings, symbol: string): Instrument {
+  const instrument = instrumentOf(symbol);
+  const minimumQuantity = settings.minimumQuantities[symbol] ?? instrument.minimumQuantity;
+  const quantityStep = settings.quantitySteps[symbol] ?? instrument.quantityStep;
+  return { ...instrument, minimumQuantity, quantityStep };
 }
 
 /** How an order of `userId` is filled: in how many parts, and what becomes of a rest that may not wait in the book. */

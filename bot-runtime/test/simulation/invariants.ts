@@ -263,10 +263,11 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "FlatIsFlat",
-    statement: "a bot that ends as flat has left no position and no order of its own",
+    statement:
+      "a bot that ends as flat has left no order of its own and no position, but dust that nobody can close and that is worth less than the exchange opens",
     broken: (moment, world) => {
       if (moment.kind !== "finished") return undefined;
-      const held = world.ownSymbols().find((symbol) => !world.own(symbol).isZero());
+      const held = stillHeld(world);
       if (held !== undefined)
         return `${moment.by.name} ended as flat and holds ${text(world.own(held))} ${held}`;
       const open = world.ownOrders.find(isOpen);
@@ -292,7 +293,7 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     name: "LedgerComplete",
     statement:
-      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is",
+      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is; but for what happens to dust after the word that it was left behind",
     broken: (moment, world) => {
       if (moment.kind !== "settled") return undefined;
       return (
@@ -307,6 +308,7 @@ export const INVARIANTS: readonly Invariant[] = [
     broken: (moment, world) => {
       // What somebody traded by hand is in the balance and not in the bot's ledger.
       if (moment.kind !== "settled" || world.touchedByHand()) return undefined;
+      if (world.ownExecutions.some((own) => isOfLeftBehind(own, world))) return undefined;
       const { account, journal } = world;
       const told = journal.trades.reduce((sum, { pnl }) => sum.plus(pnl ?? "0"), new Decimal(0));
       const change = account.wallet.minus(account.initialBalance);
@@ -340,8 +342,16 @@ function isOpen({ order }: OwnOrder): boolean {
   );
 }
 
+/** A symbol of which the bot holds something that is not to be left behind. */
+function stillHeld({ account, ownSymbols, own, leftBelow }: World): string | undefined {
+  return ownSymbols().find((symbol) => {
+    const worth = account.positions.get(symbol)?.holding.entryValue.abs() ?? new Decimal(0);
+    return !own(symbol).isZero() && worth.gte(leftBelow);
+  });
+}
+
 function unsettled(world: World): string | undefined {
-  const held = world.ownSymbols().find((symbol) => !world.own(symbol).isZero());
+  const held = stillHeld(world);
   if (held !== undefined) return `still holds ${text(world.own(held))} ${held}`;
   const alive = world.runs().find((run) => run.newest && run.process.alive);
   if (alive !== undefined) return `${alive.name} has not ended: ${alive.lastReport}`;
@@ -369,12 +379,31 @@ function missingOrder({ journal, ownOrders }: World): string | undefined {
   return missing && `the journal knows nothing of order ${missing.order.linkId}`;
 }
 
-function missingFill({ journal, ownExecutions }: World): string | undefined {
+/** Dust was told of as left behind, and then its stop or target struck while nobody looked any more. */
+function isOfLeftBehind({ execution, order }: OwnExecution, { journal }: World): boolean {
+  if (
+    order !== undefined ||
+    journal.ofType("fill").some((fill) => fill.executionId === execution.id)
+  )
+    return false;
+  return leftBehind(journal).some(
+    ({ symbol, openedAt }) =>
+      idOf(symbol) === execution.symbol && Date.parse(openedAt) <= execution.timeMs,
+  );
+}
+
+function leftBehind({ trades }: World["journal"]) {
+  return trades.filter(({ reason }) => reason === "dust");
+}
+
+function missingFill(world: World): string | undefined {
+  const { journal, ownExecutions } = world;
   const fills = new Map(journal.ofType("fill").map((fill) => [fill.executionId, fill]));
   const trades = new Map<string, string>();
   for (const own of ownExecutions) {
     if (own.order?.opens === true) trades.set(own.execution.symbol, own.order.order.linkId);
     const fill = fills.get(own.execution.id);
+    if (isOfLeftBehind(own, world)) continue;
     if (fill === undefined)
       return `the journal lacks execution ${own.execution.id} (${own.execution.side} ${text(own.units)})`;
     const told = [fill.price, fill.quantity, fill.fee, fill.side];
@@ -406,6 +435,7 @@ function missingFunding({ journal, ownFunding, touchedByHand }: World): string |
   );
   for (const { id, fee } of ownFunding) {
     const amountTold = told.get(id);
+    if (amountTold === undefined && leftBehind(journal).length > 0) continue;
     if (amountTold === undefined) return `the journal lacks funding ${id}`;
     // Of a position that is not the bot's alone the exchange does not say whose share is whose.
     if (!touchedByHand() && !fee.negated().eq(amountTold))

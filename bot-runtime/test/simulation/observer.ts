@@ -53,6 +53,8 @@ export interface World {
   readonly cancellable: boolean;
   /** What the bot may lose in the run, should it be of one day; undefined when it is not, or there is no such limit. */
   readonly dayLossMax: Decimal | undefined;
+  /** What is worth less, in the quote currency, nobody can close: it may be left behind. Zero where everything can be closed. */
+  readonly leftBelow: Decimal;
   /** When the exchange closed the candle that opened at this time of candles, true time; undefined for one of history. */
   readonly candleClosedMs: (openMs: number) => number | undefined;
   /** Wallet and margins of the account at this moment; undefined when its owner bets more than bots may. */
@@ -123,6 +125,7 @@ type WorldParts = Pick<
   | "fillMs"
   | "cancellable"
   | "dayLossMax"
+  | "leftBelow"
   | "candleClosedMs"
   | "balances"
 >;

@@ -357,6 +357,36 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "dust counts for nothing, whatever it is worth",
+    patches: [
+      {
+        module: `${src}/orders/sizing.ts`,
+        text: "  return value(entryPrice, held).lt(market.minimumValue);",
+        replacement: "  return true;",
+      },
+    ],
+  },
+  {
+    name: "dust that nobody can close keeps a bot from ending",
+    patches: [
+      {
+        module: `${src}/orders/sizing.ts`,
+        text: "  return value(entryPrice, held).lt(market.minimumValue);",
+        replacement: "  return false;",
+      },
+    ],
+  },
+  {
+    name: "dust that is left behind stays an open trade",
+    patches: [
+      {
+        module: `${src}/bot/account-for-fills.ts`,
+        text: `  const isGivenUp = isLeftBehind(work) && deps.config().state !== "Running";`,
+        replacement: "  const isGivenUp = false;",
+      },
+    ],
+  },
+  {
     name: "the fees of exits are forgotten",
     patches: [
       {

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly rest: "follows" | "waits" | "cancelled";
   /** The id of an order that the exchange refused is used up: Bybit does not say whether it is. */
   readonly refusedIdsAreTaken: boolean;
+  /** Entries fill in so little that an order cannot close it. */
+  readonly dust: Dust | undefined;
   /** Another bot trades on the account, which may commit little of its equity. */
   readonly neighbour: boolean;
   /** Least quantity of an order of BTCUSDT: parts and rests of one may be dust. */
@@ -47,6 +49,13 @@ export interface Scenario {
   readonly deaths: readonly DeathWish[];
   readonly lateLease: LateLeaseWish | undefined;
   readonly events: readonly ScenarioEvent[];
+}
+
+interface Dust {
+  /** What an entry fills in. */
+  readonly steps: number;
+  /** The exchange closes nothing so small, at least until the bot is to stop; worth no more than it would open, to the end. */
+  readonly isHard: boolean;
 }
 
 type ScenarioEvent = { readonly atMs: number } & Happening;
@@ -128,6 +137,7 @@ export function drawScenario(seed: number): Scenario {
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     rest: draw.chance(0.3) ? "cancelled" : seed % 3 === 0 ? "waits" : "follows",
     refusedIdsAreTaken: seed % 2 === 0,
+    dust: undefined,
     neighbour: seed % 7 === 0 && symbols.length === 1 && !drawn.some(isByHand),
     minimumQuantity: draw.oneOf(["0.001", "0.001", "0.002", "0.02"]),
     fundingRate: draw.oneOf(["0.0001", "-0.0002", "0"]),
@@ -143,7 +153,30 @@ export function drawScenario(seed: number): Scenario {
     lateLease: trap?.lateLease,
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
+  if (seed % DUST_EVERY === 15) return dusty(scenario);
   return seed % CANCELS_EVERY === 8 ? cancelling(scenario) : scenario;
+}
+
+/** One of so many seeds is about dust. */
+const DUST_EVERY = 28;
+const DUST_STEPS_MAX = 8;
+/** Of BTCUSDT where entries leave dust: a step is worth a fifth of the least order. */
+export const DUST_RULES = { step: "0.00001", minimum: "0.0001" };
+/** An entry of the bot's at its usual leverage is so many of these steps. */
+export const ENTRY_STEPS = 5_000;
+
+/** Every entry leaves dust. By hand nobody trades: to whom it belonged would be another question. */
+function dusty(scenario: Scenario): Scenario {
+  const steps = 1 + (Math.floor(scenario.seed / DUST_EVERY) % DUST_STEPS_MAX);
+  return {
+    ...scenario,
+    dust: { steps, isHard: scenario.seed % 3 > 0 },
+    symbols: ["BTC/USDT:USDT"],
+    leverage: 10,
+    neighbour: false,
+    minimumQuantity: DUST_RULES.minimum,
+    events: scenario.events.filter((event) => !isByHand(event)),
+  };
 }
 
 /** One of so many seeds is about halts that cancel orders: left to chance they would seldom meet an entry that is still open. */

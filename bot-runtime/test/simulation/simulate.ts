@@ -7,6 +7,7 @@ import {
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
 import { Decimal } from "../../src/money.ts";
 import { balancesOf } from "../../../hack/exchange-simulator/account.ts";
+import { MINIMUM_ORDER_VALUE } from "../../../hack/exchange-simulator/instruments.ts";
 import { Commitments } from "../commitments.ts";
 import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
@@ -16,6 +17,8 @@ import { Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import {
   drawScenario,
+  DUST_RULES,
+  ENTRY_STEPS,
   type Happening,
   HISTORY_CANDLES,
   MINUTE_MS,
@@ -36,6 +39,8 @@ const HAND_PAUSE_MS = 500;
 const AFTERMATH_MS = 2_000;
 const BALANCE = "10000";
 const PRICES = { "BTC/USDT:USDT": 100_000, "ETH/USDT:USDT": 2_500 } as const;
+/** Dust of more steps may be worth the least that the exchange opens. */
+const WORTH_CLOSING_STEPS = 4;
 /** On which the bot's owner bets, where the bot does not trade it. */
 const BET_SYMBOL = "ETH/USDT:USDT";
 const MARKET_IDS = { "BTC/USDT:USDT": "BTCUSDT", "ETH/USDT:USDT": "ETHUSDT" } as const;
@@ -109,6 +114,7 @@ class Run {
       fillMs: fillMs(scenario),
       cancellable: scenario.rest === "waits",
       dayLossMax: dayLossMax(scenario),
+      leftBelow: new Decimal(scenario.dust?.isHard === true ? MINIMUM_ORDER_VALUE.toFixed() : 0),
       candleClosedMs: (openMs) => this.#closedMs.get(openMs),
       balances: () =>
         isBet(scenario) ? undefined : balancesOf(account, this.#exchange.exchange.trading),
@@ -173,6 +179,10 @@ class Run {
     this.#trace?.("faults end; the bot is to stop");
     this.#exchange.control.setFaults([]);
     this.#exchange.control.changeSettings({ fills: [], executionDelays: [], positionDelays: [] });
+    // What is worth something somebody has to be able to close.
+    const { steps = 0 } = this.#scenario.dust ?? {};
+    if (steps >= WORTH_CLOSING_STEPS)
+      this.#exchange.control.changeSettings({ closesBelowMinimum: true });
     this.#platform.heal();
     this.#hand.withdraw();
     this.#neighbour?.leave();
@@ -356,7 +366,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
         symbol: MARKET_IDS[symbol],
         count,
         price: PRICES[symbol],
-        swing: symbol === BET_SYMBOL && isBet(scenario) ? 0.015 : 0.004,
+        swing: swingOf(scenario, symbol),
         firstOpenMs,
       }),
     ),
@@ -365,17 +375,33 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   const { control } = exchange;
   control.addKey({ apiKey: API_KEY, apiSecret: API_SECRET, balance: BALANCE, ips: ["192.0.2.1"] });
   control.setFaults(scenario.exchangeFaults);
-  const { parts, rest, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
+  const { dust, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
   control.changeSettings({
     refusedIdsAreTaken: scenario.refusedIdsAreTaken,
     liquidation: isBet(scenario),
     minimumQuantities: { BTCUSDT: minimumQuantity },
-    fills: parts > 1 ? [{ parts, rest }] : [],
+    ...(dust && { quantitySteps: { BTCUSDT: DUST_RULES.step }, closesBelowMinimum: !dust.isHard }),
+    fills: fillsOf(scenario),
     executionDelays: fundingDelayMs > 0 ? [{ type: "Funding", delayMs: fundingDelayMs }] : [],
     positionDelays: positionDelayMs > 0 ? [{ delayMs: positionDelayMs }] : [],
     fundingRates: Object.fromEntries(symbols.map((symbol) => [MARKET_IDS[symbol], fundingRate])),
   });
   return exchange;
+}
+
+/** How far a candle moves the price, as a share of it. */
+function swingOf(scenario: Scenario, symbol: string): number {
+  if (symbol === BET_SYMBOL && isBet(scenario)) return 0.015;
+  // What nobody can close no stop or target closes either, so that it is there when the bot is to end.
+  const { isHard = false, steps = 0 } = scenario.dust ?? {};
+  return isHard && steps < WORTH_CLOSING_STEPS ? 0.0002 : 0.004;
+}
+
+function fillsOf({ parts, rest, dust }: Scenario) {
+  const usual = parts > 1 ? [{ parts, rest }] : [];
+  if (dust === undefined) return usual;
+  const entries = Math.floor(ENTRY_STEPS / dust.steps);
+  return [{ reduceOnly: false, parts: entries, rest: "cancelled" as const }, ...usual];
 }
 
 function configOf({

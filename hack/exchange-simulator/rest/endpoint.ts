@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { Account } from "../account.ts";
 import { BybitError, RetCode } from "../bybit-error.ts";
 import type { ApiKey, Exchange } from "../exchange.ts";
-import { type Instrument, instrumentOf } from "../instruments.ts";
+import type { Instrument } from "../instruments.ts";
+import { rulesOf } from "../settings.ts";
 import { Decimal } from "../money.ts";
 
 /** Who may call: anybody, a holder of a valid key, or a key that may trade contracts. */
@@ -75,9 +76,7 @@ export function replayedInstrument(exchange: Exchange, symbol: string): Instrume
   if (!exchange.market.has(symbol)) {
     throw new BybitError(RetCode.invalidParameter, "params error: symbol invalid");
   }
-  const instrument = instrumentOf(symbol);
-  const minimumQuantity = exchange.settings().minimumQuantities[symbol];
-  return minimumQuantity === undefined ? instrument : { ...instrument, minimumQuantity };
+  return rulesOf(exchange.settings(), symbol);
 }
 
 /** Refuses a positionIdx of the other position mode; hedge mode's own ones are not simulated. */

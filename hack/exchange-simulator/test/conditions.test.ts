@@ -72,6 +72,27 @@ function expectBalancedBooks(): void {
   expect(sum.toFixed()).toBe(wallet.balance);
 }
 
+describe("a rest below the least quantity", () => {
+  const whole = { reduceOnly: true, closeOnTrigger: true };
+
+  test.each([
+    ["is closed by quantity 0", true, 0, "0"],
+    ["is not closed by any order", false, 110_017, "0.0003"],
+  ] as const)("%s", async (...[, closesBelowMinimum, retCode, left]) => {
+    await start({ quantitySteps: { ETHUSDT: "0.0001" }, closesBelowMinimum });
+    await client.loadMarkets(true);
+    simulator.control.changeSettings({ fills: [{ parts: 10_000, rest: "cancelled" }] });
+    await openAtOnce("buy", 2.5);
+    simulator.control.changeSettings({ minimumQuantities: { ETHUSDT: "0.001" }, fills: [] });
+    const order = { category: "linear", symbol: "ETHUSDT", side: "Sell", orderType: "Market" };
+    simulator.control.setSpeed(0);
+    const closing = client["privatePostV5OrderCreate"]({ ...order, qty: "0", ...whole });
+    if (retCode === 0) await closing;
+    else await expect(closing).rejects.toThrow(`"retCode":${retCode}`);
+    expect(account().positions.map(({ size }) => size)).toEqual(left === "0" ? [] : [left]);
+  });
+});
+
 describe("fees", () => {
   test("taker and maker rates are those of the settings", async () => {
     await start({ takerFeeRate: "0.001", makerFeeRate: "0" }, [
