@@ -14,7 +14,7 @@ import { heldOf, type Work } from "./work.ts";
 /** Funding moves no position: it is found by asking. The day's loss counts it, so it may not be long in coming. */
 const FUNDING_LOOK_MS = 60_000;
 /** The exchange has just refused a stop for it, and most likely will again. */
-const PROTECT_DUST_EVERY_MS = 5_000;
+const PROTECT_UNCLOSED_EVERY_MS = 5_000;
 /** A position may be gone this long before the executions say why. */
 const VANISHED_MS = 20_000;
 
@@ -63,16 +63,17 @@ async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
   const stillHeld = heldOf(work);
   if (work.exitWanted === undefined || stillHeld === undefined) return;
   await exitPosition(deps, work, stillHeld);
-  await protectDust(deps, work);
+  await protectUnclosed(deps, work);
 }
 
-/** What no order can close needs its stop all the more: the price that it was refused at may have come back. */
-async function protectDust(deps: TraderDeps, work: Work): Promise<void> {
+/** What no order closes, now or ever, needs its stop all the more: the price that it was refused at may have come back. */
+async function protectUnclosed(deps: TraderDeps, work: Work): Promise<void> {
   const held = heldOf(work);
   const now = deps.monotonicMs();
-  if (work.dust === undefined || held === undefined || held.stopLoss !== undefined) return;
-  if (now < work.protection.dustNotBeforeMs) return;
-  work.protection.dustNotBeforeMs = now + PROTECT_DUST_EVERY_MS;
+  const isUnclosed = work.dust !== undefined || work.exitRetry.refusals > 0;
+  if (!isUnclosed || held === undefined || held.stopLoss !== undefined) return;
+  if (now < work.protection.unclosedNotBeforeMs) return;
+  work.protection.unclosedNotBeforeMs = now + PROTECT_UNCLOSED_EVERY_MS;
   await protectPosition(deps, work, held);
 }
 

@@ -44,6 +44,23 @@ test("an exit that the exchange takes and ends without a fill is sent ever more 
   expect(market.net.isZero()).toBe(true);
 });
 
+test("a position without a stop gets one as soon as the exchange takes one, while it refuses to close it", async () => {
+  const { market, run, heldWork } = startExampleHolder();
+  const work = heldWork();
+  market.stopLoss = undefined;
+  const no = { kind: "refused", code: "110063", message: "settling", final: true } as const;
+  market.answerLevels = () => no;
+  market.answer = () => no;
+  expect(await run(work, 60_000)).toBe(false);
+  expect(work.exitWanted).toBe("unprotected");
+  market.answerLevels = undefined;
+  expect(await run(work, 6_000)).toBe(false);
+  expect(market).toMatchObject({ stopLoss: price("99") });
+  // It was to be closed, and still is.
+  market.answer = undefined;
+  expect(await run(work, 20_000)).toBe(true);
+});
+
 describe("a close takes no more than the bot's own", () => {
   test("the owner holds as much by hand: one exit of the bot's unit, the owner's stays", async () => {
     const { market, run, heldWork } = startExampleHolder(STOPPED);

@@ -91,8 +91,8 @@ interface Protection {
   failures: number;
   /** Since when it has no stop and the exchange's rules for one are not known. */
   withoutRulesMs: number | undefined;
-  /** Dust without a stop is not given one again before then. */
-  dustNotBeforeMs: number;
+  /** What exits do not close, and has no stop, is not given one again before then. */
+  unclosedNotBeforeMs: number;
 }
 
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
@@ -162,7 +162,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
       notBeforeMs: -Infinity,
       failures: 0,
       withoutRulesMs: undefined,
-      dustNotBeforeMs: -Infinity,
+      unclosedNotBeforeMs: -Infinity,
     },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
