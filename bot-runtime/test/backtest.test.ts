@@ -89,6 +89,15 @@ test("gaps are warnings, faults are sentences with a line", async () => {
   expect(disorder).toMatchObject({ code: 1, stdout: "" });
   expect(disorder.stderr).toContain("my.csv:3: disorder: 1970-01-01T00:00:00.000Z after");
 
+  // Nothing is run for an hour and lost at its end.
+  await writeFile(file, [header, row(0), row(1)].join("\n"));
+  const nowhere = await backtest(["--candles", file, "--json", join(directory, "none", "x.json")]);
+  expect(nowhere).toMatchObject({ code: 1, stdout: "" });
+  expect(nowhere.stderr).toContain(`--json: there is no directory ${join(directory, "none")}`);
+  const late = await backtest(["--candles", file, "--from", "2030-01-01"]);
+  expect(late).toMatchObject({ code: 1, stdout: "" });
+  expect(late.stderr).toContain("after the last candle of my.csv, which opens at 1970-01-01T00:01");
+
   const unsaid = await backtest([]);
   expect(unsaid.code).toBe(1);
   expect(unsaid.stderr).toContain("--candles is missing (see --help)");

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { Decimal, price, type Price } from "../money.ts";
 import { type BacktestInput, runBacktest } from "./backtest.ts";
 import { gapWarnings, readCandleFile } from "./candle-file.ts";
 import type { CandleTable } from "./candle-table.ts";
-import { type BacktestOptions, parseOptions, USAGE } from "./options.ts";
+import { type BacktestOptions, parseOptions, USAGE, UsageError } from "./options.ts";
 import { plotSvg } from "./plot.ts";
 import { buildReport, reportTable } from "./report.ts";
 
@@ -16,11 +17,19 @@ async function main(): Promise<void> {
     console.log(USAGE);
     return;
   }
+  const { json } = options;
+  if (json !== undefined && !existsSync(dirname(json)))
+    throw new UsageError(`--json: there is no directory ${dirname(json)}`);
   const file = basename(options.candles);
   const candles = await readCandleFile(options.candles).catch((error: unknown) => {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
     throw new Error(`--candles: there is no file ${options.candles}`, { cause: error });
   });
+  const lastMs = candles.openTimesMs[candles.length - 1] ?? 0;
+  if (options.fromMs !== undefined && options.fromMs > lastMs) {
+    const last = new Date(lastMs).toISOString();
+    throw new UsageError(`--from lies after the last candle of ${file}, which opens at ${last}`);
+  }
   for (const warning of gapWarnings(candles)) console.error(`warning: ${file}: ${warning}`);
   const input: BacktestInput = {
     candles,
@@ -34,12 +43,12 @@ async function main(): Promise<void> {
   const result = runBacktest(input);
   const report = buildReport(input, result);
   console.log(reportTable(report));
-  if (options.json === undefined) return;
-  const plot = options.json.replace(/(\.json)?$/, ".svg");
+  if (json === undefined) return;
+  const plot = json.replace(/\.json$/, ".svg");
   const title = `${options.strategy.name} ${JSON.stringify(options.strategy.params)} on ${file}`;
-  await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
   await writeFile(plot, plotSvg(input, result, title));
-  console.log(`${"written".padEnd(15)}${options.json}, ${plot}`);
+  console.log(`${"written".padEnd(15)}${json}, ${plot}`);
 }
 
 function tickOf(tick: BacktestOptions["tick"], { priceDecimals }: CandleTable): Price | undefined {

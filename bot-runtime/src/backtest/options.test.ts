@@ -59,6 +59,8 @@ describe("options", () => {
     ["--candles a.csv --stop-loss-percent 100", "--stop-loss-percent must be below 100, not 100"],
     ["--candles a.csv --fee-percent=-1", "--fee-percent must be a decimal number, not -1"],
     ["--candles a.csv --notional 1e3", "--notional must be a decimal number, not 1e3"],
+    ["--candles a.csv --notional -5", "--notional must be a decimal number, not -5"],
+    ["--candles a.csv --json out.svg", "--json must end in .json, not out.svg"],
     ["--candles a.csv --tick 0", "--tick must be above 0, not 0"],
     ["--candles a.csv --tick tiny", "--tick must be a decimal number, not tiny"],
     ["--candles a.csv --leverage 2", "--leverage needs --balance"],

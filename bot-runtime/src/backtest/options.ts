@@ -99,13 +99,27 @@ export function parseOptions(args: readonly string[]): BacktestOptions | undefin
     sizing: sizingOf(values),
     tick: tickOf(values.tick),
     fromMs: values.from === undefined ? undefined : timeOf(values.from),
-    json: values.json,
+    json: values.json === undefined ? undefined : jsonFile(values.json),
   };
 }
 
-function parseValues(args: readonly string[]) {
+/** The plot's name is made of it. */
+function jsonFile(name: string): string {
+  if (name.endsWith(".json")) return name;
+  throw new UsageError(`--json must end in .json, not ${name}: the plot is written beside it`);
+}
+
+/** `--notional -5` is a number that is refused as one, not a missing value. */
+const NEGATIVE = /^-\d/;
+
+function parseValues(typed: readonly string[]) {
+  const args = typed.flatMap((each, index) => {
+    if (NEGATIVE.test(each)) return [];
+    const next = typed[index + 1] ?? "";
+    return each.startsWith("--") && NEGATIVE.test(next) ? [`${each}=${next}`] : [each];
+  });
   try {
-    return parseArgs({ args: [...args], options: definitions }).values;
+    return parseArgs({ args, options: definitions }).values;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
