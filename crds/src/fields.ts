@@ -16,7 +16,11 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** A name that the API server accepts for a pod and a label value. */
 export const DnsLabel = z.string().max(63).regex(DNS_LABEL);
 
-export const Exchange = z.enum(["bybit", "binance", "kraken", "coinbase", "alpaca"]);
+export const Exchange = z
+  .enum(["bybit", "binance", "kraken", "coinbase", "alpaca"])
+  .describe(
+    "Bots trade on bybit only so far; on another one a bot opens nothing and says Unsupported.",
+  );
 export type Exchange = z.infer<typeof Exchange>;
 
 export const Mode = z.enum(["paper", "testnet", "live"]);

@@ -44,7 +44,9 @@ export type BotSettings = z.infer<typeof BotSettings>;
 /** Body of POST /api/bots. */
 export const NewBot = BotSettings.extend({
   accountId: DnsLabel.optional().describe("The exchange account; absent for a paper bot."),
-  exchange: Exchange.optional().describe("For a paper bot; otherwise the account says it."),
+  exchange: Exchange.optional().describe(
+    "For a paper bot; otherwise the account says it. Bots trade on bybit only so far.",
+  ),
   state: z.enum(["Running", "Paused", "Stopped"]).default("Stopped"),
 });
 export type NewBot = z.infer<typeof NewBot>;
