@@ -80,6 +80,11 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
     closeOrder(account, order, { status: "Cancelled", nowMs });
     return;
   }
+  if (rest === "unfilled" && order.trigger === undefined && mayNotWait(order)) {
+    order.rejectReason = "EC_NoImmediateQtyToFill";
+    closeOrder(account, order, { status: "Cancelled", nowMs });
+    return;
+  }
   const quantity = Decimal.min(reducible, partOf(order, parts, trading));
   const first = order.filledQuantity.isZero();
   const position = positionOf(account, order.symbol);

@@ -33,9 +33,9 @@ const FillRule = z.strictObject({
   parts: z.int().min(1).max(MAX_PARTS),
   /**
    * What becomes of the rest of an order that may not rest in the book (market, IOC): later prices fill it and nobody can cancel
-   * it, or they do and its owner can, or it is cancelled.
+   * it, or they do and its owner can, or it is cancelled; or nothing of it is filled at all, because nobody trades.
    */
-  rest: z.enum(["follows", "waits", "cancelled"]).default("follows"),
+  rest: z.enum(["follows", "waits", "cancelled", "unfilled"]).default("follows"),
 });
 
 const ExecutionDelay = z.strictObject({

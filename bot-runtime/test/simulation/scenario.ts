@@ -73,6 +73,8 @@ export type Happening =
     }
   | { readonly kind: "journal-down"; readonly ms: number }
   | { readonly kind: "exchange-down"; readonly ms: number }
+  /** Nobody trades: orders are taken and end without a fill. */
+  | { readonly kind: "dry"; readonly ms: number }
   /** The symbol's end is announced: it takes no opening orders, and after so long it is settled, positions included. */
   | { readonly kind: "delist"; readonly closesAfterMs: number }
   | { readonly kind: "clock-step"; readonly ms: number }
@@ -100,6 +102,7 @@ export type Happening =
   /** The stop is taken away at the moment of the crash: whoever takes over has to see it. */
   | { readonly kind: "stripped-crash" };
 
+export const DRY_MS = 12_000;
 export const HISTORY_CANDLES = 24;
 const FUNDING_MS = Date.UTC(2025, 5, 18, 8);
 const MIDNIGHT_MS = Date.UTC(2025, 5, 19);
@@ -154,6 +157,7 @@ export function drawScenario(seed: number): Scenario {
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
   if (seed % DUST_EVERY === 15) return dusty(scenario);
+  if (seed % DUST_EVERY === 22) return drying(scenario);
   return seed % CANCELS_EVERY === 8 ? cancelling(scenario) : scenario;
 }
 
@@ -164,6 +168,15 @@ const DUST_STEPS_MAX = 8;
 export const DUST_RULES = { step: "0.00001", minimum: "0.0001" };
 /** An entry of the bot's at its usual leverage is so many of these steps. */
 export const ENTRY_STEPS = 5_000;
+
+/** Of as many seeds one has a market that nobody trades on for a while, again and again. */
+const DRY_AT_MS = [15_000, 40_000, 65_000];
+
+function drying(scenario: Scenario): Scenario {
+  const times = DRY_AT_MS.filter((atMs) => atMs + DRY_MS < scenario.durationMs);
+  const dry = times.map((atMs) => ({ atMs, kind: "dry", ms: DRY_MS }) as const);
+  return { ...scenario, events: [...scenario.events, ...dry] };
+}
 
 /** Every entry leaves dust. By hand nobody trades: to whom it belonged would be another question. */
 function dusty(scenario: Scenario): Scenario {
@@ -217,6 +230,7 @@ const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([
   "hand-bets",
   "delist",
   "stripped-crash",
+  "dry",
 ]);
 
 function foulWeather(draw: Drawer): Weather {

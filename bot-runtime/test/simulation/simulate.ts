@@ -17,6 +17,7 @@ import { Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import {
   drawScenario,
+  DRY_MS,
   DUST_RULES,
   ENTRY_STEPS,
   type Happening,
@@ -213,6 +214,8 @@ class Run {
         return platform.journalDown(happening.ms);
       case "exchange-down":
         return platform.exchangeDown(happening.ms);
+      case "dry":
+        return this.#dry(happening.ms);
       case "clock-step":
         return platform.stepClock(happening.ms);
       case "replace":
@@ -272,6 +275,13 @@ class Run {
       control.setSymbolStatus(HAND_SYMBOL, "Closed");
       this.#observer.look();
     });
+  }
+
+  #dry(ms: number): void {
+    const { control } = this.#exchange;
+    this.#trace?.(`nobody trades for ${ms} ms`);
+    control.changeSettings({ fills: [{ parts: 1, rest: "unfilled" }] });
+    this.#timeline.after(ms, () => control.changeSettings({ fills: fillsOf(this.#scenario) }));
   }
 
   #secondPod(deletesAfterMs: number | undefined): void {
@@ -345,9 +355,11 @@ function dayLossMax({ dailyLossPercent, ofOneDay, symbols }: Scenario): Decimal 
  * Each part of an order is filled by another half of a candle, what is cancelled after its first part takes an order a part, and
  * the entry may go on filling while its position is being closed already. The bot sees what is left of it when it is shown.
  */
-function fillMs({ candleMs, parts, positionDelayMs }: Scenario): number {
+function fillMs({ candleMs, parts, positionDelayMs, events }: Scenario): number {
   const halves = parts > 1 ? 4 * parts : 2;
-  return halves * (Math.ceil(candleMs / 2) + positionDelayMs);
+  // What finds nobody to trade with is tried ever more rarely, at last every 15 s.
+  const dryMs = events.some(({ kind }) => kind === "dry") ? DRY_MS + 15_000 : 0;
+  return dryMs + halves * (Math.ceil(candleMs / 2) + positionDelayMs);
 }
 
 const isBet = ({ events }: Scenario) => events.some(({ kind }) => kind === "hand-bets");

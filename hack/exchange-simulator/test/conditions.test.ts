@@ -72,6 +72,14 @@ function expectBalancedBooks(): void {
   expect(sum.toFixed()).toBe(wallet.balance);
 }
 
+test("where nobody trades a market order is taken and cancelled without a fill", async () => {
+  await start({ fills: [{ parts: 1, rest: "unfilled" }] });
+  await openAtOnce("buy", 1);
+  const [order] = account().orders;
+  expect(order).toMatchObject({ status: "Cancelled", filledQuantity: "0" });
+  expect([account().positions, account().executions]).toEqual([[], []]);
+});
+
 describe("a rest below the least quantity", () => {
   const whole = { reduceOnly: true, closeOnTrigger: true };
 
