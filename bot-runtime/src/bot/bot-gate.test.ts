@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../clock.ts";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { ClockReading, Exchange, KeyDescription } from "../exchange/exchange.ts";
-import { amount } from "../money.ts";
+import { amount, price, quantity } from "../money.ts";
 import type { BotDeps } from "./bot.ts";
 import {
   exampleKey,
@@ -19,6 +19,27 @@ afterEach(() => void vi.useRealTimers());
 
 /** Lets `ms` pass and whatever waits for it happen. */
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const foreignLong = {
+  symbol: SYMBOL,
+  side: "long",
+  quantity: quantity("1"),
+  entryPrice: price("100"),
+  unrealisedPnl: amount("0"),
+  stopLoss: undefined,
+  takeProfit: undefined,
+  liquidationPrice: undefined,
+} as const;
+const foreignOrder = {
+  clientOrderId: "by-hand",
+  exchangeOrderId: "x9",
+  side: "buy",
+  quantity: quantity("1"),
+  filledQuantity: quantity("0"),
+  status: "open",
+  isProtection: false,
+  createdMs: 0,
+} as const;
 
 /** A bot with its session, that counts the entries that it sends. */
 async function trading(options: ExampleOptions = {}, session = exampleSession) {
@@ -44,7 +65,32 @@ async function trading(options: ExampleOptions = {}, session = exampleSession) {
   return { ...it, submitEntry, reasons, told, signal };
 }
 
+test.each([
+  ["position", { held: foreignLong }],
+  ["order", { orders: [foreignOrder] }],
+])(
+  "a foreign %s that came after the last look is met by no order and no leverage",
+  async (...[, seen]) => {
+    const setLeverage = vi.fn<Exchange["setLeverage"]>();
+    const it = await trading({ exchange: { setLeverage } });
+    expect(it.reasons()).toEqual([]);
+    Object.assign(it.shown, seen);
+    expect(await it.signal()).toBe(0);
+    expect(setLeverage).not.toHaveBeenCalled();
+    await pass(1_000);
+    expect(it.reasons()).toContain("ForeignPosition");
+  },
+);
+
 describe("the key is looked at before the first order", () => {
+  test("a hedge-mode account opens nothing", async () => {
+    const it = await trading({
+      exchange: { describeKey: async () => ({ ...exampleKey, hedgeMode: true }) },
+    });
+    expect(it.reasons()).toEqual(["KeyUnfit"]);
+    expect(await it.signal()).toBe(0);
+  });
+
   test("nothing is opened before the exchange has described it", async () => {
     const { promise, resolve } = Promise.withResolvers<KeyDescription>();
     const it = await trading({ exchange: { describeKey: () => promise } });

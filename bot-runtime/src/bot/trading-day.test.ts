@@ -191,4 +191,13 @@ describe("what a trade stands at", () => {
   ])("%s", (_name, seen, wanted) => {
     expect(text(standingResult({ account, held: seen, side: "long" }))).toBe(wanted);
   });
+
+  test("funding that was paid on what is open counts", () => {
+    const paid = exampleExecution("buy", { cause: "funding", fee: amount("0.5"), atMs: 1 });
+    const funded = accountForTrade(
+      { entryId: "own", side: "long", symbol: SYMBOL, exitIds: new Set<string>() },
+      [...executions.slice(0, 1), { ...paid, quantity: quantity("3") }],
+    );
+    expect(text(standingResult({ account: funded, held: undefined, side: "long" }))).toBe("-0.8");
+  });
 });
