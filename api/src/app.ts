@@ -47,6 +47,7 @@ import { noticeRoutes } from "./notices/routes.ts";
 import { personalDataRoutes } from "./personal-data/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import type { Sealer } from "./sealer.ts";
+import type { Certificate } from "./certificate.ts";
 import { createServer, type Server } from "./server.ts";
 import { equityRoutes } from "./trades/equity.ts";
 import { tradeCsvRoutes } from "./trades/csv.ts";
@@ -85,16 +86,18 @@ export interface AppDeps {
   readonly requestsPerMinute: Readonly<Record<Tier | "address", number>>;
   readonly log: LogSettings;
   readonly trustedProxies?: readonly string[] | undefined;
+  readonly certificate?: Certificate | undefined;
   readonly now: () => number;
 }
 
 /** The REST API without a port. */
 export async function buildApp(deps: AppDeps): Promise<Server> {
-  const { log, trustedProxies } = deps;
+  const { log, trustedProxies, certificate } = deps;
   const server = createServer({
     log,
     bodyBytesMax: BODY_BYTES_MAX,
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
+    ...(certificate === undefined ? {} : { certificate }),
   });
   observeRequests(server, deps.registry);
   countListeners(deps.live, deps.registry);

@@ -32,6 +32,8 @@ const Config = z
     SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
     MAIL_WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
     STEP_UP_SECONDS: z.coerce.number().int().min(30).max(3_600).default(300),
+    TLS_CERT_FILE: z.string().min(1).optional(),
+    TLS_KEY_FILE: z.string().min(1).optional(),
     BREACHED_PASSWORDS_FILE: z
       .string()
       .min(1)
@@ -62,6 +64,9 @@ const Config = z
     if (env.SMTP_URL !== undefined && env.MAIL_WEBHOOK_URL !== undefined) {
       refuse("MAIL_WEBHOOK_URL", "mails go by SMTP_URL or by webhook, not by both");
     }
+    if ((env.TLS_CERT_FILE === undefined) !== (env.TLS_KEY_FILE === undefined)) {
+      refuse("TLS_KEY_FILE", "a certificate and its key come together");
+    }
     if (env.SMTP_URL !== undefined && env.MAIL_FROM === undefined) {
       refuse("MAIL_FROM", "SMTP_URL needs a sender");
     }
@@ -90,6 +95,10 @@ const Config = z
     appUrl: env.APP_URL,
     mail: { smtpUrl: env.SMTP_URL, webhookUrl: env.MAIL_WEBHOOK_URL, from: env.MAIL_FROM },
     stepUpSeconds: env.STEP_UP_SECONDS,
+    tls:
+      env.TLS_CERT_FILE === undefined || env.TLS_KEY_FILE === undefined
+        ? undefined
+        : { certFile: env.TLS_CERT_FILE, keyFile: env.TLS_KEY_FILE },
     breachedPasswordsFile: env.BREACHED_PASSWORDS_FILE,
     buckets: env.BUCKETS,
     kubeconfig: env.KUBECONFIG,

@@ -10,6 +10,7 @@ export const ERRORS = {
   code_invalid: { status: 401, title: "The code is wrong or was used" },
   passkey_invalid: { status: 401, title: "The passkey's answer is not valid" },
   step_up_required: { status: 403, title: "A fresh proof of who you are is needed" },
+  user_disabled: { status: 403, title: "The user cannot log in" },
   second_factor_required: { status: 403, title: "A second factor must be shown" },
   email_unverified: { status: 403, title: "The e-mail address is not confirmed" },
   token_refused: { status: 403, title: "Not for API tokens" },

@@ -12,6 +12,7 @@ import { createPasswords } from "./auth/passwords.ts";
 import { createRevocations } from "./auth/revocations.ts";
 import { successorKeyOf } from "./auth/refresh-token.ts";
 import { createTokens, readSigningKeys } from "./auth/tokens.ts";
+import { createCertificateRenewal, readCertificate } from "./certificate.ts";
 import { loadConfig } from "./config.ts";
 import { connectionOptions, createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
@@ -41,6 +42,8 @@ const POLL_LIMIT_MS = 500;
 const AUDIT_MS = 1_000;
 /** Subscriptions end, and what was never finished is cleared away, at most so much later. */
 const SWEEP_MS = 60_000;
+/** A kubelet takes a minute to show a changed Secret: no need to look more often than a few times in that time. */
+const CERTIFICATE_MS = 15_000;
 /** Somebody waits for an export. */
 const PERSONAL_DATA_MS = 5_000;
 /** Partitions are made two months ahead: this is often enough to try again many times. */
@@ -105,6 +108,7 @@ const live = createLiveHub({
 });
 const kube = createKube(client);
 const limiter = await rateLimiter();
+const certificate = config.tls === undefined ? undefined : await readCertificate(config.tls);
 const app = stack.adopt(
   await buildApp({
     pool,
@@ -132,6 +136,7 @@ const app = stack.adopt(
     requestsPerMinute: config.requestsPerMinute,
     log: { level: config.logLevel },
     trustedProxies: config.trustedProxies,
+    certificate,
     revocations,
     now: Date.now,
   }),
@@ -174,6 +179,13 @@ stack.adopt(repeat({ everyMs: MONTHS_MS, work: keepJournal, onError: onSweepErro
 for (const work of [() => audit.flush(), () => chainEntries(workerPool)]) {
   const onError = (error: unknown) => app.log.warn({ err: error }, "the audit waits");
   stack.adopt(repeat({ everyMs: AUDIT_MS, work, onError }), (open) => open.stop());
+}
+if (config.tls !== undefined && certificate !== undefined) {
+  const options = { files: config.tls, first: certificate };
+  const work = createCertificateRenewal(app.server, options);
+  const onError = (error: unknown) =>
+    app.log.warn({ err: error }, "the certificate is not renewed");
+  stack.adopt(repeat({ everyMs: CERTIFICATE_MS, work, onError }), (open) => open.stop());
 }
 if (deliver === undefined) {
   app.log.warn("mails cannot be sent: neither SMTP_URL nor MAIL_WEBHOOK_URL is set");

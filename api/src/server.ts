@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
+import {
+  type IncomingMessage,
+  type RequestListener,
+  STATUS_CODES,
+  type Server as HttpServer,
+} from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import {
@@ -7,6 +13,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
+import type { Certificate } from "./certificate.ts";
 import { ApiError, invalidField } from "./errors.ts";
 import { loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
@@ -35,20 +42,21 @@ export interface ServerOptions {
   readonly bodyBytesMax: number;
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[];
+  /** For TLS 1.3 in this process; undefined: somebody before it ends TLS. */
+  readonly certificate?: Certificate;
 }
 
 /**
  * An HTTP server without routes and port, as the API and the journal share it: zod in and out, problem+json for every
  * error, request ids, bounded bodies and times.
  */
-export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOptions) {
+export function createServer(options: ServerOptions) {
+  const { log, bodyBytesMax, trustedProxies, certificate } = options;
   const server = Fastify({
+    ...(certificate === undefined ? {} : { serverFactory: overTls(certificate) }),
     logger: loggerOptions(log),
     logController: new OneLineARequest(),
-    // Whoever asks for another protocol (curl asks for HTTP/2) goes on with this one.
-    http: {
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
-    },
+    http: { shouldUpgradeCallback },
     bodyLimit: bodyBytesMax,
     requestTimeout: REQUEST_LIMIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -74,6 +82,26 @@ export function createServer({ log, bodyBytesMax, trustedProxies }: ServerOption
   return server;
 }
 export type Server = ReturnType<typeof createServer>;
+
+/** Whoever asks for another protocol (curl asks for HTTP/2) goes on with this one. */
+function shouldUpgradeCallback({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/** TLS 1.3 alone: with it no configuration is a weak one, and who cannot speak it is eight years old. */
+function overTls(certificate: Certificate) {
+  return (handler: RequestListener): HttpServer =>
+    createHttpsServer(
+      {
+        ...certificate,
+        minVersion: "TLSv1.3",
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        requestTimeout: REQUEST_LIMIT_MS,
+        shouldUpgradeCallback,
+      },
+      handler,
+    );
+}
 
 /** JSON only. An empty body is no body: many clients name a content type without sending any. */
 function parseJson(server: Server): void {

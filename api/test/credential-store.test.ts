@@ -1,49 +1,26 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AUDIENCES, credentialsPath } from "@tradingbots/crds";
-import createVaultClient from "node-vault";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callVault, createOrphanToken } from "../../hack/vault/vault-client.ts";
-import { startVault, type VaultServer } from "../../hack/vault/vault.ts";
-import { discoverTokenIssuer } from "../../operator/src/vault-setup/discovery.ts";
-import { setUpVault } from "../../operator/src/vault-setup/vault-setup.ts";
 import { type CredentialStore, createVaultStore } from "../src/accounts/credential-store.ts";
+import { callVault } from "../../hack/vault/vault-client.ts";
 import { newId } from "../src/id.ts";
 import { loggedError } from "../src/logger.ts";
-import { startCluster, SYSTEM_NAMESPACE, type TestCluster, tokenOf } from "./cluster.ts";
+import { startCluster, type TestCluster } from "./cluster.ts";
 import { createFakeCredentialStore } from "./fake-credential-store.ts";
+import { startTestVault, type TestVault } from "./vault.ts";
 
 /** One suite for the real Vault, set up as in production, and for the fake that other tests use. */
 
 let cluster: TestCluster;
-let vault: VaultServer;
-let directory: string;
+let vault: TestVault;
 
 beforeAll(async () => {
-  [cluster, vault, directory] = await Promise.all([
-    startCluster(),
-    startVault(),
-    mkdtemp(join(tmpdir(), "credential-store-")),
-  ]);
-  const rules = `path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }`;
-  const policy = { name: "set-up", rules };
-  const token = await createOrphanToken(vault.address, vault.rootToken, { policy, ttl: "5m" });
-  const tokenIssuer = await discoverTokenIssuer(cluster.admin);
-  const client = createVaultClient({ endpoint: vault.address, token });
-  await setUpVault(client, { tokenIssuer, systemNamespace: SYSTEM_NAMESPACE });
+  cluster = await startCluster();
+  vault = await startTestVault(cluster);
 });
-afterAll(async () => {
-  await Promise.all([vault.stop(), cluster.stop()]);
-  await rm(directory, { recursive: true });
-});
+afterAll(() => Promise.all([vault.stop(), cluster.stop()]));
 
-async function realStore(audience: string = AUDIENCES.vault): Promise<CredentialStore> {
-  const tokenFile = join(directory, `token-${newId("bot")}`);
-  await writeFile(
-    tokenFile,
-    await tokenOf(cluster.admin, { account: "tradingbots-api", audience }),
-  );
+async function realStore(audience?: string): Promise<CredentialStore> {
+  const tokenFile = await vault.tokenFile(audience);
   return createVaultStore({ address: vault.address, tokenFile, now: Date.now });
 }
 
@@ -55,11 +32,7 @@ interface Subject {
 async function realSubject(): Promise<Subject> {
   return {
     store: await realStore(),
-    peek: async (path) => {
-      const token = vault.rootToken;
-      const request = { method: "GET", path: `tradingbots/data/${path}`, token } as const;
-      return (await callVault(vault.address, request)).body;
-    },
+    peek: vault.peek,
   };
 }
 
@@ -118,8 +91,7 @@ test("a token for another audience logs nobody in", async () => {
 });
 
 test("what fails says nothing of the key", async () => {
-  const tokenFile = join(directory, "token-nobody-reads");
-  await writeFile(tokenFile, "no token");
+  const tokenFile = await vault.tokenFile();
   const store = createVaultStore({ address: "http://127.0.0.1:1", tokenFile, now: Date.now });
   const refused: unknown = await store
     .create("tradingbots-00/acct-x", KEY)

@@ -11,7 +11,7 @@ import {
   type TestUser,
 } from "./api.ts";
 import { createAuthenticator } from "./authenticator.ts";
-import { signUpAdministrator } from "./second-factor.ts";
+import { PASSWORD, signUpAdministrator } from "./second-factor.ts";
 
 // Every route of the description × everybody who may come: a new route is in here by being described.
 
@@ -91,6 +91,8 @@ const OPEN = new Set([
   "GET /readyz",
 ]);
 
+const ADMIN = / \/api\/admin\b/;
+
 /** Answers without an end to whoever is let in: live.test.ts shows that it carries its listener's events only. */
 const ENDLESS = "GET /api/events";
 
@@ -109,7 +111,8 @@ function filled(route: string): Parameters<ReturnType<typeof caller>>[0] {
     .replace("{file}", "profile.json")
     .split(" ", 2);
   expect(path, `add an id for ${route}`).not.toContain("{");
-  return `${z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method)} ${path}`;
+  const query = route === "GET /api/equity" ? `?botId=${ids["bots"]}` : "";
+  return `${z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method)} ${path}${query}`;
 }
 
 function ask(call: ReturnType<typeof caller>, route: string): Promise<Answer> {
@@ -195,11 +198,17 @@ afterAll(() => api.stop());
 
 test("without a valid token every route but the open ones answers 401 and nothing else", async () => {
   const expired = await api.tokenOfThePast(owner.id);
+  const halfIn = await caller(api)("POST /api/auth/login", {
+    body: { email: owner.email, password: PASSWORD },
+  });
+  const { requestId } = z.object({ requestId: z.string() }).parse(halfIn.body);
   const strangers: readonly [string, ReturnType<typeof caller>, string][] = [
     ["anonymous", caller(api), "unauthenticated"],
     ["expired", caller(api, expired), "token_expired"],
     ["revoked", revoked.call, "session_ended"],
     ["spoilt", caller(api, `${owner.accessToken}x`), "unauthenticated"],
+    // All that somebody gets who has shown a password and no second factor.
+    ["half in", caller(api, requestId), "unauthenticated"],
   ];
   const answers = [];
   for (const route of (await routes()).filter((each) => !OPEN.has(each))) {
@@ -213,28 +222,38 @@ test("without a valid token every route but the open ones answers 401 and nothin
   expect(answers.filter(({ wanted, got }) => wanted !== got)).toEqual([]);
 });
 
-test("what is another user's is not found, and appears in no answer", async () => {
-  const before = await world();
-  const found: string[] = [];
-  for (const route of (await routes()).filter((each) => !OPEN.has(each))) {
-    // It would end the session that asks.
-    if (route === "DELETE /api/sessions" || route === ENDLESS) continue;
-    // Nobody would be left for what comes after.
-    if (route === "POST /api/personal-data/erasure") continue;
-    const { status, body } = await ask(other.call, route);
-    const text = JSON.stringify(body ?? null);
-    const leaks = [...Object.values(ids), owner.id, ...SECRETS];
-    if (route.includes("{") && status !== 404) found.push(`${route}: ${status}`);
-    // The other user's own new objects bear the same names.
-    const isOwn = /^(POST|GET) \/api\/(bots|accounts)$/.test(route);
-    const words = isOwn ? [...Object.values(ids), owner.id, TRADE] : leaks;
-    // An id that the request itself named may be repeated to whoever named it.
-    const told = words.filter((word) => text.includes(word) && !filled(route).includes(word));
-    found.push(...told.map((word) => `${route}: ${word}`));
-  }
-  expect(found).toEqual([]);
-  expect(await world()).toBe(before);
-});
+test.each([
+  ["another user", async () => other],
+  // A role is for /api/admin: elsewhere it opens nothing.
+  ["an admin", async () => signUpAdministrator(api, "curious-admin", "admin")],
+] as const)(
+  "to %s what is the owner's is not found, and appears in no answer",
+  async (_name, who) => {
+    const { call, id } = await who();
+    const before = await world();
+    const found: string[] = [];
+    const others = (await routes()).filter((each) => !OPEN.has(each));
+    // An admin is told of users, and the tests below hold them to it.
+    for (const route of others.filter((each) => id === other.id || !ADMIN.test(each))) {
+      // It would end the session that asks.
+      if (route === "DELETE /api/sessions" || route === ENDLESS) continue;
+      // Nobody would be left for what comes after.
+      if (route === "POST /api/personal-data/erasure") continue;
+      const { status, body } = await ask(call, route);
+      const text = JSON.stringify(body ?? null);
+      const leaks = [...Object.values(ids), owner.id, ...SECRETS];
+      if (route.includes("{") && status !== 404) found.push(`${route}: ${status}`);
+      // The other user's own new objects bear the same names.
+      const isOwn = /^(POST|GET) \/api\/(bots|accounts)$/.test(route);
+      const words = isOwn ? [...Object.values(ids), owner.id, TRADE] : leaks;
+      // An id that the request itself named may be repeated to whoever named it.
+      const told = words.filter((word) => text.includes(word) && !filled(route).includes(word));
+      found.push(...told.map((word) => `${route}: ${word}`));
+    }
+    expect(found).toEqual([]);
+    expect(await world()).toBe(before);
+  },
+);
 
 test("the owner gets what the others did not", async () => {
   expect(JSON.stringify((await owner.call("GET /api/trades")).body)).toContain(TRADE);
@@ -250,7 +269,7 @@ test("the owner gets what the others did not", async () => {
 });
 
 test("who has shown a password and no second factor holds nothing", async () => {
-  const body = { email: owner.email, password: "correct horse battery" };
+  const body = { email: owner.email, password: PASSWORD };
   const pending = await caller(api)("POST /api/auth/login", { body });
   expect(pending).toMatchObject({ status: 401, body: { code: "mfa_required" } });
   expect(pending.headers["set-cookie"]).toBeUndefined();
@@ -325,6 +344,18 @@ test("every route of the admin API is for the role that it names and those above
   expect(wrong).toEqual([]);
 });
 
+test("an administrator whose log-in has shown no second factor gets no further than the door", async () => {
+  const pending = await signUp(api, "pending");
+  await api.database.superuser.query("update users set role = 'admin' where id = $1", [pending.id]);
+  const wrong: string[] = [];
+  for (const route of (await routes()).filter((each) => ADMIN.test(each))) {
+    const { status, body } = await ask(pending.call, route);
+    const { code } = z.object({ code: z.string() }).parse(body);
+    if (code !== "second_factor_required") wrong.push(`${route}: ${status} ${code}`);
+  }
+  expect(wrong).toEqual([]);
+});
+
 test.each(["GET /api/me", "GET /api/nothing", "GET /healthz"] as const)(
   "the answer to %s can be neither run, framed, kept nor guessed at",
   async (request) => {
@@ -337,3 +368,45 @@ test.each(["GET /api/me", "GET /api/nothing", "GET /healthz"] as const)(
     });
   },
 );
+
+/** What a valid request of the owner may meet besides success: things that are not there, or need somebody else. */
+const MAY_MEET = new Set([
+  "invalid_credentials", // the bodies above name wrong passwords and codes
+  "code_invalid",
+  "passkey_invalid",
+  "mail_unavailable",
+  "balance_pending",
+  "account_ambiguous",
+]);
+/** In this order: what reads, what changes, what ends things, and then what ends everything. */
+const ENDS = ["GET", "PUT", "PATCH", "POST", "DELETE"];
+const ENDS_EVERYTHING = [
+  "POST /api/personal-data/erasure",
+  "DELETE /api/sessions/{id}",
+  "DELETE /api/sessions",
+];
+/** Of what this owner has not: an authenticator app, and the file of an export that is done. */
+const NOT_THERE = new Set([
+  "DELETE /api/auth/mfa/totp",
+  "GET /api/personal-data/{id}/files/{file}",
+]);
+
+const rank = (route: string) => ENDS.indexOf(route.split(" ", 1)[0] ?? "");
+
+test("no route is closed to the owner", async () => {
+  const own = (await routes()).filter(
+    (route) => !OPEN.has(route) && !ADMIN.test(route) && route !== ENDLESS,
+  );
+  const ordered = own
+    .filter((route) => !ENDS_EVERYTHING.includes(route))
+    .toSorted((one, two) => rank(one) - rank(two));
+  const closed: string[] = [];
+  for (const route of [...ordered, ...ENDS_EVERYTHING]) {
+    const { status, body } = await ask(owner.call, route);
+    const { code } = z.object({ code: z.string() }).catch({ code: "" }).parse(body);
+    const isThere = !NOT_THERE.has(route) || status !== 404;
+    if (status >= 300 && isThere && !MAY_MEET.has(code)) closed.push(`${route}: ${status} ${code}`);
+  }
+  expect(own.length).toBeGreaterThan(40);
+  expect(closed).toEqual([]);
+});

@@ -327,7 +327,7 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   expect(await rowsOf(user.id)).not.toHaveProperty("trades");
   const login = { email: "leaving@example.com", password: "correct horse battery" };
   const refused = await caller(api)("POST /api/auth/login", { body: login });
-  expect(refused).toMatchObject({ status: 401, body: { code: "invalid_credentials" } });
+  expect(refused).toMatchObject({ status: 403, body: { code: "user_disabled" } });
 
   await turn(); // tokens may still live
   expect(await rowsOf(user.id)).toHaveProperty("users");

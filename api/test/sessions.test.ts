@@ -199,7 +199,7 @@ describe("the end of a log-in", () => {
   test("a session's id alone, which every access token holds, logs nobody out", async () => {
     const { token } = await logIn();
     const [id] = token.split(".");
-    const forged = `${id}.${"A".repeat(86)}`;
+    const forged = `${id}.${"B".repeat(86)}`;
     expect((await withCookie("logout", forged)).status).toBe(204);
     expect(codeOf(await refresh(forged))).toEqual(ENDED);
     expect((await refresh(token)).status).toBe(200);
@@ -283,7 +283,8 @@ describe("the end of a log-in", () => {
     await api.database.superuser.query("update users set disabled_at = now() where id = $1", [
       user.id,
     ]);
-    expect(codeOf(await logIn())).toEqual({ status: 401, code: "invalid_credentials" });
+    expect(codeOf(await logIn())).toEqual({ status: 403, code: "user_disabled" });
+    expect(codeOf(await logIn("not the password")).code).toBe("invalid_credentials");
     expect(codeOf(await refresh(token))).toEqual(ENDED);
     await expect.poll(async () => (await script("GET /api/me")).status, SOON).toBe(401);
   });

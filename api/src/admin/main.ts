@@ -3,6 +3,7 @@ import { Client } from "pg";
 import { z } from "zod";
 import { recordAudit } from "../audit/record.ts";
 import { Email } from "../auth/user.ts";
+import { runCommand, UsageError } from "../command-line.ts";
 import { atMostOne, connectionOptions, type Queryable } from "../database.ts";
 import { lockRoles, Role } from "./administrator.ts";
 
@@ -15,17 +16,17 @@ const Config = z.object({
   MIGRATE_DATABASE_PASSWORD_FILE: z.string().min(1).optional(),
 });
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { email: { type: "string" }, role: { type: "string", default: "admin" } },
-});
-const [command] = positionals;
-const email = Email.safeParse(values.email);
-const role = Role.safeParse(values.role);
-if ((command !== "grant" && command !== "revoke") || !email.success || !role.success) {
-  console.error(USAGE);
-  process.exitCode = 2;
-} else {
+await runCommand(USAGE, async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { email: { type: "string" }, role: { type: "string", default: "admin" } },
+  });
+  const [command] = positionals;
+  const { data: email } = Email.safeParse(values.email);
+  const { data: role } = Role.safeParse(values.role);
+  if (command !== "grant" && command !== "revoke") throw new UsageError();
+  if (email === undefined) throw new UsageError("--email wants the address of a user");
+  if (role === undefined) throw new UsageError("--role wants viewer, operator or admin");
   const env = Config.parse(process.env);
   const connection = new Client(
     connectionOptions({
@@ -33,16 +34,14 @@ if ((command !== "grant" && command !== "revoke") || !email.success || !role.suc
       passwordFile: env.MIGRATE_DATABASE_PASSWORD_FILE,
     }),
   );
-  await connection.connect();
   try {
-    await setRole(connection, email.data, command === "grant" ? role.data : null);
-    console.log(
-      command === "grant" ? `${email.data} is ${role.data} now` : `${email.data} has no role now`,
-    );
+    await connection.connect();
+    await setRole(connection, email, command === "grant" ? role : null);
+    console.log(command === "grant" ? `${email} is ${role} now` : `${email} has no role now`);
   } finally {
     await connection.end();
   }
-}
+});
 
 async function setRole(database: Queryable, address: string, given: Role | null): Promise<void> {
   await database.query("begin");

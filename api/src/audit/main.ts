@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { createPool } from "../database.ts";
+import { runCommand, UsageError } from "../command-line.ts";
+import { createPool, type Queryable } from "../database.ts";
 import { exportLines, verifyChain } from "./verify.ts";
 
 /** A walk over millions of entries asks in pages; only the last question of `verify` grows with the table. */
@@ -16,39 +17,38 @@ const Config = z.object({
 });
 const Head = z
   .string()
-  .regex(/^\d+:[0-9a-f]{64}$/, "write it as verify printed it: SEQUENCE:HASH")
+  .regex(/^\d+:[0-9a-f]{64}$/, "--expect wants what verify printed behind `whole: `: SEQUENCE:HASH")
   .transform((text) => {
     const [sequence, hash = ""] = text.split(":", 2);
     return { sequence: Number(sequence), hash };
   });
 const Sequence = z.coerce.number().int().min(0);
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { expect: { type: "string" }, after: { type: "string" } },
+await runCommand(USAGE, async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { expect: { type: "string" }, after: { type: "string" } },
+  });
+  const [command] = positionals;
+  if (command !== "verify" && command !== "export") throw new UsageError();
+  const expected = Head.optional().parse(values.expect);
+  const after = Sequence.parse(values.after ?? 0);
+  const env = Config.parse(process.env);
+  const pool = createPool({
+    url: env.ADMIN_DATABASE_URL,
+    passwordFile: env.ADMIN_DATABASE_PASSWORD_FILE,
+    connectionsMax: 1,
+    statementLimitMs: STATEMENT_LIMIT_MS,
+  });
+  try {
+    await (command === "verify" ? verify(pool, expected) : write(pool, after));
+  } finally {
+    await pool.end();
+  }
 });
-const env = Config.parse(process.env);
-const pool = createPool({
-  url: env.ADMIN_DATABASE_URL,
-  passwordFile: env.ADMIN_DATABASE_PASSWORD_FILE,
-  connectionsMax: 1,
-  statementLimitMs: STATEMENT_LIMIT_MS,
-});
-try {
-  await run(positionals[0]);
-} finally {
-  await pool.end();
-}
 
-async function run(command: string | undefined): Promise<void> {
-  if (command === "verify") return verify();
-  if (command === "export") return write();
-  console.error(USAGE);
-  process.exitCode = 2;
-}
-
-async function verify(): Promise<void> {
-  const { head, broken, unchained } = await verifyChain(pool, Head.optional().parse(values.expect));
+async function verify(database: Queryable, expected?: z.infer<typeof Head>): Promise<void> {
+  const { head, broken, unchained } = await verifyChain(database, expected);
   if (broken !== undefined) {
     console.error(`broken at ${broken.sequence}: ${broken.reason}`);
   } else if (unchained > 0) {
@@ -60,8 +60,8 @@ async function verify(): Promise<void> {
   process.exitCode = 1;
 }
 
-async function write(): Promise<void> {
-  for await (const line of exportLines(pool, Sequence.default(0).parse(values.after))) {
+async function write(database: Queryable, after: number): Promise<void> {
+  for await (const line of exportLines(database, after)) {
     if (!process.stdout.write(line)) await once(process.stdout, "drain");
   }
 }

@@ -46,6 +46,7 @@ test.for<[name: string, password: string]>([
   ["12 characters", "123456789012"],
   ["12 characters of four bytes", "😀".repeat(12)],
   ["72 bytes", "x".repeat(72)],
+  ["an obvious word among others", "bitcoin and battery"],
 ])("acceptable: %s", ([, password]) => {
   expect(() => assertAcceptable(password, () => false)).not.toThrow();
 });
@@ -53,6 +54,7 @@ test.for<[name: string, password: string]>([
 test.for<[name: string, password: string, sentence: string]>([
   ["11 characters", "12345678901", "use at least 12 characters"],
   ["73 bytes", "x".repeat(73), "use at most 72 bytes"],
+  ["obvious words alone", "TradingBots2026", "add some of your own"],
   ["37 characters, 74 bytes", "ü".repeat(37), "use at most 72 bytes"],
 ])("not acceptable: %s", ([, password, sentence]) => {
   expect(() => assertAcceptable(password, () => false)).toThrow(sentence);

@@ -14,6 +14,12 @@ const PASSWORD_CHARACTERS_MIN = 12;
 /** bcrypt ignores whatever follows. */
 export const PASSWORD_BYTES_MAX = 72;
 
+/** What people think of first here: guesses begin with it, and lists of breaches are of other places (OWASP ASVS 5 V6.2.11). */
+const OBVIOUS =
+  /trading|robots?|bots?|crypto|bitcoin|ethereum|bybit|binance|kraken|coinbase|alpaca|password|passphrase/gi;
+/** That a password must have besides. */
+const OWN_CHARACTERS_MIN = 6;
+
 /** @throws ApiError `weak_password` */
 export function assertAcceptable(password: string, isBreached: IsBreached): void {
   if (Array.from(password).length < PASSWORD_CHARACTERS_MIN) {
@@ -21,6 +27,9 @@ export function assertAcceptable(password: string, isBreached: IsBreached): void
   }
   if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
     throw new ApiError("weak_password", `use at most ${PASSWORD_BYTES_MAX} bytes`);
+  }
+  if (Array.from(password.replaceAll(OBVIOUS, "")).length < OWN_CHARACTERS_MIN) {
+    throw new ApiError("weak_password", "others think of these words first: add some of your own");
   }
   if (isBreached(password)) {
     throw new ApiError("weak_password", "this password is known from breaches: use another one");

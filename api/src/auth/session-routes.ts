@@ -44,7 +44,8 @@ const REFRESHES_PER_SESSION = 30;
 async function limitSession(limiter: RateLimiter, refreshToken: string): Promise<void> {
   const token = readToken(refreshToken);
   if (token === undefined) return; // refused without asking anybody
-  const key = `session ${token.id} ${hashOf(token.proof).toString("base64url")}`;
+  // Without the id: it is cut out of the cookie, and as long as it is kept V8 keeps all of the cookie.
+  const key = `session ${hashOf(token.proof).toString("base64url")}`;
   const { allowed, resetSeconds } = await limiter.take(key, REFRESHES_PER_SESSION);
   if (allowed) return;
   throw new ApiError("rate_limited", `a device has ${REFRESHES_PER_SESSION} refreshes a minute`, {

@@ -81,18 +81,14 @@ export interface SignedIn {
 export function createSessions({ authPool, tokens, successorKeys, onReuse }: SessionDeps) {
   /**
    * Begins a session for a user who has proven to be them.
-   * @throws ApiError `invalid_credentials` when the password has been changed since it was compared, or the user is disabled
+   * @throws ApiError `invalid_credentials` when the password has been changed since it was compared, `user_disabled`
    */
   async function begin({ user, passwordHash }: Proven, client: Client): Promise<SignedIn> {
     const token = newToken();
     await asTenant(authPool, { userId: user.id }, async (database) => {
       await lockUser(database, user.id); // log-ins at once must not all be the twentieth
-      if (!(await holdPassword(database, { userId: user.id, hash: passwordHash }))) {
-        throw new ApiError(
-          "invalid_credentials",
-          "the password has just been changed, or the user is disabled",
-        );
-      }
+      const password = await holdPassword(database, { userId: user.id, hash: passwordHash });
+      if (password !== "good") throw refused(password);
       await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
       await insertSession(database, newSession(user.id, token, client));
       await endCrowdedSessions(database, user.id, DEVICES_MAX);
@@ -182,6 +178,12 @@ function newSession(
 
 function deedOf({ userId, id }: { readonly userId: string; readonly id: string }, action: string) {
   return { userId, action, object: `session/${id}` };
+}
+
+function refused(password: "changed" | "disabled"): ApiError {
+  return password === "changed"
+    ? new ApiError("invalid_credentials", "the password has just been changed")
+    : new ApiError("user_disabled", "an administrator has disabled it, or it is being erased");
 }
 
 export function sessionEnded(): ApiError {

@@ -85,18 +85,20 @@ export async function findPasswordHash(
 }
 
 /**
- * Whether this is the password still of a user who may log in; it stays so until the end of the transaction. For the auth role.
+ * Whether this is the password still, and of a user who may log in; it stays so until the end of the transaction. For the auth role.
  */
 export async function holdPassword(
   database: Queryable,
   { userId, hash }: { readonly userId: string; readonly hash: string },
-): Promise<boolean> {
-  const { rowCount } = await database.query(
-    `select 1 from users
-      where id = $1 and password_hash = $2 and disabled_at is null for share`,
+): Promise<"good" | "changed" | "disabled"> {
+  const { rows } = await database.query<{ is_disabled: boolean }>(
+    `select disabled_at is not null as is_disabled from users
+      where id = $1 and password_hash = $2 for share`,
     [userId, hash],
   );
-  return rowCount === 1;
+  const user = atMostOne(rows);
+  if (user === undefined) return "changed";
+  return user.is_disabled ? "disabled" : "good";
 }
 
 interface PasswordReplacement {

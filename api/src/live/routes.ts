@@ -33,7 +33,8 @@ after it; \`{kind: "missed"}\` says that some of it is not kept any more. The en
   response: {
     200: {
       description: "An endless stream.",
-      content: { "text/event-stream": { schema: z.unknown().meta({ type: "string" }) } },
+      // Without a type: some take it for all of the text, some for each event.
+      content: { "text/event-stream": { schema: z.unknown().describe("`data` is JSON.") } },
     },
     ...FAILURE,
   },

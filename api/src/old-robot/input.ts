@@ -26,7 +26,10 @@ const OldUser = z.strictObject({
 });
 export type OldUser = z.infer<typeof OldUser>;
 
-const KeysFile = z.strictObject({ users: z.array(OldUser).max(100_000) });
+const KeysFile = z.strictObject({
+  users: z.array(OldUser).max(100_000),
+  profiles: z.record(z.string().min(1).max(64), RobotConfig).default({}),
+});
 
 export interface OldRobots {
   readonly users: readonly OldUser[];
@@ -41,27 +44,22 @@ export async function readOldRobots(
   keysFile: string,
   profileDirectory: string | undefined,
 ): Promise<OldRobots> {
-  const { users } = checked(
-    KeysFile,
-    keysFile,
-    parsedJson(keysFile, await readFile(keysFile, "utf8")),
-  );
-  const profiles =
-    profileDirectory === undefined ? new Map() : await readProfiles(profileDirectory);
+  const text = await readFile(keysFile, "utf8");
+  const { users, profiles: own } = checked(KeysFile, keysFile, parsedJson(keysFile, text));
+  const profiles = new Map(Object.entries(own));
+  if (profileDirectory !== undefined) await addProfiles(profiles, profileDirectory);
   assertWhole(users, profiles);
   return { users, profiles };
 }
 
-async function readProfiles(directory: string): Promise<ReadonlyMap<string, RobotConfig>> {
+async function addProfiles(profiles: Map<string, RobotConfig>, directory: string): Promise<void> {
   const names = (await readdir(directory)).filter((name) => /\.ya?ml$/.test(name)).toSorted();
-  const profiles = new Map<string, RobotConfig>();
   for (const name of names) {
     const path = join(directory, name);
     const profile = basename(name, extname(name));
     if (profiles.has(profile)) throw new Error(`${path}: there is a profile ${profile} already`);
     profiles.set(profile, checked(RobotConfig, path, yamlOf(path, await readFile(path, "utf8"))));
   }
-  return profiles;
 }
 
 /** What JSON.parse complains about it quotes, so its words are not passed on. */

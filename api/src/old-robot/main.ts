@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
 import { createKubeClient, inClusterAccess, kubeconfigAccess } from "@tradingbots/kube";
-import { z } from "zod";
 import { createVaultStore } from "../accounts/credential-store.ts";
 import { createPasswords } from "../auth/passwords.ts";
+import { runCommand, UsageError } from "../command-line.ts";
 import { loadConfig } from "../config.ts";
 import { createPool } from "../database.ts";
 import { createKube } from "../kube.ts";
@@ -13,12 +13,16 @@ import { type MigrationDeps, migrateUser, type Outcome } from "./migrate-user.ts
 const USAGE = `tradingbots-migrate KEYS.json [--profiles DIRECTORY] [--apply]
 
 Brings users, exchange keys and settings of the old robot over. Without --apply it only says what it would do. It can be
-run again: what is there already stays as it is. It runs with the environment of the API, best in one of its pods.
+run again: what is there already stays as it is. It runs with the environment of the API, best in one of its pods, which
+takes the file on its standard input:
+
+  kubectl -n tradingbots exec -i deploy/tradingbots-api -- node /app/migrate-old-robots.mjs /dev/stdin < KEYS.json
 
 KEYS.json:
   {"users": [{"email": "ann@example.com", "keys": [
-    {"exchange": "bybit", "name": "Main", "testnet": false, "api_key": "…", "api_secret": "…", "profile": "careful"}]}]}
-DIRECTORY/careful.yaml, everything optional:
+    {"exchange": "bybit", "name": "Main", "testnet": false, "api_key": "…", "api_secret": "…", "profile": "careful"}]}],
+   "profiles": {"careful": {"leverage": 5}}}
+Profiles may also lie in a directory, as DIRECTORY/careful.yaml; everything in them is optional:
   symbol: BTC/USDT:USDT
   leverage: 10
   balance_percent: 90
@@ -31,23 +35,17 @@ Users choose a password with "forgot password"; robots are made Stopped.`;
 
 const BCRYPT_COST = 12;
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    profiles: { type: "string" },
-    apply: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
+await runCommand(USAGE, async () => {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { profiles: { type: "string" }, apply: { type: "boolean", default: false } },
+  });
+  const [keysFile, ...others] = positionals;
+  if (keysFile === undefined || others.length > 0) throw new UsageError("one KEYS.json is needed");
+  await run(await readOldRobots(keysFile, values.profiles), values.apply);
 });
-const keysFile = z.string().safeParse(positionals[0]);
-if (values.help || !keysFile.success || positionals.length > 1) {
-  console.error(USAGE);
-  process.exitCode = 2;
-} else {
-  await run(await readOldRobots(keysFile.data, values.profiles));
-}
 
-async function run({ users, profiles }: OldRobots): Promise<void> {
+async function run({ users, profiles }: OldRobots, isApplied: boolean): Promise<void> {
   const config = loadConfig(process.env);
   await using stack = new AsyncDisposableStack();
   const pools = [config.database, config.authDatabase].map((database) =>
@@ -72,7 +70,7 @@ async function run({ users, profiles }: OldRobots): Promise<void> {
     kube: createKube(client),
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     buckets: config.buckets,
-    isApplied: values.apply,
+    isApplied,
     // Whoever may run this may do what the step-up protects from a stolen access token.
     requireStepUp: async () => {},
   };
@@ -85,6 +83,6 @@ async function run({ users, profiles }: OldRobots): Promise<void> {
   }
   const sums = [...counts].map(([outcome, count]) => `${count} ${outcome}`);
   console.log(`${users.length} users: ${sums.join(", ") || "nothing to do"}`);
-  if (!values.apply) console.log("This was a dry run: nothing was changed. Add --apply.");
+  if (!isApplied) console.log("This was a dry run: nothing was changed. Add --apply.");
   if (counts.has("refused")) process.exitCode = 1;
 }

@@ -22,7 +22,7 @@ const JobView = z
     id: z.string(),
     kind: z.enum(["export", "erasure"]),
     status: z.enum(["waiting", "running", "done", "failed"]),
-    detail: z.string().describe("What it waits for, or why it failed."),
+    detail: z.string().describe("What it waits for, why it failed, or what comes next."),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),
     files: z
@@ -31,6 +31,8 @@ const JobView = z
   })
   .meta({ id: "PersonalDataJob" });
 
+/** So that the words beside it are no ids: who asks for one of them by another method hears which it takes. */
+const BY_ID = "/:id(^[0-9a-fA-F-]{36}$)";
 const JobParams = z.object({ id: z.uuid() });
 const FileParams = JobParams.extend({
   file: z
@@ -81,6 +83,10 @@ const SCHEMAS = {
   },
 } as const;
 
+/** Said in the first answer: soon there is no log-in left to ask with. */
+const ERASURE_BEGINS =
+  "bots and exchange accounts end first; then every log-in is over for good, and what is left of you goes within half an hour";
+
 export interface PersonalDataRouteDeps {
   readonly pool: Database;
   readonly requireStepUp: RequireStepUp;
@@ -98,7 +104,7 @@ export function personalDataRoutes({
       return { items: await Promise.all(jobs.map((job) => withFiles(pool, job))) };
     });
 
-    app.get("/:id", { schema: SCHEMAS.read }, async (request) =>
+    app.get(BY_ID, { schema: SCHEMAS.read }, async (request) =>
       withFiles(pool, await requireJob(pool, callerOf(request).userId, request.params.id)),
     );
 
@@ -119,7 +125,7 @@ export function personalDataRoutes({
       });
     }
 
-    app.get("/:id/files/:file", { schema: SCHEMAS.file }, async (request, reply) => {
+    app.get(`${BY_ID}/files/:file`, { schema: SCHEMAS.file }, async (request, reply) => {
       const caller = callerOf(request);
       await requireStepUp(caller);
       const { userId } = caller;
@@ -176,7 +182,7 @@ async function withFiles(pool: Database, job: Job): Promise<z.infer<typeof JobVi
     id,
     kind,
     status,
-    detail,
+    detail: kind === "erasure" && status === "waiting" ? ERASURE_BEGINS : detail,
     createdAt: created_at.toISOString(),
     finishedAt: finished_at?.toISOString() ?? null,
     files: files.map(({ file, bytes }) => ({ name: file, bytes })),

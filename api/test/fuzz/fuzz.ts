@@ -90,8 +90,8 @@ async function startApi(database: TestDatabase) {
       [userId, email, role],
     );
     await database.superuser.query(
-      `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent)
-       values ($1, $2, sha256(''), sha256(''), '192.0.2.1', '')`,
+      `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent, has_second_factor)
+       values ($1, $2, sha256(''), sha256(''), '192.0.2.1', '', true)`,
       [userId, sessionId],
     );
     return tokens.issue({ userId, email, tier: "free", sessionId });

@@ -4,17 +4,22 @@ import { access, mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { signUp, startApi } from "../api.ts";
+import { signUp, startApi, type TestUser } from "../api.ts";
+import { signUpAdministrator } from "../second-factor.ts";
 
 /**
- * Schemathesis against the running API, as two users one after the other: node api/test/schemathesis/main.ts [--examples 50]
+ * Schemathesis against the running API, as a user, as an admin, and as one who ends log-ins: node api/test/schemathesis/main.ts [--examples 50]
  * Needs python3 and, the first time, PyPI; the environment is kept in the cache.
  */
 const VERSION = "4.32.5";
 const ENVIRONMENT = join(homedir(), ".cache", "tradingbots", `schemathesis-${VERSION}`);
 
-/** It never ends. */
-const LEFT_OUT = ["--exclude-path", "/api/events"];
+/** They end the log-in that all others use: somebody of their own asks for these alone. */
+const ENDINGS = ["DELETE /api/sessions", "DELETE /api/sessions/{id}"];
+/** Longer than a run lasts. */
+const STEP_UP_SECONDS = 3_600;
+/** So long the endless stream of events is listened to. */
+const EVENTS_MS = 200;
 
 const run = promisify(execFile);
 
@@ -38,30 +43,46 @@ async function install(): Promise<string> {
 const program = await install();
 /** It keeps a diary where it runs. */
 const directory = await mkdtemp(join(tmpdir(), "schemathesis-"));
-const api = await startApi();
+const api = await startApi({ stepUpSeconds: STEP_UP_SECONDS });
+
+/** Runs it as one user. With an ended log-in everything would be refused as described, and nothing tested. */
+async function check(url: string, user: TestUser, selection: readonly string[]): Promise<void> {
+  const child = spawn(
+    program,
+    [
+      "--config-file",
+      join(import.meta.dirname, "schemathesis.toml"),
+      "run",
+      `${url}/api/openapi.json`,
+      "--header",
+      `Authorization:Bearer ${user.accessToken}`,
+      "--max-examples",
+      values.examples,
+      ...(values.seed === undefined ? [] : ["--seed", values.seed]),
+      ...selection,
+    ],
+    { stdio: "inherit", cwd: directory },
+  );
+  await once(child, "exit");
+  if (child.exitCode !== 0) process.exitCode = 1;
+}
+
 try {
+  api.app.server.on("request", ({ url = "" }, answer) => {
+    if (url.startsWith("/api/events")) setTimeout(() => answer.end(), EVENTS_MS);
+  });
   const url = await api.app.listen({ host: "127.0.0.1", port: 0 });
-  for (const name of ["first", "second"]) {
-    const { accessToken } = await signUp(api, `schemathesis-${name}`);
-    const child = spawn(
-      program,
-      [
-        "--config-file",
-        join(import.meta.dirname, "schemathesis.toml"),
-        "run",
-        `${url}/api/openapi.json`,
-        "--header",
-        `Authorization:Bearer ${accessToken}`,
-        "--max-examples",
-        values.examples,
-        ...(values.seed === undefined ? [] : ["--seed", values.seed]),
-        ...LEFT_OUT,
-      ],
-      { stdio: "inherit", cwd: directory },
-    );
-    await once(child, "exit");
-    if (child.exitCode !== 0) process.exitCode = 1;
+  const user = await signUp(api, "schemathesis-user");
+  const admin = await signUpAdministrator(api, "schemathesis-admin", "admin");
+  for (const each of [user, admin]) {
+    const others = ENDINGS.flatMap((name) => ["--exclude-name", name]);
+    await check(url, each, others);
+    const { status } = await each.call("GET /api/me");
+    if (status !== 200) throw new Error(`the log-in of ${each.email} did not outlive the run`);
   }
+  const leaving = await signUp(api, "schemathesis-leaving");
+  const endings = ENDINGS.flatMap((name) => ["--include-name", name]);
+  await check(url, leaving, endings);
 } finally {
   await api.stop();
   await rm(directory, { recursive: true });

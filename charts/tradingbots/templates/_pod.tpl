@@ -105,14 +105,16 @@ topologySpreadConstraints:
   readOnly: true
 {{- end }}
 
-{{/* Readiness soon after the start, liveness with patience: include "tradingbots.probes" "http" */}}
+{{/* Readiness soon after the start, liveness with patience: include "tradingbots.probes" (list "http" "HTTP") */}}
 {{- define "tradingbots.probes" -}}
+{{- $port := index . 0 }}
+{{- $scheme := index . 1 }}
 readinessProbe:
-  httpGet: { path: /readyz, port: {{ . }} }
+  httpGet: { path: /readyz, port: {{ $port }}, scheme: {{ $scheme }} }
   periodSeconds: 3
   timeoutSeconds: 3
 livenessProbe:
-  httpGet: { path: /healthz, port: {{ . }} }
+  httpGet: { path: /healthz, port: {{ $port }}, scheme: {{ $scheme }} }
   initialDelaySeconds: 10
   periodSeconds: 10
   timeoutSeconds: 5
