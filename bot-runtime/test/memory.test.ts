@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { botNodeFlags } from "../../hack/images/bot-node-flags.ts";
+import { botNodeFlags, imageEnvironment } from "../../hack/images/bot-node-flags.ts";
 import { bundle } from "../../hack/images/bundle.ts";
+import { botBundle } from "../../hack/images/images.ts";
 import { createWorld, endWorld, untilTrading } from "./world.ts";
 
 /**
@@ -17,11 +18,7 @@ const CANDLES = 600;
 let directory = "";
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "bundle-"));
-  const entries = {
-    bot: "bot-runtime/src/bot/main.ts",
-    "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
-  };
-  await bundle({ entries, small: true }, directory);
+  await bundle(botBundle, directory);
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -31,6 +28,7 @@ test.each(["live", "paper"] as const)(
     const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
     const world = await createWorld({
       program: [...botNodeFlags(mode), join(directory, "bot.mjs")],
+      environment: imageEnvironment("bot"),
       config: { mode, accountName },
     });
     try {

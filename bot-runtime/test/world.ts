@@ -30,6 +30,8 @@ export interface WorldOptions {
   /** Instead of the simulator's own REST address: a proxy with faults in front of it. */
   readonly restUrl?: (simulatorUrl: string) => Promise<string>;
   readonly program?: readonly string[];
+  /** Of the bot, besides what a pod has. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -45,8 +47,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     endpoint: { restUrl, websocketUrl: exchange.websocketUrl },
     ...options.config,
   });
-  const program = options.program === undefined ? {} : { program: options.program };
-  const bot = await BotProcess.create({ config, journalUrl, credentials: CREDENTIALS, ...program });
+  const { program, environment = {} } = options;
+  const bot = await BotProcess.create({
+    config,
+    journalUrl,
+    credentials: CREDENTIALS,
+    environment,
+    ...(program && { program }),
+  });
   return { exchange, journal, bot, config };
 }
 

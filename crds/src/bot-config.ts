@@ -1,7 +1,15 @@
 import * as z from "zod";
-import { BotState, DnsLabel, Exchange, Mode, MarketSymbol, Timeframe, UserId } from "./fields.ts";
-import { Risk, Strategy } from "./trading-bot.ts";
-import { HaltAction } from "./trading-halt.ts";
+import {
+  BotState,
+  DnsLabel,
+  Exchange,
+  HaltAction,
+  Mode,
+  MarketSymbol,
+  Timeframe,
+  UserId,
+} from "./fields.ts";
+import { Risk, Strategy } from "./risk.ts";
 
 /**
  * What a bot pod is told, as JSON in its annotation and, through the downward API, in a file that follows changes.

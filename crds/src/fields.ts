@@ -29,6 +29,9 @@ export type Mode = z.infer<typeof Mode>;
 export const BotState = z.enum(["Running", "Paused", "Stopped", "Retired"]);
 export type BotState = z.infer<typeof BotState>;
 
+export const HaltAction = z.enum(["BlockEntries", "CancelOrders", "Flatten"]);
+export type HaltAction = z.infer<typeof HaltAction>;
+
 export const Timeframe = z.enum(["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d"]);
 export type Timeframe = z.infer<typeof Timeframe>;
 

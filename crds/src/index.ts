@@ -6,6 +6,7 @@ export {
   DecimalString,
   DnsLabel,
   Exchange,
+  HaltAction,
   Mode,
   MarketSymbol,
   Timeframe,
@@ -14,7 +15,8 @@ export {
 } from "./fields.ts";
 export { ObjectMeta } from "./kind.ts";
 export { isStrategyName, RsiParams, STRATEGIES, type StrategyName } from "./strategies.ts";
-export { Risk, Strategy, TradingBot } from "./trading-bot.ts";
+export { Risk, Strategy } from "./risk.ts";
+export { TradingBot } from "./trading-bot.ts";
 export { ExchangeAccount, VerificationResult } from "./exchange-account.ts";
 export {
   BotClass,
@@ -24,7 +26,7 @@ export {
   type RolloutStatus,
   SLOTS,
 } from "./bot-class.ts";
-export { HaltAction, TradingHalt } from "./trading-halt.ts";
+export { TradingHalt } from "./trading-halt.ts";
 export { BotConfig, BotTermination, Credentials, VerifyConfig } from "./bot-config.ts";
 export {
   ClientOrderId,
@@ -32,19 +34,21 @@ export {
   IntentAnswer,
   IntentRequest,
   JOURNAL_BATCH_MAX,
-  JournalRecord,
   LeaseAnswer,
   LeaseLeft,
   LeaseReleaseAnswer,
   LeaseRequest,
-  Position,
   RecordAnswer,
-  RecordBatch,
-  type RecordBody,
-  Report,
-  ReportLine,
   SessionAnswer,
   Side,
   Trade,
 } from "./journal.ts";
+export {
+  JournalRecord,
+  Position,
+  RecordBatch,
+  type RecordBody,
+  Report,
+  ReportLine,
+} from "./journal-records.ts";
 export { customResourceDefinition, openApiV3Schema } from "./manifest.ts";

@@ -1,9 +1,6 @@
 import * as z from "zod";
-import { Conditions, Exchange, PATTERNS, Timestamp } from "./fields.ts";
+import { Conditions, Exchange, HaltAction, PATTERNS, Timestamp } from "./fields.ts";
 import { defineKind, rule, rules } from "./kind.ts";
-
-export const HaltAction = z.enum(["BlockEntries", "CancelOrders", "Flatten"]);
-export type HaltAction = z.infer<typeof HaltAction>;
 
 /** A value that nothing can match is refused: a kill switch with a slip of the pen would stop nobody. */
 const isOf = (type: string, condition: string) =>

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { botNodeFlags } from "../images/bot-node-flags.ts";
 import { bundle } from "../images/bundle.ts";
+import { botBundle } from "../images/images.ts";
 
 /** The programs of the bot's image, and of the benchmark, made as the image makes them. */
 export interface BotBundle {
@@ -13,14 +14,12 @@ export interface BotBundle {
 
 export async function bundleBot(): Promise<BotBundle> {
   const directory = await mkdtemp(join(tmpdir(), "bench-bot-"));
-  const entries = {
-    bot: "bot-runtime/src/bot/main.ts",
-    "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
-    "order-path": "hack/bench/order-path-program.ts",
-  };
-  await bundle({ entries, small: true }, directory);
+  // Apart: what only the benchmark uses would be in the bot's memory.
+  const orderPath = { "order-path": "hack/bench/order-path-program.ts" };
+  await bundle(botBundle, join(directory, "bot"));
+  await bundle({ entries: orderPath, small: true }, join(directory, "order-path"));
   return {
-    program: (name, mode = "live") => [...botNodeFlags(mode), join(directory, `${name}.mjs`)],
+    program: (name, mode = "live") => [...botNodeFlags(mode), join(directory, name, `${name}.mjs`)],
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

@@ -5,7 +5,7 @@ import { z } from "zod";
 /** The flags of Node that the bot's image sets, and the operator for paper bots, for those who measure bots without a pod. */
 export function botNodeFlags(mode: "live" | "paper"): readonly string[] {
   const flags = nodeFlags("bot");
-  return mode === "paper" ? [...flags, "--lite-mode"] : flags;
+  return mode === "paper" ? [...flags, "--lite-mode", "--expose-gc"] : flags;
 }
 
 /** The flags of Node that an image sets. */
@@ -17,7 +17,7 @@ export function nodeFlags(image: "bot" | "operator"): readonly string[] {
 }
 
 /** The environment that an image sets. */
-export function imageEnvironment(image: "operator"): Readonly<Record<string, string>> {
+export function imageEnvironment(image: "bot" | "operator"): Readonly<Record<string, string>> {
   const lines = dockerfileOf(image).matchAll(/^ENV (\w+)=(\S+)$/gm);
   return Object.fromEntries([...lines].map(([, name = "", value = ""]) => [name, value]));
 }

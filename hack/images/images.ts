@@ -19,6 +19,17 @@ const NOT_OF_BCRYPT = new RegExp(
 /** What is for compiling against Postgres. */
 const NOT_OF_POSTGRES = /\.a$|\/pkgconfig$|pg-symlinks\.json$/;
 
+/** The programs of the bot's image. A file that several share is whole in each: what others than these use stays out of it. */
+export const botBundle: Bundle = {
+  entries: {
+    bot: "bot-runtime/src/bot/main.ts",
+    verify: "bot-runtime/src/verify/main.ts",
+    // One exchange per file; the program imports the one that its bot trades on.
+    "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
+  },
+  small: true,
+};
+
 /** One image per family of processes; `hack/images/<name>/Dockerfile` copies what is prepared here. */
 const images = {
   operator: {
@@ -53,15 +64,7 @@ const images = {
     },
   },
   bot: {
-    bundle: {
-      entries: {
-        bot: "bot-runtime/src/bot/main.ts",
-        verify: "bot-runtime/src/verify/main.ts",
-        // One exchange per file; the program imports the one that its bot trades on.
-        "exchange-bybit": "bot-runtime/src/exchange/bybit-ccxt.ts",
-      },
-      small: true,
-    },
+    bundle: botBundle,
   },
   "exchange-simulator": {
     bundle: { entries: { "exchange-simulator": "hack/exchange-simulator/main.ts" } },

@@ -12,6 +12,7 @@ import { type Environment, readEnvironment } from "./environment.ts";
 import { startHealthServer } from "./health-server.ts";
 import { createLog, type Log, messageOf } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import { writeTermination } from "./termination.ts";
 
 /** Runs one bot until its state lets it end or the pod is stopped. Says how it ended in the termination message. */
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   try {
+    collectGarbage(globalThis.gc);
     const { bot, journal, ending } = await startBot(
       environment,
       log,
@@ -55,6 +57,13 @@ async function main(): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+/** Only paper bots are started with this function (the operator's argument --expose-gc): nobody's order waits for them. */
+function collectGarbage(gc: NodeJS.GCFunction | undefined): void {
+  if (gc === undefined) return;
+  const collect = () => gc({ type: "major", execution: "sync", flavor: "last-resort" });
+  keepHeapSmall({ bytes: () => process.memoryUsage().heapTotal, collect }, systemClock);
 }
 
 async function startBot(environment: Environment, log: Log, onEpoch: (epoch: number) => void) {

@@ -105,8 +105,9 @@ function botContainer(
     name: "bot",
     image,
     imagePullPolicy: settings.imagePullPolicy,
-    // Without compilers a Node is 16 MB smaller, and signing an order ten times slower: for those who send none.
-    args: hasKey ? ["/app/bot.mjs"] : ["--lite-mode", "/app/bot.mjs"],
+    // Without compilers a Node is 16 MB smaller, and signing an order ten times slower; a bot that can collect its heap is 7 MB
+    // smaller, and stands still for 50 ms at times: for those who send no order.
+    args: [...(hasKey ? [] : ["--lite-mode", "--expose-gc"]), "/app/bot.mjs"],
     env: [
       { name: "JOURNAL_URL", value: settings.journalUrl },
       fieldVariable("POD_UID", "metadata.uid"),
