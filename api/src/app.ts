@@ -2,7 +2,11 @@ import { adminRoutes } from "./admin/routes.ts";
 import type { Database } from "./database.ts";
 import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
-import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
+import {
+  type FastifyPluginAsyncZod,
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+} from "fastify-type-provider-zod";
 import type { Registry } from "prom-client";
 import { auditAttempts, auditEnds } from "./audit/requests.ts";
 import type { AuditQueue } from "./audit/queue.ts";
@@ -116,7 +120,6 @@ function routes(server: Server, deps: AppDeps): void {
     onReuse: (session) => server.log.warn({ session }, "a refresh token was used twice"),
   });
   const { requestsPerMinute } = deps;
-  void server.register(cookie);
   const throttle = createLoginThrottle(deps.now);
   const passkeys = createPasskeyAnswers(deps);
   const secondFactors = createSecondFactors({ ...deps, passkeys });
@@ -129,17 +132,17 @@ function routes(server: Server, deps: AppDeps): void {
   const registrar = createPasskeyRegistration(deps);
   const proving = { identify, passkeys, registrar, secondFactors, requireStepUp };
   const auth = { ...deps, ...proving, sessions, devices, requestsPerMinutePerAddress };
-  void server.register(authRoutes(auth), { prefix: "/api/auth" });
-  void server.register(refreshRoutes(auth), { prefix: "/api/auth" });
-  void server.register(emailRoutes(auth), { prefix: "/api/auth" });
-  void server.register(passkeyLoginRoutes(auth), { prefix: "/api/auth" });
+  void server.register(
+    withCookies(authRoutes(auth), refreshRoutes(auth), emailRoutes(auth), passkeyLoginRoutes(auth)),
+    { prefix: "/api/auth" },
+  );
   // Whatever is registered in here needs a token: a new route cannot forget it.
   void server.register(
     async (secured) => {
       secured.addHook("onRequest", authenticate({ ...deps, apiTokens }));
       secured.addHook("preHandler", auditAttempts(deps.pool));
       await secured.register(meRoutes(deps));
-      await secured.register(passwordRoutes(auth), { prefix: "/auth" });
+      await secured.register(withCookies(passwordRoutes(auth)), { prefix: "/auth" });
       await secured.register(stepUpRoutes(auth), { prefix: "/auth" });
       await secured.register(verificationMailRoutes(deps), { prefix: "/auth" });
       await secured.register(mfaRoutes(auth), { prefix: "/auth/mfa" });
@@ -177,6 +180,14 @@ function routes(server: Server, deps: AppDeps): void {
     passwords: { check: () => assertAlive(deps.passwords), isRequired: false },
     ...sharedLimits(deps.limiter),
   });
+}
+
+/** Where sessions begin and end; elsewhere cookies would cost each request two hooks and a map. */
+function withCookies(...plugins: readonly FastifyPluginAsyncZod[]): FastifyPluginAsyncZod {
+  return async (app) => {
+    await app.register(cookie);
+    for (const plugin of plugins) await app.register(plugin);
+  };
 }
 
 function sharedLimits({ check }: RateLimiter): Readonly<Record<string, Check>> {

@@ -32,13 +32,38 @@ export interface LogSettings {
 }
 
 /** A write per line cost a fifth of a small request: lines wait for company, but not for long. */
-const WRITTEN_FROM_BYTES = 4_096;
+const WRITTEN_FROM_CHARACTERS = 65_536;
 const WRITTEN_EVERY_MS = 100;
-const WRITING = {
-  sync: false,
-  minLength: WRITTEN_FROM_BYTES,
-  periodicFlush: WRITTEN_EVERY_MS,
-} as const;
+
+type Lines = NonNullable<LogSettings["stream"]>;
+
+let standardOutput: Lines | undefined;
+
+/**
+ * Standard output, written many lines at a time while the process works on. They are gathered here, because pino's destination
+ * measures all that waits at every line, which cost 4 of a small request's 50 µs.
+ */
+function gathered(): Lines {
+  if (standardOutput !== undefined) return standardOutput;
+  const output = destination({ sync: false });
+  let lines = "";
+  const send = (): void => {
+    if (lines !== "") output.write(lines);
+    lines = "";
+  };
+  setInterval(send, WRITTEN_EVERY_MS).unref();
+  process.on("beforeExit", send);
+  process.on("exit", () => {
+    if (lines === "") return;
+    send();
+    output.flushSync();
+  });
+  const write = (line: string): void => {
+    lines += line;
+    if (lines.length >= WRITTEN_FROM_CHARACTERS) send();
+  };
+  return (standardOutput = { write });
+}
 
 /**
  * Structured logs of method, path, status and time: never a header, a body or a query. Lines are written while the process works
@@ -50,7 +75,7 @@ export function loggerOptions({
 }: LogSettings): FastifyLoggerOptions & LoggerOptions {
   return {
     level,
-    stream: stream ?? destination(WRITING),
+    stream: stream ?? gathered(),
     base: null,
     serializers: {
       err: (error: unknown) => loggedError(error),

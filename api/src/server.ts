@@ -56,7 +56,7 @@ export function createServer(options: ServerOptions) {
     ...(certificate === undefined ? {} : { serverFactory: overTls(certificate) }),
     logger: loggerOptions(log),
     logController: new OneLineARequest(),
-    http: { shouldUpgradeCallback },
+    http: CONNECTIONS,
     bodyLimit: bodyBytesMax,
     requestTimeout: REQUEST_LIMIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -71,9 +71,14 @@ export function createServer(options: ServerOptions) {
     },
     clientErrorHandler: answerBrokenRequest,
   }).withTypeProvider<ZodTypeProvider>();
+  const methodsOf = noteRoutes(server);
   server.addHook("onRequest", (request, reply, done) => {
-    reply.headers({ "x-request-id": request.id, ...SECURITY_HEADERS });
-    done(request.url.includes("%00") ? nulIn(request.url) : undefined);
+    reply.header("x-request-id", request.id).headers(SECURITY_HEADERS);
+    // A type of a body that is not there: waiting for it would be for ever.
+    if (!hasBody(request)) delete request.raw.headers["content-type"];
+    if (request.url.includes("%00")) return done(nulIn(request.url));
+    // Before the body is looked at: with a path or method that is not ours it does not matter.
+    return done(request.is404 ? unknownRoute(request, reply, methodsOf) : undefined);
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -83,10 +88,13 @@ export function createServer(options: ServerOptions) {
 }
 export type Server = ReturnType<typeof createServer>;
 
-/** Whoever asks for another protocol (curl asks for HTTP/2) goes on with this one. */
-function shouldUpgradeCallback({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
-}
+const CONNECTIONS = {
+  // Whoever asks for another protocol (curl asks for HTTP/2) goes on with this one.
+  shouldUpgradeCallback: ({ headers }: IncomingMessage): boolean =>
+    headers.upgrade?.toLowerCase() === "websocket",
+  // No stream for bodies that nobody sends: 5 µs of a small request's 50.
+  optimizeEmptyRequests: true,
+};
 
 /** TLS 1.3 alone: with it no configuration is a weak one, and who cannot speak it is eight years old. */
 function overTls(certificate: Certificate) {
@@ -97,7 +105,7 @@ function overTls(certificate: Certificate) {
         minVersion: "TLSv1.3",
         keepAliveTimeout: KEEP_ALIVE_MS,
         requestTimeout: REQUEST_LIMIT_MS,
-        shouldUpgradeCallback,
+        ...CONNECTIONS,
       },
       handler,
     );
@@ -121,6 +129,11 @@ function parseJson(server: Server): void {
   );
 }
 
+/** RFC 9112, section 6: a request has a body when one of these says so. */
+function hasBody({ headers }: FastifyRequest): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+}
+
 /** Nothing of ours is named so, and nothing that is looked for can hold it. */
 function nulIn(url: string): ApiError {
   const [path = ""] = url.split("?", 1);
@@ -137,11 +150,6 @@ function withoutNul(json: string): string {
 }
 
 function answerErrors(app: Server): void {
-  const methodsOf = noteRoutes(app);
-  // Before the body is looked at: with a path or method that is not ours it does not matter.
-  app.addHook("onRequest", (request, reply, done) => {
-    done(request.is404 ? unknownRoute(request, reply, methodsOf) : undefined);
-  });
   app.setErrorHandler((thrown, request, reply) => {
     const error = toApiError(thrown);
     note(request, error);

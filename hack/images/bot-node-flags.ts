@@ -9,7 +9,7 @@ export function botNodeFlags(mode: "live" | "paper"): readonly string[] {
 }
 
 /** The flags of Node that an image sets. */
-export function nodeFlags(image: "bot" | "operator"): readonly string[] {
+export function nodeFlags(image: "api" | "bot" | "operator"): readonly string[] {
   const [, entryPoint = ""] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfileOf(image)) ?? [];
   const [program, ...flags] = z.array(z.string()).parse(JSON.parse(entryPoint));
   if (program !== "node") throw new Error(`the image ${image} does not start node`);
@@ -22,6 +22,6 @@ export function imageEnvironment(image: "bot" | "operator"): Readonly<Record<str
   return Object.fromEntries([...lines].map(([, name = "", value = ""]) => [name, value]));
 }
 
-function dockerfileOf(image: "bot" | "operator"): string {
+function dockerfileOf(image: "api" | "bot" | "operator"): string {
   return readFileSync(join(import.meta.dirname, image, "Dockerfile"), "utf8");
 }

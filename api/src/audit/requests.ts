@@ -1,4 +1,4 @@
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { findCaller } from "../auth/authenticate.ts";
 import type { Caller } from "../auth/user.ts";
@@ -22,7 +22,7 @@ export function auditEnds(server: Server, queue: RefusalQueue): void {
   server.addHook("onError", async (request, _, error) => {
     codes.set(request, toApiError(error).code);
   });
-  server.addHook("onResponse", async (request, { statusCode }) => {
+  server.addHook("onResponse", (request, { statusCode }, done) => {
     const attempt = attempted.get(request);
     const code = codes.get(request);
     if (attempt !== undefined) {
@@ -30,6 +30,7 @@ export function auditEnds(server: Server, queue: RefusalQueue): void {
     } else if (REFUSALS.has(statusCode)) {
       queue.refuse({ ...entryOf(request), outcome: "denied", code: code ?? String(statusCode) });
     }
+    done();
   });
 }
 
@@ -47,11 +48,19 @@ export function auditAttempts(
   database: Queryable,
   { actorKind, reads }: AuditedCallers = { actorKind: "user", reads: false },
 ) {
-  return async (request: FastifyRequest): Promise<void> => {
-    if (request.method === "GET" && !reads) return;
+  const note = async (request: FastifyRequest): Promise<void> => {
     const entry = { ...entryOf(request), ...(actorKind === "admin" ? forOthers(request) : {}) };
     await recordAudit(database, { ...entry, outcome: "attempted" });
     attempted.set(request, entry);
+  };
+  return (
+    request: FastifyRequest,
+    _: FastifyReply,
+    done: () => void,
+  ): Promise<void> | undefined => {
+    if (request.method !== "GET" || reads) return note(request);
+    done();
+    return undefined;
   };
 }
 

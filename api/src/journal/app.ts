@@ -173,16 +173,16 @@ function leaseRoutes(app: Server, pool: Database): void {
 /** Requests wait for a database connection in memory; beyond a bound they had better wait at the bot. */
 function limitConcurrency(app: Server, max: number): void {
   const underWay = new Set<FastifyRequest>();
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", async (request, reply) => {
     if (underWay.size >= max) {
       throw new ApiError("journal_saturated", "keep the records and send them again", {
         retryAfterSeconds: 1,
       });
     }
     underWay.add(request);
+    // Answered or given up: a request without a body does not tell the latter itself.
+    reply.raw.once("close", () => underWay.delete(request));
   });
-  app.addHook("onResponse", async (request) => void underWay.delete(request));
-  app.addHook("onRequestAbort", async (request) => void underWay.delete(request));
 }
 
 const DATA_EXCEPTION = "22";

@@ -53,7 +53,7 @@ export function liveRoutes({
       const answer =
         socket === undefined ? eventStream(reply) : webSocket({ socket, request, reply });
       const head = await live.headOf(userId);
-      if (request.raw.destroyed) {
+      if (reply.raw.destroyed) {
         reply.hijack(); // it has left meanwhile, and will not say so again
         return;
       }
