@@ -8,7 +8,10 @@ import {
 } from "../../hack/exchange-simulator/test/simulator.ts";
 import type { ExchangeSimulator } from "../../hack/exchange-simulator/server.ts";
 import { createExchange } from "../src/exchange/bybit-ccxt.ts";
+import { bybitPublic } from "../src/exchange/bybit-public.ts";
 import type { EntryOrder, Exchange } from "../src/exchange/exchange.ts";
+import { PaperExchange } from "../src/exchange/paper-exchange.ts";
+import { createHttpClient } from "../src/http-client.ts";
 import { price, quantity, text } from "../src/money.ts";
 
 /** The adapter with unmodified ccxt against the simulator over HTTP. */
@@ -22,6 +25,10 @@ let exchange: Exchange;
 function adapter(): Exchange {
   const key = { reveal: () => KEY, scrub: (message: string) => message };
   return createExchange({ key, testnet: false, restUrl: simulator.url });
+}
+
+function paperExchange(): Exchange {
+  return new PaperExchange(bybitPublic(createHttpClient(), simulator.url), Date.now, 5);
 }
 
 beforeEach(async () => {
@@ -205,13 +212,46 @@ test("a rest below the minimum is closed with the whole position", async () => {
   expect((await exchange.position(SYMBOL)).held).toBeUndefined();
 });
 
-describe("trading rules", () => {
+/** What paper and live bots ask alike is answered alike: each adapter has to pass this. */
+const adapters: readonly (readonly [string, () => Exchange])[] = [
+  ["live", adapter],
+  ["paper", paperExchange],
+];
+
+describe.each(adapters)("trading rules of a %s bot", (_mode, open) => {
   const endpoint = "GET /v5/market/instruments-info";
   const wrongName = { kind: "retCode", retCode: 10_001, when: "before" } as const;
+  const UNLISTED = "FOO/USDT:USDT";
+
+  test("are undefined until they are known", async () => {
+    const fresh = open();
+    expect(fresh.market(SYMBOL)).toBeUndefined();
+    expect(fresh.delisted(SYMBOL)).toBe(false);
+    await fresh.prepare([SYMBOL]);
+    expect(fresh.market(SYMBOL)).toMatchObject({ symbol: SYMBOL, quoteCurrency: "USDT" });
+  });
+
+  test("are undefined of what the exchange does not list, which is no fault", async () => {
+    const fresh = open();
+    await fresh.prepare([UNLISTED, SYMBOL]);
+    expect(fresh.market(UNLISTED)).toBeUndefined();
+    expect(fresh.market(SYMBOL)).toBeDefined();
+    const query = { symbol: UNLISTED, timeframe: "1m", limit: 10 } as const;
+    await expect(fresh.candles(query)).rejects.toMatchObject({ fault: "Refused", code: "10001" });
+  });
+
+  test("stay unknown while the exchange is away", async () => {
+    simulator.control.setFaults([{ match: {}, fault: { kind: "http", status: 503, when: "before" }, times: null }]);
+    const fresh = open();
+    await expect(fresh.prepare([SYMBOL])).rejects.toMatchObject({ fault: "Unavailable" });
+    expect(fresh.market(SYMBOL)).toBeUndefined();
+    const query = { symbol: SYMBOL, timeframe: "1m", limit: 10 } as const;
+    await expect(fresh.candles(query)).rejects.toMatchObject({ fault: "Unavailable" });
+  });
 
   test("a contract whose name is called wrong trades on when the list of all has it", async () => {
     simulator.control.setFaults([{ match: { endpoint }, fault: wrongName, times: 2 }]);
-    const fresh = adapter();
+    const fresh = open();
     await fresh.prepare([SYMBOL]);
     expect(fresh.market(SYMBOL)?.symbol).toBe(SYMBOL);
     expect(simulator.control.faults().map(({ seen }) => seen)).toEqual([3]);
@@ -219,7 +259,7 @@ describe("trading rules", () => {
 
   test("no rules are known when every answer is wrong", async () => {
     simulator.control.setFaults([{ match: { endpoint }, fault: wrongName, times: null }]);
-    const fresh = adapter();
+    const fresh = open();
     await expect(fresh.prepare([SYMBOL])).rejects.toMatchObject({ code: "10001" });
     expect(fresh.market(SYMBOL)).toBeUndefined();
   });

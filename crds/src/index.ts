@@ -1,4 +1,5 @@
 export * from "./names.ts";
+export { capability } from "./capabilities.ts";
 export { LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "./farthest-stop.ts";
 export {
   BotState,

@@ -1,6 +1,11 @@
-import type { BotConfig, BotTermination, RecordBody, SessionAnswer } from "@tradingbots/crds";
+import {
+  type BotConfig,
+  type BotTermination,
+  capability,
+  type RecordBody,
+  type SessionAnswer,
+} from "@tradingbots/crds";
 import type { Clock } from "../clock.ts";
-import { capability } from "../exchange/capabilities.ts";
 import type { Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
 import { add, type Amount, type Price, subtract, ZERO_AMOUNT } from "../money.ts";
@@ -225,7 +230,9 @@ export class Bot {
 
   #followCandles(): void {
     const { timeframe } = this.#config;
-    const followed = [...this.#traders.keys()].map((symbol) => ({ symbol, timeframe }));
+    const followed = [...this.#traders.values()].flatMap(({ symbol, needsNoCandles }) =>
+      needsNoCandles ? [] : [{ symbol, timeframe }],
+    );
     this.#deps.stream.follow(followed);
   }
 
@@ -242,7 +249,10 @@ export class Bot {
   #traderFor(symbol: string): SymbolTrader {
     const known = this.#traders.get(symbol);
     if (known !== undefined) return known;
-    const trader = new SymbolTrader(symbol, this.#traderDeps(), () => this.#report(false));
+    const trader = new SymbolTrader(symbol, this.#traderDeps(), () => {
+      this.#followCandles();
+      this.#report(false);
+    });
     this.#traders.set(symbol, trader);
     if (this.#session !== undefined) trader.adopt(this.#session);
     return trader;

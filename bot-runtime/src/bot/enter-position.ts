@@ -71,7 +71,7 @@ async function enterAlone(
   const foreign = foreignHolding([], { symbol, held: view.held, orders });
   if (foreign !== undefined) return { kind: "foreign", message: foreign };
   const market = deps.exchange.market(symbol);
-  if (market === undefined) return { kind: "refused", refusal: notTraded(symbol) };
+  if (market === undefined) return { kind: "refused", refusal: notTraded(deps, symbol) };
   const size = sizeOf(wish, market, balance);
   const refusal = entryRefusal({
     standing: deps.standing(symbol),
@@ -167,10 +167,10 @@ function alreadyEntered({ symbol, candle }: EntrySignal): Refusal {
 }
 
 /** Of a contract that was delisted, is about to be, or never was. */
-export function notTraded(symbol: string): Refusal {
+export function notTraded({ config }: Pick<TraderDeps, "config">, symbol: string): Refusal {
   return {
     reason: "SymbolNotTraded",
-    message: `the exchange does not trade ${symbol} (any more): nothing is opened there`,
+    message: `${config().exchange} does not trade ${symbol} (any more): nothing is opened there; correct its name or take it out of the bot's symbols`,
   };
 }
 

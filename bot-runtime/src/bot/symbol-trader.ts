@@ -103,10 +103,10 @@ export class SymbolTrader {
     return (
       this.positionUnknown ??
       this.#works.dust ??
+      this.#untraded ??
       this.#failure ??
       this.#withoutRules ??
-      this.#withoutCandles ??
-      this.#untraded
+      this.#withoutCandles
     );
   }
 
@@ -115,9 +115,21 @@ export class SymbolTrader {
     return this.#works.contradiction ?? this.#foreign.mayBeOwn;
   }
 
+  /** It lasts: whatever else fails there, fails for this. */
   get #untraded(): Refusal | undefined {
-    const isKnown = this.#reconciled && this.#deps.exchange.market(this.symbol) === undefined;
-    return isKnown ? notTraded(this.symbol) : undefined;
+    const isUntraded = this.#reconciled && this.#hasNoContract;
+    return isUntraded ? notTraded(this.#deps, this.symbol) : undefined;
+  }
+
+  /** The exchange has answered, and does not list the symbol as trading. */
+  get #hasNoContract(): boolean {
+    const { exchange } = this.#deps;
+    return this.#withoutRules === undefined && exchange.market(this.symbol) === undefined;
+  }
+
+  /** No candle of it is wanted: nothing can be opened, and nothing is open. */
+  get needsNoCandles(): boolean {
+    return this.#hasNoContract && !this.#mayHold;
   }
 
   get positions(): readonly HeldPosition[] {
@@ -245,14 +257,14 @@ export class SymbolTrader {
     const prepared = this.#prepare();
     if (!this.#mayHold) {
       // Candles come beside everything else, on a connection of their own.
-      this.#proposals.catchUp();
+      if (!this.#hasNoContract) this.#proposals.catchUp();
       await this.#looks.wait(Promise.allSettled([prepared]));
     }
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
     if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();
     if (!this.#mayHold) await this.#waitFor(prepared);
-    this.#proposals.catchUp();
+    if (!this.needsNoCandles) this.#proposals.catchUp();
     await this.#act();
     // After everything else: what is closed can wait.
     await this.#works.lookForFunding();
@@ -313,7 +325,11 @@ export class SymbolTrader {
   }
 
   async #lookForForeign(): Promise<void> {
-    await this.#foreign.look(this.works);
+    try {
+      await this.#foreign.look(this.works);
+    } catch (error) {
+      if (!this.#isOfNoContract(error)) throw error;
+    }
     const { sentence, seen } = this.#foreign;
     if (sentence === undefined || seen === undefined) return;
     // Only an id makes it the bot's own, and ids come from candles: without them it stays foreign until the next look.
@@ -323,6 +339,12 @@ export class SymbolTrader {
     this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
     await this.#advanceAll();
     await this.#foreign.look(this.works);
+  }
+
+  /** An exchange refuses questions about what it never listed: nothing is held there. */
+  #isOfNoContract(error: unknown): boolean {
+    const isRefused = isExchangeFault(error) && error.fault === "Refused";
+    return isRefused && this.#hasNoContract && !this.#mayHold;
   }
 
   /** Acts on the newest candle only: a proposal that waited behind another is too old. */

@@ -1,12 +1,12 @@
 import { amount, Decimal } from "../money.ts";
 import { type AddressBan, createAddressBan } from "./address-ban.ts";
 import { KeyAnswer, PositionPage, WalletAnswer } from "./bybit-answers.ts";
-import { type BybitClient, CATEGORY, createClient, QUOTE, request } from "./bybit-client.ts";
+import { type BybitClient, createClient, QUOTE } from "./bybit-client.ts";
 import { createServerClock, type ServerClock } from "./bybit-clock.ts";
 import { lookUps } from "./bybit-look-ups.ts";
-import { candlesIn } from "./bybit-market-data.ts";
+import { candlesIn, tradingRulesWithFunding } from "./bybit-market-data.ts";
 import { createMarkets } from "./bybit-markets.ts";
-import { bybitInterval } from "./bybit-names.ts";
+import { bybitInterval, CATEGORY, request } from "./bybit-names.ts";
 import { cancel, protect, submitEntry, submitExit } from "./bybit-orders.ts";
 import { faultOfError, outcomeOfError, readError } from "./bybit-outcomes.ts";
 import type {
@@ -67,7 +67,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
   const clients: Clients = { data, trading, kill, clock, scrub, bans: [ban, looksBan, urgentBan] };
   const lane: Lane = { ...clients, ban };
   const urgent: Lane = { ...clients, ban: urgentBan };
-  const markets = createMarkets(data, monotonicMs);
+  const markets = createMarkets(data, { monotonicMs, rulesOf: tradingRulesWithFunding });
   return {
     prepare: (symbols) =>
       asking(lane, async () => {

@@ -3,7 +3,6 @@ import { createHmac, createSecretKey } from "node:crypto";
 // passes by the package's exports map in Node and in esbuild alike. npm hoists ccxt to the root: no other package has it.
 import Bybit from "../../../node_modules/ccxt/js/src/bybit.js";
 import { createHttpClient } from "../http-client.ts";
-import { bybitSymbol } from "./bybit-names.ts";
 import { type Dated, type ExchangeOptions, RECEIVE_WINDOW_MS } from "./exchange.ts";
 
 export type BybitClient = Bybit;
@@ -16,8 +15,7 @@ const REQUEST_TIMEOUT_MS = 8_000;
  */
 const RATE = { rateLimiterAlgorithm: "rollingWindow", rollingWindowSize: 5_000, rateLimit: 10 };
 
-/** The only category of contracts that a bot trades, and the currency that they settle in. */
-export const CATEGORY = "linear";
+/** The currency that the contracts settle in. */
 export const QUOTE = "USDT";
 
 /**
@@ -75,9 +73,4 @@ function redirect(urls: unknown, restUrl: string): unknown {
   return Object.fromEntries(
     Object.entries(urls).map(([name, url]) => [name, redirect(url, restUrl)]),
   );
-}
-
-/** Names a symbol as Bybit does: also one that was delisted, whose position may still be there. */
-export function request(symbol: string): { category: string; symbol: string } {
-  return { category: CATEGORY, symbol: bybitSymbol(symbol) };
 }

@@ -7,7 +7,8 @@ import {
   OrderPage,
   PositionPage,
 } from "./bybit-answers.ts";
-import { type BybitClient, QUOTE, request } from "./bybit-client.ts";
+import { type BybitClient, QUOTE } from "./bybit-client.ts";
+import { request } from "./bybit-names.ts";
 import { exchangeFault } from "./bybit-outcomes.ts";
 import type {
   Execution,

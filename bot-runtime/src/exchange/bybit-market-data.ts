@@ -41,6 +41,15 @@ export function tradingRules(symbol: string, instrument: z.infer<typeof Instrume
   };
 }
 
+/** The same with its funding. */
+export function tradingRulesWithFunding(
+  symbol: string,
+  instrument: z.infer<typeof Instrument>,
+): Market {
+  const fundingEveryMs = (instrument.fundingInterval ?? 0) * 60_000 || undefined;
+  return { ...tradingRules(symbol, instrument), fundingEveryMs };
+}
+
 /** Rows of [open time, open, high, low, close, volume, turnover], newest first. */
 const KlineAnswer = z.object({
   result: z.object({

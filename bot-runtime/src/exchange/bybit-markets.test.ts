@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { tradingRules } from "./bybit-market-data.ts";
 import { createMarkets } from "./bybit-markets.ts";
 
 const BITCOIN = "BTC/USDT:USDT";
@@ -17,11 +18,14 @@ const row = (symbol: string, change: object) => ({
 /** Markets of an exchange that answers `change` of ETHUSDT, on a clock that a test moves. */
 function exchangeWith(change: object) {
   const it = { change, now: 0 };
-  const publicGetV5MarketInstrumentsInfo = async ({ symbol }: { readonly symbol: string }) => ({
+  const publicGetV5MarketInstrumentsInfo = async ({ symbol = "" }) => ({
     retCode: 0,
     result: { list: [row(symbol, symbol === "ETHUSDT" ? it.change : {})] },
   });
-  const markets = createMarkets({ publicGetV5MarketInstrumentsInfo }, () => it.now);
+  const markets = createMarkets(
+    { publicGetV5MarketInstrumentsInfo },
+    { monotonicMs: () => it.now, rulesOf: tradingRules },
+  );
   return { it, markets };
 }
 

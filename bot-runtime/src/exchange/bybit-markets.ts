@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { InstrumentPage } from "./bybit-answers.ts";
-import { type BybitClient, request } from "./bybit-client.ts";
-import { Instrument, tradingRules } from "./bybit-market-data.ts";
+import { Instrument } from "./bybit-market-data.ts";
+import { request } from "./bybit-names.ts";
 import { readError } from "./bybit-outcomes.ts";
 import type { Market } from "./exchange.ts";
 
@@ -16,7 +16,24 @@ const INVALID_PARAMETER = "10001";
 /** The most that Bybit gives at once: https://bybit-exchange.github.io/docs/v5/market/instrument */
 const LIST_PAGE = 1_000;
 
-type InstrumentsClient = Pick<BybitClient, "publicGetV5MarketInstrumentsInfo">;
+/** Asks Bybit for contracts. @throws what `readError` reads */
+interface InstrumentsClient {
+  readonly publicGetV5MarketInstrumentsInfo: (query: InstrumentsQuery) => Promise<unknown>;
+}
+
+interface InstrumentsQuery {
+  readonly category: string;
+  readonly symbol?: string;
+  readonly status?: "Closed";
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+interface MarketsOptions {
+  /** A clock that nobody sets. */
+  readonly monotonicMs: () => number;
+  readonly rulesOf: (symbol: string, instrument: z.infer<typeof Instrument>) => Market;
+}
 
 /** Trading rules of the symbols that a bot has, kept fresh. */
 export interface Markets {
@@ -35,8 +52,10 @@ interface Answer {
   readonly delisted: boolean;
 }
 
-/** `monotonicMs` is a clock that nobody sets. */
-export function createMarkets(client: InstrumentsClient, monotonicMs: () => number): Markets {
+export function createMarkets(
+  client: InstrumentsClient,
+  { monotonicMs, rulesOf }: MarketsOptions,
+): Markets {
   const wanted = new Set<string>();
   const known = new Map<string, Answer>();
   let dueMs = 0;
@@ -45,7 +64,9 @@ export function createMarkets(client: InstrumentsClient, monotonicMs: () => numb
   let failed: { readonly fault: unknown; readonly untilMs: number } | undefined;
 
   const learn = async (symbol: string) => {
-    const rules = await askAbout(client, symbol);
+    const instrument = await askAbout(client, symbol);
+    const isTrading = instrument?.status === TRADING;
+    const rules = isTrading ? rulesOf(symbol, instrument) : undefined;
     const now = monotonicMs();
     const before = known.get(symbol);
     const untradedSinceMs = rules === undefined ? (before?.untradedSinceMs ?? now) : undefined;
@@ -88,13 +109,13 @@ export function createMarkets(client: InstrumentsClient, monotonicMs: () => numb
 /**
  * Asks for one contract alone. That it does not trade is proven only by its own status, or by a list of all that do without it.
  */
-async function askAbout(client: InstrumentsClient, symbol: string): Promise<Market | undefined> {
+async function askAbout(client: InstrumentsClient, symbol: string) {
   const query = request(symbol);
   const row =
     (await findAlone(client, query)) ??
     (await findAlone(client, { ...query, status: "Closed" })) ??
     (await findInList(client, query));
-  return row && rulesInForce(symbol, Instrument.parse(row));
+  return row && Instrument.parse(row);
 }
 
 type Row = z.infer<typeof InstrumentPage>["result"]["list"][number];
@@ -132,10 +153,4 @@ async function findInList(client: InstrumentsClient, query: Query): Promise<Row 
     cursor = nextPageCursor ?? "";
   } while (cursor !== "");
   return undefined;
-}
-
-function rulesInForce(symbol: string, instrument: z.infer<typeof Instrument>): Market | undefined {
-  if (instrument.status !== TRADING) return undefined;
-  const fundingEveryMs = (instrument.fundingInterval ?? 0) * 60_000 || undefined;
-  return { ...tradingRules(symbol, instrument), fundingEveryMs };
 }

@@ -17,8 +17,16 @@ export function bybitInterval(timeframe: Timeframe): string {
   return intervals[timeframe];
 }
 
+/** The only category of contracts that a bot trades. */
+export const CATEGORY = "linear";
+
 /** BTCUSDT for BTC/USDT:USDT. */
 export function bybitSymbol(symbol: string): string {
   const [pair = symbol] = symbol.split(":");
   return pair.replace("/", "");
+}
+
+/** Names a symbol as Bybit does: also one that was delisted, whose position may still be there. */
+export function request(symbol: string): { category: string; symbol: string } {
+  return { category: CATEGORY, symbol: bybitSymbol(symbol) };
 }

@@ -1,5 +1,6 @@
 import { OrderCancelled, OrderPlaced } from "./bybit-answers.ts";
-import { type BybitClient, request } from "./bybit-client.ts";
+import type { BybitClient } from "./bybit-client.ts";
+import { request } from "./bybit-names.ts";
 import type {
   Dated,
   EntryOrder,

@@ -1,46 +1,61 @@
-import * as z from "zod";
 import type { HttpClient } from "../http-client.ts";
-import { candlesIn, Instrument, tradingRules } from "./bybit-market-data.ts";
-import { bybitInterval, bybitSymbol } from "./bybit-names.ts";
-import type { Candle, CandleQuery, Market } from "./exchange.ts";
+import { candlesIn, tradingRules } from "./bybit-market-data.ts";
+import { createMarkets } from "./bybit-markets.ts";
+import { bybitInterval, request } from "./bybit-names.ts";
+import { faultOfError } from "./bybit-outcomes.ts";
+import type { Exchange } from "./exchange.ts";
 
 /**
- * Bybit's public market data without ccxt, for paper bots: they need no key and stay small.
+ * Bybit's public market data without ccxt, for paper bots: they need no key and stay small. The same questions, read in the same
+ * way, as a live bot's.
  */
 const PUBLIC_REST = "https://api.bybit.com";
 const TIMEOUT_MS = 8_000;
 
-const InstrumentAnswer = z.object({ result: z.object({ list: z.array(Instrument) }) });
+/** What a paper bot takes from the exchange itself. Rules are those of trading alone: play money pays no funding. */
+export type PublicMarketData = Pick<Exchange, "prepare" | "market" | "delisted" | "candles">;
 
-export interface PublicMarketData {
-  readonly market: (symbol: string) => Promise<Market>;
-  readonly candles: (query: CandleQuery) => Promise<readonly Candle[]>;
-}
-
+/** @throws ExchangeFault from each question */
 export function bybitPublic(http: HttpClient, restUrl = PUBLIC_REST): PublicMarketData {
-  const get = async (path: string, parameters: Record<string, string>): Promise<unknown> => {
+  const get = async (path: string, parameters: object): Promise<unknown> => {
     const url = new URL(path, restUrl);
-    url.search = new URLSearchParams({ category: "linear", ...parameters }).toString();
+    for (const [name, value] of Object.entries(parameters)) {
+      url.searchParams.set(name, String(value));
+    }
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await http(url.href, { method: "GET", headers: {}, signal });
-    if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}`);
-    return JSON.parse(await answer.text());
+    const text = await answer.text();
+    if (answer.status !== 200) throw new Error(`bybit GET ${path} ${answer.status} ${text}`);
+    const parsed: unknown = JSON.parse(text);
+    if (isRefusal(parsed)) throw new Error(`bybit ${text}`);
+    return parsed;
   };
+  const markets = createMarkets(
+    { publicGetV5MarketInstrumentsInfo: (query) => get("/v5/market/instruments-info", query) },
+    { monotonicMs: () => performance.now(), rulesOf: tradingRules },
+  );
   return {
-    market: async (symbol) => {
-      const answer = await get("/v5/market/instruments-info", { symbol: bybitSymbol(symbol) });
-      const [instrument] = InstrumentAnswer.parse(answer).result.list;
-      if (instrument === undefined) throw new Error(`no linear contract ${symbol}`);
-      return tradingRules(symbol, instrument);
-    },
-    candles: async ({ symbol, timeframe, sinceMs, limit }) => {
-      const answer = await get("/v5/market/kline", {
-        symbol: bybitSymbol(symbol),
-        interval: bybitInterval(timeframe),
-        limit: `${limit}`,
-        ...(sinceMs === undefined ? {} : { start: `${sinceMs}` }),
-      });
-      return candlesIn(answer);
+    prepare: (symbols) => reading(markets.prepare(symbols)),
+    market: markets.market,
+    delisted: markets.delisted,
+    candles: ({ symbol, timeframe, sinceMs, limit }) => {
+      const start = sinceMs === undefined ? {} : { start: sinceMs };
+      const query = { ...request(symbol), interval: bybitInterval(timeframe), limit, ...start };
+      return reading(get("/v5/market/kline", query).then(candlesIn));
     },
   };
+}
+
+/** Bybit refuses with status 200 and a code in the answer. */
+function isRefusal(answer: unknown): boolean {
+  const isObject = typeof answer === "object" && answer !== null;
+  return isObject && "retCode" in answer && answer.retCode !== 0;
+}
+
+async function reading<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw faultOfError(error);
+  }
 }

@@ -119,11 +119,15 @@ test("one topic that is silent beside others is subscribed anew, then gets one n
   ]);
   expect(it.clients.length).toBe(1);
   await otherFallsSilent();
-  await until(() => it.asked.length === 5);
+  await until(() => it.asked.length === 6);
   expect(it.clients.length).toBe(2);
-  expect(said(it.asked.slice(4))).toEqual([{ op: "subscribe", args: [TOPIC, OTHER] }]);
+  // Each by itself: of several topics in one request an unknown one has all refused.
+  expect(said(it.asked.slice(4))).toEqual([
+    { op: "subscribe", args: [TOPIC] },
+    { op: "subscribe", args: [OTHER] },
+  ]);
   await otherFallsSilent();
-  await until(() => it.asked.length === 7);
+  await until(() => it.asked.length === 8);
   expect(it.clients.length).toBe(2);
   expect(it.stream.ageMs(SYMBOL)).toBe(6_000);
   expect(it.stream.ageMs("ETH/USDT:USDT")).toBeUndefined();

@@ -141,8 +141,9 @@ export class KlineStream {
     return "alive";
   }
 
+  /** Each topic by itself: Bybit refuses a request as a whole when it does not know one of its topics. */
   #send(op: "subscribe" | "unsubscribe", topics: readonly string[]): void {
-    if (topics.length > 0) this.#socket.send({ op, args: topics });
+    for (const topic of topics) this.#socket.send({ op, args: [topic] });
   }
 
   #receive(parsed: unknown): void {

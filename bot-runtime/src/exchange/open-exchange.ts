@@ -1,8 +1,7 @@
-import type { BotConfig } from "@tradingbots/crds";
+import { type BotConfig, capability } from "@tradingbots/crds";
 import type { Exchange, ExchangeKeyValues } from "./exchange.ts";
 import { createHttpClient } from "../http-client.ts";
 import { bybitPublic } from "./bybit-public.ts";
-import { capability } from "./capabilities.ts";
 import { readExchangeKey } from "./exchange-key.ts";
 import { loadExchange } from "./exchange-loader.ts";
 import { PaperExchange } from "./paper-exchange.ts";

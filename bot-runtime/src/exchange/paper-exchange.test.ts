@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { price, quantity, text } from "../money.ts";
 import { amount } from "../money.ts";
+import type { PublicMarketData } from "./bybit-public.ts";
 import type { Market } from "./exchange.ts";
 import { PaperExchange } from "./paper-exchange.ts";
 
@@ -21,10 +22,16 @@ const LEVERAGE = 5;
 type Bar = readonly [open: string, high: string, low: string, close: string];
 
 /** A paper exchange that has seen one closed candle at 100. */
-function exchange() {
+function exchange(change: Partial<PublicMarketData> = {}) {
   let now = 1_000;
   const paper = new PaperExchange(
-    { market: async () => market, candles: async () => [] },
+    {
+      prepare: async () => undefined,
+      market: () => market,
+      delisted: () => false,
+      candles: async () => [],
+      ...change,
+    },
     () => now,
     LEVERAGE,
   );
@@ -162,4 +169,20 @@ test("a restarted pod finds the open trade of the one before", async () => {
   expect((await paper.protect(SYMBOL, { stopLoss: price("98"), takeProfit: undefined })).kind).toBe(
     "accepted",
   );
+});
+
+test("a position of a contract that was delisted is closed at the last price that there was", async () => {
+  let delisted = false;
+  const { paper, show } = exchange({ delisted: () => delisted });
+  await paper.submitEntry(entry("buy"));
+  show(["100", "100", "100", "100"], true);
+  delisted = true;
+  const exit = { ...entry("sell"), clientOrderId: "22222222-2222-8222-8222-222222222222" };
+  expect(await paper.submitExit(exit)).toMatchObject({ kind: "accepted" });
+  expect((await paper.position(SYMBOL)).held).toBeUndefined();
+  const executions = await paper.executions({ symbol: SYMBOL, sinceMs: 0 });
+  expect(executions.map(({ side, price: at }) => [side, text(at)])).toEqual([
+    ["buy", "100"],
+    ["sell", "100"],
+  ]);
 });

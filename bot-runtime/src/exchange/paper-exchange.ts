@@ -21,7 +21,6 @@ import type {
   HeldPosition,
   Levels,
   LookUps,
-  Market,
   OrderReference,
   OrderSide,
   OrderView,
@@ -78,7 +77,6 @@ interface Book {
 export class PaperExchange implements Exchange {
   readonly #data: PublicMarketData;
   readonly #nowMs: () => number;
-  readonly #markets = new Map<string, Market>();
   readonly #books = new Map<string, Book>();
   readonly #leverage: number;
   #wallet = FIRST_BALANCE;
@@ -112,18 +110,9 @@ export class PaperExchange implements Exchange {
     if (closed) book.orders = book.orders.slice(-EXECUTIONS_MAX);
   }
 
-  readonly prepare = async (symbols: readonly string[]): Promise<void> => {
-    for (const symbol of symbols) {
-      if (!this.#markets.has(symbol)) this.#markets.set(symbol, await this.#data.market(symbol));
-    }
-  };
-
-  readonly market = (symbol: string): Market => {
-    const market = this.#markets.get(symbol);
-    if (market === undefined) throw new Error(`prepare() was not called for ${symbol}`);
-    return market;
-  };
-
+  readonly prepare: Exchange["prepare"] = (symbols) => this.#data.prepare(symbols);
+  readonly market: Exchange["market"] = (symbol) => this.#data.market(symbol);
+  readonly delisted: Exchange["delisted"] = (symbol) => this.#data.delisted(symbol);
   readonly candles: Exchange["candles"] = (query) => this.#data.candles(query);
 
   readonly balance = async (): Promise<Balance> => {
@@ -177,9 +166,16 @@ export class PaperExchange implements Exchange {
   };
 
   readonly submitExit = async (order: ExitOrder): Promise<Outcome> => {
-    if (this.#book(order.symbol).position === undefined)
-      return refused("NoPosition", "nothing to reduce");
-    return this.#place(order, undefined);
+    const { position, last } = this.#book(order.symbol);
+    if (position === undefined) return refused("NoPosition", "nothing to reduce");
+    const outcome = this.#place(order, undefined);
+    const placed = this.#find(order);
+    // No price comes any more: the last one settles what is open, as an exchange does it.
+    if (placed?.status === "open" && this.delisted(order.symbol)) {
+      const at = last?.close ?? position.entryPrice;
+      this.#fillOrder(order.symbol, placed, { at, enteredInside: undefined });
+    }
+    return outcome;
   };
 
   readonly cancel = async (reference: OrderReference): Promise<Outcome> => {
@@ -202,8 +198,6 @@ export class PaperExchange implements Exchange {
     book.position = { ...position, levels };
     return accepted(undefined);
   };
-
-  readonly delisted: Exchange["delisted"] = () => false;
 
   /** It fills orders by this machine's own clock. */
   readonly clock: Exchange["clock"] = () => ({ skewMs: 0, uncertaintyMs: 0 });

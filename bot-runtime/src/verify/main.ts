@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { writeFileSync } from "node:fs";
-import { POD_PATHS, type VerificationResult, VerifyConfig } from "@tradingbots/crds";
-import { capability } from "../exchange/capabilities.ts";
+import { capability, POD_PATHS, type VerificationResult, VerifyConfig } from "@tradingbots/crds";
 import { openExchange } from "../exchange/open-exchange.ts";
 import { isRealMoney } from "../risk/key-checks.ts";
 import { failedVerification, verifyKey } from "./verify-key.ts";

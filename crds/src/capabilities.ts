@@ -1,4 +1,4 @@
-import type { Exchange as ExchangeName } from "@tradingbots/crds";
+import type { Exchange as ExchangeName } from "./fields.ts";
 
 /** What an exchange does for a bot, each proven by the conformance suite through its adapter, or false. */
 interface Capabilities {
@@ -38,16 +38,21 @@ const REQUIRED: Readonly<Partial<Record<keyof Capabilities, string>>> = {
 
 export type Capability =
   | { readonly supported: true }
-  | { readonly supported: false; readonly message: string };
+  | {
+      readonly supported: false;
+      readonly lacking: "exchange" | "symbol";
+      readonly message: string;
+    };
 
 /** Whether a bot on `exchange` with these symbols can be run safely, else the sentence that its owner reads. */
 export function capability(exchange: ExchangeName, symbols: readonly string[]): Capability {
   const proven: Readonly<Record<string, boolean>> = { ...CAPABILITIES[exchange] };
-  const lacking = Object.entries(REQUIRED).flatMap(([name, what]) => (proven[name] ? [] : [what]));
-  if (lacking.length > 0) {
+  const unproven = Object.entries(REQUIRED).flatMap(([name, what]) => (proven[name] ? [] : [what]));
+  if (unproven.length > 0) {
     return {
       supported: false,
-      message: `${exchange} is not supported yet: it is not proven there ${lacking.join(", nor ")}; use bybit`,
+      lacking: "exchange",
+      message: `${exchange} is not supported yet: it is not proven there ${unproven.join(", nor ")}; use bybit`,
     };
   }
   // On Bybit a stop is atomic with the entry on linear perpetuals only; those settled in USDT are proven.
@@ -55,6 +60,7 @@ export function capability(exchange: ExchangeName, symbols: readonly string[]): 
   if (other !== undefined) {
     return {
       supported: false,
+      lacking: "symbol",
       message: `${other} is not supported on ${exchange}: only USDT perpetuals such as BTC/USDT:USDT carry their stop with the entry`,
     };
   }

@@ -1,4 +1,4 @@
-import { Exchange } from "@tradingbots/crds";
+import { Exchange } from "./fields.ts";
 import { describe, expect, test } from "vitest";
 import { capability } from "./capabilities.ts";
 
@@ -13,6 +13,7 @@ describe("what an exchange must have been proven to do", () => {
     (symbol) => {
       expect(capability("bybit", ["ETH/USDT:USDT", symbol])).toEqual({
         supported: false,
+        lacking: "symbol",
         message: `${symbol} is not supported on bybit: only USDT perpetuals such as BTC/USDT:USDT carry their stop with the entry`,
       });
     },
@@ -23,6 +24,7 @@ describe("what an exchange must have been proven to do", () => {
     (exchange) => {
       expect(capability(exchange, ["BTC/USDT:USDT"])).toEqual({
         supported: false,
+        lacking: "exchange",
         message: `${exchange} is not supported yet: it is not proven there that an entry carries its stop, nor that an order is found by its id; use bybit`,
       });
     },
