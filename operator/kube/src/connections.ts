@@ -38,9 +38,12 @@ export interface Connections {
 export interface ConnectionOptions {
   /** So many connections at once. */
   readonly limit: number;
-  /** HTTP/2 where the server speaks it: many exchanges on one connection. */
-  readonly shared: boolean;
+  /** HTTP/2 where the server speaks it: many exchanges on one connection, which is asked for a sign of life this often. */
+  readonly shared?: { readonly pingMs: number };
 }
+
+/** So many times without an answer, and a shared connection is taken for dead: its watches may all be silent for good reasons. */
+const UNANSWERED_MAX = 3;
 
 /** Kept-alive connections to one API server. */
 export function openConnections(
@@ -50,12 +53,14 @@ export function openConnections(
   const sockets = new Set<Socket>();
   const pool = new Pool(access.server, {
     connections: limit,
-    allowH2: shared,
+    allowH2: shared !== undefined,
+    ...(shared === undefined ? {} : { h2Options: { pingInterval: shared.pingMs } }),
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: connectorOf(access, shared, (socket) => {
+    connect: connectorOf(access, shared !== undefined, (socket) => {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
+      if (shared !== undefined) endWhenDead(socket, shared.pingMs);
     }),
   });
   return {
@@ -66,6 +71,22 @@ export function openConnections(
     },
     destroy: () => pool.destroy(),
   };
+}
+
+/**
+ * Ends a connection whose other end is gone without a word. Looks are counted and not time, so that a process that was frozen itself reads
+ * what has come meanwhile before it judges.
+ */
+function endWhenDead(socket: Socket, pingMs: number): void {
+  let bytesRead = 0;
+  let unanswered = 0;
+  const timer = setInterval(() => {
+    unanswered = socket.bytesRead === bytesRead ? unanswered + 1 : 0;
+    bytesRead = socket.bytesRead;
+    if (unanswered > UNANSWERED_MAX) socket.resetAndDestroy();
+  }, pingMs);
+  timer.unref();
+  socket.once("close", () => clearInterval(timer));
 }
 
 /** Opens the TCP connection itself, because only that, not the TLS on top of it, can be reset. */

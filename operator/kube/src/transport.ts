@@ -16,6 +16,8 @@ const REQUEST_CONNECTIONS = 32;
  * each holds one: two a bucket namespace, and some more. A TLS connection costs 0.25 MB, and a hundred at once block the event loop.
  */
 const WATCH_CONNECTIONS = 1_024;
+/** A dead one is found within five of these: a minute and a quarter. */
+const WATCH_PING_MS = 15_000;
 /** The API server itself gives up on a request after 60 s. */
 const ANSWER_TIMEOUT_MS = 30_000;
 /** A page of 500 pods is 3 MB. */
@@ -48,12 +50,17 @@ export interface TransportOptions {
   readonly userAgent?: string;
   /** Of all requests but watches; without one, what the API server bears. */
   readonly budget?: RateBudget;
+  /** How often a connection of watches is asked for a sign of life. After four silent answers it is opened anew. */
+  readonly watchPingMs?: number;
 }
 
 /** HTTP to one API server: JSON in, JSON or lines of JSON out; errors are `KubernetesError` or the socket's own. */
 export function createTransport(access: ClusterAccess, options: TransportOptions = {}) {
-  const requests = openConnections(access, { limit: REQUEST_CONNECTIONS, shared: false });
-  const watches = openConnections(access, { limit: WATCH_CONNECTIONS, shared: true });
+  const requests = openConnections(access, { limit: REQUEST_CONNECTIONS });
+  const watches = openConnections(access, {
+    limit: WATCH_CONNECTIONS,
+    shared: { pingMs: options.watchPingMs ?? WATCH_PING_MS },
+  });
   // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
   const withinBudget = options.budget && createRateLimit(options.budget);

@@ -7,6 +7,8 @@ export interface FaultyProxy {
   resetAll(): void;
   /** While false, new connections are reset at once. */
   setOpen(open: boolean): void;
+  /** From now on nothing is passed on by the connections that there are, and nobody is told. */
+  silence(): void;
   connections(): number;
   close(): Promise<void>;
 }
@@ -48,6 +50,9 @@ export async function startFaultyProxy(target: {
     port: address.port,
     resetAll,
     setOpen: (value) => void (open = value),
+    silence: () => {
+      for (const socket of sockets) socket.unpipe().resume();
+    },
     connections: () => sockets.size / 2,
     close: async () => {
       const closed = once(server, "close");

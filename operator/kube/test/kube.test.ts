@@ -15,6 +15,7 @@ import {
   SERVICE_ACCOUNTS,
   WriteForbiddenError,
 } from "../src/index.ts";
+import type { TransportOptions } from "../src/transport.ts";
 import { type FaultyProxy, startFaultyProxy } from "./faulty-proxy.ts";
 
 let controlPlane: ControlPlane;
@@ -49,14 +50,18 @@ async function namespace(name: string): Promise<string> {
 async function reflect(options: {
   namespace: string;
   initial: "stream" | "pages";
-  throughProxy?: boolean;
+  /** A client of its own, through the proxy. */
+  throughProxy?: TransportOptions;
 }) {
   const told: string[] = [];
   const restarts: string[] = [];
   const own =
-    options.throughProxy === true
-      ? createKubeClient({ ...access, server: `https://127.0.0.1:${proxy.port}` })
-      : client;
+    options.throughProxy === undefined
+      ? client
+      : createKubeClient(
+          { ...access, server: `https://127.0.0.1:${proxy.port}` },
+          options.throughProxy,
+        );
   const reflector = createReflector({
     client: own,
     resource: SERVICE_ACCOUNTS,
@@ -166,7 +171,7 @@ test("resets in mid-stream lose nothing and cost no new list", async () => {
   const { reflector, told, restarts, stop } = await reflect({
     namespace: at,
     initial: "stream",
-    throughProxy: true,
+    throughProxy: {},
   });
   const names = Array.from({ length: 120 }, (_, index) => `a${String(index).padStart(3, "0")}`);
   for (const [index, name] of names.entries()) {
@@ -187,6 +192,25 @@ test("resets in mid-stream lose nothing and cost no new list", async () => {
   expect(told.filter((line) => line.startsWith("fill"))).toEqual([]);
   expect(told).toHaveLength(new Set(told).size);
   expect(new Set(restarts)).toEqual(new Set(["disconnected"]));
+  await stop();
+});
+
+test("a connection that died without a word is found by its silence, and its watch goes on from there", async () => {
+  const at = await namespace("dead");
+  const pingMs = 400;
+  const { reflector, restarts, stop } = await reflect({
+    namespace: at,
+    initial: "stream",
+    throughProxy: { watchPingMs: pingMs },
+  });
+  await sleep(6 * pingMs);
+  expect(restarts).toEqual([]); // a watch that has nothing to say is not dead
+  proxy.silence();
+  const silentSince = performance.now();
+  await client.create(SERVICE_ACCOUNTS, serviceAccount(at, "unheard"));
+  await expect.poll(() => reflector.store.size(), { timeout: 10_000 }).toBe(1);
+  expect(performance.now() - silentSince).toBeGreaterThan(3 * pingMs);
+  expect(restarts).toHaveLength(1);
   await stop();
 });
 
