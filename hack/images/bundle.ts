@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { dirname, join } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
@@ -9,7 +10,7 @@ export interface Bundle {
   readonly entries: Readonly<Record<string, string>>;
   /** Packages with native parts; they are copied beside the bundle instead. */
   readonly external?: readonly string[];
-  /** For programs that run once per bot: the entries share their modules, and Node's own are loaded when first used. */
+  /** For programs whose memory counts: the entries share their modules, and Node's own are loaded when first used. */
   readonly small?: boolean;
 }
 
@@ -26,6 +27,10 @@ const FOREIGN_TO_CCXT =
 /** zod's namespace holds the error texts of fifty languages: 0.3 MB in every bundle, of which English is used. */
 const ZOD_LOCALES = /\/zod\/v4\/locales\/index\.js$/;
 
+/** How node-vault speaks HTTP. Its look for the browser's ways (`FormData`, `fetch`) loads Node's: 9 MB resident, and nobody uses them. */
+const AXIOS = /\/axios\/dist\/node\/axios\.cjs$/;
+const WITHOUT_FETCH = "const globalThis = {}, fetch = undefined;\n";
+
 const withoutDeadWeight: Plugin = {
   name: "without-dead-weight",
   setup: (hooks) => {
@@ -34,6 +39,9 @@ const withoutDeadWeight: Plugin = {
       importer.includes("/node_modules/ccxt/") ? { path, namespace: "unused" } : undefined,
     );
     hooks.onLoad({ filter: /./, namespace: "unused" }, () => ({ contents: "module.exports = {}" }));
+    hooks.onLoad({ filter: AXIOS }, async ({ path }) => ({
+      contents: WITHOUT_FETCH + (await readFile(path, "utf8")),
+    }));
     hooks.onLoad({ filter: ZOD_LOCALES }, ({ path }) => ({
       contents: 'export { default as en } from "./en.js";',
       resolveDir: dirname(path),

@@ -39,6 +39,7 @@ const images = {
         "vault-setup": "operator/src/vault-setup/main.ts",
         "default-classes": "operator/src/default-classes/main.ts",
       },
+      small: true,
     },
   },
   api: {

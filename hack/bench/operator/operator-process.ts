@@ -30,7 +30,7 @@ export interface OperatorBundle {
 
 export async function bundleOperator(): Promise<OperatorBundle> {
   const directory = await mkdtemp(join(tmpdir(), "bench-operator-"));
-  await bundle({ entries: { operator: "operator/src/main.ts" } }, directory);
+  await bundle({ entries: { operator: "operator/src/main.ts" }, small: true }, directory);
   await writeFile(join(directory, "token"), "the fake journal asks nobody who he is");
   return {
     program: [...nodeFlags("operator"), join(directory, "operator.mjs")],
@@ -85,11 +85,12 @@ export async function startOperator(options: OperatorOptions) {
     startedMs,
     log: () => log.join(""),
     metrics,
-    isReady,
     /** It has read the cluster. Asking this costs it nothing, unlike its metrics. */
     untilReady: async () => {
+      const deadline = performance.now() + LEADS_WITHIN_MS;
       while (!(await isReady())) {
         mustLive();
+        if (performance.now() > deadline) throw new Error(`not ready in time:\n${log.join("")}`);
         await sleep(50);
       }
     },

@@ -21,7 +21,7 @@ export interface Program {
 /** Bundled and compiled once for all processes: a start costs half. */
 export async function buildOperator(): Promise<Program> {
   const directory = await mkdtemp(join(tmpdir(), "operator-program-"));
-  await bundle({ entries: { operator: "operator/src/main.ts" } }, directory);
+  await bundle({ entries: { operator: "operator/src/main.ts" }, small: true }, directory);
   const file = join(directory, "operator.mjs");
   const environment = { NODE_COMPILE_CACHE: join(directory, "compiled") };
   // Who is killed keeps nothing for others: this one ends by itself, for want of a configuration.
