@@ -1,13 +1,17 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
+export type Limit = { readonly most: number } | { readonly least: number };
+
 /** One measured figure with what it is to be read beside. */
 export interface Figure {
   /** As in the JSON; its unit is its last part. */
   readonly key: string;
   readonly value: number;
   /** The aim; undefined for a figure that only explains another. */
-  readonly aim?: { readonly most: number } | { readonly least: number };
+  readonly aim?: Limit;
+  /** Of a figure whose aim is not met yet: what it must not become worse than, measured and with room for what machines differ by. */
+  readonly bound?: Limit;
   /** What the figure is compared with: measured in the same run, or published and named so. */
   readonly baseline: string;
   /** How it was measured: n, what was left out, spread. */
@@ -15,8 +19,11 @@ export interface Figure {
 }
 
 function meetsAim({ aim, value }: Figure): boolean {
-  if (aim === undefined) return true;
-  return "most" in aim ? value <= aim.most : value >= aim.least;
+  return aim === undefined || isWithin(aim, value);
+}
+
+function isWithin(limit: Limit, value: number): boolean {
+  return "most" in limit ? value <= limit.most : value >= limit.least;
 }
 
 /** One line per figure: `key value aim baseline how`; a missed aim is marked. */
@@ -44,10 +51,21 @@ export function missedAims(figures: readonly Figure[]): readonly string[] {
     .map((figure) => `${figure.key} is ${print(figure.value)} and shall be ${aimText(figure)}`);
 }
 
-function aimText(figure: Figure): string {
-  const { aim } = figure;
-  if (aim === undefined) return "";
-  return "most" in aim ? `≤ ${aim.most}` : `≥ ${aim.least}`;
+/** The figures that are worse than they may become, each in words: worse than its bound, or, where there is none, than its aim. */
+export function brokenBounds(figures: readonly Figure[]): readonly string[] {
+  return figures.flatMap(({ key, value, aim, bound = aim }) =>
+    bound === undefined || isWithin(bound, value)
+      ? []
+      : [`${key} is ${print(value)} and must stay ${limitText(bound)}`],
+  );
+}
+
+function aimText({ aim }: Figure): string {
+  return aim === undefined ? "" : limitText(aim);
+}
+
+function limitText(limit: Limit): string {
+  return "most" in limit ? `≤ ${limit.most}` : `≥ ${limit.least}`;
 }
 
 function print(value: number): string {
