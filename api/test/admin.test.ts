@@ -207,6 +207,15 @@ test("a disabled user is out within a second and back only when enabled", async 
   });
 });
 
+test("a user whom an operator logs out is out within a second, and may come back", async () => {
+  const user = await signUp(api, "forgetful");
+  const path = `/api/admin/users/${user.id}/log-out` as const;
+  expect((await people.operator.call(`POST ${path}`)).status).toBe(200);
+  await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
+  const body = { email: user.email, password: PASSWORD };
+  expect((await caller(api)("POST /api/auth/login", { body })).status).toBe(200);
+});
+
 test("operators disable no one with a role, and nobody themselves", async () => {
   const { operator, second, admin } = people;
   for (const [who, whom] of [

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { z } from "zod";
 import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
 import { type MailSink, startMailSink } from "./mail-sink.ts";
+import { currentCode, enrolTotp, PASSWORD } from "./second-factor.ts";
 
 let sink: MailSink;
 let api: TestApi;
@@ -20,7 +21,6 @@ beforeEach(async () => {
   user = await signUp(api, `person-${(people += 1)}`);
 });
 
-const PASSWORD = "correct horse battery";
 const NEW_PASSWORD = "another long one";
 const CONFIRM = "Confirm your e-mail address";
 const RESET = "Choose a new password";
@@ -29,6 +29,7 @@ const codeOf = ({ status, body }: Answer) => ({
   status,
   code: z.object({ code: z.string() }).parse(body).code,
 });
+const WRONG_CODES = "Subject: Somebody has shown your password and several wrong codes";
 const LINK_INVALID = { status: 422, code: "link_invalid" };
 const post = (path: string, body: object) => caller(api)(`POST /api/auth/${path}`, { body });
 const isVerified = async () =>
@@ -108,6 +109,18 @@ const shape = ({ status, body, headers }: Answer) => ({
   headers: Object.keys(headers),
 });
 const logIn = (password: string) => post("login", { email: user.email, password });
+
+test("whose password somebody has, and not the second factor, hears of it once", async () => {
+  await post("verify-email", { token: await sink.tokenTo(user.email, CONFIRM) });
+  await enrolTotp(api, user);
+  const wrong = String((Number(await currentCode(api, user)) + 1) % 1_000_000).padStart(6, "0");
+  const guess = () => post("login", { email: user.email, password: PASSWORD, code: wrong });
+  for (let attempt = 0; attempt < 4; attempt++) await guess();
+  expect(sink.mails.filter(({ source }) => source.includes(WRONG_CODES))).toEqual([]);
+  for (let attempt = 0; attempt < 3; attempt++) await guess();
+  await sink.mailTo(user.email, WRONG_CODES);
+  expect(sink.mails.filter(({ source }) => source.includes(WRONG_CODES))).toHaveLength(1);
+});
 
 describe("a forgotten password", () => {
   test("is replaced by whoever reads the mail; every device is out, the address confirmed", async () => {

@@ -14,6 +14,7 @@ import { type Administrator, administratorOf, forRole, holdRole, Role } from "./
 import {
   botsOfUser,
   disableUser,
+  endLogins,
   enableUser,
   findKnownUser,
   type KnownUser,
@@ -94,6 +95,13 @@ const SCHEMAS = {
     params: UserParams,
     response: { 200: UserView, ...FAILURE },
   },
+  logOut: {
+    ...forRole("operator"),
+    tags,
+    summary: "End every log-in of a user, who may log in again at once",
+    params: UserParams,
+    response: { 200: UserView, ...FAILURE },
+  },
   enable: {
     ...forRole("operator"),
     tags,
@@ -143,6 +151,14 @@ export function adminUserRoutes(deps: AdminUserDeps): FastifyPluginAsyncZod {
         assertMayDisable(administratorOf(request), user);
         await disableUser(database, user.id);
         return { action: "user.disable" };
+      }),
+    );
+
+    app.post("/:id/log-out", { schema: SCHEMAS.logOut }, async (request) =>
+      changeUser(deps, { request, id: request.params.id }, async (database, user) => {
+        assertMayDisable(administratorOf(request), user);
+        await endLogins(database, user.id, "logout");
+        return { action: "user.log_out" };
       }),
     );
 

@@ -80,10 +80,19 @@ export async function disableUser(database: Queryable, userId: string): Promise<
     "update users set disabled_at = now() where id = $1 and disabled_at is null",
     [userId],
   );
+  await endLogins(database, userId, "disabled");
+}
+
+/** Every log-in of the user is over; API tokens go on. */
+export async function endLogins(
+  database: Queryable,
+  userId: string,
+  reason: "disabled" | "logout",
+): Promise<void> {
   await database.query(
-    `update sessions set ended_at = clock_timestamp(), end_reason = 'disabled'
+    `update sessions set ended_at = clock_timestamp(), end_reason = $2
       where user_id = $1 and ended_at is null`,
-    [userId],
+    [userId, reason],
   );
 }
 

@@ -35,11 +35,12 @@ If it was not you, do nothing: your password stays as it is.
   };
 }
 
-/** Changes that a thief would make. */
+/** What a thief would change, or be seen at. */
 const CHANGES = {
   password: "The password of your account was changed",
   factorAdded: "A second factor was added to your account",
   factorRemoved: "A second factor of your account was removed",
+  wrongCodes: "Somebody has shown your password and several wrong codes",
   apiToken: "An API token was made for your account",
 } as const;
 export type NoticedChange = keyof typeof CHANGES;

@@ -30,7 +30,7 @@ export async function ensureFactors(database: Queryable, userId: string): Promis
 }
 
 /** Wrong codes that cost nothing; then each doubles the wait. */
-const FREE_FAILURES = 5;
+export const FREE_FAILURES = 5;
 const FIRST_WAIT_SECONDS = 30;
 /** 24 guesses a day at three codes in a million: one chance in 38 years. */
 const WAIT_SECONDS_MAX = 3_600;
@@ -40,6 +40,8 @@ export interface TotpRow {
   readonly totp_sealed: Buffer | null;
   readonly is_confirmed: boolean;
   readonly totp_last_step: string;
+  /** With this attempt. */
+  readonly failures: number;
 }
 
 /**
@@ -53,7 +55,7 @@ export async function claimAttempt(
   const { rows } = await database.query<TotpRow>(
     `update second_factors set failures = failures + 1, failed_at = now()
       where user_id = $1 and (failures < ${FREE_FAILURES} or failed_at <= now() - ${WAIT})
-     returning totp_sealed, totp_confirmed_at is not null as is_confirmed, totp_last_step`,
+     returning totp_sealed, totp_confirmed_at is not null as is_confirmed, totp_last_step, failures`,
     [userId],
   );
   return atMostOne(rows);

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Sealer } from "../sealer.ts";
+import type { Mailer } from "../mail/mailer.ts";
+import { noticeLetter } from "./letters.ts";
 import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
 import { useRecoveryCode } from "./recovery-codes.ts";
 import {
@@ -9,12 +11,13 @@ import {
   type FactorsRow,
   findFactors,
   forgiveFailures,
+  FREE_FAILURES,
   secondsToWait,
   takeStep,
   type TotpRow,
 } from "./second-factor-store.ts";
 import { looksLikeTotp, stepOf } from "./totp.ts";
-import { lockUser } from "./user-store.ts";
+import { findLoginById, lockUser } from "./user-store.ts";
 
 /** What comes with a password. */
 export const Proof = {
@@ -43,13 +46,17 @@ export interface SecondFactorDeps {
   readonly authPool: Database;
   readonly sealer: Sealer;
   readonly passkeys: Pick<PasskeyAnswers, "verify">;
+  /** Undefined when mails cannot be sent here. */
+  readonly mailer: Mailer | undefined;
   readonly now: () => number;
 }
 
 export const totpPurpose = (userId: string): string => `totp of ${userId}`;
 
 /** Judges what comes after a right password. */
-export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondFactorDeps) {
+export function createSecondFactors(deps: SecondFactorDeps) {
+  const { authPool, sealer, passkeys, now } = deps;
+
   /**
    * Passes who has no second factor, or shows one.
    * @throws ApiError `mfa_required`, `code_invalid`, `passkey_invalid`, `too_many_attempts`
@@ -71,6 +78,7 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
     const isRight = await asTenant(authPool, { userId }, (database) =>
       isTotp ? takeTotp(database, { userId, code, row }) : takeRecovery(database, userId, code),
     );
+    if (!isRight && row.failures === FREE_FAILURES) await warn(deps, userId);
     if (!isRight) throw codeInvalid();
     return isTotp ? "totp" : "recovery_code";
   }
@@ -128,6 +136,20 @@ export function createSecondFactors({ authPool, sealer, passkeys, now }: SecondF
   return { prove, confirm };
 }
 export type SecondFactors = ReturnType<typeof createSecondFactors>;
+
+/** Whoever got so far has the password: its owner must know of it (OWASP ASVS 5 V6.3.4). */
+async function warn(
+  { authPool, mailer }: Pick<SecondFactorDeps, "authPool" | "mailer">,
+  userId: string,
+): Promise<void> {
+  if (mailer === undefined) return;
+  const user = await findLoginById(authPool, userId);
+  if (user === undefined) return;
+  const addressee = { userId, email: user.email };
+  await asTenant(authPool, addressee, (database) =>
+    mailer.notify(database, addressee, noticeLetter("wrongCodes", mailer)),
+  );
+}
 
 async function takeRecovery(database: Queryable, userId: string, code: string): Promise<boolean> {
   if (!(await useRecoveryCode(database, userId, code))) return false;

@@ -89,6 +89,7 @@ export interface Operations {
   "PATCH /api/admin/users/{id}": { path: { readonly "id": string }; query: undefined; headers: undefined; body: { readonly "tier"?: "free" | "pro" | "enterprise"; readonly "subscriptionExpiresAt"?: string | null }; answer: KnownUser };
   "GET /api/admin/users/{id}/bots": { path: { readonly "id": string }; query: { readonly "limit"?: number; readonly "cursor"?: string } | undefined; headers: undefined; body: undefined; answer: { readonly "items": readonly (Bot)[]; readonly "next": string | null } };
   "POST /api/admin/users/{id}/disable": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: KnownUser };
+  "POST /api/admin/users/{id}/log-out": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: KnownUser };
   "POST /api/admin/users/{id}/enable": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: KnownUser };
   "GET /api/admin/halts": { path: undefined; query: undefined; headers: undefined; body: undefined; answer: { readonly "items": readonly (Halt)[] } };
   "POST /api/admin/halts": { path: undefined; query: undefined; headers: undefined; body: { readonly "scope": { readonly "type": "all" | "user" | "bot" | "exchange" | "symbol"; readonly "value"?: string }; readonly "action": "BlockEntries" | "CancelOrders" | "Flatten"; readonly "reason": string; readonly "expiresAt"?: string }; answer: Halt };
