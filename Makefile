@@ -29,10 +29,11 @@ check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated 
 	knip
 	$(MAKE) --no-print-directory verify
 
-test: $(INSTALLED) ## Unit and integration tests on real servers as processes, the simulation, slices of the longer proofs
+test: $(INSTALLED) ## Unit and integration tests on real servers as processes, the simulation, 5,000 bots, slices of the longer proofs
 	node hack/tools/main.ts etcd kube-apiserver kube-controller-manager kubectl vault helm kubeconform
 	$(VITEST)
 	$(MAKE) --no-print-directory simulate
+	$(MAKE) --no-print-directory bench-scale BOTS=5000 IDLE=20 BOUNDS=1
 	node operator/test/crash-points/main.ts --only retire.
 	node bot-runtime/test/crash-points/main.ts --only order-create
 
@@ -71,8 +72,8 @@ bench-api: $(INSTALLED) ## The API and the journal beside their baselines; write
 bench-operator: $(INSTALLED) ## The operator beside a bare loop and Deployments; writes bench-results/operator.json
 	node hack/bench/main.ts operator
 
-bench-scale: $(INSTALLED) ## The operator in a settled world of BOTS=100000
-	node hack/bench/main.ts scale $(if $(BOTS),--bots $(BOTS))
+bench-scale: $(INSTALLED) ## The operator in a settled world of BOTS=100000; BOUNDS=1: red only for what got worse
+	node hack/bench/main.ts scale $(if $(BOTS),--bots $(BOTS)) $(if $(IDLE),--idle $(IDLE)) $(if $(BOUNDS),--bounds)
 
 test-unit: $(INSTALLED) ## Unit tests only: seconds, nothing to build
 	$(VITEST) --project unit
