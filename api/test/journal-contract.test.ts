@@ -14,6 +14,7 @@ import {
   intent,
   order,
   report,
+  requestResult,
   trade,
 } from "./journal.ts";
 import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
@@ -136,8 +137,39 @@ describe.each([
       dayBaseline: null,
       realised: "0",
       errors: null,
+      requests: [],
     });
     expect((await sessionOf(pod)).epoch).toBe(2);
+  });
+
+  test("of a request it is kept that it has begun, then its end and no later word; the next process is told", async () => {
+    const [first, second] = [journal.newPod(), journal.newPod()];
+    await sessionOf(first);
+    const done = requestResult(1, { reason: null });
+    await tell(first, 1, [
+      [1, requestResult(1, { status: "begun" })],
+      [2, requestResult(2, { status: "begun", action: "Order", side: "long" })],
+    ]);
+    const began = (await sessionOf(first)).requests;
+    expect(began.map(({ id, status }) => `${id.at(-1)} ${status}`)).toEqual(["1 begun", "2 begun"]);
+    await tell(first, 2, [
+      [1, requestResult(1, { status: "begun" })],
+      [2, done],
+    ]);
+    await sessionOf(second);
+    await tell(second, 3, [
+      [1, requestResult(1, { status: "begun" })],
+      [2, requestResult(1, { status: "refused", reason: "Halted", message: "too late" })],
+      [3, requestResult(3, { status: "expired" })],
+    ]);
+    const { requests } = await sessionOf(second);
+    expect(requests.map(({ id, status }) => `${id.at(-1)} ${status}`)).toEqual([
+      "1 done",
+      "2 begun",
+      "3 expired",
+    ]);
+    expect(requests[0]).toEqual(done.type === "request" && done.result);
+    expect(requests[1]).toMatchObject({ action: "Order", side: "long" });
   });
 
   test("a pod that was replaced gets no session, whether it had one or not", async () => {
@@ -291,6 +323,7 @@ describe.each([
       dayBaseline: { day: "2026-01-02", equity: "1000", startsFrom: "-1.5" },
       realised: "10.674000000000000001",
       errors: { generation: 2, count: 4 },
+      requests: [],
     });
   });
 

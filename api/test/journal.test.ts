@@ -148,6 +148,7 @@ test("every session has a new epoch, also of the same pod and of requests at onc
     dayBaseline: null,
     realised: "0",
     errors: null,
+    requests: [],
   });
   expect((await openSession(first.client)).epoch).toBe(2);
   const second = await startPod(botId);
@@ -270,6 +271,7 @@ test("everything is kept exactly, once, and a session tells what is not over", a
     dayBaseline: { day: "2026-01-02", equity: "1000", startsFrom: "-1.5" },
     realised: "10.674000000000000001",
     errors: { generation: 7, count: 3 },
+    requests: [],
   });
 });
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RecordBody, Report } from "@tradingbots/crds";
+import type { RecordBody, Report, RequestResult } from "@tradingbots/crds";
 import { ReportLine } from "@tradingbots/crds";
 import { z } from "zod";
 
@@ -103,6 +103,22 @@ export const event = (message: string): RecordBody => ({
   kind: "signal",
   message,
   at: AT,
+});
+
+export const requestResult = (id: number, change: Partial<RequestResult> = {}): RecordBody => ({
+  type: "request",
+  result: {
+    id: ID(id),
+    action: "ClosePosition",
+    symbol: "BTC/USDT:USDT",
+    side: null,
+    status: "done",
+    reason: null,
+    message: "the position is closed",
+    orderId: null,
+    at: AT,
+    ...change,
+  },
 });
 
 export const equity = (amount: string): RecordBody => ({

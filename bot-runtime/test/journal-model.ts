@@ -6,6 +6,8 @@ import {
   RecordBatch,
   type RecordBody,
   type Report,
+  REQUESTS_REMEMBERED,
+  type RequestResult,
   type SessionAnswer,
   type Trade,
 } from "@tradingbots/crds";
@@ -63,6 +65,8 @@ export class JournalModel {
   readonly #sessions = new Map<number, string>();
   readonly #stored = new Map<string, Stored>();
   readonly #lastSequences = new Map<number, number>();
+  /** What became of each request; the first word about its end counts. */
+  readonly #requests = new Map<string, RequestResult>();
   /** Client order ids that have come to their end, appended or not. */
   readonly #over = new Set<string>();
 
@@ -148,10 +152,21 @@ export class JournalModel {
       if (!this.#stored.has(key)) this.#stored.set(key, { epoch, sequence, body });
       if (body.type === "order" && FINAL.has(body.status)) this.#over.add(body.clientOrderId);
       if (body.type === "trade" && body.trade.closedAt !== null) this.#over.add(body.trade.id);
+      if (body.type === "request") this.#keepResult(body.result);
       this.#settleCommitment(body);
       this.#lastSequences.set(epoch, Math.max(sequence, this.#lastSequences.get(epoch) ?? 0));
     }
     return { status: 200, body: { lastSequence: this.#lastSequences.get(epoch) ?? 0 } };
+  }
+
+  #keepResult(result: RequestResult): void {
+    const kept = this.#requests.get(result.id);
+    if (kept === undefined || kept.status === "begun") this.#requests.set(result.id, result);
+  }
+
+  /** What the journal knows of requests, in the order in which it first heard of them. */
+  get requests(): readonly RequestResult[] {
+    return [...this.#requests.values()];
   }
 
   #settleCommitment(body: RecordBody): void {
@@ -247,6 +262,7 @@ export class JournalModel {
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
       realised: this.#realised(),
+      requests: this.requests.slice(-REQUESTS_REMEMBERED),
     };
   }
 

@@ -9,6 +9,7 @@ import {
   Timeframe,
   UserId,
 } from "./fields.ts";
+import { BotRequest, REQUESTS_MAX } from "./bot-request.ts";
 import { Risk, Strategy } from "./risk.ts";
 
 /**
@@ -60,6 +61,7 @@ export const BotConfig = z.object({
       }),
     )
     .max(64),
+  requests: z.array(BotRequest).max(REQUESTS_MAX).default([]),
 });
 export type BotConfig = z.infer<typeof BotConfig>;
 

@@ -18,6 +18,13 @@ export { ObjectMeta } from "./kind.ts";
 export { isStrategyName, RsiParams, STRATEGIES, type StrategyName } from "./strategies.ts";
 export { Risk, Strategy } from "./risk.ts";
 export { TradingBot } from "./trading-bot.ts";
+export {
+  BotRequest,
+  RequestAction,
+  RequestId,
+  REQUESTS_MAX,
+  RequestStatus,
+} from "./bot-request.ts";
 export { ExchangeAccount, VerificationResult } from "./exchange-account.ts";
 export {
   BotClass,
@@ -40,6 +47,8 @@ export {
   LeaseReleaseAnswer,
   LeaseRequest,
   RecordAnswer,
+  RequestResult,
+  REQUESTS_REMEMBERED,
   SessionAnswer,
   Side,
   Trade,

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { BotState, DecimalString, MarketSymbol, Timestamp } from "./fields.ts";
-import { ClientOrderId, JOURNAL_BATCH_MAX, Side, Trade } from "./journal.ts";
+import { REQUESTS_MAX } from "./bot-request.ts";
+import { ClientOrderId, JOURNAL_BATCH_MAX, RequestResult, Side, Trade } from "./journal.ts";
 
 /**
  * What bots append to the journal, and what it tells of them. Apart from the journal's answers, because a bot checks only those:
@@ -53,6 +54,11 @@ export const Report = z.object({
     .default(false)
     .describe("The bot holds its lease: without one it opens nothing."),
   consecutiveErrors: z.int().min(0).default(0),
+  requests: z
+    .array(RequestResult.pick({ id: true, status: true, reason: true }))
+    .max(REQUESTS_MAX)
+    .optional()
+    .describe("What became of the newest requests; absent when there was none."),
   asOf: Timestamp,
 });
 export type Report = z.infer<typeof Report>;
@@ -127,6 +133,8 @@ const DayBaselineRecord = z.object({
   at: Timestamp,
 });
 
+const RequestRecord = z.object({ type: z.literal("request"), result: RequestResult });
+
 const ReportRecord = z.object({ type: z.literal("report"), report: Report });
 
 const RecordBody = z.discriminatedUnion("type", [
@@ -137,6 +145,7 @@ const RecordBody = z.discriminatedUnion("type", [
   EquityRecord,
   EventRecord,
   DayBaselineRecord,
+  RequestRecord,
   ReportRecord,
 ]);
 export type RecordBody = z.infer<typeof RecordBody>;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { RequestAction, RequestId, RequestStatus } from "./bot-request.ts";
 import { DecimalString, MarketSymbol, Timestamp } from "./fields.ts";
 
 /**
@@ -9,7 +10,7 @@ import { DecimalString, MarketSymbol, Timestamp } from "./fields.ts";
 export const Side = z.enum(["buy", "sell"]);
 export type Side = z.infer<typeof Side>;
 
-/** UUID-shaped client order id, derived from bot, candle, leg and attempt. */
+/** UUID-shaped client order id, derived from bot, candle or request, leg and attempt. */
 export const ClientOrderId = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
@@ -61,6 +62,25 @@ export const Trade = z.object({
 });
 export type Trade = z.infer<typeof Trade>;
 
+/** What became of a request: first that it has begun, if it has, and then its end. A later word than the end changes nothing. */
+export const RequestResult = z.object({
+  id: RequestId,
+  action: RequestAction,
+  symbol: MarketSymbol,
+  side: z.enum(["long", "short"]).nullable(),
+  status: RequestStatus,
+  reason: z.string().max(64).nullable().describe("Why it was refused: NotRunning, Halted…"),
+  message: z.string().max(512),
+  orderId: ClientOrderId.nullable().describe(
+    "Client order id of the entry that it opened, closed or cancelled; null when there was none.",
+  ),
+  at: Timestamp,
+});
+export type RequestResult = z.infer<typeof RequestResult>;
+
+/** Results of requests that a new process is told of: whoever writes a request takes answered ones out, so older ones stand nowhere. */
+export const REQUESTS_REMEMBERED = 64;
+
 /** Records of one append. */
 export const JOURNAL_BATCH_MAX = 500;
 export const RecordAnswer = z.object({ lastSequence: z.int().min(0) });
@@ -89,6 +109,11 @@ export const SessionAnswer = z.object({
     .nullable()
     .default(null)
     .describe("Errors in a row that the last report told of, and under which configuration."),
+  requests: z
+    .array(RequestResult)
+    .max(REQUESTS_REMEMBERED)
+    .default([])
+    .describe("The newest results, oldest first: what is among them is not done again."),
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 

@@ -11,6 +11,7 @@ import {
   Timestamp,
   UserId,
 } from "./fields.ts";
+import { BotRequest, RequestId, REQUESTS_MAX, RequestStatus } from "./bot-request.ts";
 import { defineKind, immutable, rule, rules } from "./kind.ts";
 import { Risk, Strategy } from "./risk.ts";
 
@@ -33,6 +34,14 @@ const spec = z
       .default(false)
       .describe("False: signals are journalled and no order is sent."),
     state: BotState.default("Stopped"),
+    requests: z
+      .array(BotRequest)
+      .max(REQUESTS_MAX)
+      .optional()
+      .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"] })
+      .describe(
+        "What a person wants done once. Those of the past do nothing; the API takes them out when it writes the next.",
+      ),
     abandonPosition: Timestamp.optional().describe(
       "Gives up a position that nobody can look at, so that the bot can end: lastTransitionTime of the condition PositionUnknown. What is open at the exchange is then its owner's to close.",
     ),
@@ -87,6 +96,17 @@ const status = z.object({
       lastTradeAt: Timestamp.optional(),
     })
     .optional(),
+  requests: z
+    .array(
+      z.object({
+        id: RequestId,
+        status: RequestStatus,
+        reason: z.string().max(64).optional(),
+      }),
+    )
+    .max(REQUESTS_MAX)
+    .optional()
+    .describe("What became of the newest requests."),
 });
 
 const ready = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;

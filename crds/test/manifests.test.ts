@@ -59,6 +59,19 @@ const account = { userId: bot.userId, exchange: "bybit", name: "Main" };
 const botClass = { image: "tradingbots/bot:1.0.0" };
 const halt = { scope: { type: "all" }, action: "BlockEntries", reason: "exchange maintenance" };
 
+const request = {
+  id: "c0ffee00-1111-4222-8333-444455556666",
+  action: "ClosePosition",
+  symbol: "BTC/USDT:USDT",
+  notAfter: "2026-01-01T00:01:00Z",
+};
+const order = { ...request, action: "Order", side: "long" };
+const requestsOf = (count: number, of: object = request) =>
+  Array.from({ length: count }, (_, index) => ({
+    ...of,
+    id: request.id.replace(/.$/, String(index)),
+  }));
+
 describe("TradingBot on create", () => {
   describeCreates(TradingBot, [
     ["a paper bot without an account", bot],
@@ -76,6 +89,7 @@ describe("TradingBot on create", () => {
     ["a stop before it at leverage 100", withRisk({ leverage: 100, stopLossPercent: 0.39 })],
     ["the smallest position", withRisk({ positionPercent: 2 })],
     ["the largest position", withRisk({ positionPercent: 10 })],
+    ["four requests", { ...bot, requests: [...requestsOf(3), order] }],
   ]);
   describeRefusals(TradingBot, [
     ["no user", without(bot, "userId"), "spec.userId: Required value"],
@@ -157,6 +171,28 @@ describe("TradingBot on create", () => {
     ],
     ["a misspelt field", { ...bot, autotrade: true }, 'unknown field "spec.autotrade"'],
     ["an amount as text", withRisk({ leverage: "10" }), "must be of type integer"],
+    ["five requests", { ...bot, requests: requestsOf(5) }, "must have at most 4 items"],
+    ["a request twice", { ...bot, requests: [request, request] }, "Duplicate value"],
+    [
+      "an order without a side",
+      { ...bot, requests: requestsOf(1, { ...order, side: undefined }) },
+      "an Order needs side",
+    ],
+    [
+      "a closing with a side",
+      { ...bot, requests: [{ ...request, side: "long" }] },
+      "an Order needs side",
+    ],
+    [
+      "a request without an end",
+      { ...bot, requests: [without(request, "notAfter")] },
+      "notAfter: Required value",
+    ],
+    [
+      "a request that ends at no time",
+      { ...bot, requests: [{ ...request, notAfter: "soon" }] },
+      "must be of type date-time",
+    ],
   ]);
 });
 
@@ -169,6 +205,12 @@ describe("TradingBot on update", () => {
     ["retire", running, { ...running, state: "Retired" }],
     ["other risk limits while Running", running, { ...running, risk: { leverage: 3 } }],
     ["another class while Running", running, { ...running, className: "pro" }],
+    ["a request of a Running bot", running, { ...running, requests: [request] }],
+    [
+      "another request for one of the past",
+      { ...running, requests: requestsOf(4) },
+      { ...running, requests: [...requestsOf(4).slice(1), order] },
+    ],
     ["mode while Stopped", { ...testnetBot, state: "Stopped" }, { ...testnetBot, mode: "live" }],
     ["mode and account while Stopped, and start", stopped, live],
     [
@@ -185,6 +227,12 @@ describe("TradingBot on update", () => {
   describeUpdateRefusals(TradingBot, [
     ["another user", bot, { ...bot, userId: ANOTHER_USER }, "userId cannot be changed"],
     ["another exchange", bot, { ...bot, exchange: "kraken" }, "exchange cannot be changed"],
+    [
+      "a request that is valid for longer",
+      { ...bot, requests: [request] },
+      { ...bot, requests: [{ ...request, notAfter: "2026-01-01T00:02:00Z" }] },
+      "a request cannot be changed",
+    ],
     [
       "another account",
       testnetBot,

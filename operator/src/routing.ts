@@ -309,8 +309,9 @@ function isUrgent(latest: BotReport, previous: BotReport): boolean {
 }
 
 function conduct({ podUid, report }: BotReport): readonly unknown[] {
+  const { generation, state, trading, requests } = report;
   const blocked = report.blocked.map(({ reason }) => reason);
-  return [podUid, report.generation, report.state, report.protected, report.trading, blocked];
+  return [podUid, generation, state, report.protected, trading, blocked, requests];
 }
 
 function isMaterial(latest: BotReport, previous: BotReport): boolean {

@@ -233,6 +233,24 @@ describe("changes", () => {
     expect(applied?.observedGeneration).toBe(2);
   });
 
+  test("that ask for something once reach the running pod, and what became of it is shown", async () => {
+    const { name, uid } = await runningBot();
+    const id = "c0ffee00-1111-4222-8333-444455556666";
+    const request = { id, action: "ClosePosition", symbol: "BTC/USDT:USDT" };
+    const requests = [{ ...request, notAfter: "2026-01-01T00:00:00Z" }];
+    await platform.patch(TRADING_BOTS, name, { requests });
+    await eventually(() => platform.config(name)).toMatchObject({ generation: 2, requests });
+    under.report(name, uid, { generation: 2 });
+    await eventually(async () => (await platform.conditionsOf(name))["ConfigApplied"]).toBe(
+      "True Applied",
+    );
+    under.report(name, uid, { generation: 2, requests: [{ id, status: "done", reason: null }] });
+    await eventually(async () => (await platform.bot(name))?.status?.requests).toEqual([
+      { id, status: "done" },
+    ]);
+    expect((await platform.pod(name))?.metadata?.uid).toBe(uid);
+  });
+
   test("of the image replace the pod, the new one only when the old one is gone", async () => {
     await platform.client.create(BOT_CLASSES, botClass("rolling", "bot:1"));
     const { name, uid } = await runningBot({ className: "rolling" });

@@ -1,4 +1,4 @@
-import type { JournalRecord, RecordBody } from "@tradingbots/crds";
+import type { JournalRecord, RecordBody, RequestResult } from "@tradingbots/crds";
 import { atMostOne, type Database } from "../database.ts";
 import { unknownSession } from "./sessions.ts";
 import { podOf, unknownBot, whoSpeaks } from "./speaker.ts";
@@ -25,8 +25,8 @@ interface AppendedRow {
 }
 
 /**
- * Stores a batch, all of it or nothing, in one statement that is a transaction of its own. Amounts stay text in it until they
- * are numeric.
+ * Stores a batch, all of it or nothing, in one statement that is a transaction of its own; what became of requests follows in
+ * another, and a batch that fails between the two is sent again. Amounts stay text in it until they are numeric.
  * @throws ApiError `unknown_bot`; `unknown_session` when the epoch was granted to another pod, or to none
  */
 export async function appendRecords(
@@ -45,11 +45,35 @@ export async function appendRecords(
   if (appended === undefined) throw unknownBot(holder);
   const { isKnown, lastSequence, hasNewReport, toldUser } = appended;
   if (!isKnown) throw unknownSession(epoch);
+  const results = lastOfEachRequest(records);
+  const toldOfRequests =
+    results.length === 0 ? null : await appendResults(pool, holder, { epoch, results });
   return {
     lastSequence: Number(lastSequence),
     hasNewReport,
-    toldUser: toldUser ?? undefined,
+    toldUser: toldUser ?? toldOfRequests ?? undefined,
   };
+}
+
+/** Gives the user when there was something new in it. */
+async function appendResults(
+  pool: Pick<Database, "query">,
+  holder: TokenHolder,
+  { epoch, results }: { readonly epoch: number; readonly results: readonly RequestResult[] },
+): Promise<string | null> {
+  const { rows } = await pool.query<{ toldUser: string | null }>(
+    `select append_request_results($1, $2, $3, $4, $5, $6, $7) as "toldUser"`,
+    [...whoSpeaks(holder), podOf(holder).uid, epoch, JSON.stringify(results)],
+  );
+  return atMostOne(rows)?.toldUser ?? null;
+}
+
+/** The later word of a process is the end, the one before that it has begun. */
+function lastOfEachRequest(records: readonly JournalRecord[]): readonly RequestResult[] {
+  const results = new Map<string, RequestResult>();
+  for (const { body } of records)
+    if (body.type === "request") results.set(body.result.id, body.result);
+  return [...results.values()];
 }
 
 /** What `append_records` wants: rows by table; what is empty is left out. */
@@ -87,6 +111,7 @@ function rowsByType(records: readonly JournalRecord[]): Rows {
     equity: [],
     event: [],
     "day-baseline": [],
+    request: [],
     report: [],
   };
   for (const { sequence, body } of records.toSorted((a, b) => a.sequence - b.sequence)) {

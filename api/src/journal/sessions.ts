@@ -1,4 +1,10 @@
-import type { Intent, SessionAnswer, Trade } from "@tradingbots/crds";
+import {
+  type Intent,
+  REQUESTS_REMEMBERED,
+  type RequestResult,
+  type SessionAnswer,
+  type Trade,
+} from "@tradingbots/crds";
 import { atMostOne, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { asSpeaker, type Speaker } from "./speaker.ts";
@@ -63,6 +69,7 @@ async function openAfter(
     dayBaseline: await dayBaseline(database, speaker),
     realised: await realised(database, speaker),
     errors: await lastErrors(database, speaker),
+    requests: await requestResults(database, speaker),
   };
   return { session };
 }
@@ -271,4 +278,22 @@ async function lastErrors(
     [userId, botId],
   );
   return atMostOne(rows) ?? null;
+}
+
+interface ResultRow extends Omit<RequestResult, "at"> {
+  readonly at: Date;
+}
+
+/** The newest results of requests, oldest first. */
+async function requestResults(
+  database: Queryable,
+  { userId, botId }: Speaker,
+): Promise<RequestResult[]> {
+  const { rows } = await database.query<ResultRow>(
+    `select id, action, symbol, side, status, reason, message, order_id as "orderId", at
+       from request_results where user_id = $1 and bot_id = $2
+      order by heard_at desc, id desc limit ${REQUESTS_REMEMBERED}`,
+    [userId, botId],
+  );
+  return rows.map((row) => ({ ...row, at: row.at.toISOString() })).toReversed();
 }

@@ -22,6 +22,8 @@ export const DATASETS: Readonly<Record<string, string>> = {
               from intents where ${OWN} order by at, client_order_id`,
   equity: `select bot_id, equity, available, currency, at from equity where ${OWN} order by bot_id, at`,
   events: `select bot_id, kind, message, at from events where ${OWN} order by bot_id, at`,
+  requests: `select id, bot_id, action, symbol, side, status, reason, message, order_id, at
+               from request_results where ${OWN} order by at, id`,
   notices: `select kind, message, created_at from notices where ${OWN} order by created_at, id`,
   audit: `select at, actor_kind, action, object, outcome, code,
                  case when actor_kind <> 'admin' then network::text end as network, details

@@ -21,6 +21,7 @@ export const FORGOTTEN = [
   "live_events",
   "live_heads",
   "personal_data_parts",
+  "request_results",
 ];
 /** What law wants kept. */
 export const KEPT = ["trades", "orders", "fills", "funding"];

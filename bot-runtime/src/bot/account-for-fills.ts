@@ -104,7 +104,7 @@ export async function stillHeldAt(
 function lateWindowMs(deps: TraderDeps, work: Work): number | undefined {
   const leftMs = LATE_RECEIVE_WINDOW_MS - ageMs(deps, work);
   if (leftMs < WAY_MS || work.lateAnswers <= LATE_ANSWERS_MAX) return undefined;
-  const isOrdered = reasonToClose(deps.config(), work.symbol) !== undefined;
+  const isOrdered = reasonToClose(deps.config(), work) !== undefined;
   const isSafe = isOrdered && deps.journal.leaseRemainingMs() >= leftMs;
   if (!isNaked(work) && !isSafe) return undefined;
   deps.journal.keepLeaseFor(leftMs);

@@ -32,7 +32,7 @@ export class Account {
     return this.#errors;
   }
 
-  /** What the journal remembers: results of all time, and errors in a row under the same configuration. */
+  /** What the journal remembers: results of all time, and errors in a row under a configuration not older than `generation`. */
   remember(session: SessionAnswer, generation: number): void {
     const { realised, dayBaseline, errors } = session;
     const baseline = dayBaseline && {
@@ -41,7 +41,7 @@ export class Account {
       startsFrom: amount(dayBaseline.startsFrom),
     };
     this.day.remember(amount(realised), baseline ?? undefined);
-    if (errors?.generation === generation) this.#errors += errors.count;
+    if (errors !== null && errors.generation >= generation) this.#errors += errors.count;
   }
 
   noteError(): void {

@@ -6,9 +6,9 @@ import {
   type SessionAnswer,
 } from "@tradingbots/crds";
 import type { Clock } from "../clock.ts";
-import type { Exchange } from "../exchange/exchange.ts";
+import type { Candle, Exchange } from "../exchange/exchange.ts";
 import type { KlineStream, StreamedCandle } from "../exchange/kline-stream.ts";
-import { add, type Amount, type Price, subtract, ZERO_AMOUNT } from "../money.ts";
+import { add, type Amount, subtract, ZERO_AMOUNT } from "../money.ts";
 import type { OrderStream } from "../exchange/order-stream.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import { positionSize } from "../orders/sizing.ts";
@@ -23,6 +23,7 @@ import { type Log, messageOf } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { eventRecord } from "./records.ts";
 import { buildReport, materialPart } from "./report.ts";
+import { RequestLog } from "./request-log.ts";
 import { SymbolTrader } from "./symbol-trader.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 
@@ -70,7 +71,8 @@ export class Bot {
   readonly #loop: EventLoopWatch;
   readonly #traders = new Map<string, SymbolTrader>();
   readonly #finished = Promise.withResolvers<BotTermination>();
-  readonly #lastPrices = new Map<string, Price>();
+  readonly #lastCandles = new Map<string, Candle>();
+  readonly #requests: RequestLog;
   /** Per symbol the newest outlook, and what it was reckoned from. */
   readonly #outlooks = new Map<string, { parts: readonly object[]; entry: SizedEntry }>();
   #config: BotConfig;
@@ -96,6 +98,10 @@ export class Bot {
       exchange: deps.exchange,
       record: (body) => this.#record(body),
       now: () => new Date(deps.clock.nowMs()),
+    });
+    this.#requests = new RequestLog({
+      record: (body) => this.#record(body),
+      nowMs: deps.clock.nowMs,
     });
     this.#loop = new EventLoopWatch(deps.clock);
     this.#key = new KeyWatch({
@@ -146,7 +152,9 @@ export class Bot {
     const config = { ...told, ...lastingPart(this.#deps.config) };
     this.#restartNeeded = restartNeeded(this.#deps.config, told);
     this.#config = config;
-    if (config.generation !== before.generation) this.#account.clearErrors();
+    // A request is obeyed by a bot as it is: it does not enable one that has disabled itself.
+    const isAsked = areOnlyRequestsNew(before, config);
+    if (config.generation !== before.generation && !isAsked) this.#account.clearErrors();
     const { symbols, timeframe, strategy } = config;
     const old = { symbols: before.symbols, timeframe: before.timeframe, strategy: before.strategy };
     const series = JSON.stringify({ symbols, timeframe, strategy }) !== JSON.stringify(old);
@@ -161,7 +169,13 @@ export class Bot {
   /** The journal granted an epoch: what it remembers is taken up. */
   sessionGranted(session: SessionAnswer): void {
     this.#session = session;
-    this.#account.remember(session, this.#config.generation);
+    const { generation, requests } = this.#config;
+    // Each request is a generation of its own, and enables no bot that has disabled itself.
+    const fresh = requests.filter(
+      ({ notAfter }) => Date.parse(notAfter) > this.#deps.clock.nowMs(),
+    );
+    this.#account.remember(session, generation - fresh.length);
+    this.#requests.remember(session.requests);
     const remembered = [...session.openTrades, ...session.openIntents];
     // One that left the configuration is managed by the strategy as well, to its exit.
     for (const { symbol } of remembered) {
@@ -169,11 +183,12 @@ export class Bot {
     }
     this.#followCandles();
     for (const trader of this.#traders.values()) trader.adopt(session);
+    this.#refuseUntraded();
     this.#report(false);
   }
 
   candleArrived({ symbol, candle, closed, sentAtMs }: StreamedCandle): void {
-    this.#lastPrices.set(symbol, candle.close);
+    this.#lastCandles.set(symbol, candle);
     if (closed) this.#traders.get(symbol)?.candleClosed(candle, this.#sentBy(sentAtMs));
   }
 
@@ -224,8 +239,20 @@ export class Bot {
       for (const [symbol, trader] of this.#traders) this.#startSeries(symbol, trader);
     }
     this.#followCandles();
-    for (const trader of this.#traders.values()) trader.wake();
+    for (const trader of this.#traders.values()) trader.configured();
+    this.#refuseUntraded();
     this.#report(false);
+  }
+
+  /** Nobody else answers what is asked of a symbol that the bot neither trades nor manages to its exit. */
+  #refuseUntraded(): void {
+    if (!this.#requests.isRemembered) return;
+    for (const request of [...this.#config.requests, ...this.#requests.begun]) {
+      const { symbol } = request;
+      if (this.#traders.has(symbol)) continue;
+      const message = `the bot does not trade ${symbol}, and holds nothing there`;
+      this.#requests.end(request, { status: "refused", reason: "SymbolNotTraded", message });
+    }
   }
 
   #followCandles(): void {
@@ -266,6 +293,8 @@ export class Bot {
       metrics,
       log,
       account: this.#account,
+      requests: this.#requests,
+      lastCandle: (symbol) => this.#lastCandles.get(symbol),
       record: (body) => this.#record(body),
       config: () => this.#config,
       standing: (symbol) => this.#standing(symbol),
@@ -309,7 +338,7 @@ export class Bot {
     if (this.#traders.get(symbol)?.reconciled !== true) return undefined;
     const { balance } = this.#account;
     const { risk } = this.#config;
-    const lastPrice = this.#lastPrices.get(symbol);
+    const lastPrice = this.#lastCandles.get(symbol)?.close;
     const market = this.#deps.exchange.market(symbol);
     if (balance === undefined || market === undefined || lastPrice === undefined) return undefined;
     const known = this.#outlooks.get(symbol);
@@ -486,6 +515,7 @@ export class Bot {
       lastTradeAt: this.#lastTradeAt,
       leased: this.#deps.journal.leaseRemainingMs() > 0,
       consecutiveErrors: this.#account.consecutiveErrors,
+      requests: this.#requests.newest,
       at: new Date(this.#deps.clock.nowMs()),
     });
     const material = materialPart(report);
@@ -506,6 +536,12 @@ function restartNeeded(started: BotConfig, told: BotConfig): Refusal | undefined
     reason: "RestartNeeded",
     message: `the bot was started for ${started.mode} on ${started.exchange} and is now to trade elsewhere: what is open is managed to its exit, nothing more is opened before it starts again`,
   };
+}
+
+function areOnlyRequestsNew(before: BotConfig, after: BotConfig): boolean {
+  const { generation, requests } = before;
+  if (JSON.stringify(after.requests) === JSON.stringify(requests)) return false;
+  return JSON.stringify({ ...after, generation, requests }) === JSON.stringify(before);
 }
 
 function symbolOf({ symbol }: SymbolTrader): string {

@@ -1,8 +1,14 @@
 import type { BotConfig, Intent } from "@tradingbots/crds";
-import type { Balance, EntryOrder, Market, PositionSide } from "../exchange/exchange.ts";
+import {
+  type Balance,
+  type EntryOrder,
+  type Market,
+  OPENING_LEASE_MS,
+  type PositionSide,
+} from "../exchange/exchange.ts";
 import { Decimal, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
-import { candleReference, orderId } from "../orders/order-id.ts";
+import { candleReference, orderId, requestedEntryId } from "../orders/order-id.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
 import {
   commitmentLimit,
@@ -15,7 +21,7 @@ import type { ProposedCandle } from "./candle-series.ts";
 import { foreignHolding } from "./reconcile.ts";
 import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { workFromIntent } from "./work.ts";
+import { type Work, workFromIntent } from "./work.ts";
 import type { Works } from "./works.ts";
 
 /** A signal that waited longer behind the exchange or other symbols' entries speaks of a price that is gone. */
@@ -31,11 +37,13 @@ export interface EntrySignal extends ProposedCandle {
   readonly side: PositionSide;
   /** In force when the signal was acted on: the entry follows all of it or is not sent. */
   readonly config: BotConfig;
+  /** Somebody's who asked for it, and until when it may be at the exchange (exchange's clock, ms); undefined for a strategy's. */
+  readonly request?: { readonly id: string; readonly notAfterMs: number };
 }
 
 /** What came of a wish: work that is followed from now on, a refusal, or a foreign holding that was found. */
 export type EntryResult =
-  | { readonly kind: "sent" }
+  | { readonly kind: "sent"; readonly work: Work }
   | { readonly kind: "refused"; readonly refusal: Refusal }
   | { readonly kind: "foreign"; readonly message: string };
 
@@ -87,13 +95,15 @@ async function enterAlone(
   if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(wish, market, size);
   if (works.isSent(order.clientOrderId)) return { kind: "refused", refusal: alreadyEntered(wish) };
-  // The first entry of this process: one before may have sent the same order.
-  if (!works.haveSent && (await deps.exchange.findOrder(order)) !== undefined) {
+  // A process before this one may have sent the same order: its candle's, as its first entry, or a request's at any time.
+  const mayBeSent = !works.haveSent || wish.request !== undefined;
+  if (mayBeSent && (await deps.exchange.findOrder(order)) !== undefined) {
     deps.log.warn("entry-found", { symbol, clientOrderId: order.clientOrderId });
     // The journal did not remember it as open: its result is among those that it has counted.
     const taken = { adopted: true, counts: false, takenUpMs: deps.monotonicMs() };
-    works.add(workFromIntent(intentOf(order, wish, deps.nowMs()), taken));
-    return { kind: "sent" };
+    const work = workFromIntent(intentOf(order, wish, deps.nowMs()), taken);
+    works.add(work);
+    return { kind: "sent", work };
   }
   const decision = decide(deps, wish, { order, size, balance, balanceAskedMs });
   const unwritten = await writeIntent(deps, wish, decision);
@@ -145,8 +155,21 @@ function commitmentOf(
   };
 }
 
-/** Why the wish is of the past: too old, or made under another configuration. */
+/** Reason of an entry that was wanted until a time which is over. */
+export const EXPIRED = "Expired";
+
+/** Until a time of the exchange's clock, ms; NaN is long ago. */
+export function msUntil({ exchange, nowMs }: TraderDeps, exchangeMs: number): number {
+  const leftMs = exchangeMs - (nowMs() - (exchange.clock()?.skewMs ?? 0));
+  return Number.isNaN(leftMs) ? -Infinity : leftMs;
+}
+
+/** Why the wish is of the past: too old, wanted no longer, or made under another configuration. */
 function outdated(deps: TraderDeps, wish: EntrySignal): Refusal | undefined {
+  const leftMs = wish.request === undefined ? Infinity : msUntil(deps, wish.request.notAfterMs);
+  // The exchange itself refuses what arrives later than that.
+  if (leftMs < OPENING_LEASE_MS)
+    return { reason: EXPIRED, message: "too little time was left when the order was to be sent" };
   const ageMs = Math.round(deps.monotonicMs() - wish.sentMs);
   if (ageMs > SIGNAL_MAX_AGE_MS)
     return { reason: "StaleSignal", message: `the candle was sent ${ageMs} ms ago` };
@@ -257,10 +280,10 @@ async function send(
   if (outcome.kind === "accepted") {
     deps.account.clearErrors();
     work.entry = "open";
-    return { kind: "sent" };
+    return { kind: "sent", work };
   }
   deps.account.noteError();
-  if (outcome.kind === "unknown") return { kind: "sent" };
+  if (outcome.kind === "unknown") return { kind: "sent", work };
   works.remove(work);
   return {
     kind: "refused",
@@ -271,11 +294,13 @@ async function send(
 function entryOrder(wish: EntrySignal, market: Market, size: Size): EntryOrder {
   const { symbol, side, candle } = wish;
   const { botUid, timeframe, risk } = wish.config;
+  const asked = wish.request && requestedEntryId({ botUid, symbol }, wish.request.id);
   const reference = candleReference(candle.openTimeMs);
   return {
     symbol,
-    // A refused or lost entry is never sent again: the next candle is another order. So the attempt stays 0.
-    clientOrderId: orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt: 0 }),
+    // A refused or lost entry is never sent again: the next candle, or request, is another order. So the attempt stays 0.
+    clientOrderId:
+      asked ?? orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt: 0 }),
     side: side === "long" ? "buy" : "sell",
     quantity: size.quantity,
     ...protectionLevels({ side, price: candle.close }, risk, market),

@@ -40,6 +40,7 @@ export const exampleSession: SessionAnswer = {
   dayBaseline: null,
   realised: "0",
   errors: null,
+  requests: [],
 };
 
 export function exampleIntent(symbol: string): Intent {

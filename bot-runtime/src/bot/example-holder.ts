@@ -18,6 +18,7 @@ import { advanceWork } from "./advance-work.ts";
 import { exampleMarket, SYMBOL } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
 import { Metrics } from "./metrics.ts";
+import { RequestLog } from "./request-log.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type TakenUp, type Work, workFromIntent, workFromTrade } from "./work.ts";
 
@@ -184,6 +185,8 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
     config: () => current,
     standing: unused,
+    requests: new RequestLog({ record, nowMs: () => clock.nowMs }),
+    lastCandle: unused,
     otherAccount: () => undefined,
     openDay: unused,
     isStreamed: () => false,

@@ -12,8 +12,7 @@ export function lookUps(deps: TraderDeps, work: Work): LookUps {
 }
 
 export function isUrgent({ config }: Pick<TraderDeps, "config">, work: Work): boolean {
-  if (work.exitWanted !== undefined || reasonToClose(config(), work.symbol) !== undefined)
-    return true;
+  if (work.exitWanted !== undefined || reasonToClose(config(), work) !== undefined) return true;
   if (work.entry !== "over" && isEntryUnwanted(config(), work)) return true;
   return isNaked(work);
 }

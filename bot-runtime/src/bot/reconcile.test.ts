@@ -196,6 +196,7 @@ test("what the journal remembers becomes work, each entry once and only of the s
       dayBaseline: null,
       realised: "0",
       errors: null,
+      requests: [],
     },
     SYMBOL,
     1_000,

@@ -7,7 +7,13 @@ import type {
   PositionSide,
 } from "../exchange/exchange.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
-import { candleReference, exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
+import {
+  candleReference,
+  exitOrderIds,
+  isOrderId,
+  orderId,
+  requestedEntryId,
+} from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
@@ -35,7 +41,7 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
 
 /**
  * What no known work explains: is it this bot's own? Only an id says so, never a time: the ids of the entries that this bot
- * could have sent at the candles given are computed and looked for among the symbol's executions and open orders. So it is
+ * could have sent at the candles given, or for requests, are computed and looked for among the symbol's executions and open orders. So it is
  * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
 export function findOrphan(
@@ -93,8 +99,8 @@ function ownEntryIds(
   symbol: string,
   openTimes: readonly number[],
 ): ReadonlySet<string> {
-  const { botUid, timeframe } = deps.config();
-  const ids = new Set<string>();
+  const { botUid, timeframe, requests } = deps.config();
+  const ids = new Set(requests.map(({ id }) => requestedEntryId({ botUid, symbol }, id)));
   for (const openTime of openTimes) {
     for (let attempt = 0; attempt < ATTEMPTS_SEARCHED; attempt += 1) {
       const reference = candleReference(openTime);

@@ -17,6 +17,7 @@ export interface ReportFacts {
   readonly lastTradeAt: string | undefined;
   readonly leased: boolean;
   readonly consecutiveErrors: number;
+  readonly requests: Report["requests"];
   readonly at: Date;
 }
 
@@ -48,6 +49,7 @@ export function buildReport(facts: ReportFacts): Report {
     halts: config.halts.map((halt) => halt.uid),
     leased: facts.leased,
     consecutiveErrors: facts.consecutiveErrors,
+    ...(facts.requests === undefined ? {} : { requests: facts.requests }),
     asOf: facts.at.toISOString(),
   };
 }
@@ -55,7 +57,7 @@ export function buildReport(facts: ReportFacts): Report {
 /** What must be told at once when it changes; prices and balances move all the time and wait for the next regular report. */
 export function materialPart(report: Report): string {
   const { generation, state, flat, protected: isProtected, trading, lastTradeAt } = report;
-  const { halts, leased, consecutiveErrors, openSymbols, openEntries } = report;
+  const { halts, leased, consecutiveErrors, openSymbols, openEntries, requests } = report;
   const positions = report.positions.map((position) => ({ ...position, unrealisedPnl: "" }));
   const reasons = report.blocked.map((each) => each.reason);
   return JSON.stringify([
@@ -72,6 +74,7 @@ export function materialPart(report: Report): string {
     halts,
     leased,
     consecutiveErrors,
+    requests,
   ]);
 }
 

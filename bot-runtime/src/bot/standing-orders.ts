@@ -1,11 +1,15 @@
 import type { BotConfig } from "@tradingbots/crds";
 import type { ExitReason, Work } from "./work.ts";
 
-/** What the owner or an operator has ordered, whatever the strategy proposes: states of the bot, and halts. */
+/** What the owner or an operator has ordered, whatever the strategy proposes: states of the bot, halts, and requests. */
 type Ordered = Pick<BotConfig, "state" | "halts">;
 
-/** Why positions of the symbol are to be closed; undefined when they are not. */
-export function reasonToClose(config: Ordered, symbol: string): ExitReason | undefined {
+/** Why the position is to be closed; undefined when it is not. */
+export function reasonToClose(
+  config: Ordered,
+  { symbol, requested }: Pick<Work, "symbol" | "requested">,
+): ExitReason | undefined {
+  if (requested === "close") return "manual";
   if (config.state === "Stopped") return "stopped";
   if (config.state === "Retired") return "retired";
   return isHalted(config, symbol, ["Flatten"]) ? "flatten" : undefined;
@@ -14,9 +18,9 @@ export function reasonToClose(config: Ordered, symbol: string): ExitReason | und
 /** Whether the entry, should it still be open, is to be cancelled. */
 export function isEntryUnwanted(
   config: Ordered,
-  { symbol, exitWanted }: Pick<Work, "symbol" | "exitWanted">,
+  { symbol, exitWanted, requested }: Pick<Work, "symbol" | "exitWanted" | "requested">,
 ): boolean {
-  if (config.state !== "Running" || exitWanted !== undefined) return true;
+  if (config.state !== "Running" || (exitWanted ?? requested) !== undefined) return true;
   return isHalted(config, symbol, ["CancelOrders", "Flatten"]);
 }
 

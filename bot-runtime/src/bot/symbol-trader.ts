@@ -3,7 +3,13 @@ import { type Candle, type HeldPosition, isExchangeFault } from "../exchange/exc
 import type { Amount } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import type { CandleSeries, ProposedCandle } from "./candle-series.ts";
-import { enterPosition, type EntrySignal, notTraded, refusalEvent } from "./enter-position.ts";
+import {
+  enterPosition,
+  type EntryResult,
+  type EntrySignal,
+  notTraded,
+  refusalEvent,
+} from "./enter-position.ts";
 import { failureOf } from "./failure.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
 import { messageOf } from "./log.ts";
@@ -11,6 +17,7 @@ import { LookGivenUp, PatientLooks } from "./patient-looks.ts";
 import { Proposals } from "./proposals.ts";
 import { findOrphan } from "./reconcile.ts";
 import { eventRecord } from "./records.ts";
+import { Requests } from "./requests.ts";
 import { UNPROTECTED_SECONDS } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { Turns } from "./turns.ts";
@@ -50,6 +57,7 @@ export class SymbolTrader {
   readonly #proposals: Proposals;
   readonly #foreign: ForeignHoldings;
   readonly #works: Works;
+  readonly #requests: Requests;
   /** Those that could not wait when the turn began. */
   #urgent: ReadonlySet<Work> = new Set();
   #session: SessionAnswer | undefined;
@@ -74,6 +82,7 @@ export class SymbolTrader {
     this.#works = new Works(symbol, this.#deps, (closedMs) =>
       this.#foreign.positionEnded(closedMs),
     );
+    this.#requests = new Requests(symbol, this.#deps, this.#works);
     this.#turns = new Turns({
       turn: () => this.#turnUnlessUrgent(),
       ended: (error) => this.#turnEnded(error),
@@ -199,6 +208,12 @@ export class SymbolTrader {
     else this.#turns.resume();
   }
 
+  /** Another configuration is in force: what it asks to be closed or cancelled begins within this call. */
+  configured(): void {
+    if (this.#adoptedSession) this.#requests.take();
+    this.wake();
+  }
+
   wake(): void {
     this.#hurry();
     this.#turns.wake();
@@ -265,7 +280,9 @@ export class SymbolTrader {
     if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();
     if (!this.#mayHold) await this.#waitFor(prepared);
     if (!this.needsNoCandles) this.#proposals.catchUp();
+    await this.#requests.order((signal) => this.#enterToday(signal));
     await this.#act();
+    this.#requests.settle();
     // After everything else: what is closed can wait.
     await this.#works.lookForFunding();
   }
@@ -306,6 +323,7 @@ export class SymbolTrader {
     if (session !== undefined && !this.#adoptedSession) {
       this.#works.takeUp(session);
       this.#adoptedSession = true;
+      this.#requests.take();
     }
     await this.#advanceAll();
     await this.#lookForForeign();
@@ -322,6 +340,7 @@ export class SymbolTrader {
   async #advanceAll(): Promise<void> {
     this.#lookedMs = this.#deps.monotonicMs();
     await this.#works.advance();
+    this.#requests.settle();
   }
 
   async #lookForForeign(): Promise<void> {
@@ -362,9 +381,8 @@ export class SymbolTrader {
     this.#wantExitBy(proposed);
     if (this.works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
     if (this.#works.isEmpty) {
-      await this.#openDay();
-      if (enter !== undefined)
-        await this.#enter({ ...proposed, symbol: this.symbol, config, side: enter });
+      if (enter === undefined) await this.#openDay();
+      else await this.#enterToday({ ...proposed, symbol: this.symbol, config, side: enter });
     }
     // Counted when it has been dealt with to the end, orders included.
     this.#deps.metrics.count("bot_candles_total");
@@ -387,16 +405,23 @@ export class SymbolTrader {
     this.#deps.log.warn("no-day-baseline", { symbol: this.symbol, message: messageOf(error) });
   }
 
-  async #enter(signal: EntrySignal): Promise<void> {
+  async #enterToday(signal: EntrySignal): Promise<EntryResult> {
+    await this.#openDay();
+    const result = await this.#enter(signal);
+    if (!this.#works.isEmpty) await this.#advanceAll();
+    return result;
+  }
+
+  async #enter(signal: EntrySignal): Promise<EntryResult> {
     this.#entering = true;
     try {
       const result = await enterPosition(this.#deps, signal, this.#works);
       if (result.kind === "refused") this.#noteRefusal(signal, result.refusal);
       if (result.kind === "foreign") await this.#lookForForeign();
+      return result;
     } finally {
       this.#entering = false;
     }
-    if (!this.#works.isEmpty) await this.#advanceAll();
   }
 
   #noteRefusal(signal: EntrySignal, refusal: Refusal): void {

@@ -1,10 +1,11 @@
 import type { BotConfig, RecordBody } from "@tradingbots/crds";
-import type { Exchange, LookUps } from "../exchange/exchange.ts";
+import type { Candle, Exchange, LookUps } from "../exchange/exchange.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import type { Standing } from "../risk/gate.ts";
 import type { Account } from "./account.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RequestLog } from "./request-log.ts";
 
 /** What the trading of one symbol needs of the rest of the bot. */
 export interface TraderDeps {
@@ -14,6 +15,9 @@ export interface TraderDeps {
   readonly journal: Pick<JournalClient, "appendIntent" | "leaseRemainingMs" | "keepLeaseFor">;
   readonly record: (body: RecordBody) => void;
   readonly account: Account;
+  readonly requests: RequestLog;
+  /** The newest candle of a symbol, most often still in progress: its close is the last price. */
+  readonly lastCandle: (symbol: string) => Candle | undefined;
   /** The configuration in force at this moment. */
   readonly config: () => BotConfig;
   readonly standing: (symbol: string) => Standing;

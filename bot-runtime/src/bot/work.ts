@@ -4,7 +4,14 @@ import type { Quantity } from "../money.ts";
 import { EMPTY_ACCOUNT, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
-export type ExitReason = "signal" | "stopped" | "retired" | "flatten" | "unprotected" | "delisting";
+export type ExitReason =
+  | "signal"
+  | "manual"
+  | "stopped"
+  | "retired"
+  | "flatten"
+  | "unprotected"
+  | "delisting";
 
 /**
  * An entry and what grows out of it, until nothing of it is left at the exchange. Everything here can be found again from the
@@ -55,6 +62,8 @@ export interface Work {
   /** After refused exits nothing is sent before `notBeforeMs`. */
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
+  /** What somebody asked for: that what is left of the entry be cancelled, or also that what is held be closed. */
+  requested: "cancel" | "close" | undefined;
   /** So little that the exchange lets nobody close it: while this much is open, nothing is sent before `tryAgainMs`. */
   dust: Dust | undefined;
   /** Last sentence about dust that was recorded. */
@@ -155,6 +164,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     exitIds: new Set<string>(),
     exitRetry: { refusals: 0, notBeforeMs: -Infinity },
     exitWanted: undefined,
+    requested: undefined,
     dust: undefined,
     dustTold: undefined,
     protection: {

@@ -5,7 +5,7 @@ export interface OrderIdentity {
   /** Uid of the TradingBot: two bots never compute the same id. */
   readonly botUid: string;
   readonly symbol: string;
-  /** Of an entry's candle; "" for an exit, whose reference already stands for it. */
+  /** Of an entry's candle; "" for an exit, whose reference already stands for it, and for what somebody asked for. */
   readonly timeframe: string;
   /** Entry: the candle's open time (RFC 3339). Exit: the entry's client order id. Else a request's id. */
   readonly reference: string;
@@ -65,6 +65,17 @@ export function exitOrderIds(
     unexplained -= 1;
   }
   return ids.slice(0, known);
+}
+
+/**
+ * The id of the entry that somebody asked for. It outlives every setting of the bot: a process that finds the request begun under
+ * another timeframe must find its order.
+ */
+export function requestedEntryId(
+  bot: Pick<OrderIdentity, "botUid" | "symbol">,
+  requestId: string,
+): string {
+  return orderId({ ...bot, timeframe: "", reference: requestId, leg: "entry", attempt: 0 });
 }
 
 /** Whether a client order id has the form of ours: whoever else's it is, it may be an order of this bot. */

@@ -1,7 +1,7 @@
 import { amount, Decimal, text } from "../../src/money.ts";
-import { exitOrderIds } from "../../src/orders/order-id.ts";
+import { exitOrderIds, orderId, requestedEntryId } from "../../src/orders/order-id.ts";
 import { idOf } from "./market-id.ts";
-import type { Moment, OwnExecution, OwnOrder, World } from "./observer.ts";
+import type { Asked, Moment, OwnExecution, OwnOrder, World } from "./observer.ts";
 
 /** What must hold whatever happens. `broken` gives the sentence about how it does not, or undefined. */
 interface Invariant {
@@ -35,6 +35,9 @@ const AFTER_STALL_MS = 4_500;
 const SIGNAL_MAX_AGE_MS = 11_000;
 
 const COMMITTED_MARGIN_PERCENT = 0.5;
+
+/** The exchange's time is known so well, or nothing is opened. */
+const CLOCK_MS = 1_000;
 
 /** The first one that is broken ends a run: the order is from cause to consequence. */
 export const INVARIANTS: readonly Invariant[] = [
@@ -80,9 +83,61 @@ export const INVARIANTS: readonly Invariant[] = [
           other.opens &&
           other.order.symbol === order.symbol &&
           (other.order.linkId === order.linkId ||
-            other.intent?.candleOpenTime === intent?.candleOpenTime),
+            (isOfCandle(other) &&
+              isOfCandle(moment.order) &&
+              other.intent?.candleOpenTime === intent?.candleOpenTime)),
       );
       return twin && `orders ${twin.order.linkId} and ${order.linkId} are of the same candle`;
+    },
+  },
+  {
+    name: "OneOrderPerRequest",
+    statement:
+      "what is opened follows a candle or a request: all processes together open no more than was asked for, symbol by symbol and side by side",
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens || isOfCandle(moment.order))
+        return undefined;
+      const { order } = moment.order;
+      const isAlike = (other: OwnOrder) =>
+        other.order.symbol === order.symbol && other.order.side === order.side;
+      const before = world.ownOrders.filter(
+        (other) => other.opens && !isOfCandle(other) && isAlike(other),
+      );
+      const asked = askedFor(moment.order, world);
+      if (before.length < asked.length) return undefined;
+      return `${before.length + 1} orders ${order.side} of ${order.symbol} were opened for ${asked.length} requests`;
+    },
+  },
+  {
+    name: "NotAfter",
+    statement: `an order that somebody asked for is accepted before its time is over by the exchange's clock, which a bot knows to ${CLOCK_MS} ms, or never`,
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens || isOfCandle(moment.order))
+        return undefined;
+      const { order, acceptedMs } = moment.order;
+      const asked = askedFor(moment.order, world);
+      const own = asked.filter(
+        ({ request }) => idOfRequest(moment.order, request) === order.linkId,
+      );
+      const inTime = (own.length > 0 ? own : asked).some(
+        ({ request }) => acceptedMs <= Date.parse(request.notAfter) + CLOCK_MS,
+      );
+      return inTime ? undefined : `order ${order.linkId} was asked for until an earlier time`;
+    },
+  },
+  {
+    name: "ClosedIsClosed",
+    statement:
+      "when the journal hears that a closing which somebody asked for is done, nothing is held that was opened before it was asked for",
+    broken: (moment, world) => {
+      if (moment.kind !== "told-result") return undefined;
+      const { id, action, status, symbol } = moment.result;
+      if (action !== "ClosePosition" || status !== "done") return undefined;
+      const madeMs = world.asked.find(({ request }) => request.id === id)?.madeMs ?? Infinity;
+      const own = world.own(idOf(symbol));
+      const openedMs = world.opener(idOf(symbol))?.acceptedMs ?? Infinity;
+      if (own.isZero() || openedMs >= madeMs) return undefined;
+      return `request ${id} is told as done and ${text(own)} ${symbol} is held`;
     },
   },
   {
@@ -129,6 +184,11 @@ export const INVARIANTS: readonly Invariant[] = [
     broken: (moment, world) => {
       if (moment.kind !== "sent" || !moment.order.opens) return undefined;
       const { by, intent, sentMs } = moment.order;
+      // What is asked for needs no candle to close.
+      const isAsked = world.asked.some(
+        ({ request }) => idOfRequest({ by }, request) === intent?.clientOrderId,
+      );
+      if (isAsked) return undefined;
       const closedMs = intent && world.candleClosedMs(Date.parse(intent.candleOpenTime));
       if (closedMs === undefined || sentMs - closedMs <= SIGNAL_MAX_AGE_MS) return undefined;
       return `${by.name} sent an opening order ${sentMs - closedMs} ms after its candle`;
@@ -291,6 +351,12 @@ export const INVARIANTS: readonly Invariant[] = [
     broken: (moment, world) => (moment.kind === "settled" ? unsettled(world) : undefined),
   },
   {
+    name: "Answered",
+    statement:
+      "whatever somebody asked for has an answer in the end, and as many orders are told as done as were filled",
+    broken: (moment, world) => (moment.kind === "settled" ? unanswered(world) : undefined),
+  },
+  {
     name: "LedgerComplete",
     statement:
       "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is; but for what happens to dust after the word that it was left behind",
@@ -317,6 +383,47 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
 ];
+
+/** The id of an order that the strategy's candle leads to. */
+function isOfCandle({ order, intent, by }: OwnOrder): boolean {
+  if (intent === undefined) return false;
+  const { botUid, timeframe } = by.config;
+  const { symbol, candleOpenTime: reference } = intent;
+  return (
+    orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt: 0 }) === order.linkId
+  );
+}
+
+function idOfRequest({ by }: Pick<OwnOrder, "by">, { id, symbol }: Asked["request"]): string {
+  return requestedEntryId({ botUid: by.config.botUid, symbol }, id);
+}
+
+function askedFor({ order }: OwnOrder, { asked }: World): readonly Asked[] {
+  return asked.filter(
+    ({ request: { action, side, symbol } }) =>
+      action === "Order" &&
+      idOf(symbol) === order.symbol &&
+      (side === "long") === (order.side === "Buy"),
+  );
+}
+
+function unanswered({ asked, journal, ownOrders }: World): string | undefined {
+  const results = new Map(journal.requests.map((result) => [result.id, result]));
+  for (const { request } of asked) {
+    const { status } = results.get(request.id) ?? {};
+    if (status === undefined || status === "begun")
+      return `request ${request.id} is ${status ?? "not answered"}`;
+  }
+  // Counted, because an order may bear any id.
+  const filled = ownOrders.filter(
+    (own) => own.opens && !isOfCandle(own) && !own.order.filledQuantity.isZero(),
+  );
+  const done = [...results.values()].filter(
+    ({ action, status }) => action === "Order" && status === "done",
+  );
+  if (filled.length === done.length) return undefined;
+  return `${filled.length} orders were filled that somebody asked for, ${done.length} are told as done`;
+}
 
 function ofAnotherTrade({ order }: OwnOrder, world: World): string | undefined {
   const opener = world.opener(order.symbol);

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Intent } from "@tradingbots/crds";
+import type { BotRequest, Intent, RequestResult } from "@tradingbots/crds";
 import type { Account, Balances } from "../../../hack/exchange-simulator/account.ts";
 import type { Execution, Order } from "../../../hack/exchange-simulator/order.ts";
 import { Decimal } from "../../src/money.ts";
@@ -26,6 +26,12 @@ export interface OwnExecution {
   readonly order: OwnOrder | undefined;
   /** What of it was the bot's own: all of its entries, at most what was open of everything else. */
   readonly units: Decimal;
+}
+
+/** What somebody asked for, and when (true time, ms). */
+export interface Asked {
+  readonly request: BotRequest;
+  readonly madeMs: number;
 }
 
 interface SentOrder {
@@ -59,6 +65,7 @@ export interface World {
   readonly candleClosedMs: (openMs: number) => number | undefined;
   /** Wallet and margins of the account at this moment; undefined when its owner bets more than bots may. */
   readonly balances: () => Balances | undefined;
+  readonly asked: readonly Asked[];
   readonly ownOrders: readonly OwnOrder[];
   readonly ownExecutions: readonly OwnExecution[];
   /** Funding that was settled while the bot held something. */
@@ -98,6 +105,8 @@ export type Moment =
   | { readonly kind: "changed" }
   /** The journal heard from a bot that is to open nothing that it is flat. */
   | { readonly kind: "told-flat"; readonly by: BotRun }
+  /** The journal heard what became of a request. */
+  | { readonly kind: "told-result"; readonly result: RequestResult }
   | { readonly kind: "finished"; readonly by: BotRun }
   | { readonly kind: "settled" };
 
@@ -126,6 +135,7 @@ type WorldParts = Pick<
   | "cancellable"
   | "dayLossMax"
   | "leftBelow"
+  | "asked"
   | "candleClosedMs"
   | "balances"
 >;
@@ -230,6 +240,10 @@ export class Observer {
 
   toldFlat(by: BotRun): void {
     this.#ask({ kind: "told-flat", by });
+  }
+
+  toldResult(result: RequestResult): void {
+    this.#ask({ kind: "told-result", result });
   }
 
   finished(by: BotRun): void {

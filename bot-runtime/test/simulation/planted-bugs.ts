@@ -161,6 +161,50 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "each process draws the id of a requested order anew",
+    patches: [
+      {
+        module: `${src}/bot/requests.ts`,
+        text: "    const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id);",
+        replacement: `    const salted: { salt?: number } = this.#deps.requests as object;
+    salted.salt ??= this.#deps.monotonicMs();
+    const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id + salted.salt);`,
+      },
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "wish.request && requestedEntryId({ botUid, symbol }, wish.request.id);",
+        replacement:
+          "wish.request && requestedEntryId({ botUid, symbol }, wish.request.id + (wish as { salt?: number }).salt);",
+      },
+      {
+        module: `${src}/bot/requests.ts`,
+        text: "      request: { id, notAfterMs: Date.parse(notAfter) },",
+        replacement: `      request: { id, notAfterMs: Date.parse(notAfter) },
+      ...({ salt: (this.#deps.requests as { salt?: number }).salt }),`,
+      },
+    ],
+  },
+  {
+    name: "until when a request may be obeyed is not looked at",
+    patches: [
+      {
+        module: `${src}/bot/enter-position.ts`,
+        text: "  return Number.isNaN(leftMs) ? -Infinity : leftMs;",
+        replacement: "  return Number.isNaN(leftMs) ? -Infinity : 60_000;",
+      },
+    ],
+  },
+  {
+    name: "a request that a crash interrupted is forgotten",
+    patches: [
+      {
+        module: `${src}/bot/requests.ts`,
+        text: "    const { begun } = log;",
+        replacement: "    const begun = log.begun.slice(0, 0);",
+      },
+    ],
+  },
+  {
     name: "a position that the exchange does not show yet is taken for closed",
     patches: [
       {

@@ -461,15 +461,18 @@ export class Platform {
       const asked: unknown = JSON.parse(sent);
       const { status, body } = this.#parts.journal.handle(path, run.podUid, asked);
       this.#traceJournal(run, path, { status, body, sent });
-      if (path === "/v1/records" && status === 200) this.#hearReports(run, asked);
+      if (path === "/v1/records" && status === 200) this.#hearRecords(run, asked);
       return { kind: "answer", status, text: JSON.stringify(body) };
     };
     const late = path === "/v1/lease" ? this.#lateLease : undefined;
     return late === undefined ? serve() : late.serve(nowMs, serve);
   }
 
-  #hearReports(run: Run, batch: unknown): void {
-    const reports = RecordBatch.parse(batch).records.filter(({ body }) => body.type === "report");
+  #hearRecords(run: Run, batch: unknown): void {
+    const { records } = RecordBatch.parse(batch);
+    for (const { body } of records)
+      if (body.type === "request") this.#parts.observer().toldResult(body.result);
+    const reports = records.filter(({ body }) => body.type === "report");
     const { report } = this.#parts.journal;
     if (reports.length === 0 || report?.flat !== true || report.state === "Running") return;
     this.#parts.observer().toldFlat(run);

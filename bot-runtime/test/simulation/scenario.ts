@@ -1,3 +1,4 @@
+import type { RequestAction } from "@tradingbots/crds";
 import type { FaultRule } from "../../../hack/exchange-simulator/faults.ts";
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
 import type { LateLeaseWish } from "./late-lease.ts";
@@ -46,6 +47,8 @@ export interface Scenario {
   /** No midnight of the candles' time comes in it. */
   readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
+  /** The strategy proposes hardly anything: what is opened, somebody asked for. */
+  readonly quiet: boolean;
   readonly deaths: readonly DeathWish[];
   readonly lateLease: LateLeaseWish | undefined;
   readonly events: readonly ScenarioEvent[];
@@ -92,6 +95,13 @@ export type Happening =
     }
   | { readonly kind: "pause"; readonly ms: number }
   | { readonly kind: "retune" }
+  /** Somebody asks for something to be done once, and to begin within so long. */
+  | {
+      readonly kind: "request";
+      readonly action: RequestAction;
+      readonly side: "long" | "short";
+      readonly validMs: number;
+    }
   | { readonly kind: "hand-adds" }
   | { readonly kind: "hand-reduces" }
   | { readonly kind: "hand-strips" }
@@ -154,11 +164,48 @@ export function drawScenario(seed: number): Scenario {
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: calm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
     lateLease: trap?.lateLease,
+    quiet: false,
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
   if (seed % DUST_EVERY === 15) return dusty(scenario);
   if (seed % DUST_EVERY === 22) return drying(scenario);
-  return seed % CANCELS_EVERY === 8 ? cancelling(scenario) : scenario;
+  if (seed % CANCELS_EVERY === 8) return cancelling(scenario);
+  return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
+}
+
+/** One of so many seeds is about requests, and one of three of those about nothing else. */
+const ASKS_EVERY = 5;
+const ASKED_MAX = 4;
+
+/**
+ * People ask for orders, closings and cancellations, now and then with hardly any time left. Where the strategy keeps quiet a process
+ * dies, or the journal is gone, just when what was asked for is being done. Drawn apart from everything else.
+ */
+function asking(scenario: Scenario): Scenario {
+  const { seed, durationMs, events: drawn } = scenario;
+  const draw = drawer(createRandom(seed, 14));
+  const asked = Array.from({ length: draw.between(2, ASKED_MAX) }, () => ({
+    atMs: draw.between(4_000, durationMs - 5_000),
+    kind: "request" as const,
+    action: draw.oneOf(["Order", "Order", "ClosePosition", "CancelOrders"] as const),
+    side: draw.oneOf(["long", "short"] as const),
+    validMs: draw.chance(0.3) ? draw.between(0, 8_000) : draw.between(8_000, 40_000),
+  }));
+  const both = [...drawn, ...asked].toSorted((a, b) => a.atMs - b.atMs);
+  if (seed % (3 * ASKS_EVERY) !== 3) return { ...scenario, events: both };
+  const first = asked.toSorted((a, b) => a.atMs - b.atMs)[0]?.atMs ?? 0;
+  const gone = { kind: "journal-down", ms: draw.between(5_000, 25_000) } as const;
+  const call = draw.oneOf(["POST /v5/order/create", "/v1/intents", "/v1/records"]);
+  const moment = draw.oneOf(["before", "after", "answer"] as const);
+  const awayMs = first + draw.between(300, 3_000);
+  return {
+    ...scenario,
+    quiet: true,
+    deaths: [{ call, moment, occurrence: draw.between(1, call === "/v1/records" ? 12 : 2) }],
+    events: draw.chance(0.6)
+      ? [...both, { atMs: awayMs, ...gone }].toSorted((a, b) => a.atMs - b.atMs)
+      : both,
+  };
 }
 
 /** One of so many seeds is about dust. */
@@ -223,6 +270,7 @@ const CALM_KINDS: ReadonlySet<Happening["kind"]> = new Set([
   "halt",
   "pause",
   "retune",
+  "request",
   "hand-adds",
   "hand-reduces",
   "hand-strips",

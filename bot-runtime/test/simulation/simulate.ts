@@ -1,4 +1,5 @@
 import { BotConfig, Risk } from "@tradingbots/crds";
+import { randomUuid } from "./random-uuid.ts";
 import { exampleConfig } from "../../src/bot/example-config.ts";
 import {
   createInProcessExchange,
@@ -13,7 +14,7 @@ import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
 import { Hand, HAND_SYMBOL } from "./hand.ts";
 import { Neighbour, SHARED_BALANCE_PERCENT } from "./neighbour.ts";
-import { Observer, type Violation } from "./observer.ts";
+import { type Asked, Observer, type Violation } from "./observer.ts";
 import { API_KEY, API_SECRET, type Pairs, Platform } from "./platform.ts";
 import {
   drawScenario,
@@ -77,6 +78,7 @@ class Run {
   readonly #trace: ((line: string) => void) | undefined;
   /** When the exchange closed each candle, by its open time. */
   readonly #closedMs = new Map<number, number>();
+  readonly #asked: Asked[] = [];
   #marketOpen = true;
 
   constructor(scenario: Scenario, trace: ((line: string) => void) | undefined) {
@@ -116,6 +118,7 @@ class Run {
       cancellable: scenario.rest === "waits",
       dayLossMax: dayLossMax(scenario),
       leftBelow: new Decimal(scenario.dust?.isHard === true ? MINIMUM_ORDER_VALUE.toFixed() : 0),
+      asked: this.#asked,
       candleClosedMs: (openMs) => this.#closedMs.get(openMs),
       balances: () =>
         isBet(scenario) ? undefined : balancesOf(account, this.#exchange.exchange.trading),
@@ -227,6 +230,8 @@ class Run {
         return undefined;
       case "delist":
         return this.#delist(happening.closesAfterMs);
+      case "request":
+        return this.#ask(happening);
       case "hand-opens":
         return this.#openByHand();
       case "hand-bets":
@@ -247,6 +252,22 @@ class Run {
       default:
         return happening satisfies never;
     }
+  }
+
+  /** As the API does: what was asked before stays where it is. */
+  #ask({ action, side, validMs }: Extract<Happening, { kind: "request" }>): void {
+    const [symbol] = this.#scenario.symbols;
+    const madeMs = this.#timeline.nowMs;
+    const notAfter = new Date(madeMs + validMs).toISOString();
+    const what = { id: randomUuid(this.#random), action, symbol: symbol ?? "", notAfter };
+    const request = action === "Order" ? { ...what, side } : what;
+    this.#trace?.(`somebody asks: ${JSON.stringify(request)}`);
+    this.#asked.push({ request, madeMs });
+    this.#platform.configure((config) => ({
+      ...config,
+      generation: config.generation + 1,
+      requests: [...config.requests, request],
+    }));
   }
 
   /** An entry that met the owner's order at the exchange would be netted with it: so the bot is halted first. */
@@ -344,6 +365,9 @@ class Run {
   }
 }
 
+const SIGNAL_AT = { buyBelow: 45, sellAbove: 55 };
+const NO_SIGNAL = { buyBelow: 0.1, sellAbove: 99.9 };
+
 /** The bot's limit and a little: its day begins with what the exchange tells it, to the cent. */
 function dayLossMax({ dailyLossPercent, ofOneDay, symbols }: Scenario): Decimal | undefined {
   // What another symbol stands at counts as well, and its stop may have struck just now.
@@ -422,6 +446,7 @@ function configOf({
   leverage,
   maxConsecutiveErrors,
   dailyLossPercent,
+  quiet,
 }: Scenario): BotConfig {
   return BotConfig.parse({
     ...exampleConfig,
@@ -429,7 +454,7 @@ function configOf({
     // Eager: a signal at nearly every candle.
     strategy: {
       name: "rsi",
-      params: { period: 2, confirmPeriod: null, buyBelow: 45, sellAbove: 55 },
+      params: { period: 2, confirmPeriod: null, ...(quiet ? NO_SIGNAL : SIGNAL_AT) },
     },
     risk: Risk.parse({
       leverage,

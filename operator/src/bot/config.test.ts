@@ -9,12 +9,36 @@ import {
   exampleHalt,
   runningFacts,
 } from "./example-facts.ts";
+import { planBot } from "./plan.ts";
 
 const endpoint = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
 
 test("is what its schema says", () => {
   const config = botConfig(exampleFacts(), "Running");
-  expect(BotConfig.parse(config)).toEqual(config);
+  expect(BotConfig.parse(config)).toEqual({ ...config, requests: [] });
+});
+
+test("requests are handed on as they are, also by a bot that is to stop; without any nothing of them is told", () => {
+  expect(botConfig(exampleFacts(), "Running")).not.toHaveProperty("requests");
+  const requests = [
+    {
+      id: "c0ffee00-1111-4222-8333-444455556666",
+      action: "ClosePosition",
+      symbol: "BTC/USDT:USDT",
+      notAfter: "2020-01-01T00:00:00Z",
+    },
+  ];
+  const facts = exampleFacts({ bot: exampleBot({ requests }) });
+  expect(botConfig(facts, "Stopped").requests).toEqual(requests);
+});
+
+test("a request replaces no pod: it is a change of the configuration, and nothing else", () => {
+  const before = runningFacts();
+  const request = { id: "c0ffee00-1111-4222-8333-444455556666", action: "CancelOrders" };
+  const requests = [{ ...request, symbol: "BTC/USDT:USDT", notAfter: "2020-01-01T00:00:00Z" }];
+  const asked = { ...before, bot: exampleBot({ requests }, { generation: 2 }) };
+  expect(planBot(before).write).toBeUndefined();
+  expect(planBot(asked).write).toBe("update-config");
 });
 
 test("takes the exchange's endpoint from the class", () => {

@@ -13,8 +13,11 @@ const STRENGTH: Readonly<Record<HaltAction, number>> = {
   BlockEntries: 2,
 };
 
+/** A configuration before the bot has filled in its defaults. */
+export type ToldConfig = Omit<BotConfig, "requests"> & Partial<Pick<BotConfig, "requests">>;
+
 /** What the bot is told. `state` is what it shall do now, which may be less than its specification asks for. */
-export function botConfig(facts: BotFacts, state: BotState): BotConfig {
+export function botConfig(facts: BotFacts, state: BotState): ToldConfig {
   const { account, bot, halts } = facts;
   const { spec } = bot;
   return {
@@ -39,6 +42,8 @@ export function botConfig(facts: BotFacts, state: BotState): BotConfig {
       action: halt.spec.action,
       symbols: symbolsOf(halt),
     })),
+    // Absent when there are none, or a release that knows of requests would write every pod's annotation anew.
+    ...(spec.requests === undefined ? {} : { requests: spec.requests }),
   };
 }
 

@@ -1,11 +1,11 @@
-import type { BotConfig, BotState } from "@tradingbots/crds";
+import type { BotState } from "@tradingbots/crds";
 import { currentVerification } from "../account/account-view.ts";
 import { replacementDueInMs, turnOf } from "../class/turn.ts";
 import { pausingHalts } from "../halt/progress.ts";
 import { untilFirstExpiry } from "../halt/scope.ts";
 import { hashOf, type PodView } from "../pod-view.ts";
 import { admit, type Denial } from "./admission.ts";
-import { botConfig, hasMoved } from "./config.ts";
+import { botConfig, hasMoved, type ToldConfig } from "./config.ts";
 import { isDeferring, untilMoveMs, wantsGuard } from "./drain.ts";
 import type { BotFacts } from "./facts.ts";
 import { finalStep } from "./finalize.ts";
@@ -41,7 +41,7 @@ export interface BotPlan extends Step {
   readonly flatness: Flatness;
   /** The pod is, or shall be, covered by the PodDisruptionBudget. */
   readonly isGuarded: boolean;
-  readonly config: BotConfig;
+  readonly config: ToldConfig;
   /** Version of the key that a pod is, or would be, started with; undefined for a paper bot. */
   readonly credentialsVersion: number | undefined;
 }

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, type BotConfig, LABELS, POD_PATHS } from "@tradingbots/crds";
+import { ANNOTATIONS, LABELS, POD_PATHS } from "@tradingbots/crds";
 import type { HashedTemplate } from "../class/pod-template.ts";
 import type { PodSettings } from "../config.ts";
 import {
@@ -17,6 +17,7 @@ import {
 } from "../pod-parts.ts";
 import { hashOf, INPUTS_ANNOTATION, POSITION_OPEN } from "../pod-view.ts";
 import type { BotView } from "./bot-view.ts";
+import type { ToldConfig } from "./config.ts";
 import { ownerOf, serviceAccountName } from "./service-account.ts";
 
 const HEALTH_PORT = 8080;
@@ -51,7 +52,7 @@ export function hasOtherIdentity(inputsHash: string | undefined, inputs: PodInpu
 }
 
 /** The one pod of a bot. Its name is the bot's, so the API server itself refuses a second one. */
-export function botPod(inputs: PodInputs, config: BotConfig, settings: PodSettings) {
+export function botPod(inputs: PodInputs, config: ToldConfig, settings: PodSettings) {
   const { bot, template, credentialsVersion } = inputs;
   const hasKey = credentialsVersion !== undefined;
   return {

@@ -219,6 +219,23 @@ test("the whole object stays below 2 kB of specification and status together", (
   expect(size).toBeLessThan(2_048);
 });
 
+test("what became of requests is shown, and stays when the journal is not heard", () => {
+  const id = "c0ffee00-1111-4222-8333-444455556666";
+  const told = [
+    { id, status: "refused", reason: "Halted" } as const,
+    { id: id.replace("c0", "d0"), status: "done", reason: null } as const,
+  ];
+  const expected = [
+    { id, status: "refused", reason: "Halted" },
+    { id: id.replace("c0", "d0"), status: "done" },
+  ];
+  const fresh = { kind: "fresh", latest: exampleReport({ requests: told }) } as const;
+  expect(statusOf(runningFacts({ report: fresh })).requests).toEqual(expected);
+  const bot = exampleBot({}, {}, { requests: expected });
+  expect(statusOf(runningFacts({ bot, report: { kind: "unheard" } })).requests).toEqual(expected);
+  expect(statusOf(runningFacts())).not.toHaveProperty("requests");
+});
+
 describe("summary", () => {
   const position = {
     symbol: "BTC/USDT:USDT",

@@ -11,7 +11,7 @@ import { isLost, NODE_LOST } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
 import { positionUnknownFact } from "./position-unknown.ts";
 import { haltMessage, readyFact, unreadyBecause } from "./ready.ts";
-import { summaryOf } from "./summary.ts";
+import { requestsOf, summaryOf } from "./summary.ts";
 
 /** What the bot's status shall say, as though the plan's write had succeeded: it is written first. */
 export function botStatus(facts: BotFacts, plan: BotPlan): BotStatus {
@@ -20,12 +20,14 @@ export function botStatus(facts: BotFacts, plan: BotPlan): BotStatus {
   const podName = hasPod(facts, plan) ? bot.name : undefined;
   const image = podName === undefined ? undefined : imageOf(facts, plan);
   const summary = summaryOf(facts);
+  const requests = requestsOf(facts);
   return {
     observedGeneration: bot.generation,
     conditions: withTransitions(conditions, bot.status.conditions, now),
     ...(podName === undefined ? {} : { podName, replicas: 1 }),
     ...(image === undefined ? {} : { image }),
     ...(summary === undefined ? {} : { summary }),
+    ...(requests === undefined ? {} : { requests }),
   };
 }
 

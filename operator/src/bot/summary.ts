@@ -6,6 +6,19 @@ type Summary = NonNullable<BotStatus["summary"]>;
 
 const POSITION_MAX = 128;
 
+/** What the bot last told of requests; undefined when it never had one. */
+export function requestsOf({
+  bot,
+  report,
+}: Pick<BotFacts, "bot" | "report">): BotStatus["requests"] {
+  if (!("latest" in report)) return bot.status.requests;
+  return report.latest.report.requests?.map(({ id, status, reason }) => ({
+    id,
+    status,
+    ...(reason === null ? {} : { reason }),
+  }));
+}
+
 /**
  * Position, day's result and last trade for `kubectl get`. It changes when a position or trade does, or the day begins anew:
  * the day's result moves with every tick, and a status that followed it would be a write a second for each bot.

@@ -1,0 +1,334 @@
+import type { BotConfig, BotRequest, RequestResult, SessionAnswer } from "@tradingbots/crds";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { PaperExchange } from "../exchange/paper-exchange.ts";
+import { price, text } from "../money.ts";
+import { requestedEntryId } from "../orders/order-id.ts";
+import {
+  exampleCandles,
+  exampleMarket,
+  type ExampleOptions,
+  exampleSession,
+  NEWEST,
+  OTHER_SYMBOL,
+  startExampleBot,
+  SYMBOL,
+} from "./example-bot.ts";
+
+const START = Date.UTC(2026, 0, 5, 12);
+const MINUTE = 60_000;
+
+beforeEach(() => void vi.useFakeTimers({ now: START }));
+afterEach(() => void vi.useRealTimers());
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const ID = "c0ffee00-1111-4222-8333-444455556666";
+const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
+
+function ask(action: BotRequest["action"], change: Partial<BotRequest> = {}): BotRequest {
+  const side = action === "Order" ? ({ side: "long" } as const) : {};
+  return { id: ID, action, symbol: SYMBOL, ...side, notAfter: inMs(60_000), ...change };
+}
+
+/** Play money that outlives the processes of its bot. */
+function playMoney(): PaperExchange {
+  const data = {
+    prepare: async () => undefined,
+    market: exampleMarket,
+    delisted: () => false,
+    candles: exampleCandles,
+  };
+  return new PaperExchange(data, () => Date.now(), 10);
+}
+
+const slowly = async () => {
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  return "appended" as const;
+};
+
+interface Options extends ExampleOptions {
+  readonly paper?: PaperExchange;
+  readonly session?: Partial<SessionAnswer>;
+}
+
+/** A bot on play money that knows the price, and hears of candles that do not close: its strategy proposes nothing. */
+async function start({ paper = playMoney(), session, ...options }: Options = {}) {
+  const it = startExampleBot({
+    ...options,
+    config: { mode: "paper", accountName: null, ...options.config },
+    exchange: Object.assign(paper, options.exchange),
+  });
+  let generation = it.config.generation;
+  let config: BotConfig = it.config;
+  const show = async (at: string) => {
+    const value = price(at);
+    const candle = {
+      openTimeMs: NEWEST * MINUTE,
+      open: value,
+      high: value,
+      low: value,
+      close: value,
+    };
+    const streamed = { symbol: SYMBOL, candle, closed: false, sentAtMs: Date.now() };
+    paper.observe(streamed);
+    it.bot.candleArrived(streamed);
+    await pass(500);
+  };
+  const apply = async (change: Partial<BotConfig>) => {
+    generation += 1;
+    config = { ...config, ...change, generation };
+    it.bot.applyConfig(config);
+    await pass(500);
+  };
+  const results = (): readonly RequestResult[] =>
+    it.records.flatMap((body) => (body.type === "request" ? [body.result] : []));
+  it.grantSession({ ...exampleSession, ...session });
+  await pass(1_000);
+  await show("100");
+  return {
+    ...it,
+    paper,
+    show,
+    apply,
+    /** What became of the requests: status, or why it was refused. */
+    results: () => results().map(({ status, reason }) => reason ?? status),
+    result: () => results().at(-1),
+    entries: () => it.ordersRecorded().filter(({ purpose }) => purpose === "entry"),
+    held: async () => (await paper.position(SYMBOL)).held,
+    trades: () => it.records.flatMap((body) => (body.type === "trade" ? [body.trade] : [])),
+  };
+}
+
+/** As `start`, with a position that somebody asked for. */
+async function startWithPosition(options: Options = {}) {
+  const it = await start(options);
+  await it.apply({ requests: [ask("Order")] });
+  await it.show("100");
+  expect(it.results()).toEqual(["begun", "done"]);
+  return it;
+}
+
+const CLOSE = { id: "c0ffee00-1111-4222-8333-777777777777" };
+
+describe("an order that somebody asks for", () => {
+  test("opens within the bot's own limits, with stop and target, under an id that follows from the request", async () => {
+    const it = await startWithPosition();
+    const { botUid } = it.config;
+    const clientOrderId = requestedEntryId({ botUid, symbol: SYMBOL }, ID);
+    expect(await it.held()).toMatchObject({ side: "long" });
+    expect([(await it.held())?.stopLoss, (await it.held())?.takeProfit].map(String)).toEqual([
+      "99",
+      "102",
+    ]);
+    expect(it.result()).toMatchObject({ orderId: clientOrderId, action: "Order", side: "long" });
+    expect(it.result()?.message).toBe("long 50 BTC/USDT:USDT at 100");
+    expect(it.lastReport()?.requests).toEqual([{ id: ID, status: "done", reason: null }]);
+  });
+
+  test("is not done again, however often it is read and whatever has become of its position", async () => {
+    const it = await startWithPosition();
+    await it.apply({ autoTrade: true });
+    await it.show("98");
+    expect(await it.held()).toBeUndefined();
+    await it.apply({});
+    await it.show("98");
+    expect(new Set(it.entries().map(({ clientOrderId }) => clientOrderId)).size).toBe(1);
+    expect(it.results()).toEqual(["begun", "done"]);
+  });
+
+  test("is told by the next process as what it was, when the one before did not live to tell", async () => {
+    const before = await start();
+    await before.apply({ requests: [ask("Order")] });
+    await before.show("100");
+    const [begun] = before.records.flatMap((body) =>
+      body.type === "request" ? [body.result] : [],
+    );
+    const [openTrade] = before.trades();
+    await before.bot.stop("killed");
+    const { paper } = before;
+    const session = {
+      requests: begun === undefined ? [] : [begun],
+      openTrades: openTrade === undefined ? [] : [openTrade],
+    };
+    const requests = [ask("Order")];
+    // The id outlives a change of the bot's settings.
+    const it = await start({ paper, session, config: { requests, timeframe: "5m" } });
+    expect(it.results()).toEqual(["done"]);
+    expect(text((await it.held())?.quantity ?? price("0"))).toBe("50");
+  });
+
+  test("that is closed and told nowhere is found at the exchange, also after its time", async () => {
+    const before = await startWithPosition();
+    await before.show("98");
+    await before.bot.stop("killed");
+    const requests = [ask("Order", { notAfter: inMs(-1_000) })];
+    const it = await start({ paper: before.paper, config: { requests, timeframe: "5m" } });
+    expect(it.result()).toMatchObject({ status: "done", message: "opened 50" });
+    expect(await it.held()).toBeUndefined();
+  });
+
+  test.each<[string, Options, Partial<BotRequest>, string]>([
+    ["a paused bot", { config: { state: "Paused" } }, {}, "NotRunning"],
+    ["autoTrade off", { config: { autoTrade: false } }, {}, "AutoTradeOff"],
+    [
+      "a halt",
+      { config: { halts: [{ name: "h", uid: "u", action: "BlockEntries", symbols: null }] } },
+      {},
+      "Halted",
+    ],
+    ["silent candles", { candleAgeMs: () => 100_000 }, {}, "StaleData"],
+    ["an intent that is not taken", { appendIntent: async () => "refused" }, {}, "IntentRefused"],
+    ["no time left", {}, { notAfter: inMs(START - Date.now() + 5_000) }, "expired"],
+    ["a time that says nothing", {}, { notAfter: "soon" }, "expired"],
+    ["a time that is far away", {}, { notAfter: "2027-01-01T00:00:00Z" }, "TooFarAhead"],
+    ["another symbol", {}, { symbol: OTHER_SYMBOL }, "SymbolNotTraded"],
+    [
+      "an exchange whose time is another",
+      { exchange: { clock: () => ({ skewMs: -59_000, uncertaintyMs: 0 }) } },
+      {},
+      "expired",
+    ],
+  ])("is refused by name with %s, and for good", async (...[, options, change, reason]) => {
+    const it = await start(options);
+    await it.apply({ requests: [ask("Order", change)] });
+    expect(it.results().at(-1)).toBe(reason);
+    const answers = it.results().length;
+    await it.apply({ state: "Running", autoTrade: true, halts: [] });
+    await it.show("100");
+    expect(await it.held()).toBeUndefined();
+    expect(it.results()).toHaveLength(answers);
+  });
+
+  test("is refused without a lease, beside a position, and by a pod that was replaced not even answered", async () => {
+    const it = await start();
+    it.journal.leaseMs = 5_000;
+    await it.apply({ requests: [ask("Order")] });
+    expect(it.results()).toEqual(["begun", "NoLease"]);
+    it.journal.leaseMs = 15_000;
+    await it.apply({ requests: [ask("Order", { id: ID.replace("c0", "d0") })] });
+    await it.show("100");
+    await it.apply({ requests: [ask("Order", { id: ID.replace("c0", "e0"), side: "short" })] });
+    expect(it.results().slice(-3)).toEqual(["begun", "done", "PositionOpen"]);
+    it.journal.standing = "stale";
+    await it.apply({ requests: [ask("ClosePosition", CLOSE)] });
+    await it.show("100");
+    expect(it.results()).toHaveLength(5);
+    expect(await it.held()).toMatchObject({ side: "long" });
+  });
+
+  test("whose time runs out while its intent is written is not sent", async () => {
+    const it = await start({ appendIntent: slowly });
+    await it.apply({ requests: [ask("Order", { notAfter: inMs(6_500) })] });
+    await pass(1_000);
+    expect(it.results()).toEqual(["begun", "expired"]);
+    expect(it.entries()).toMatchObject([{ status: "cancelled", code: "Expired" }]);
+    await it.show("100");
+    expect(await it.held()).toBeUndefined();
+  });
+
+  test("waits for the journal's memory, and is over when that comes too late", async () => {
+    const it = startExampleBot({
+      exchange: playMoney(),
+      config: { mode: "paper", requests: [ask("Order")] },
+    });
+    await pass(55_000);
+    expect(it.records.filter(({ type }) => type === "request")).toEqual([]);
+    it.grantSession();
+    await pass(1_000);
+    expect(it.lastReport()?.requests).toEqual([{ id: ID, status: "expired", reason: null }]);
+  });
+});
+
+describe("a closing that somebody asks for", () => {
+  test.each<[string, Partial<BotConfig>, number]>([
+    ["a running bot", {}, 15_000],
+    ["a paused one", { state: "Paused" }, 15_000],
+    [
+      "a halted one without a lease",
+      { halts: [{ name: "h", uid: "u", action: "BlockEntries", symbols: null }] },
+      0,
+    ],
+  ])("leaves %s with nothing, for the reason manual", async (...[, change, leaseMs]) => {
+    const it = await startWithPosition();
+    it.journal.leaseMs = leaseMs;
+    await it.apply({ ...change, requests: [ask("ClosePosition", CLOSE)] });
+    await it.show("100");
+    await it.show("100");
+    expect(await it.held()).toBeUndefined();
+    expect(it.trades().at(-1)).toMatchObject({ reason: "manual", exitPrice: "100" });
+    expect(it.results().slice(2)).toEqual(["begun", "done"]);
+    expect(it.result()?.orderId).toBe(it.trades()[0]?.id);
+  });
+
+  test("is done at once where nothing is open", async () => {
+    const it = await start();
+    await it.apply({ requests: [ask("ClosePosition")] });
+    expect(it.results()).toEqual(["begun", "done"]);
+    expect(it.ordersRecorded()).toEqual([]);
+  });
+
+  test("that was begun is gone on with by the next process, also after its time; another is not begun any more", async () => {
+    const before = await startWithPosition();
+    const [openTrade] = before.trades();
+    await before.bot.stop("killed");
+    const request = ask("ClosePosition", { ...CLOSE, notAfter: inMs(-60_000) });
+    const openTrades = openTrade === undefined ? [] : [openTrade];
+    const late = await start({
+      paper: before.paper,
+      session: { openTrades },
+      config: { requests: [request] },
+    });
+    expect(late.results()).toEqual(["expired"]);
+    expect(await late.held()).toBeDefined();
+    await late.bot.stop("killed");
+    const { id, symbol, action } = request;
+    const told = { id, symbol, action, side: null, reason: null, orderId: null, at: inMs(0) };
+    const begun: RequestResult = { ...told, status: "begun", message: "the bot is doing it" };
+    const it = await start({ paper: before.paper, session: { openTrades, requests: [begun] } });
+    await it.show("100");
+    await it.show("100");
+    expect(it.results()).toEqual(["done"]);
+    expect(await it.held()).toBeUndefined();
+  });
+});
+
+describe("a cancellation that somebody asks for", () => {
+  test("ends an entry that has not filled", async () => {
+    const it = await start();
+    await it.apply({ requests: [ask("Order")] });
+    expect(await it.paper.openOrders(SYMBOL)).toHaveLength(1);
+    await it.apply({ requests: [ask("Order"), ask("CancelOrders", CLOSE)] });
+    await pass(2_000);
+    expect(await it.paper.openOrders(SYMBOL)).toEqual([]);
+    await it.show("100");
+    expect(await it.held()).toBeUndefined();
+    expect(it.results().toSorted()).toEqual(["NotFilled", "begun", "begun", "done"]);
+  });
+
+  test("leaves a position its stop", async () => {
+    const it = await startWithPosition();
+    await it.apply({ requests: [ask("CancelOrders", CLOSE)] });
+    await pass(2_000);
+    expect(it.results().slice(2)).toEqual(["begun", "done"]);
+    expect(String((await it.held())?.stopLoss)).toBe("99");
+  });
+});
+
+test("a request does not enable a bot that has disabled itself; another change does", async () => {
+  const errors = { generation: 1, count: 5 };
+  const it = await start({ session: { errors } });
+  const blocked = () => it.lastReport()?.blocked.map(({ reason }) => reason);
+  expect(blocked()).toEqual(["Disabled"]);
+  await it.apply({ requests: [ask("Order")] });
+  expect(it.results()).toEqual(["begun", "Disabled"]);
+  expect(blocked()).toEqual(["Disabled"]);
+  await it.apply({ timeframe: "5m" });
+  expect(blocked()).not.toContain("Disabled");
+  const restarted = await start({
+    session: { errors },
+    config: { generation: 2, requests: [ask("CancelOrders")] },
+  });
+  expect(restarted.lastReport()?.consecutiveErrors).toBe(5);
+  const changed = await start({ session: { errors }, config: { generation: 2 } });
+  expect(changed.lastReport()?.consecutiveErrors).toBe(0);
+});

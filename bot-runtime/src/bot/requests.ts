@@ -1,0 +1,210 @@
+import type { BotRequest, RequestResult } from "@tradingbots/crds";
+import { OPENING_LEASE_MS, type OrderView } from "../exchange/exchange.ts";
+import { text } from "../money.ts";
+import { requestedEntryId } from "../orders/order-id.ts";
+import type { Refusal } from "../risk/gate.ts";
+import { EXPIRED, type EntryResult, type EntrySignal, msUntil } from "./enter-position.ts";
+import type { RequestEnd } from "./request-log.ts";
+import type { TraderDeps } from "./trader-deps.ts";
+import { isLeftBehind, type Work } from "./work.ts";
+import type { Works } from "./works.ts";
+
+/** A request is valid for so long at most: what lies about for longer may outlive the memory that it was done. */
+const VALID_MAX_MS = 300_000;
+/** Somebody decided: there is no surer signal. */
+const CONFIDENCE = 100;
+
+/** As the configuration has it; or as the journal does, when a process before this one has begun it. */
+type Asked = BotRequest | RequestResult;
+
+interface UnderWay {
+  readonly request: Asked;
+  /** What it closes, cancels or has opened. */
+  readonly works: readonly Work[];
+}
+
+/**
+ * What people want done once with one symbol. Closing and cancelling begin as soon as they are read and go on until they are
+ * done. An order's id follows from its request's, so that however many processes read it, one order comes of it.
+ */
+export class Requests {
+  readonly #symbol: string;
+  readonly #deps: TraderDeps;
+  readonly #works: Works;
+  #underWay: readonly UnderWay[] = [];
+
+  constructor(symbol: string, deps: TraderDeps, works: Works) {
+    this.#symbol = symbol;
+    this.#deps = deps;
+    this.#works = works;
+  }
+
+  /** Begins to close and to cancel. To be called when what the journal remembers has been taken up. */
+  take(): void {
+    for (const request of this.#waiting) if (request.action !== "Order") this.#reduce(request);
+    this.#works.wantExits();
+  }
+
+  /** Deals with orders, one after the other, when everything is known. `enter` opens a position, or says why not. */
+  async order(enter: (signal: EntrySignal) => Promise<EntryResult>): Promise<void> {
+    for (const request of this.#waiting)
+      if (request.action === "Order") await this.#order(request, enter);
+  }
+
+  /** Tells what has come to its end. */
+  settle(): void {
+    if (this.#underWay.length === 0) return;
+    this.#underWay = this.#underWay.filter(({ request, works }) => {
+      const end = endOf(request, works);
+      if (end !== undefined) this.#deps.requests.end(request, end);
+      return end === undefined;
+    });
+  }
+
+  get #waiting(): readonly Asked[] {
+    const { config, requests: log, standing } = this.#deps;
+    const { requests } = config();
+    const { begun } = log;
+    if (!log.isRemembered || requests.length + begun.length === 0) return [];
+    const fresh = requests.filter(({ id }) => !log.isKnown(id));
+    const waiting = [...begun, ...fresh].filter(
+      ({ id, symbol }) =>
+        symbol === this.#symbol && !this.#underWay.some(({ request }) => request.id === id),
+    );
+    // They are for the pod that took over.
+    if (waiting.length === 0 || standing(this.#symbol).journal === "stale") return [];
+    return waiting;
+  }
+
+  #reduce(request: Asked): void {
+    const { requests: log } = this.#deps;
+    const late = "notAfter" in request ? lateness(this.#deps, request) : undefined;
+    if (late !== undefined) return log.end(request, late);
+    log.begin(request);
+    const isClosing = request.action === "ClosePosition";
+    // One that an earlier process began is about what was open then, give or take what clocks may differ.
+    const beganMs = "at" in request ? Date.parse(request.at) : Infinity;
+    const works = this.#works.open.filter(
+      ({ entry, sinceMs }) => sinceMs <= beganMs && (isClosing || entry !== "over"),
+    );
+    for (const work of works) work.requested = isClosing ? "close" : (work.requested ?? "cancel");
+    return this.#follow(request, works);
+  }
+
+  async #order(asked: Asked, enter: (signal: EntrySignal) => Promise<EntryResult>): Promise<void> {
+    const { requests: log, config } = this.#deps;
+    const { botUid } = config();
+    const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id);
+    const known = this.#works.open.find((work) => work.entryId === entryId);
+    if (known !== undefined) return this.#follow(asked, [known]);
+    const request = config().requests.find(({ id }) => id === asked.id);
+    const late = request === undefined ? WITHDRAWN : lateness(this.#deps, request);
+    // A process before this one may have sent it, and not have lived to tell.
+    const found =
+      log.isKnown(asked.id) || late !== undefined ? await this.#find(entryId) : undefined;
+    if (found !== undefined) return log.end(asked, endOfFound(found, entryId));
+    if (request === undefined || late !== undefined) return log.end(asked, late ?? WITHDRAWN);
+    const signal = this.#signalOf(request);
+    if ("reason" in signal) return log.end(request, { status: "refused", ...signal });
+    log.begin(request);
+    const result = await enter(signal);
+    if (result.kind === "sent") return this.#follow(request, [result.work]);
+    return log.end(request, refused(result));
+  }
+
+  async #find(clientOrderId: string): Promise<OrderView | undefined> {
+    return this.#deps.looks.findOrder({ symbol: this.#symbol, clientOrderId });
+  }
+
+  #follow(request: Asked, works: readonly Work[]): void {
+    this.#underWay = [...this.#underWay, { request, works }];
+  }
+
+  #signalOf({ id, side, notAfter }: BotRequest): EntrySignal | Refusal {
+    const symbol = this.#symbol;
+    const candle = this.#deps.lastCandle(symbol);
+    if (!this.#works.isEmpty)
+      return { reason: "PositionOpen", message: `${symbol}: the bot holds a position already` };
+    if (candle === undefined || side === undefined)
+      return { reason: "StaleData", message: `${symbol}: no price has been seen yet` };
+    const proposal = {
+      enter: side,
+      exit: undefined,
+      confidence: CONFIDENCE,
+      note: `request ${id}`,
+    };
+    return {
+      symbol,
+      side,
+      candle,
+      proposal,
+      config: this.#deps.config(),
+      sentMs: this.#deps.monotonicMs(),
+      request: { id, notAfterMs: Date.parse(notAfter) },
+    };
+  }
+}
+
+const WITHDRAWN: RequestEnd = {
+  status: "refused",
+  reason: "Withdrawn",
+  message: "the request was taken back before an order was sent",
+};
+
+/** Why it is not begun, by the exchange's clock; undefined when it may be. */
+function lateness(deps: TraderDeps, { action, notAfter }: BotRequest): RequestEnd | undefined {
+  const leftMs = msUntil(deps, Date.parse(notAfter));
+  if (leftMs > VALID_MAX_MS) {
+    const message = `notAfter ${notAfter} is more than five minutes ahead`;
+    return { status: "refused", reason: "TooFarAhead", message };
+  }
+  // What opens something must have no time left to arrive after it.
+  if (leftMs >= (action === "Order" ? OPENING_LEASE_MS : 0)) return undefined;
+  const message = `it could be done until ${notAfter}: too little time was left when it was read`;
+  return { status: "expired", message };
+}
+
+function refused(result: Exclude<EntryResult, { kind: "sent" }>): RequestEnd {
+  if (result.kind === "foreign")
+    return { status: "refused", reason: "ForeignPosition", message: result.message };
+  const { reason, message } = result.refusal;
+  return reason === EXPIRED
+    ? { status: "expired", message }
+    : { status: "refused", reason, message };
+}
+
+/** What became of a request, by what it is about; undefined while that is under way. */
+function endOf({ action, symbol }: Asked, works: readonly Work[]): RequestEnd | undefined {
+  const orderIdOf = works[0]?.entryId;
+  if (action === "Order") return works[0] && endOfOrder(works[0]);
+  if (works.length === 0)
+    return { status: "done", message: `${symbol}: nothing of the bot's was open` };
+  if (works.some(({ entry }) => entry !== "over")) return undefined;
+  const done = { status: "done", orderId: orderIdOf } as const;
+  if (action === "CancelOrders")
+    return { ...done, message: `${symbol}: no entry can fill any more` };
+  const dust = works.find(isLeftBehind)?.dust;
+  if (dust !== undefined)
+    return { status: "refused", reason: "Dust", message: dust.message, orderId: orderIdOf };
+  if (works.some(({ account }) => !account.open.isZero())) return undefined;
+  return { ...done, message: `${symbol}: the position is closed` };
+}
+
+function endOfOrder({ symbol, side, entry, entryId, account }: Work): RequestEnd | undefined {
+  const { entered, entryPrice } = account;
+  if (entryPrice !== undefined && entered.gt(0)) {
+    const message = `${side} ${text(entered)} ${symbol} at ${text(entryPrice)}`;
+    return { status: "done", message, orderId: entryId };
+  }
+  return entry === "over" ? notFilled(entryId) : undefined;
+}
+
+function endOfFound({ filledQuantity }: OrderView, entryId: string): RequestEnd {
+  if (filledQuantity.isZero()) return notFilled(entryId);
+  return { status: "done", message: `opened ${text(filledQuantity)}`, orderId: entryId };
+}
+
+function notFilled(entryId: string): RequestEnd {
+  const message = "nothing of the order was filled";
+  return { status: "refused", reason: "NotFilled", message, orderId: entryId };
+}
