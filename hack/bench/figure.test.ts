@@ -10,20 +10,18 @@ const figure = (value: number, limits: Pick<Figure, "aim" | "bound">): Figure =>
 });
 const AIM = { aim: { most: 25 } };
 const BOTH = { ...AIM, bound: { most: 100 } };
+const LARGE = { aim: { least: 0.8 }, bound: { least: 0.6 } };
 
-test.each<[string, Figure, missed: number, broken: number]>([
-  ["no aim", figure(1e9, {}), 0, 0],
-  ["an aim that is met", figure(25, AIM), 0, 0],
-  ["an aim that is missed is the bound where there is no other", figure(26, AIM), 1, 1],
-  ["an aim that is missed within its bound", figure(100, BOTH), 1, 0],
-  ["an aim that is missed beyond it", figure(101, BOTH), 1, 1],
-  [
-    "a figure that shall be large",
-    figure(0.7, { aim: { least: 0.8 }, bound: { least: 0.6 } }),
-    1,
-    0,
-  ],
-  ["and is too small", figure(0.5, { aim: { least: 0.8 }, bound: { least: 0.6 } }), 1, 1],
-])("%s", (_name, given, missed, broken) => {
+const cases: Record<string, readonly [given: Figure, missed: number, broken: number]> = {
+  "no aim": [figure(1e9, {}), 0, 0],
+  "an aim that is met": [figure(25, AIM), 0, 0],
+  "an aim that is missed is the bound where there is no other": [figure(26, AIM), 1, 1],
+  "an aim that is missed within its bound": [figure(100, BOTH), 1, 0],
+  "an aim that is missed beyond it": [figure(101, BOTH), 1, 1],
+  "a figure that shall be large, within its bound": [figure(0.7, LARGE), 1, 0],
+  "and beyond it": [figure(0.5, LARGE), 1, 1],
+};
+
+test.each(Object.entries(cases))("%s", (_name, [given, missed, broken]) => {
   expect([missedAims([given]).length, brokenBounds([given]).length]).toEqual([missed, broken]);
 });
