@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startDatabase, type TestDatabase } from "../../api/test/database.ts";
+import { measureBigReads } from "./api/big-reads.ts";
 import { measureJournal } from "./api/journal-throughput.ts";
 import { measureReads } from "./api/read-side.ts";
 import { measureRequests } from "./api/request-cost.ts";
@@ -24,6 +25,11 @@ export function measureApiRequests(): Promise<readonly Figure[]> {
 /** Requests that read as a user. */
 export function measureApiReads(): Promise<readonly Figure[]> {
   return withDatabase(measureReads);
+}
+
+/** Reads over a table of so many trades. */
+export function measureApiBigReads(trades: number): Promise<readonly Figure[]> {
+  return withDatabase((database, directory) => measureBigReads(database, directory, trades));
 }
 
 /** What bots tell, kept. */

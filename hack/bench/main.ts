@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError } from "../tools/describe-error.ts";
 import {
+  measureApiBigReads,
   measureApiReads,
   measureApiRequests,
   measureApiSockets,
@@ -20,7 +21,7 @@ import { measureStartUp } from "./startup.ts";
 const usage = `usage: node hack/bench/main.ts bot [--only memory,startup] [--runs 100]
        node hack/bench/main.ts operator [--only speed] [--rounds 5]
        node hack/bench/main.ts scale [--bots 5000] [--bounds]
-       node hack/bench/main.ts api [--only requests,reads,journal,sockets]
+       node hack/bench/main.ts api [--only requests,reads,big-reads,journal,sockets]
 Measures and writes bench-results/<bot|operator|scale|api>.json. Nothing else should run on the machine meanwhile.
 Ends with 1 and names it when an aim is missed.
   --bounds    end with 1 only for a figure that is worse than its bound against regressions, or, where it has none, than its aim
@@ -36,6 +37,7 @@ scale      its second half alone
   --idle      seconds for which nothing may be written
 api        the API and the journal, on a real Postgres
   --only      these parts alone
+  --trades    how many big-reads reads from; ten million take 4.5 GB of disk and minutes to write
   --sockets   how many listen; one process must be allowed to open some more files than that`;
 
 const { values, positionals } = parseArgs({
@@ -49,6 +51,7 @@ const { values, positionals } = parseArgs({
     idle: { type: "string", default: "60" },
     bounds: { type: "boolean", default: false },
     sockets: { type: "string", default: "20000" },
+    trades: { type: "string", default: "10000000" },
     help: { type: "boolean", default: false },
   },
 });
@@ -93,6 +96,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
     measure("api", {
       requests: measureApiRequests,
       reads: measureApiReads,
+      "big-reads": () => measureApiBigReads(Number(values.trades)),
       journal: measureJournalThroughput,
       sockets: () => measureApiSockets(Number(values.sockets)),
     }),

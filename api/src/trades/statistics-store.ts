@@ -33,30 +33,38 @@ export interface Sums {
   readonly byDay: readonly SumRow[];
 }
 
-/** All sums in one statement, so that they agree with one another; parts in the order of their names. */
+/**
+ * All sums in one statement, so that they agree with one another; parts in the order of their names. Trades come from an index in the
+ * order in which they were closed, are added up by symbol and day once, and those sums by symbol and by day.
+ */
 export async function sumsOf(database: Queryable, filter: ClosedTradesFilter): Promise<Sums> {
   const { userId, from, to, botId, symbol } = filter;
   const { rows } = await database.query<SumRow>(
-    `with closed as (
-       select id, symbol, coalesce(pnl, 0) as pnl, fees, funding, closed_at,
-              to_char(closed_at at time zone 'UTC', 'YYYY-MM-DD') as day
+    `with closed as not materialized (
+       select id, symbol, coalesce(pnl, 0) as pnl, fees, funding, closed_at
          from trades
         where user_id = $1 and closed_at >= $2 and closed_at < $3
           and ($4::text is null or bot_id = $4)
           and ($5::text is null or symbol = $5)),
-          running as (select closed_at, id, sum(pnl) over (order by closed_at, id) as result from closed),
+          running as (
+            select closed_at, id, sum(pnl) over (order by closed_at, id rows unbounded preceding) as result from closed),
           falls as (
-            select greatest(max(result) over (order by closed_at, id), 0) - result as fall from running)
+            select greatest(max(result) over (order by closed_at, id rows unbounded preceding), 0) - result as fall
+              from running),
+          parts as (
+            select symbol, (closed_at at time zone 'UTC')::date as day, count(*) as trades,
+                   count(*) filter (where pnl > 0) as won, sum(pnl) as pnl, sum(fees) as fees,
+                   sum(funding) as funding, sum(pnl) filter (where pnl > 0) as gains,
+                   sum(pnl) filter (where pnl < 0) as losses
+              from closed group by symbol, day)
      select case when grouping(symbol) = 0 then 'symbol' when grouping(day) = 0 then 'day' else 'all' end as kind,
-            coalesce(symbol, day) as part,
-            count(*)::int as trades,
-            (count(*) filter (where pnl > 0))::int as won,
+            coalesce(symbol, to_char(day, 'YYYY-MM-DD')) as part,
+            coalesce(sum(trades), 0)::int as trades, coalesce(sum(won), 0)::int as won,
             coalesce(sum(pnl), 0) as pnl, coalesce(sum(fees), 0) as fees,
             coalesce(sum(funding), 0) as funding,
-            coalesce(sum(pnl) filter (where pnl > 0), 0) as gains,
-            coalesce(-sum(pnl) filter (where pnl < 0), 0) as losses,
+            coalesce(sum(gains), 0) as gains, coalesce(-sum(losses), 0) as losses,
             coalesce((select max(fall) from falls), 0) as max_drawdown
-       from closed
+       from parts
       group by grouping sets ((), (symbol), (day))
       order by part`,
     [userId, from, to, botId, symbol],
