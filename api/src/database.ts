@@ -6,7 +6,7 @@ export interface Queryable {
   query<Row extends QueryResultRow>(
     text: string,
     values?: unknown[],
-  ): Promise<Pick<QueryResult<Row>, "rows" | "rowCount">>;
+  ): Promise<Pick<QueryResult<Row>, "rows" | "rowCount" | "fields">>;
 }
 
 /** What the API needs of a pool. */

@@ -87,16 +87,18 @@ interface ValidationFailure {
 function validationError(error: ValidationFailure): ApiError {
   // An id that no id could look like is simply not found.
   if (error.validationContext === "params") return new ApiError("not_found", "no such object");
-  const errors = error.validation.slice(0, 20).map(fieldError);
+  const whole = error.validationContext === "querystring" ? "query" : "body";
+  const errors = error.validation.slice(0, 20).map((issue) => fieldError(issue, whole));
   const exchange = errors.find(({ path }) => path === "exchange");
   const code = exchange === undefined ? "validation_failed" : "exchange_unsupported";
-  const { path, message } = exchange ?? errors[0] ?? { path: "body", message: "is invalid" };
+  const { path, message } = exchange ?? errors[0] ?? { path: whole, message: "is invalid" };
   return new ApiError(code, `${path}: ${message}`, { errors });
 }
 
-function fieldError(issue: ValidationFailure["validation"][number]): FieldError {
+/** `whole` is what the field is in. */
+function fieldError(issue: ValidationFailure["validation"][number], whole: string): FieldError {
   const path = issue.instancePath.slice(1).replaceAll("/", ".");
-  return { path: path === "" ? "body" : path, message: issue.message ?? "is invalid" };
+  return { path: path === "" ? whole : path, message: issue.message ?? "is invalid" };
 }
 
 /** The database gave a statement up after our limit: it answers, and what was asked of it is too much. */

@@ -133,7 +133,8 @@ test("an export holds all that is the user's in two formats, and nothing of anyb
   expect(rowsIn("profile.json")).toMatchObject([{ email: "exporting@example.com" }]);
   expect(rowsIn("trades.json")).toHaveLength(2_500);
   expect(texts.get("trades.csv")?.trim().split("\r\n")).toHaveLength(2_501);
-  expect(texts.get("trades.csv")).toContain(",-1.5,0.1,");
+  expect(texts.get("trades.csv")).toContain(",-1.5,0.1,0,");
+  expect(texts.get("passkeys.csv")).toBe("name,created_at,last_used_at\r\n");
   expect(texts.get("trades.csv")).toContain(",'=evil()");
   expect(rowsIn("bots.json")).toMatchObject([{ id: bot, settings: { displayName: "My robot" } }]);
   expect(rowsIn("accounts.json")).toMatchObject([{ id: account, settings: { name: "Savings" } }]);
@@ -299,6 +300,11 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   const staying = await signUp(api, "staying");
   const { bot, account } = await belongings(user);
   await belongings(staying);
+  await api.database.superuser.query(
+    `insert into equity (user_id, bot_id, epoch, sequence, equity, available, currency, at)
+     select '${user.id}', '${bot}', 2, n, 1000, 900, 'USDT', now() - n * interval '1 minute'
+       from generate_series(1, 60000) n`, // more than one statement removes
+  );
   const before = await rowsOf(staying.id);
   const id = await begin(user, "erasure");
   await turn();

@@ -45,6 +45,11 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
+const Page = z.object({
+  items: z.array(z.object({ openedAt: z.string() })),
+  next: z.string().nullable(),
+});
+
 const csvOf = async (user: TestUser, query = "") =>
   api.app.inject({
     url: `/api/trades.csv${query}`,
@@ -86,7 +91,7 @@ test("a loss at once is a drawdown from zero; nothing is nothing", async () => {
     "GET /api/trades/statistics?symbol=BTC/USDT:USDT&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
   );
   expect(first.body).toMatchObject({ maxDrawdown: "4.25", winRate: 0, profitFactor: 0 });
-  const none = await ben.call(`GET /api/trades/statistics?botId=bot-ann&${RANGE}`);
+  const none = await ben.call(`GET /api/trades/statistics?symbol=X/USDT:USDT&${RANGE}`);
   expect(none.body).toMatchObject({
     trades: 0,
     pnl: "0",
@@ -169,12 +174,38 @@ test("the equity curve has the last word of each step, of this bot and owner alo
       ],
     },
   });
-  expect((await ben.call(`GET /api/equity?${query}`)).body).toMatchObject({ points: [] });
   const wide = await ann.call("GET /api/equity?botId=bot-ann&step=1m&from=2020-01-01T00:00:00Z");
   expect({ status: wide.status, body: wide.body }).toMatchObject({
     status: 422,
     body: { code: "validation_failed" },
   });
+});
+
+test.for(["trades?", "trades.csv?", "trades/statistics?", "equity?"])(
+  "another's bot is not found, and neither is one that nobody has: GET /api/%s",
+  async (path) => {
+    for (const botId of ["bot-ann", "bot-nobody"]) {
+      const answer = await ben.call(`GET /api/${path}botId=${botId}`);
+      expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
+    }
+    expect((await ann.call(`GET /api/${path}botId=bot-ann`)).status).toBe(200);
+  },
+);
+
+test("a mistake in the query is said to be there", async () => {
+  const { body } = await ann.call("GET /api/trades?bot=bot-ann");
+  expect(body).toMatchObject({ errors: [{ path: "query" }] });
+});
+
+test("a filter by symbol finds trades wherever they are in time, page by page", async () => {
+  const { body } = await ann.call("GET /api/trades?symbol=BTC/USDT:USDT&limit=1");
+  expect(body).toMatchObject({ items: [{ symbol: "BTC/USDT:USDT", pnl: "-4.25" }], next: null });
+  const first = await ann.call("GET /api/trades?symbol=ETH/USDT:USDT&botId=bot-ann&limit=3");
+  const { items, next } = Page.parse(first.body);
+  const rest = await ann.call(`GET /api/trades?symbol=ETH/USDT:USDT&botId=bot-ann&cursor=${next}`);
+  const all = [...items, ...Page.parse(rest.body).items].map(({ openedAt }) => openedAt);
+  expect(all).toHaveLength(5);
+  expect(all).toEqual(all.toSorted().toReversed());
 });
 
 test("the typed client asks, answers and refuses as the API does", async () => {

@@ -10,7 +10,7 @@ export const DATASETS: Readonly<Record<string, string>> = {
   passkeys: `select name, created_at, last_used_at from passkeys where ${OWN} order by created_at`,
   "api-tokens": `select name, scopes, created_at, expires_at, last_used_at, ended_at
                    from api_tokens where ${OWN} order by created_at`,
-  trades: `select id, bot_id, symbol, side, quantity, entry_price, exit_price, pnl, fees, opened_at, closed_at, reason
+  trades: `select id, bot_id, symbol, side, quantity, entry_price, exit_price, pnl, fees, funding, opened_at, closed_at, reason
              from trades where ${OWN} order by opened_at, id`,
   orders: `select client_order_id, bot_id, exchange_order_id, symbol, purpose, side, quantity, status, code, message, at
              from orders where ${OWN} order by at, client_order_id`,

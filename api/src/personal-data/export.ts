@@ -19,7 +19,8 @@ export interface ExportDeps {
 }
 
 type Row = Readonly<Record<string, unknown>>;
-type Rows = AsyncIterable<readonly Row[]>;
+/** Pages of rows, at least one, which may be empty: a file without rows has its columns all the same. */
+type Rows = AsyncIterable<{ readonly columns: readonly string[]; readonly rows: readonly Row[] }>;
 
 /** Writes all that is the user's into files. Begun anew, it starts over. */
 export async function writeExport(deps: ExportDeps, job: Job): Promise<void> {
@@ -49,14 +50,14 @@ export async function writeExport(deps: ExportDeps, job: Job): Promise<void> {
   );
 }
 
-async function* pagesOf(database: Queryable, sql: string): AsyncGenerator<readonly Row[]> {
+async function* pagesOf(database: Queryable, sql: string): Rows {
   await database.query(`declare export_rows no scroll cursor for ${sql}`);
   for (;;) {
-    const { rows } = await database.query<Record<string, unknown>>(
+    const { rows, fields } = await database.query<Record<string, unknown>>(
       `fetch ${PAGE_ROWS} from export_rows`,
     );
-    if (rows.length === 0) return;
-    yield rows;
+    yield { columns: fields.map(({ name }) => name), rows };
+    if (rows.length < PAGE_ROWS) return;
   }
 }
 
@@ -71,16 +72,19 @@ async function* objectsOf<T>(
   { pool }: ExportDeps,
   userId: string,
   { table, get, view }: Objects<T>,
-): AsyncGenerator<readonly Row[]> {
+): Rows {
   const { rows } = await asTenant(pool, { userId }, (database) =>
     database.query<{ id: string; namespace: string; created_at: Date; retired_at: Date | null }>(
       `select id, namespace, created_at, retired_at from ${table} where user_id = $1 order by id`,
       [userId],
     ),
   );
+  const columns = ["id", "createdAt", "retiredAt", "settings"];
+  yield { columns, rows: [] };
   for (const { id, namespace, created_at: createdAt, retired_at: retiredAt } of rows) {
     const object = await get({ namespace, name: id });
-    yield [{ id, createdAt, retiredAt, settings: object === undefined ? null : view(object) }];
+    const settings = object === undefined ? null : view(object);
+    yield { columns, rows: [{ id, createdAt, retiredAt, settings }] };
   }
 }
 
@@ -96,7 +100,7 @@ async function writeFiles(
 ): Promise<void> {
   const files = FORMATS.map((format) => createFile(workerPool, job, { name, format }));
   for await (const page of rows) {
-    for (const file of files) await file.write(page);
+    for (const file of files) await file.write(page.columns, page.rows);
   }
   for (const file of files) await file.end();
 }
@@ -113,13 +117,13 @@ function createFile(workerPool: Database, { user_id, id }: Job, { name, format }
   let isFirst = true;
   let number = 0;
 
-  async function write(rows: readonly Row[]): Promise<void> {
+  async function write(columns: readonly string[], rows: readonly Row[]): Promise<void> {
+    text ??= format.begin(columns);
     for (const row of rows) {
-      text ??= format.begin(Object.keys(row));
       text += format.row(row, isFirst);
       isFirst = false;
     }
-    if (text !== undefined && text.length >= PART_CHARACTERS) await store();
+    if (text.length >= PART_CHARACTERS) await store();
   }
 
   async function store(): Promise<void> {
@@ -137,7 +141,7 @@ function createFile(workerPool: Database, { user_id, id }: Job, { name, format }
   return {
     write,
     end: async () => {
-      text = `${text ?? format.begin([])}${format.end}`;
+      text = `${text ?? ""}${format.end}`;
       await store();
     },
   };

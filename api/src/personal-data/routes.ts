@@ -58,6 +58,8 @@ const SCHEMAS = {
   export: {
     tags,
     summary: "Collect all that is mine, as JSON and CSV",
+    description:
+      "One that is under way, or was made within the last hour, is answered instead of another.",
     response: { 202: JobView, ...FAILURE },
   },
   erase: {

@@ -7,6 +7,7 @@ import { asTenant, type Database } from "../database.ts";
 import { invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { equityBySteps } from "./equity-store.ts";
+import { requireBot } from "./require-bot.ts";
 
 const STEP_SECONDS = {
   "1m": 60,
@@ -66,9 +67,10 @@ export function equityRoutes({ pool, now }: EquityDeps): FastifyPluginAsyncZod {
       const { userId } = callerOf(request);
       const { botId } = request.query;
       const span = spanOf(request.query, now());
-      const rows = await asTenant(pool, { userId }, (database) =>
-        equityBySteps(database, { userId, botId, ...span }),
-      );
+      const rows = await asTenant(pool, { userId }, async (database) => {
+        await requireBot(database, userId, botId);
+        return equityBySteps(database, { userId, botId, ...span });
+      });
       return {
         from: span.from.toISOString(),
         to: span.to.toISOString(),

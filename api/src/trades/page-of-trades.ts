@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { asTenant, type Database } from "../database.ts";
 import { cutPage, decodeCursor } from "../page.ts";
+import { requireBot } from "./require-bot.ts";
 import { findTrades, type TradeFilter } from "./trade-store.ts";
 
 const Position = z.tuple([z.iso.datetime(), z.uuid()]);
@@ -10,7 +11,7 @@ interface Page {
   readonly limit: number;
 }
 
-/** One page of trades, newest first; the cursor is the last trade's time and id. */
+/** One page of trades, newest first; the cursor is the last trade's time and id. @throws ApiError `not_found` for another's bot */
 export async function pageOfTrades(
   pool: Database,
   { cursor, limit }: Page,
@@ -19,8 +20,9 @@ export async function pageOfTrades(
   const [openedAt, id] = cursor === undefined ? [] : decodeCursor(cursor, Position);
   const after =
     openedAt === undefined || id === undefined ? undefined : { openedAt: new Date(openedAt), id };
-  const rows = await asTenant(pool, { userId: filter.userId }, (database) =>
-    findTrades(database, { ...filter, after, limit }),
-  );
+  const rows = await asTenant(pool, { userId: filter.userId }, async (database) => {
+    if (after === undefined) await requireBot(database, filter.userId, filter.botId);
+    return findTrades(database, { ...filter, after, limit });
+  });
   return cutPage(rows, limit, (row) => [row.opened_at.toISOString(), row.id]);
 }

@@ -7,6 +7,7 @@ import { asTenant, type Database } from "../database.ts";
 import { invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { createOnePerUser } from "../one-per-user.ts";
+import { requireBot } from "./require-bot.ts";
 import { type SumRow, type Sums, sumsOf } from "./statistics-store.ts";
 
 const DAY_MS = 86_400_000;
@@ -76,7 +77,10 @@ export function statisticsRoutes({ pool, now }: StatisticsDeps): FastifyPluginAs
       const end = begin(userId);
       try {
         const filter = { userId, botId, symbol, ...range };
-        const sums = await asTenant(pool, { userId }, (database) => sumsOf(database, filter));
+        const sums = await asTenant(pool, { userId }, async (database) => {
+          await requireBot(database, userId, botId);
+          return sumsOf(database, filter);
+        });
         return statistics(range, sums);
       } finally {
         end();
