@@ -27,7 +27,7 @@ const FOREIGN_TO_CCXT =
 /** zod's namespace holds the error texts of fifty languages: 0.3 MB in every bundle, of which English is used. */
 const ZOD_LOCALES = /\/zod\/v4\/locales\/index\.js$/;
 
-/** How node-vault speaks HTTP. Its look for the browser's ways (`FormData`, `fetch`) loads Node's: 9 MB resident, and nobody uses them. */
+/** How node-vault speaks HTTP. Its look for the browser's ways (`FormData`, `fetch`) loads Node's, 5 MB that nobody uses. */
 const AXIOS = /\/axios\/dist\/node\/axios\.cjs$/;
 const WITHOUT_FETCH = "const globalThis = {}, fetch = undefined;\n";
 
