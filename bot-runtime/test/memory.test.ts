@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { botNodeFlags, imageEnvironment } from "../../hack/images/bot-node-flags.ts";
 import { bundle } from "../../hack/images/bundle.ts";
+import { COMPILED, compileAhead } from "../../hack/images/compile-cache.ts";
 import { botBundle } from "../../hack/images/images.ts";
 import { createWorld, endWorld, untilTrading } from "./world.ts";
 
@@ -19,6 +20,7 @@ let directory = "";
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "bundle-"));
   await bundle(botBundle, directory);
+  await compileAhead(directory, process.getuid?.() ?? 0);
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -28,7 +30,7 @@ test.each(["live", "paper"] as const)(
     const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
     const world = await createWorld({
       program: [...botNodeFlags(mode), join(directory, "bot.mjs")],
-      environment: imageEnvironment("bot"),
+      environment: { ...imageEnvironment("bot"), NODE_COMPILE_CACHE: join(directory, COMPILED) },
       config: { mode, accountName },
     });
     try {

@@ -1,14 +1,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { botNodeFlags } from "../images/bot-node-flags.ts";
+import { botNodeFlags, imageEnvironment } from "../images/bot-node-flags.ts";
 import { bundle } from "../images/bundle.ts";
+import { COMPILED, compileAhead } from "../images/compile-cache.ts";
 import { botBundle } from "../images/images.ts";
 
 /** The programs of the bot's image, and of the benchmark, made as the image makes them. */
 export interface BotBundle {
   /** Flags and file for `node`. */
   readonly program: (name: "bot" | "order-path", mode?: "live" | "paper") => readonly string[];
+  /** Of the image, besides what a pod has. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly remove: () => Promise<void>;
 }
 
@@ -17,9 +20,14 @@ export async function bundleBot(): Promise<BotBundle> {
   // Apart: what only the benchmark uses would be in the bot's memory.
   const orderPath = { "order-path": "hack/bench/order-path-program.ts" };
   await bundle(botBundle, join(directory, "bot"));
+  await compileAhead(join(directory, "bot"), process.getuid?.() ?? 0);
   await bundle({ entries: orderPath, small: true }, join(directory, "order-path"));
   return {
     program: (name, mode = "live") => [...botNodeFlags(mode), join(directory, name, `${name}.mjs`)],
+    environment: {
+      ...imageEnvironment("bot"),
+      NODE_COMPILE_CACHE: join(directory, "bot", COMPILED),
+    },
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

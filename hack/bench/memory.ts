@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createWorld, endWorld, untilTrading, type World } from "../../bot-runtime/test/world.ts";
-import { imageEnvironment } from "../images/bot-node-flags.ts";
 import type { BotBundle } from "./bot-bundle.ts";
 import type { Figure } from "./figure.ts";
 import { median } from "./statistics.ts";
@@ -62,7 +61,7 @@ async function course(bundled: BotBundle, mode: "live" | "paper"): Promise<Cours
   const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
   const world = await createWorld({
     program: bundled.program("bot", mode),
-    environment: imageEnvironment("bot"),
+    environment: bundled.environment,
     config: { mode, accountName },
   });
   try {

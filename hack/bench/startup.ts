@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { measureRecoveries } from "../../bot-runtime/test/crash-points/recovery.ts";
 import { createWorld, endWorld, type World } from "../../bot-runtime/test/world.ts";
-import { imageEnvironment } from "../images/bot-node-flags.ts";
 import type { BotBundle } from "./bot-bundle.ts";
 import type { Figure } from "./figure.ts";
 import { median, percentile, spread } from "./statistics.ts";
@@ -46,7 +45,7 @@ function recovery(key: string, samples: readonly number[], what: string): Figure
 async function firstDecisions(bundled: BotBundle, runs: number): Promise<number[]> {
   const world = await createWorld({
     program: bundled.program("bot"),
-    environment: imageEnvironment("bot"),
+    environment: bundled.environment,
     config: { autoTrade: false },
   });
   const samples: number[] = [];

@@ -1,9 +1,10 @@
 import { cp, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join, relative, sep } from "node:path";
 import { contentHash } from "../tools/cache.ts";
 import { toolPath } from "../tools/tools.ts";
 import { certificateAuthorities, passwd } from "./base-image.ts";
 import { bundle, checkout, inputsByOutput, type Bundle } from "./bundle.ts";
+import { COMPILED, compileAhead } from "./compile-cache.ts";
 import { embeddedPostgres } from "./postgres-files.ts";
 
 interface Image {
@@ -12,6 +13,9 @@ interface Image {
   /** Adds what is no program to the build context. */
   readonly addFiles?: (context: string) => Promise<void>;
 }
+
+/** That images run as. */
+const USER_ID = 10_001;
 
 const NOT_OF_BCRYPT = new RegExp(
   `/bcrypt/(src|test|examples)$|/prebuilds/(?!linux-${process.arch})[^/]+$|\\.musl\\.node$`,
@@ -66,6 +70,7 @@ const images = {
   },
   bot: {
     bundle: botBundle,
+    addFiles: (context) => compileAhead(join(context, "app"), USER_ID),
   },
   "exchange-simulator": {
     bundle: { entries: { "exchange-simulator": "hack/exchange-simulator/main.ts" } },
@@ -118,10 +123,15 @@ export async function bundledSources(
     : inputsByOutput(await bundle(image.bundle, undefined));
 }
 
-/** A hash over the paths, kinds, modes and contents of all files of a directory. */
+/**
+ * A hash over the paths, kinds, modes and contents of all files of a directory, but for what Node compiled of them: it follows
+ * from them, and is never the same twice.
+ */
 export async function hashDirectory(directory: string): Promise<string> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => !entry.isDirectory());
+  const paths = entries.filter(
+    (entry) => !entry.isDirectory() && !entry.parentPath.split(sep).includes(COMPILED),
+  );
   const parts = paths.map(async (entry) => {
     const path = join(entry.parentPath, entry.name);
     const content = entry.isSymbolicLink() ? await readlink(path) : await readFile(path);
