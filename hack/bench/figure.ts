@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
-export type Limit = { readonly most: number } | { readonly least: number };
+type Limit = { readonly most: number } | { readonly least: number };
 
 /** One measured figure with what it is to be read beside. */
 export interface Figure {
