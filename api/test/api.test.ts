@@ -885,7 +885,7 @@ describe("the server", () => {
       for (const method of Object.keys(methods)) {
         const answer = await api.app.inject({
           method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(method.toUpperCase()),
-          url: path.replaceAll(/\{\w+\}/g, "some-id"),
+          url: path.replaceAll(/\{\w+\}/g, "00000000-0000-4000-8000-000000000000"),
         });
         if (answer.statusCode !== 401) open.push(path);
       }
