@@ -7,15 +7,22 @@ import { measureJournal } from "./api/journal-throughput.ts";
 import { measureReads } from "./api/read-side.ts";
 import { measureRequests } from "./api/request-cost.ts";
 import { startServer } from "./api/server-process.ts";
-import { measureSockets } from "./api/sockets.ts";
+import { measureLoginStorm } from "./api/login-storm.ts";
+import { measureSockets, socketsAllowed, weighBareSockets } from "./api/sockets.ts";
 import type { Figure } from "./figure.ts";
 
-/** Requests without a database behind them. */
+const LOGIN_STORM_MS = 10_000;
+const TELLING_MS = 10_000;
+
+/** Requests without a database behind them, and what they suffer when everybody logs in at once. */
 export function measureApiRequests(): Promise<readonly Figure[]> {
   return withDatabase(async (database, directory) => {
     const server = await startServer(database, join(directory, "requests.log"));
     try {
-      return await measureRequests(server);
+      return [
+        ...(await measureRequests(server)),
+        ...(await measureLoginStorm(server, LOGIN_STORM_MS)),
+      ];
     } finally {
       await server.stop();
     }
@@ -38,8 +45,12 @@ export function measureJournalThroughput(): Promise<readonly Figure[]> {
 }
 
 /** Connections that listen; as many as are wanted, if the machine lets one process open so many files. */
-export function measureApiSockets(count: number): Promise<readonly Figure[]> {
-  return withDatabase((database, directory) => measureSockets(database, directory, count));
+export async function measureApiSockets(wanted: number): Promise<readonly Figure[]> {
+  const count = await socketsAllowed(wanted);
+  return withDatabase(async (database, directory) => {
+    const floor = await weighBareSockets(directory);
+    return measureSockets(database, directory, { count, tellingMs: TELLING_MS, floor });
+  });
 }
 
 async function withDatabase(

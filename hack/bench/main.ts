@@ -38,7 +38,7 @@ scale      its second half alone
 api        the API and the journal, on a real Postgres
   --only      these parts alone
   --trades    how many big-reads reads from; ten million take 4.5 GB of disk and minutes to write
-  --sockets   how many listen; one process must be allowed to open some more files than that`;
+  --sockets   how many listen; fewer where one process may not open so many files`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -10,6 +10,15 @@ interface Target {
   readonly next: () => string;
   /** Statuses besides 200 that are no failure. */
   readonly alsoFine?: readonly number[];
+  /** Told of every answer. */
+  readonly heard?: (answer: Answer) => void;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Head and body. */
+  readonly text: string;
+  readonly latencyMs: number;
 }
 
 export interface Load extends Target {
@@ -38,8 +47,10 @@ export async function closedLoop(load: Load): Promise<Answered> {
   await withConnections(load, async (connection) => {
     while (performance.now() < endsMs) {
       const sentMs = performance.now();
-      await connection.ask(load.next());
-      latenciesMs.push(performance.now() - sentMs);
+      const answer = await connection.ask(load.next());
+      const latencyMs = performance.now() - sentMs;
+      latenciesMs.push(latencyMs);
+      load.heard?.({ ...answer, latencyMs });
     }
   });
   const seconds = (performance.now() - startedMs) / 1_000;
@@ -72,8 +83,10 @@ async function sendWhenDue(
   const ended = Promise.withResolvers<void>();
 
   const send = async (connection: Connection, dueMs: number): Promise<void> => {
-    await connection.ask(load.next());
-    latenciesMs.push(performance.now() - dueMs);
+    const answer = await connection.ask(load.next());
+    const latencyMs = performance.now() - dueMs;
+    latenciesMs.push(latencyMs);
+    load.heard?.({ ...answer, latencyMs });
     if (latenciesMs.length === count) ended.resolve();
     free.push(connection);
     pump();
@@ -117,33 +130,29 @@ function connectAll(load: Load): Promise<Connection[]> {
 
 interface Connection {
   /** Rejects for a status that is not fine. */
-  ask(request: string): Promise<void>;
+  ask(request: string): Promise<Omit<Answer, "latencyMs">>;
   close(): void;
 }
 
 async function connect({ port, alsoFine = [] }: Target): Promise<Connection> {
   const socket = createConnection({ port, host: "127.0.0.1", noDelay: true });
   await once(socket, "connect");
-  let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  const end = (failure?: Error) => {
-    const asked = settle;
-    settle = undefined;
-    if (failure === undefined) asked?.resolve();
-    else asked?.reject(failure);
-  };
+  let asked: PromiseWithResolvers<Omit<Answer, "latencyMs">> | undefined;
+  const fail = (failure: Error) => asked?.reject(failure);
   readAnswers(socket, (status, text) => {
     const isFine = status === 200 || alsoFine.includes(status);
-    end(isFine ? undefined : new Error(`answered ${status}: ${text.slice(0, 2_000)}`));
+    if (isFine) asked?.resolve({ status, text });
+    else fail(new Error(`answered ${status}: ${text.slice(0, 2_000)}`));
   });
-  socket.on("error", end);
-  socket.on("close", () => end(new Error("the server closed the connection")));
+  socket.on("error", fail);
+  socket.on("close", () => fail(new Error("the server closed the connection")));
   socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy());
   return {
-    ask: (request) =>
-      new Promise((resolve, reject) => {
-        settle = { resolve, reject };
-        socket.write(request, "latin1");
-      }),
+    ask: (request) => {
+      asked = Promise.withResolvers();
+      socket.write(request, "latin1");
+      return asked.promise;
+    },
     close: () => socket.destroy(),
   };
 }

@@ -5,6 +5,7 @@ import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { createTokens } from "../../../api/src/auth/tokens.ts";
+import { nodeFlags } from "../../images/bot-node-flags.ts";
 
 const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
 const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -18,22 +19,35 @@ export function accessToken(userId: string): Promise<string> {
 export interface ServerOptions {
   readonly apiUrl: string;
   readonly authUrl: string;
+  /** Where the API listened before. */
+  readonly apiPort?: number;
 }
 
 const Weight = z.object({ residentBytes: z.int() });
 const Ports = z.object({ bare: z.int(), routes: z.int(), api: z.int() });
 
 /** Runs `server-program.ts`; its log is written to a file, as a container's runtime does. */
-export async function startServer(options: ServerOptions, logPath: string) {
-  const settings = JSON.stringify({ ...options, privateKey: pem });
+export async function startServer(
+  { apiUrl, authUrl, apiPort = 0 }: ServerOptions,
+  logPath: string,
+) {
+  const settings = JSON.stringify({ apiUrl, authUrl, apiPort, privateKey: pem });
   const ports = await startProgram("server-program.ts", settings, logPath);
   return {
     pid: ports.pid,
     ...Ports.parse(ports.told),
-    /** Resident, after a collection of garbage. */
-    residentBytes: async (): Promise<number> => Weight.parse(await ports.ask({})).residentBytes,
+    residentBytes: () => residentBytesOf(ports),
     stop: ports.stop,
   };
+}
+
+/** Of a program that answers any message with its weight after a collection of garbage. */
+export async function residentBytesOf({
+  ask,
+}: {
+  readonly ask: (message: object) => Promise<unknown>;
+}): Promise<number> {
+  return Weight.parse(await ask({})).residentBytes;
 }
 
 /** Forks a program beside this file and waits for its first word. */
@@ -44,19 +58,26 @@ export async function startProgram(file: string, settings: string, logPath: stri
   const child = fork(join(import.meta.dirname, file), [settingsPath], {
     stdio: ["ignore", log.fd, "inherit", "ipc"],
     env: { ...process.env, NODE_ENV: "production" },
-    execArgv: ["--expose-gc"],
+    execArgv: ["--expose-gc", ...nodeFlags("api")],
   });
   await log.close();
-  const told = await new Promise<unknown>((resolve, reject) => {
-    child.once("message", resolve);
-    child.once("exit", () => reject(new Error(`${file} ended before it said anything`)));
-  });
+  const heard = (): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const onExit = (code: number | null, signal: string | null) =>
+        reject(new Error(`${file} ended (${code ?? signal}) before it said anything`));
+      child.once("exit", onExit);
+      child.once("message", (message) => {
+        child.off("exit", onExit);
+        resolve(message);
+      });
+    });
+  const told = await heard();
   return {
     pid: child.pid ?? 0,
     told,
     /** Sends a message and waits for the next one that comes. */
     ask: async (message: object): Promise<unknown> => {
-      const answered = new Promise<unknown>((resolve) => void child.once("message", resolve));
+      const answered = heard();
       child.send(message);
       return answered;
     },

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { z } from "zod";
 import { buildApp } from "../../../api/src/app.ts";
+import { createAuditQueue } from "../../../api/src/audit/queue.ts";
+import { auditAttempts, auditEnds } from "../../../api/src/audit/requests.ts";
 import { createApiTokens } from "../../../api/src/auth/api-tokens.ts";
 import { authenticate } from "../../../api/src/auth/authenticate.ts";
 import { createPasswords } from "../../../api/src/auth/passwords.ts";
@@ -28,11 +30,15 @@ const Settings = z.object({
   authUrl: z.string(),
   /** PEM, so that the parent can make tokens. */
   privateKey: z.string(),
+  /** Of the API, so that one that is started again is found; 0 for any. */
+  apiPort: z.int(),
 });
 /** As in the API's main.ts. */
 const CONNECTIONS_MAX = 10;
 const AUTH_CONNECTIONS_MAX = 4;
 const BCRYPT_COST = 12;
+/** As Fastify asks for. */
+const BACKLOG = 511;
 
 const settings = Settings.parse(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")));
 
@@ -68,8 +74,8 @@ function orderRoute(server: Server, prefix: string): void {
 
 async function startBare(): Promise<number> {
   const text = JSON.stringify(ORDER);
-  const server = createHttpServer((_, response) => {
-    response.writeHead(200, {
+  const server = createHttpServer(({ headers }, response) => {
+    response.writeHead(headers.authorization === undefined ? 401 : 200, {
       "content-type": "application/json; charset=utf-8",
       "content-length": Buffer.byteLength(text),
     });
@@ -78,8 +84,8 @@ async function startBare(): Promise<number> {
   return portOf(server);
 }
 
-async function portOf(server: HttpServer): Promise<number> {
-  await once(server.listen(0, "127.0.0.1"), "listening");
+async function portOf(server: HttpServer, port = 0): Promise<number> {
+  await once(server.listen({ port, host: "127.0.0.1", backlog: BACKLOG }), "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("not a TCP server");
   return address.port;
@@ -101,6 +107,7 @@ const requestsPerMinute = { free: 1e9, pro: 1e9, enterprise: 1e9, address: 1e9 }
 async function startRoutes(): Promise<number> {
   const server = createServer({ log: { level: "info" }, bodyBytesMax: 1_024 * 1_024 });
   observeRequests(server, createMetrics());
+  auditEnds(server, nothingBehind().audit);
   orderRoute(server, "/open");
   const limiter = createRateLimiter(Date.now);
   const apiTokens = createApiTokens({ authPool, now: Date.now });
@@ -109,6 +116,7 @@ async function startRoutes(): Promise<number> {
       "onRequest",
       authenticate({ tokens, apiTokens, revocations, limiter, requestsPerMinute }),
     );
+    secured.addHook("preHandler", auditAttempts(pool));
     orderRoute(secured, "/secured");
   });
   await server.ready();
@@ -118,6 +126,7 @@ async function startRoutes(): Promise<number> {
 async function startApi(): Promise<number> {
   const app = await buildApp({
     ...nothingBehind(),
+    audit: createAuditQueue({ database: pool, now: Date.now }),
     pool,
     authPool,
     passwords,
@@ -136,7 +145,7 @@ async function startApi(): Promise<number> {
     trustedProxies: ["127.0.0.1"], // every log-in comes from another address
   });
   await app.ready();
-  return portOf(app.server);
+  return portOf(app.server, settings.apiPort);
 }
 
 process.send?.({ bare: await startBare(), routes: await startRoutes(), api: await startApi() });

@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -6,58 +7,213 @@ import type { TestDatabase } from "../../../api/test/database.ts";
 import type { Figure } from "../figure.ts";
 import { percentile, spread } from "../statistics.ts";
 import { type BenchBot, createBots, openSession, startJournal } from "./bench-bots.ts";
-import { openLoop, requestBytes } from "./http-load.ts";
+import { type Answer, openLoop, requestBytes } from "./http-load.ts";
 import { tradeOf } from "./records.ts";
-import { accessToken, startProgram, startServer } from "./server-process.ts";
+import { accessToken, residentBytesOf, startProgram, startServer } from "./server-process.ts";
 
 const PER_USER = 10;
 /** Bots that trade; the rest of the users only listen. */
 const TRADING = 500;
 const TRADES_PER_SECOND = 50;
-const TELLING_MS = 20_000;
 /** For the last events to arrive. */
 const SETTLE_MS = 2_000;
 /** A process may open no more files than the machine allows; two share the clients' end. */
 const CLIENTS = 2;
+/** Of those that are weighed: they bring code, pools and arenas, which are there once. */
+const WARM_UP_SHARE = 0.25;
+const BARE_COUNT = 4_000;
+/** Files of a server that are no listener's, with room. */
+const OTHER_FILES = 1_000;
+const BACK_WITHIN_MS = 60_000;
+const OTHERS = { connections: 4, perSecond: 20, durationMs: 1_000 } as const;
 
-const Told = z.object({ latenciesMs: z.array(z.number()), gone: z.int() });
+const Told = z.object({
+  latenciesMs: z.array(z.number()),
+  gaps: z.int(),
+  isListening: z.int(),
+});
 
-/** What a connection that listens costs the API's process, and how soon owners hear of a trade. */
+export interface SocketRun {
+  readonly count: number;
+  /** How long trades are told before the server is killed, and again after that. */
+  readonly tellingMs: number;
+  /** What a connection weighs without an API around it. */
+  readonly floor: string;
+}
+
+/** As many as are wanted, or as one process may open here. */
+export async function socketsAllowed(wanted: number): Promise<number> {
+  const limits = await readFile("/proc/self/limits", "utf8");
+  const files = Number(/^Max open files +\d+ +(\d+)/m.exec(limits)?.[1] ?? Number.NaN);
+  return Math.min(wanted, files - OTHER_FILES);
+}
+
+/**
+ * What a connection that listens costs the API's process, how soon owners hear of a trade, and how all of them come back when the
+ * process dies while trades go on.
+ * @throws Error when an event is lost or comes twice, and when not all are back in time
+ */
 export async function measureSockets(
   database: TestDatabase,
   directory: string,
-  count: number,
+  { count, tellingMs, floor }: SocketRun,
 ): Promise<readonly Figure[]> {
-  const server = await startServer(database, join(directory, "sockets.log"));
-  const journal = await startJournal(database, directory);
-  const stops = [server.stop, journal.stop];
-  try {
-    const owners = await createBots(database, { users: count / PER_USER, perUser: 1 });
-    const tokens = await Promise.all(owners.map(({ userId }) => accessToken(userId)));
-    const before = await server.residentBytes();
-    const clients = [];
-    const settings = JSON.stringify({ port: server.api, tokens, count: count / CLIENTS });
-    for (const name of Array.from({ length: CLIENTS }, (_, index) => `listener-${index}.log`)) {
-      const client = await startProgram("listener-program.ts", settings, join(directory, name));
-      clients.push(client);
-      stops.push(client.stop);
-    }
-    const each = ((await server.residentBytes()) - before) / count / 1_024;
-    const bots: BenchBot[] = [];
-    // One after the other: the journal sends away whoever comes with hundreds at once.
-    for (const row of owners.slice(0, TRADING)) bots.push(await openSession(journal.port, row));
+  await using stack = new AsyncDisposableStack();
+  let server = await startServer(database, join(directory, "sockets.log"));
+  stack.defer(() => server.stop());
+  const journal = stack.adopt(await startJournal(database, directory), (open) => open.stop());
+  const owners = await createBots(database, { users: count / PER_USER, perUser: 1 });
+  const tokens = await Promise.all(owners.map(({ userId }) => accessToken(userId)));
+  const listeners = stack.adopt(
+    await startListeners({ port: server.api, tokens }, directory),
+    (open) => open.stop(),
+  );
+  const each = await weigh({ residentBytes: server.residentBytes, open: listeners.open, count });
+  const bots: BenchBot[] = [];
+  // One after the other: the journal sends away whoever comes with hundreds at once.
+  for (const row of owners.slice(0, TRADING)) bots.push(await openSession(journal.port, row));
+  const tell = () => {
     const load = { port: journal.port, next: () => tradeOfAny(bots), connections: 8 };
-    await openLoop({ ...load, perSecond: TRADES_PER_SECOND, durationMs: TELLING_MS });
-    await sleep(SETTLE_MS);
-    const told = await Promise.all(clients.map(async (client) => Told.parse(await client.ask({}))));
-    const latenciesMs = told.flatMap((one) => one.latenciesMs);
-    const wanted = ((TRADES_PER_SECOND * TELLING_MS) / 1_000) * PER_USER;
-    const lost = told.reduce((sum, { gone }) => sum + gone, 0);
-    if (latenciesMs.length !== wanted || lost > 0)
-      throw new Error(`${latenciesMs.length} of ${wanted} events, ${lost} connections lost`);
-    return figures({ count, each, latenciesMs });
-  } finally {
-    for (const stop of stops.toReversed()) await stop();
+    return openLoop({ ...load, perSecond: TRADES_PER_SECOND, durationMs: tellingMs });
+  };
+  const events = Math.floor((TRADES_PER_SECOND * tellingMs) / 1_000) * PER_USER;
+
+  await tell();
+  await sleep(SETTLE_MS);
+  const { latenciesMs } = assertWhole(await listeners.told(), { count, events });
+
+  await server.stop();
+  await tell();
+  const again = join(directory, "sockets-again.log");
+  server = await startServer({ ...database, apiPort: server.api }, again);
+  const storm = await untilBack({ server, listeners, token: tokens[0] ?? "", count });
+  await sleep(SETTLE_MS);
+  const told = await listeners.told();
+  assertWhole(
+    { ...told, latenciesMs: [...storm.latenciesMs, ...told.latenciesMs] },
+    { count, events },
+  );
+  return [
+    weightFigure(each, { count, floor }),
+    eventFigure(latenciesMs, count),
+    ...stormFigures(storm, { count, tellingMs, events }),
+  ];
+}
+
+type Told = z.infer<typeof Told>;
+
+/** Everybody is there, and has heard all of it, each thing once and in its order. */
+function assertWhole(
+  told: Told,
+  { count, events }: { readonly count: number; readonly events: number },
+): Told {
+  const { latenciesMs, gaps, isListening } = told;
+  if (latenciesMs.length === events && gaps === 0 && isListening === count) return told;
+  throw new Error(
+    `${latenciesMs.length} of ${events} events, ${gaps} out of order, ${isListening} of ${count} connections`,
+  );
+}
+
+/** Several processes that listen for one server. */
+async function startListeners(
+  settings: { readonly port: number; readonly tokens: readonly string[] },
+  directory: string,
+) {
+  const programs = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, index) => {
+      const log = join(directory, `listener-${settings.port}-${index}.log`);
+      return startProgram("listener-program.ts", JSON.stringify(settings), log);
+    }),
+  );
+  const ask = async (message: object): Promise<Told> => {
+    const all = await Promise.all(programs.map(async (one) => Told.parse(await one.ask(message))));
+    const sum = (of: (told: Told) => number) => all.reduce((total, told) => total + of(told), 0);
+    return {
+      latenciesMs: all.flatMap(({ latenciesMs }) => latenciesMs),
+      gaps: sum(({ gaps }) => gaps),
+      isListening: sum(({ isListening }) => isListening),
+    };
+  };
+  return {
+    open: (more: number) => ask({ open: more / CLIENTS }),
+    told: () => ask({}),
+    stop: async (): Promise<void> => {
+      await Promise.all(programs.map((one) => one.stop()));
+    },
+  };
+}
+
+interface Weighed {
+  readonly residentBytes: () => Promise<number>;
+  readonly open: (more: number) => Promise<unknown>;
+  readonly count: number;
+}
+
+/** Kilobytes that each connection after the first ones adds to the process. */
+async function weigh({ residentBytes, open, count }: Weighed): Promise<number> {
+  const first = count * WARM_UP_SHARE;
+  await open(first);
+  const before = await residentBytes();
+  await open(count - first);
+  return ((await residentBytes()) - before) / (count - first) / 1_024;
+}
+
+/** What a connection weighs that nobody speaks through: bare after its handshake, and with a library's receiver and sender. */
+export async function weighBareSockets(directory: string): Promise<string> {
+  const bare = await weighBare("bare", directory, BARE_COUNT);
+  const library = await weighBare("library", directory, BARE_COUNT);
+  return `without an API a bare connection after its handshake ${bare.toFixed(1)}, a library's (ws) ${library.toFixed(1)}, ${BARE_COUNT} of each`;
+}
+
+async function weighBare(
+  kind: "bare" | "library",
+  directory: string,
+  count: number,
+): Promise<number> {
+  await using stack = new AsyncDisposableStack();
+  const log = join(directory, `${kind}.log`);
+  const program = await startProgram("bare-sockets-program.ts", JSON.stringify({ kind }), log);
+  stack.defer(() => program.stop());
+  const { port } = z.object({ port: z.int() }).parse(program.told);
+  const listeners = await startListeners({ port, tokens: ["nobody's"] }, directory);
+  stack.defer(() => listeners.stop());
+  const residentBytes = () => residentBytesOf(program);
+  return await weigh({ residentBytes, open: listeners.open, count });
+}
+
+interface Return {
+  readonly server: Awaited<ReturnType<typeof startServer>>;
+  readonly listeners: Awaited<ReturnType<typeof startListeners>>;
+  readonly token: string;
+  readonly count: number;
+}
+
+interface Storm {
+  readonly backMs: number;
+  /** Of a route that has nothing to do with it. */
+  readonly othersMs: readonly number[];
+  /** Of those, told to come back. */
+  readonly sentAway: number;
+  readonly latenciesMs: readonly number[];
+}
+
+/** From the moment that the server answers again until the last listener is back, while others ask for something else. */
+async function untilBack({ server, listeners, token, count }: Return): Promise<Storm> {
+  const startedMs = performance.now();
+  const request = requestBytes("GET /api/me", { authorization: `Bearer ${token}` });
+  const othersMs: number[] = [];
+  const latenciesMs: number[] = [];
+  let sentAway = 0;
+  const heard = ({ status }: Answer) => void (sentAway += status === 200 ? 0 : 1);
+  const load = { ...OTHERS, port: server.api, next: () => request, alsoFine: [503], heard };
+  for (;;) {
+    const others = await openLoop(load);
+    othersMs.push(...others.latenciesMs);
+    const told = await listeners.told();
+    latenciesMs.push(...told.latenciesMs);
+    const backMs = performance.now() - startedMs;
+    if (told.isListening === count) return { backMs, othersMs, sentAway, latenciesMs };
+    if (backMs > BACK_WITHIN_MS) throw new Error(`${told.isListening} of ${count} are back`);
   }
 }
 
@@ -71,28 +227,46 @@ function tradeOfAny(bots: readonly BenchBot[]): string {
   return requestBytes("POST /v1/records", bot.headers, body);
 }
 
-interface Measured {
-  readonly count: number;
-  readonly each: number;
-  readonly latenciesMs: readonly number[];
+function weightFigure(each: number, { count, floor }: Pick<SocketRun, "count" | "floor">): Figure {
+  const warmUp = count * WARM_UP_SHARE;
+  return {
+    key: "socket_kb",
+    value: each,
+    aim: { most: 8 },
+    baseline: floor,
+    how: `resident memory of the API's process after a collection, added by each of ${count - warmUp} WebSockets after the first ${warmUp} (as many as one process may open files here, at most 20,000); of ${count / PER_USER} users`,
+  };
 }
 
-function figures({ count, each, latenciesMs }: Measured): readonly Figure[] {
+function eventFigure(latenciesMs: readonly number[], count: number): Figure {
+  return {
+    key: "event_ms_p99",
+    value: percentile(latenciesMs, 0.99),
+    aim: { most: 1_000 },
+    baseline: `its own median ${percentile(latenciesMs, 0.5).toFixed(0)}`,
+    how: `${spread(latenciesMs)}; from a bot's word to the journal until the owner's socket has it; ${TRADES_PER_SECOND} trades/s, ${PER_USER} sockets each, ${count} open; journal, Postgres, API and listeners on the same two cores`,
+  };
+}
+
+function stormFigures(
+  { backMs, othersMs, sentAway }: Storm,
+  run: Omit<SocketRun, "floor"> & { readonly events: number },
+) {
+  const how = `the API's process killed under ${run.count} WebSockets and started again after ${run.tellingMs / 1_000} s of trades; each comes back within 2 s of its last attempt and names its last id: ${run.events} events of ${run.events}, in order`;
   return [
     {
-      key: "socket_kb",
-      value: each,
-      aim: { most: 8 },
-      baseline:
-        "a library's WebSocket alone 6.7 (its own receiver and sender; measured when this was written)",
-      how: `resident memory of the API's process after a collection, by ${count} WebSockets of ${count / PER_USER} users`,
+      key: "reconnect_storm_s",
+      value: backMs / 1_000,
+      aim: { most: 60 },
+      baseline: "a client that is cut off waits for up to 2 s before it comes back",
+      how,
     },
     {
-      key: "event_ms_p99",
-      value: percentile(latenciesMs, 0.99),
+      key: "reconnect_other_ms_p99",
+      value: percentile(othersMs, 0.99),
       aim: { most: 1_000 },
-      baseline: `its own median ${percentile(latenciesMs, 0.5).toFixed(0)}`,
-      how: `${spread(latenciesMs)}; from a bot's word to the journal until the owner's socket has it; ${TRADES_PER_SECOND} trades/s, ${PER_USER} sockets each, ${count} open; journal, Postgres, API and listeners on the same two cores`,
+      baseline: `its own median ${percentile(othersMs, 0.5).toFixed(1)}`,
+      how: `${spread(othersMs)}; GET /api/me, ${OTHERS.perSecond} a second until all were back, ${sentAway} of them told to come back (503); ${how}`,
     },
-  ];
+  ] satisfies readonly Figure[];
 }
