@@ -41,6 +41,7 @@ export const ERRORS = {
   too_many_passkeys: { status: 422, title: "There are too many passkeys" },
   weak_password: { status: 422, title: "The password is not acceptable" },
   exchange_unsupported: { status: 422, title: "The exchange is not supported" },
+  symbol_unsupported: { status: 422, title: "The symbol cannot be traded here" },
   exchange_mismatch: { status: 422, title: "The account is at another exchange" },
   mode_mismatch: { status: 422, title: "The mode does not fit the account" },
   bots_above_class: { status: 422, title: "Above a limit of the subscription" },

@@ -141,6 +141,16 @@ describe("sign-up and login", () => {
 });
 
 describe("exchange accounts", () => {
+  test("of an exchange that no bot can trade on: no key is taken", async () => {
+    const before = (await alice.call("GET /api/accounts")).body;
+    const answer = await alice.call("POST /api/accounts", {
+      body: { ...ACCOUNT, exchange: "kraken" },
+    });
+    expect(codeOf(answer)).toEqual({ status: 422, code: "exchange_unsupported" });
+    expect(JSON.stringify(answer.body)).toMatch(/kraken.*use bybit/);
+    expect((await alice.call("GET /api/accounts")).body).toEqual(before);
+  });
+
   test("the key goes to Vault under the account's own path and nowhere else", async () => {
     const created = await alice.call("POST /api/accounts", { body: ACCOUNT });
     expect(created).toMatchObject({
@@ -374,6 +384,16 @@ describe("bots", () => {
     ],
     ["unknown exchange", { exchange: "mtgox" }, { status: 422, code: "exchange_unsupported" }],
     [
+      "an exchange that no bot can trade on",
+      { exchange: "kraken" },
+      { status: 422, code: "exchange_unsupported" },
+    ],
+    [
+      "a symbol that no bot can trade",
+      { symbols: ["BTC/USDT:USDT", "ETH/USDT"] },
+      { status: 422, code: "symbol_unsupported" },
+    ],
+    [
       "unknown strategy",
       { strategy: { name: "martingale" } },
       { status: 422, code: "validation_failed" },
@@ -434,7 +454,15 @@ describe("bots", () => {
       code: "leverage_above_class",
       detail: "risk.leverage 41 is above the limit 10 of class free",
     });
-    expect(codeOf(await patch({ state: "Running" })).code).toBe("validation_failed");
+    const state = await patch({ state: "Running" });
+    expect(state.body).toMatchObject({ code: "validation_failed" });
+    expect(JSON.stringify(state.body)).toContain("POST /api/bots/{id}/start");
+    const spot = await patch({ symbols: ["ETH/USDT"] });
+    expect(codeOf(spot)).toEqual({ status: 422, code: "symbol_unsupported" });
+    const misspelt = await patch({ symbols: ["ethusdt"] });
+    expect(misspelt.body).toMatchObject({
+      detail: "symbols.0: must be written like ETH/USDT:USDT",
+    });
     expect(codeOf(await patch({ strategy: { params: { period: 1 } } })).code).toBe(
       "validation_failed",
     );

@@ -169,9 +169,6 @@ export const BotClass = defineKind({
       type: "string",
       jsonPath: '.status.conditions[?(@.type=="Progressing")].reason',
     },
-    { name: "Updated", type: "integer", jsonPath: ".status.rollout.updated" },
-    { name: "Bots", type: "integer", jsonPath: ".status.rollout.bots" },
-    { name: "Failed", type: "integer", jsonPath: ".status.rollout.failed" },
     { name: "Bots-Per-User", type: "integer", jsonPath: ".spec.ceilings.botsPerUser" },
     { name: "Leverage", type: "integer", jsonPath: ".spec.ceilings.leverage" },
     { name: "Modes", type: "string", jsonPath: ".spec.ceilings.modes" },
@@ -182,6 +179,10 @@ export const BotClass = defineKind({
       jsonPath: ".status.rollout.stable.image",
       priority: 1,
     },
+    // Counted while a rollout is under way, and empty at rest.
+    { name: "Of-Bots", type: "integer", jsonPath: ".status.rollout.bots", priority: 1 },
+    { name: "Updated", type: "integer", jsonPath: ".status.rollout.updated", priority: 1 },
+    { name: "Failed", type: "integer", jsonPath: ".status.rollout.failed", priority: 1 },
     { name: "Deferred", type: "integer", jsonPath: ".status.rollout.deferred", priority: 1 },
     {
       name: "Message",

@@ -37,7 +37,18 @@ export type Timeframe = z.infer<typeof Timeframe>;
 
 const MARKET_SYMBOL = /^[A-Z0-9]{1,20}\/[A-Z0-9]{1,10}(:[A-Z0-9]{1,10})?$/;
 /** ccxt's unified symbol: `BTC/USDT` spot, `BTC/USDT:USDT` linear perpetual. */
-export const MarketSymbol = z.string().max(40).regex(MARKET_SYMBOL);
+export const MarketSymbol = z
+  .string()
+  .max(40)
+  .regex(MARKET_SYMBOL, {
+    error: ({ input }) => `must be written like ${spelling(input)}`,
+  });
+
+/** As the exchange itself writes it most people do. */
+function spelling(input: unknown): string {
+  const pair = /^([A-Z0-9]{1,20}?)[-_/]?USDT(\.P)?$/i.exec(String(input))?.[1];
+  return `${pair?.toUpperCase() ?? "BTC"}/USDT:USDT`;
+}
 
 /** The same of a string in a rule of the Common Expression Language, where a field is one or another of them. */
 export const PATTERNS = {

@@ -68,7 +68,7 @@ await new Listr<Partial<{ -readonly [K in keyof Robot]: Robot[K] }>>(
           probe: async () => {
             const trades = await client.trades(facts.botId);
             const closed = trades.filter((trade) => trade.closedAt !== null);
-            if (closed.length !== seen) task.output = `${closed.length} trades closed`;
+            if (closed.length !== seen) task.output = `trades closed: ${closed.length}`;
             seen = closed.length;
             return closed.length >= TRADES_SHOWN ? closed : undefined;
           },

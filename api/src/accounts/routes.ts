@@ -2,6 +2,7 @@ import { Credentials, DnsLabel, Exchange } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
+import { assertRunnable } from "../bots/runnable.ts";
 import { scoped } from "../auth/scopes.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
 import type { Caller } from "../auth/user.ts";
@@ -87,6 +88,8 @@ export function accountRoutes(deps: AccountRouteDeps): FastifyPluginAsyncZod {
     app.post("", { schema: SCHEMAS.create }, async (request, reply) => {
       const caller = callerOf(request);
       const { body, headers } = request;
+      // Before anybody's key is kept for nothing.
+      assertRunnable(body.exchange);
       await deps.requireStepUp(caller);
       if (!body.testnet && deps.mailer !== undefined) await requireVerifiedEmail(deps, caller);
       const intended = {

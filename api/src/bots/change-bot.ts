@@ -7,6 +7,7 @@ import { findOwned, loadOwned, markRetired } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
 import { assertModeFits, type BotDeps, requireAccount, requireClass } from "./create-bot.ts";
 import { needsStepUp } from "./exposure.ts";
+import { assertRunnable } from "./runnable.ts";
 import { type BotPatch, BotSettings } from "./settings.ts";
 import { etagOf, matchesEtag } from "./view.ts";
 
@@ -71,6 +72,8 @@ async function assertAllowed(
   const { accountId, ...settingsPatch } = patch;
   const { spec } = bot;
   const wanted = parseSettings(mergePatch(settingsOf(spec), settingsPatch));
+  // What it has had so far stands: its owner can still stop it, or change all else.
+  if (settingsPatch.symbols !== undefined) assertRunnable(spec.exchange, wanted.symbols);
   const accountName = accountId ?? spec.accountName;
   const isBound = accountName !== undefined && wanted.mode !== "paper";
   if (isBound && (accountId !== undefined || wanted.mode !== spec.mode)) {

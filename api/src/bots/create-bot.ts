@@ -16,6 +16,7 @@ import type { Kube } from "../kube.ts";
 import { countLive, createOwned, earlierAttempt, findOwned } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
 import { needsStepUp } from "./exposure.ts";
+import { assertRunnable } from "./runnable.ts";
 import type { NewBot } from "./settings.ts";
 
 export interface BotDeps {
@@ -41,6 +42,7 @@ export async function createBot(
   const user = await requireUser(deps, userId);
   const botClass = await requireClass(deps.kube, user.tier);
   const exchange = await exchangeOf(deps, caller, wanted);
+  assertRunnable(exchange, wanted.symbols);
   const crossed = ceilingCrossed({
     wanted: { ...wanted, exchange },
     className: user.tier,

@@ -56,14 +56,24 @@ const riskFields = Object.fromEntries(
 );
 
 /** Body of PATCH /api/bots/:id: a JSON merge patch. Null gives a field its default back. */
-export const BotPatch = z.strictObject({
-  displayName: DisplayName.optional(),
-  accountId: DnsLabel.optional().describe("Can be set once, while the bot is Stopped."),
-  mode: Mode.optional(),
-  symbols: Symbols.optional(),
-  timeframe: Timeframe.optional(),
-  strategy: z.strictObject({ name: StrategyName.optional(), params: Params.optional() }).optional(),
-  risk: z.strictObject(riskFields).optional(),
-  autoTrade: z.boolean().optional(),
-});
+export const BotPatch = z.strictObject(
+  {
+    displayName: DisplayName.optional(),
+    accountId: DnsLabel.optional().describe("Can be set once, while the bot is Stopped."),
+    mode: Mode.optional(),
+    symbols: Symbols.optional(),
+    timeframe: Timeframe.optional(),
+    strategy: z
+      .strictObject({ name: StrategyName.optional(), params: Params.optional() })
+      .optional(),
+    risk: z.strictObject(riskFields).optional(),
+    autoTrade: z.boolean().optional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === "unrecognized_keys" && issue.keys.includes("state")
+        ? "the state is changed by POST /api/bots/{id}/start, /pause or /stop"
+        : undefined,
+  },
+);
 export type BotPatch = z.infer<typeof BotPatch>;

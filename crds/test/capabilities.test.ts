@@ -1,6 +1,6 @@
-import { Exchange } from "./fields.ts";
 import { describe, expect, test } from "vitest";
-import { capability } from "./capabilities.ts";
+import { capability } from "../src/capabilities.ts";
+import { Exchange } from "../src/fields.ts";
 
 describe("what an exchange must have been proven to do", () => {
   test("Bybit's USDT perpetuals can be traded", () => {
