@@ -58,6 +58,11 @@ test("tells why a bot is as it is, counts bots, and puts a halt in force and lif
 test.each([
   { name: "no command", args: [], sentence: "usage: kubectl tradingbots" },
   { name: "a bot that is none", args: ["why", "bot-nobody"], sentence: "there is no bot" },
+  {
+    name: "a halt of a bot that is none",
+    args: ["halt", "x", "--scope", "bot=bot-nobody"],
+    sentence: "there is no bot bot-nobody: nothing is halted",
+  },
   { name: "a scope that is none", args: ["halt", "x", "--scope", "every"], sentence: "scope" },
 ])("$name: $sentence", async ({ args, sentence }) => {
   await expect(plugin(...args)).rejects.toThrow(sentence);

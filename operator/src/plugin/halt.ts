@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { API_VERSION, TradingHalt } from "@tradingbots/crds";
+import { z } from "zod";
 import type { Kubectl } from "./kubectl.ts";
 
 export interface HaltWish {
@@ -12,8 +13,12 @@ export interface HaltWish {
 const OBEYED_WITHIN_MS = 15_000;
 const LOOK_EVERY_MS = 500;
 
-/** Puts a halt in force and waits until every bot in its scope has said that it obeys. Gives back a line about it. */
+/**
+ * Puts a halt in force and waits until every bot in its scope has said that it obeys. Gives back a line about it.
+ * @throws Error when there is no bot of the name that it is for: a slip of the pen must not look like a halt
+ */
 export async function halt(kubectl: Kubectl, wish: HaltWish): Promise<string> {
+  await requireBot(kubectl, wish.scope);
   const name = await kubectl.create(haltObject(wish));
   const deadline = performance.now() + OBEYED_WITHIN_MS;
   for (;;) {
@@ -26,11 +31,22 @@ export async function halt(kubectl: Kubectl, wish: HaltWish): Promise<string> {
     const { matched, acknowledged, finished, laggards = [] } = found?.status ?? {};
     const isObeyed = matched !== undefined && acknowledged === matched;
     if (isObeyed || performance.now() > deadline) {
+      if (matched === 0)
+        return `${name}: it is in force and concerns nobody: no bot is in its scope ${wish.scope}\nIt ends by: kubectl tradingbots lift ${name}`;
       const missing = isObeyed ? "" : `; not yet: ${laggards.join(" ") || "nobody has counted"}`;
       return `${name}: ${acknowledged ?? 0} of ${matched ?? 0} bots obey, ${finished ?? 0} are done${missing}\nIt ends by: kubectl tradingbots lift ${name}`;
     }
     await sleep(LOOK_EVERY_MS);
   }
+}
+
+/** Who halts one bot means one that there is; other scopes may be for what is to come. */
+async function requireBot(kubectl: Kubectl, scope: string): Promise<void> {
+  const [type, name = ""] = scope.split("=", 2);
+  if (type !== "bot") return;
+  const named = ["--field-selector", `metadata.name=${name}`];
+  const [bot] = await kubectl.list(z.object({}), "tradingbots", "-A", ...named);
+  if (bot === undefined) throw new Error(`there is no bot ${name}: nothing is halted`);
 }
 
 /** Ends a halt for good. */

@@ -25,9 +25,11 @@ async function run(): Promise<void> {
       scope: { ...text, default: "all" },
       context: text,
       kubeconfig: text,
+      help: { type: "boolean", short: "h", default: false },
     },
   });
-  const { action, scope, context, kubeconfig } = values;
+  const { action, scope, context, kubeconfig, help } = values;
+  if (help) return console.log(USAGE);
   const kubectl = createKubectl([
     ...(context === undefined ? [] : [`--context=${context}`]),
     ...(kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`]),

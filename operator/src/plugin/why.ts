@@ -83,8 +83,14 @@ function haltLines({ metadata, spec }: Story["bot"], halts: Story["halts"], now:
 const timeOf = ({ eventTime, deprecatedLastTimestamp, metadata }: z.infer<typeof Event>) =>
   eventTime ?? deprecatedLastTimestamp ?? metadata.creationTimestamp;
 
+/** A process that is not listening yet is asked for its health: so it is at every start. */
+function isOfStarting({ reason, note }: z.infer<typeof Event>): boolean {
+  return reason === "Unhealthy" && note.includes("connection refused");
+}
+
 function eventLines(events: Story["events"], now: Date): readonly string[] {
   const newest = events
+    .filter((event) => !isOfStarting(event))
     .toSorted((a, b) => Date.parse(timeOf(a)) - Date.parse(timeOf(b)))
     .slice(-EVENTS_SHOWN);
   if (newest.length === 0) return [];
