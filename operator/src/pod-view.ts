@@ -9,6 +9,9 @@ import { sharedText } from "./shared-values.ts";
 /** The annotation that holds `podInputsHash`: what the pod was made from. */
 export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
 
+/** The annotation of a pod whose bot failed before with another template: no fault of this one. */
+export const UNWELL_BEFORE_ANNOTATION = "tradingbots.dev/unwell-before";
+
 /** Value of the label `position`; without it nothing is known to be open. */
 export const POSITION_OPEN = "open";
 
@@ -35,6 +38,8 @@ export interface PodView {
   readonly restarts: number;
   readonly image: string | undefined;
   readonly inputsHash: string | undefined;
+  /** Its bot failed with another template already. */
+  readonly wasUnwell: boolean;
   readonly credentialsVersion: number | undefined;
   /** Hash of the configuration in the annotation, and the parts of it that decisions need. */
   readonly configHash: string;
@@ -101,6 +106,7 @@ export function podView(pod: Pod): PodView {
     restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     image: shared(spec?.containers[0]?.image),
     inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
+    wasUnwell: metadata?.annotations?.[UNWELL_BEFORE_ANNOTATION] === "true",
     credentialsVersion: Number.isInteger(version) ? version : undefined,
     configHash: hashOf(text),
     toldState: config?.state,

@@ -86,7 +86,11 @@ const botsWithinClass: Check = ({ bot, botClass, olderBotsOfUser }) => {
   const limit = botClass?.spec.ceilings.botsPerUser ?? 0;
   return olderBotsOfUser < limit
     ? undefined
-    : aboveClass("TooManyBots", bot, `more than ${limit} bots of one user`);
+    : aboveClass(
+        "TooManyBots",
+        bot,
+        `more than ${limit} bots of one user, those that are ending included`,
+      );
 };
 
 const accountExists: Check = ({ bot, account }) =>

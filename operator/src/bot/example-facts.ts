@@ -157,6 +157,7 @@ export function examplePod(facts: BotFacts, changes: Partial<PodView> = {}): Pod
     restarts: 0,
     image: botClass.spec.image,
     inputsHash: podInputsHash({ bot, template: botClass.wanted, credentialsVersion }),
+    wasUnwell: false,
     credentialsVersion,
     configHash: hashOf(JSON.stringify(botConfig(facts, bot.spec.state))),
     toldState: bot.spec.state,

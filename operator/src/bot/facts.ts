@@ -22,7 +22,7 @@ export interface BotFacts {
   readonly halts: readonly HaltView[];
   /** Name of the bot that trades one of the symbols on the same account and goes before this one. */
   readonly symbolHolder: { readonly name: string; readonly symbol: string } | undefined;
-  /** Older bots of the same user in the same class that are not Retired. */
+  /** Older bots of the same user in the same class, also those that are on their way out. */
   readonly olderBotsOfUser: number;
   readonly report: ReportFact;
   /** The API server's last refusal to create the pod. */

@@ -3,6 +3,7 @@ import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotReport } from "../reports.ts";
 import type { BotFacts } from "./facts.ts";
+import { PAPER_ENDED } from "./play-money.ts";
 
 /** Whether the bot holds a position or order, and how that is known. */
 export interface Flatness {
@@ -11,6 +12,7 @@ export interface Flatness {
     | "NeverStarted"
     | "Closed"
     | "Abandoned"
+    | "PaperEnded"
     | "NothingOpen"
     | "PositionOpen"
     | "Starting"
@@ -63,14 +65,20 @@ export function isFinal(flatness: Flatness): boolean {
   return isFinalReason(flatness.reason);
 }
 
+const FINAL: ReadonlySet<string> = new Set<Flatness["reason"]>([
+  "NeverStarted",
+  "Closed",
+  "Abandoned",
+  "PaperEnded",
+]);
+
 /** The same of a recorded condition. */
 export function isFinalReason(reason: string): boolean {
-  return reason === "NeverStarted" || reason === "Closed" || reason === "Abandoned";
+  return FINAL.has(reason);
 }
 
 /**
- * What is certain about open positions and orders. `NeverStarted`, `Closed` and `Abandoned` are final until another pod is made, which is
- * why `Starting` is recorded *before* a pod is created: without that, a pod that came, traded and was deleted unseen would
+ * What is certain about open positions and orders. What `isFinal` names is so until another pod is made, which is why `Starting` is recorded *before* a pod is created: without that, a pod that came, traded and was deleted unseen would
  * leave the old answer standing.
  */
 export function flatnessOf(
@@ -90,6 +98,7 @@ function flatnessWithoutPod({ bot, report, refusal }: Seen): Flatness {
   if (hasNeverStarted && latest === undefined) return NEVER_STARTED;
   if (recorded?.reason === "Closed") return CLOSED;
   if (recorded?.reason === "Abandoned") return ABANDONED;
+  if (recorded?.reason === PAPER_ENDED.reason) return PAPER_ENDED;
   // The age of such a report does not matter: what obeys this generation opens nothing.
   if (latest !== undefined && isLastWord(bot, latest)) return CLOSED;
   return NOT_REPORTED;

@@ -45,7 +45,7 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
       .filter((halt) => isInForce(halt, now) && concernsNow(halt, bot, deps))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     symbolHolder: symbolHolderOf(bot, deps),
-    olderBotsOfUser: countOlderBots(bot, deps),
+    olderBotsOfUser: countOlderBots(bot, cluster.bots.store.find("user", bot.spec.userId)),
     report: reportOf(bot, deps.reports, clockMs),
     refusal: deps.refusals.get(bot.key),
     now,
@@ -108,12 +108,15 @@ function mayHoldPosition(bot: BotView): boolean {
   return recorded !== undefined && !isFinalReason(recorded.reason);
 }
 
-function countOlderBots(bot: BotView, { cluster }: ObserveDeps): number {
+/**
+ * Of the same user's bots, those in the bot's class that go before it. One that shall end keeps its place until it is gone: its pod
+ * may still run, and its user could make any number of them.
+ */
+export function countOlderBots(bot: BotView, others: Iterable<BotView>): number {
   let count = 0;
-  for (const other of cluster.bots.store.find("user", bot.spec.userId)) {
-    const isOver = other.isDeleting || other.spec.state === "Retired";
+  for (const other of others) {
     const sameClass = other.spec.className === bot.spec.className;
-    if (sameClass && !isOver && other.key !== bot.key && byAge(other, bot) < 0) count++;
+    if (sameClass && other.key !== bot.key && byAge(other, bot) < 0) count++;
   }
   return count;
 }

@@ -11,6 +11,7 @@ import type { BotFacts } from "./facts.ts";
 import { finalStep } from "./finalize.ts";
 import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
 import { deletingPodStep } from "./lost-pod.ts";
+import { hasEndedOnPaper, PAPER_ENDED } from "./play-money.ts";
 import { hasOtherIdentity } from "./pod.ts";
 import { untilRestartMs } from "./restart.ts";
 
@@ -54,7 +55,8 @@ export function planBot(facts: BotFacts): BotPlan {
   const intended = intendedState(facts);
   const denial = admit(facts) ?? restartNeeded(facts);
   const told = intended === "Running" && denial?.pausesPod === true ? "Paused" : intended;
-  const flatness = flatnessOf(facts);
+  const isOver = hasEndedOnPaper(facts, intended);
+  const flatness = isOver ? PAPER_ENDED : flatnessOf(facts);
   const decided = {
     intended,
     told,

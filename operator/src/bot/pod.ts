@@ -15,7 +15,7 @@ import {
   vaultAgent,
   vaultVolumes,
 } from "../pod-parts.ts";
-import { hashOf, INPUTS_ANNOTATION, POSITION_OPEN } from "../pod-view.ts";
+import { hashOf, INPUTS_ANNOTATION, POSITION_OPEN, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import type { BotView } from "./bot-view.ts";
 import type { ToldConfig } from "./config.ts";
 import { ownerOf, serviceAccountName } from "./service-account.ts";
@@ -34,6 +34,8 @@ export interface PodInputs {
   readonly credentialsVersion: number | undefined;
   /** The bot may hold a position from a pod before: the PodDisruptionBudget covers the pod from its first moment. */
   readonly isGuarded?: boolean;
+  /** The bot failed with another template already. */
+  readonly wasUnwell?: boolean;
 }
 
 /**
@@ -73,6 +75,7 @@ export function botPod(inputs: PodInputs, config: ToldConfig, settings: PodSetti
       annotations: {
         [ANNOTATIONS.config]: JSON.stringify(config),
         [INPUTS_ANNOTATION]: podInputsHash(inputs),
+        ...(inputs.wasUnwell === true ? { [UNWELL_BEFORE_ANNOTATION]: "true" } : {}),
         ...(hasKey ? { [ANNOTATIONS.credentialsVersion]: String(credentialsVersion) } : {}),
       },
       ownerReferences: [ownerOf(bot)],

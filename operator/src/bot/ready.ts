@@ -3,6 +3,7 @@ import type { HaltView } from "../halt/halt-view.ts";
 import { coversAll } from "../halt/scope.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
+import { lastingBlocks } from "./blocks.ts";
 import { isFinal } from "./flatness.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, NODE_LOST } from "./lost-pod.ts";
@@ -19,8 +20,18 @@ interface Why {
 export function readyFact(facts: BotFacts, plan: BotPlan): Fact {
   const why = notReadyBecause(facts, plan);
   return why === undefined
-    ? fact("Ready", "True", { reason: "Running", message: "The bot is running." })
+    ? fact("Ready", "True", hinderedBecause(facts) ?? RUNNING)
     : fact("Ready", "False", why);
+}
+
+const RUNNING: Why = { reason: "Running", message: "The bot is running." };
+
+/** Its process does all that it can, and its user has to change something before it can do all that it shall. */
+function hinderedBecause({ report }: BotFacts): Why | undefined {
+  const lasting = report.kind === "fresh" ? lastingBlocks(report.latest.report) : [];
+  if (lasting.length === 0) return undefined;
+  const causes = lasting.map(({ message }) => message).join("; ");
+  return { reason: "Hindered", message: `The bot is running, but does not trade all: ${causes}.` };
 }
 
 /** These reasons belong to an ordinary life; all others are worth an Event. */

@@ -10,6 +10,7 @@ import { pausingHalts } from "../halt/progress.ts";
 import { POSITION_OPEN } from "../pod-view.ts";
 import type { StartLine } from "../start-line.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
+import { failedBefore } from "./failed-before.ts";
 import { flatnessOf } from "./flatness.ts";
 import { newsIn } from "./news.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
@@ -249,7 +250,9 @@ function buildPod(facts: BotFacts, plan: BotPlan, deps: BotDeps) {
   const { bot, botClass } = facts;
   if (botClass === undefined) throw new Error(`a pod for ${bot.key} without a class`);
   const { template } = turnOf(botClass, bot.uid);
-  return botPod({ bot, template, credentialsVersion, isGuarded }, config, deps.podSettings);
+  const wasUnwell = failedBefore(facts);
+  const inputs = { bot, template, credentialsVersion, isGuarded, wasUnwell };
+  return botPod(inputs, config, deps.podSettings);
 }
 
 /** Nothing is written when nothing differs. */

@@ -269,3 +269,37 @@ describe("summary", () => {
     expect(summaryOf({ bot, report: { kind: "fresh", latest } })).toEqual(expected);
   });
 });
+
+const blockedBy = (...reasons: readonly string[]) =>
+  runningFacts({
+    report: {
+      kind: "fresh",
+      latest: exampleReport({
+        trading: false,
+        blocked: reasons.map((reason) => ({ reason, message: `because of ${reason}` })),
+      }),
+    },
+  });
+
+test.each<[string, BotFacts, string, string]>([
+  [
+    "several blocks that pass are told one by one",
+    blockedBy("NoLease", "StaleData"),
+    "NoLease because of NoLease; because of StaleData",
+    "Running The bot is running.",
+  ],
+  [
+    "one that lasts is told alone, and by Ready as well",
+    blockedBy("StaleData", "SymbolNotTraded"),
+    "SymbolNotTraded because of SymbolNotTraded",
+    "Hindered The bot is running, but does not trade all: because of SymbolNotTraded.",
+  ],
+])("%s", (...[, facts, trading, ready]) => {
+  const { conditions } = botStatus(facts, planBot(facts));
+  const told = (type: string) => {
+    const { reason, message } = conditionOf(conditions, type) ?? {};
+    return `${reason} ${message}`;
+  };
+  expect(told("Trading")).toBe(trading);
+  expect(told("Ready")).toBe(ready);
+});

@@ -4,7 +4,9 @@ import { turnOf } from "../class/turn.ts";
 import { conditionOf, type Fact, fact, withTransitions } from "../conditions.ts";
 import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
+import { lastingBlocks } from "./blocks.ts";
 import { drainingFact } from "./drain.ts";
+import { FAILED_BEFORE, failedBefore } from "./failed-before.ts";
 import { STARTING } from "./flatness.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, NODE_LOST } from "./lost-pod.ts";
@@ -75,6 +77,10 @@ function credentialsFact(facts: BotFacts): Fact {
 
 function podFact(facts: BotFacts, plan: BotPlan): Fact {
   const { pod } = facts;
+  const isGoing = pod === undefined || pod.isDeleting || plan.write === "delete-pod";
+  if (isGoing && !isForeign(facts) && failedBefore(facts)) {
+    return fact("PodReady", "False", FAILED_BEFORE);
+  }
   if (plan.write === "create-pod") {
     return fact("PodReady", "False", because("Starting", "The bot is starting."));
   }
@@ -145,18 +151,24 @@ function knownFacts(report: Report, generation: number): readonly Fact[] {
         "False",
         because("Pending", "The bot has not taken its change over yet."),
       );
-  const [block] = report.blocked;
+  const blocked = shownBlocks(report);
   const trading = report.trading
     ? fact("Trading", "True", because("Trading", "The bot may open positions."))
     : fact("Trading", "False", {
-        reason: reasonOf(block?.reason ?? "Blocked"),
-        message: report.blocked.map(({ message }) => message).join(" ") || "The bot opens nothing.",
+        reason: reasonOf(blocked[0]?.reason ?? "Blocked"),
+        message: blocked.map(({ message }) => message).join("; ") || "The bot opens nothing.",
       });
   return [
     { ...applied, observedGeneration: isApplied ? generation : report.generation },
     trading,
     protectedFact(report),
   ];
+}
+
+/** What lasts alone: beside it, what will pass is noise. */
+function shownBlocks(report: Report): Report["blocked"] {
+  const lasting = lastingBlocks(report);
+  return lasting.length > 0 ? lasting : report.blocked;
 }
 
 function protectedFact(report: Report): Fact {

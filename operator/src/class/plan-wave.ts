@@ -10,7 +10,7 @@ export interface Tally {
   readonly deferred: number;
   /** Failing with the template that they shall have in the end. */
   readonly failed: number;
-  /** Their turn has come, and something that is no fault of the rollout is against another pod. */
+  /** Their turn has come, and what is against their pod is no fault of the rollout: they failed before it, or may have none. */
   readonly held: number;
   /** Slots of those whose turn is to come, in no order. */
   readonly waiting: readonly number[];

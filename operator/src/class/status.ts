@@ -1,4 +1,5 @@
-import type { RolloutStatus } from "@tradingbots/crds";
+import type { PodTemplate, RolloutStatus } from "@tradingbots/crds";
+import { isDeepStrictEqual } from "node:util";
 import type { ClassStatus, ClassView } from "../class-view.ts";
 import { fact, type Fact, withTransitions } from "../conditions.ts";
 
@@ -40,12 +41,22 @@ function progressingFact({ spec }: ClassView, rollout: RolloutStatus): Fact {
   return settledAt === undefined || wave === 0
     ? fact("Progressing", "True", {
         reason: "RollingOut",
-        message: `Wave ${wave} brings ${target.image} in place of ${stable.image}.`,
+        message: `Wave ${wave} brings ${changeOf(target, stable)}.`,
       })
     : fact("Progressing", "True", {
         reason: "Soaking",
         message: `Wave ${wave} has ${target.image}; the next one begins when it has run well for ${spec.rollout.soakSeconds} s and a place is free.`,
       });
+}
+
+/** By what differs: often it is not the image. */
+function changeOf(target: PodTemplate, stable: PodTemplate): string {
+  const images = `${target.image} in place of ${stable.image}`;
+  if (target.image !== stable.image) return images;
+  const parts = (["resources", "placement"] as const).filter(
+    (part) => !isDeepStrictEqual(target[part], stable[part]),
+  );
+  return `other ${parts.join(" and ")} for ${target.image}`;
 }
 
 function degradedFact({ rejected }: RolloutStatus): Fact {

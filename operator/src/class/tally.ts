@@ -7,12 +7,10 @@ import type { ClassView } from "../class-view.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import type { Tally } from "./plan-wave.ts";
-import { isFailing, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
+import { isFailing, isUnwell, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
 
 type Standing = "updated" | "moving" | "deferred" | "failed" | "held" | "waiting" | "none";
 
-/** A bot whose pod is not ready by then is counted as failed: some faults neither crash nor end. */
-const READY_LIMIT_MS = 5 * 60_000;
 /** Counting goes on without blocking what else the operator does: about 2 ms at a time. */
 const YIELD_EVERY = 2_000;
 
@@ -42,14 +40,14 @@ function standingOf(bot: BotView, botClass: ClassView, deps: ObserveDeps): Stand
 }
 
 /** With the template that it shall have. */
-function health(pod: PodView, bot: BotView, now: Date): Standing {
-  if (isFailing(pod)) return "failed";
-  if (pod.isReady || pod.end !== undefined) return "updated";
-  const why = conditionOf(bot.status.conditions, "Ready")?.reason;
-  if (why === "CredentialsRefused") return "held";
-  const isOfItsOwn = pod.trouble === undefined; // no room, Vault silent: that is nobody's image
-  const isLate = now.getTime() - Date.parse(pod.createdAt) > READY_LIMIT_MS;
-  return isOfItsOwn && isLate ? "failed" : "moving";
+export function health(pod: PodView, bot: BotView, now: Date): Standing {
+  if (!isFailing(pod)) {
+    if (pod.isReady || pod.end !== undefined) return "updated";
+    const why = conditionOf(bot.status.conditions, "Ready")?.reason;
+    if (why === "CredentialsRefused") return "held";
+  }
+  if (!isUnwell(pod, now)) return "moving";
+  return pod.wasUnwell ? "held" : "failed";
 }
 
 interface Before {

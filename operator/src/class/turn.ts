@@ -61,6 +61,25 @@ export function isFailing({
   return restarts > RESTARTS_MAX || (trouble !== undefined && FAILURES.has(trouble.reason));
 }
 
+/** A pod that is not ready by then is taken for failed: some faults neither crash nor end. */
+const READY_LIMIT_MS = 5 * 60_000;
+
+/** Failing, or not ready for too long without a reason of the cluster's: no room or a silent Vault is nobody's fault. */
+export function isUnwell(pod: PodView, now: Date): boolean {
+  if (isFailing(pod)) return true;
+  const isOfItsOwn = pod.trouble === undefined && !pod.isReady && pod.end === undefined;
+  return isOfItsOwn && now.getTime() - Date.parse(pod.createdAt) > READY_LIMIT_MS;
+}
+
+/**
+ * Whether what ails the pod is older than the template that its bot shall have now: the next pod's trouble is then no sign of that
+ * template, and spends nothing of its failure budget. One user's bot could otherwise take back a rollout for everybody.
+ */
+export function isUnwellAlready(pod: PodView, { template }: Turn, now: Date): boolean {
+  const hasOther = templateHashOf(pod) !== template.hash;
+  return isUnwell(pod, now) && (hasOther || pod.wasUnwell);
+}
+
 export interface Occasion {
   readonly pod: PodView;
   readonly turn: Turn;

@@ -1,5 +1,6 @@
 import type { BotFacts } from "../bot/facts.ts";
 import { flatnessOf, isFinal } from "../bot/flatness.ts";
+import { isDownOnPaper } from "../bot/play-money.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotReport } from "../reports.ts";
 import type { HaltView } from "./halt-view.ts";
@@ -19,8 +20,11 @@ type Known = Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">;
 export function progressOf(halt: HaltView, facts: Known): Progress {
   const { pod, report } = facts;
   const asksForNoMore = halt.spec.action === "BlockEntries";
-  if (pod === undefined || pod.end !== undefined) {
-    return { acknowledged: true, finished: asksForNoMore || isFinal(flatnessOf(facts)) };
+  const isDown = isDownOnPaper(facts);
+  if (pod === undefined || pod.end !== undefined || isDown) {
+    // Of play money nothing is left to close: a process that comes up closes what the journal remembers.
+    const isOver = isDown || isFinal(flatnessOf(facts));
+    return { acknowledged: true, finished: asksForNoMore || isOver };
   }
   const latest = "latest" in report ? report.latest : undefined;
   if (latest === undefined || !obeys(halt, pod, latest)) return NO_WORD;

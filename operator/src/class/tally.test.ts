@@ -1,0 +1,95 @@
+import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
+import { describe, expect, test } from "vitest";
+import type { BotView } from "../bot/bot-view.ts";
+import { exampleBot, exampleClass, examplePod, NOW, runningFacts } from "../bot/example-facts.ts";
+import { failedBefore } from "../bot/failed-before.ts";
+import { planBot } from "../bot/plan.ts";
+import { botPod } from "../bot/pod.ts";
+import { botStatus } from "../bot/status.ts";
+import { type ClassView, rolloutView } from "../class-view.ts";
+import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
+import { planRollout } from "./plan-rollout.ts";
+import { health } from "./tally.ts";
+import { hashedTemplate } from "./pod-template.ts";
+import { turnOf } from "./turn.ts";
+
+const good = exampleClass.wanted;
+const next = hashedTemplate({ ...good, image: "bot:2" });
+const rollout: RolloutStatus = {
+  stable: good,
+  target: next,
+  direction: "Forward",
+  reach: SLOTS,
+  wave: 1,
+  waveStartedAt: NOW.toISOString(),
+};
+const rolling: ClassView = {
+  ...exampleClass,
+  wanted: next,
+  spec: { ...exampleClass.spec, image: next.image },
+  status: { rollout },
+  rollout: rolloutView(rollout),
+};
+
+const crashing = {
+  isReady: false,
+  restarts: 7,
+  trouble: { reason: "CrashLooping", message: "It crashes." },
+} as const;
+const SETTINGS = {
+  vaultAddress: "http://vault",
+  vaultImage: "vault:1",
+  journalUrl: "http://journal",
+  imagePullPolicy: "IfNotPresent",
+} as const;
+const paperBot = (status: object = {}) =>
+  exampleBot({ mode: "paper", accountName: undefined }, {}, status);
+const paper = paperBot();
+const stage = (bot: BotView) => runningFacts({ bot, account: undefined, botClass: rolling });
+
+/** A bot as it goes from the pod of the good template that fails, or does not, to one of the next template. */
+function replaced(bot: BotView, before: Partial<PodView>) {
+  const facts = stage(bot);
+  const old = examplePod({ ...facts, botClass: exampleClass }, before);
+  const told = { ...facts, pod: old };
+  const plan = planBot(told);
+  expect(plan.write).toBe("delete-pod");
+  const going = { ...told, bot: paperBot(botStatus(told, plan)) };
+  const gone = { ...going, pod: undefined, report: { kind: "none" } } as const;
+  const made = planBot(gone);
+  expect(made.write).toBe("create-pod");
+  // The status is written first, and is all that an operator has that takes over here.
+  const after = { ...gone, bot: paperBot(botStatus(gone, made)) };
+  const inputs = {
+    bot,
+    template: turnOf(rolling, bot.uid).template,
+    credentialsVersion: undefined,
+    wasUnwell: failedBefore(after),
+  };
+  const { annotations } = botPod(inputs, made.config, SETTINGS).metadata;
+  return examplePod(after, { ...crashing, wasUnwell: UNWELL_BEFORE_ANNOTATION in annotations });
+}
+
+/** The rollout's next step, with two more bots that run well with the next template. */
+function planWith(pod: PodView) {
+  const standing = health(pod, paper, NOW);
+  const none = { updated: 2, moving: 0, deferred: 0, failed: 0, held: 0, waiting: [] };
+  const tally = { ...none, [standing]: 1, trouble: undefined };
+  return { standing, ...planRollout({ botClass: rolling, tally, now: NOW }) };
+}
+
+describe("one robot of three that cannot run", () => {
+  test("and could not before its turn takes nothing from the others: the rollout goes on", () => {
+    const planned = planWith(replaced(paper, crashing));
+    expect(planned).toMatchObject({ standing: "held", direction: "Forward" });
+    expect(planned.rejected).toBeUndefined();
+  });
+
+  test("but could before its turn takes the template back", () => {
+    expect(planWith(replaced(paper, {}))).toMatchObject({
+      standing: "failed",
+      direction: "Back",
+      rejected: { template: { image: "bot:2" } },
+    });
+  });
+});
