@@ -57,6 +57,7 @@ import { equityRoutes } from "./trades/equity.ts";
 import { tradeCsvRoutes } from "./trades/csv.ts";
 import { statisticsRoutes } from "./trades/statistics.ts";
 import { tradeRoutes } from "./trades/routes.ts";
+import { tradingRoutes } from "./trading/routes.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
 
@@ -151,6 +152,7 @@ function routes(server: Server, deps: AppDeps): void {
       await secured.register(apiTokenRoutes(auth), { prefix: "/tokens" });
       await secured.register(accountRoutes(auth), { prefix: "/accounts" });
       await secured.register(botRoutes(auth), { prefix: "/bots" });
+      await secured.register(tradingRoutes(deps), { prefix: "/bots" });
       await secured.register(noticeRoutes(deps), { prefix: "/notices" });
       await secured.register(personalDataRoutes(auth), { prefix: "/personal-data" });
       await secured.register(tradeRoutes(deps), { prefix: "/trades" });

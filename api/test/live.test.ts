@@ -11,7 +11,7 @@ import { connectionOptions, createPool } from "../src/database.ts";
 import { createLiveHub, type LiveHub } from "../src/live/live-hub.ts";
 import { nothingBehind } from "../src/openapi/document.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
-import { event, report, trade } from "./journal.ts";
+import { event, report, requestResult, trade } from "./journal.ts";
 import { createBot, type JournalApp, startJournalApp } from "./journal-app.ts";
 
 // The journal's application and the API's on one Postgres: what bots tell the one, their owners hear from the other.
@@ -192,6 +192,26 @@ test("the owner hears of trades, positions, state and halts, of each change once
   mine.close();
   theirs.close();
   expect(await mine.closed).toBe(1000);
+});
+
+test("the owner hears what becomes of a request: that it has begun, its end, and no later word", async () => {
+  const bot = await startBot();
+  const mine = await listen((await logIn(OWNER)).token);
+  await bot.tell(requestResult(1, { status: "begun" }));
+  await mine.until(1);
+  await bot.tell(requestResult(1, { status: "begun" }), requestResult(1));
+  await bot.tell(requestResult(1, { status: "expired" }), event("something else"), trade(1));
+  const heard = await mine.until(3);
+  const told = heard.map(({ kind, data }) => `${kind} ${String(data?.["status"])}`);
+  expect(told).toEqual(["request begun", "request done", "trade.opened undefined"]);
+  expect(heard[1]?.data).toMatchObject({
+    botId: bot.id,
+    id: ID(1),
+    action: "ClosePosition",
+    symbol: "BTC/USDT:USDT",
+    reason: null,
+  });
+  mine.close();
 });
 
 test("whoever names the last id goes on from there, by WebSocket and by server-sent events", async () => {

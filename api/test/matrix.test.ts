@@ -63,6 +63,9 @@ const BODIES: Readonly<Record<string, object>> = {
   "PUT /api/accounts/{id}/credentials": KEY,
   "POST /api/bots": BOT,
   "PATCH /api/bots/{id}": { displayName: "Taken over" },
+  "POST /api/bots/{id}/positions/close": { symbol: "BTC/USDT:USDT" },
+  "POST /api/bots/{id}/orders/cancel": { symbol: "BTC/USDT:USDT" },
+  "POST /api/bots/{id}/orders": { symbol: "BTC/USDT:USDT", side: "long" },
   "PUT /api/robot/config": CONFIG,
   "PATCH /api/admin/users/{id}": { tier: "pro" },
   "POST /api/admin/halts": {
@@ -108,6 +111,7 @@ function filled(route: string): Parameters<ReturnType<typeof caller>>[0] {
   const [, kind = ""] = /\/api\/(?:admin\/)?([\w-]+)\//.exec(route) ?? [];
   const [method, path = ""] = route
     .replace("{id}", ids[kind] ?? "{id}")
+    .replace("{requestId}", "c0ffee00-1111-4222-8333-444455556666")
     .replace("{file}", "profile.json")
     .split(" ", 2);
   expect(path, `add an id for ${route}`).not.toContain("{");
@@ -377,6 +381,8 @@ const MAY_MEET = new Set([
   "mail_unavailable",
   "balance_pending",
   "account_ambiguous",
+  "bot_idle", // nobody runs the owner's bot
+  "bot_not_running",
 ]);
 /** In this order: what reads, what changes, what ends things, and then what ends everything. */
 const ENDS = ["GET", "PUT", "PATCH", "POST", "DELETE"];
@@ -385,8 +391,9 @@ const ENDS_EVERYTHING = [
   "DELETE /api/sessions/{id}",
   "DELETE /api/sessions",
 ];
-/** Of what this owner has not: an authenticator app, and the file of an export that is done. */
+/** Of what this owner has not: a request of a bot, an authenticator app, and the file of an export that is done. */
 const NOT_THERE = new Set([
+  "GET /api/bots/{id}/requests/{requestId}",
   "DELETE /api/auth/mfa/totp",
   "GET /api/personal-data/{id}/files/{file}",
 ]);

@@ -16,7 +16,7 @@ const ATTEMPTS_MAX = 5;
 
 /** @throws ApiError `not_found`, also when the bot is another user's */
 export async function findBot(
-  { pool, kube }: BotDeps,
+  { pool, kube }: Pick<BotDeps, "pool" | "kube">,
   { userId }: Pick<Caller, "userId">,
   id: string,
 ): Promise<TradingBot> {

@@ -18,6 +18,8 @@ type Notice = { readonly "id": string; readonly "kind": string; readonly "messag
 
 type PersonalDataJob = { readonly "id": string; readonly "kind": "export" | "erasure"; readonly "status": "waiting" | "running" | "done" | "failed"; readonly "detail": string; readonly "createdAt": string; readonly "finishedAt": string | null; readonly "files": readonly ({ readonly "name": string; readonly "bytes": number })[] };
 
+type Request = { readonly "id": string; readonly "botId": string; readonly "action": "ClosePosition" | "CancelOrders" | "Order"; readonly "symbol": string; readonly "side": "long" | "short" | null; readonly "notAfter": string | null; readonly "status": "waiting" | "begun" | "done" | "refused" | "expired"; readonly "reason": string | null; readonly "message": string; readonly "orderId": string | null; readonly "at": string | null };
+
 type Statistics = { readonly "from": string; readonly "to": string; readonly "trades": number; readonly "won": number; readonly "winRate": number | null; readonly "pnl": string; readonly "fees": string; readonly "funding": string; readonly "profitFactor": number | null; readonly "maxDrawdown": string; readonly "sharpe": number | null; readonly "bySymbol": readonly ({ readonly "symbol": string; readonly "trades": number; readonly "won": number; readonly "pnl": string })[]; readonly "byDay": readonly ({ readonly "day": string; readonly "trades": number; readonly "won": number; readonly "pnl": string })[] };
 
 type Trade = { readonly "id": string; readonly "botId": string; readonly "symbol": string; readonly "side": "long" | "short"; readonly "quantity": string; readonly "entryPrice": string; readonly "exitPrice": string | null; readonly "pnl": string | null; readonly "fees": string; readonly "funding": string; readonly "openedAt": string; readonly "closedAt": string | null; readonly "reason": string | null };
@@ -66,6 +68,10 @@ export interface Operations {
   "POST /api/bots/{id}/start": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: Bot };
   "POST /api/bots/{id}/pause": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: Bot };
   "POST /api/bots/{id}/stop": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: Bot };
+  "POST /api/bots/{id}/positions/close": { path: { readonly "id": string }; query: undefined; headers: { readonly "idempotency-key"?: string } | undefined; body: { readonly "symbol": string }; answer: Request };
+  "POST /api/bots/{id}/orders/cancel": { path: { readonly "id": string }; query: undefined; headers: { readonly "idempotency-key"?: string } | undefined; body: { readonly "symbol": string }; answer: Request };
+  "POST /api/bots/{id}/orders": { path: { readonly "id": string }; query: undefined; headers: { readonly "idempotency-key"?: string } | undefined; body: { readonly "symbol": string; readonly "side": "long" | "short" }; answer: Request };
+  "GET /api/bots/{id}/requests/{requestId}": { path: { readonly "id": string; readonly "requestId": string }; query: undefined; headers: undefined; body: undefined; answer: Request };
   "GET /api/notices": { path: undefined; query: { readonly "limit"?: number; readonly "cursor"?: string } | undefined; headers: undefined; body: undefined; answer: { readonly "items": readonly (Notice)[]; readonly "next": string | null } };
   "GET /api/personal-data": { path: undefined; query: undefined; headers: undefined; body: undefined; answer: { readonly "items": readonly (PersonalDataJob)[] } };
   "GET /api/personal-data/{id}": { path: { readonly "id": string }; query: undefined; headers: undefined; body: undefined; answer: PersonalDataJob };
