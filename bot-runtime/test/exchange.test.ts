@@ -241,7 +241,9 @@ describe.each(adapters)("trading rules of a %s bot", (_mode, open) => {
   });
 
   test("stay unknown while the exchange is away", async () => {
-    simulator.control.setFaults([{ match: {}, fault: { kind: "http", status: 503, when: "before" }, times: null }]);
+    simulator.control.setFaults([
+      { match: {}, fault: { kind: "http", status: 503, when: "before" }, times: null },
+    ]);
     const fresh = open();
     await expect(fresh.prepare([SYMBOL])).rejects.toMatchObject({ fault: "Unavailable" });
     expect(fresh.market(SYMBOL)).toBeUndefined();

@@ -141,7 +141,7 @@ test("a restarted pod finds the open trade of the one before", async () => {
     lastSequence: 0,
     openIntents: [],
     errors: null,
-      requests: [],
+    requests: [],
     dayBaseline: { day: "2025-06-18", equity: "9000", startsFrom: "-1000" },
     realised: "-1010",
     openTrades: [
