@@ -82,6 +82,8 @@ async function belongings(user: TestUser): Promise<Belongings> {
      values ('${user.id}', '${bot}', 1, 'pod', now());
      insert into funding (user_id, bot_id, execution_id, epoch, sequence, trade_id, symbol, amount, currency, at)
      values ('${user.id}', '${bot}', 'f-${bot}', 1, 5, gen_random_uuid(), 'BTC/USDT:USDT', -0.01, 'USDT', now());
+     insert into request_results (user_id, bot_id, id, action, symbol, status, message, at)
+     values ('${user.id}', '${bot}', gen_random_uuid(), 'ClosePosition', 'BTC/USDT:USDT', 'done', 'closed', now());
      insert into notices (user_id, kind, message) values ('${user.id}', 'test', 'hello')`,
   );
   return { account, bot };
@@ -129,7 +131,7 @@ test("an export holds all that is the user's in two formats, and nothing of anyb
   );
   const all = [...texts.values()].join("\n");
   const rowsIn = (name: string) => z.array(z.unknown()).parse(JSON.parse(texts.get(name) ?? ""));
-  expect(files).toHaveLength(2 * 15);
+  expect(files).toHaveLength(2 * 16);
   expect(rowsIn("profile.json")).toMatchObject([{ email: "exporting@example.com" }]);
   expect(rowsIn("trades.json")).toHaveLength(2_500);
   expect(texts.get("trades.csv")?.trim().split("\r\n")).toHaveLength(2_501);
@@ -138,7 +140,16 @@ test("an export holds all that is the user's in two formats, and nothing of anyb
   expect(texts.get("trades.csv")).toContain(",'=evil()");
   expect(rowsIn("bots.json")).toMatchObject([{ id: bot, settings: { displayName: "My robot" } }]);
   expect(rowsIn("accounts.json")).toMatchObject([{ id: account, settings: { name: "Savings" } }]);
-  for (const name of ["orders", "fills", "funding", "equity", "events", "notices", "log-ins"]) {
+  for (const name of [
+    "orders",
+    "fills",
+    "funding",
+    "equity",
+    "events",
+    "requests",
+    "notices",
+    "log-ins",
+  ]) {
     expect({ name, rows: rowsIn(`${name}.json`).length }).toEqual({ name, rows: 1 });
   }
   expect(rowsIn("audit.json").length).toBeGreaterThan(2);
