@@ -80,6 +80,8 @@ export class Bot {
   #restartNeeded: Refusal | undefined;
   #invalidStrategy: Refusal | undefined;
   #session: SessionAnswer | undefined;
+  /** The newest generation that this process has seen to change the settings. */
+  #enabledBy: number | undefined;
   #stopTicking: () => void = () => undefined;
   #lastTradeAt: string | undefined;
   // All by the clock that nobody sets.
@@ -152,9 +154,10 @@ export class Bot {
     const config = { ...told, ...lastingPart(this.#deps.config) };
     this.#restartNeeded = restartNeeded(this.#deps.config, told);
     this.#config = config;
-    // A request is obeyed by a bot as it is: it does not enable one that has disabled itself.
-    const isAsked = areOnlyRequestsNew(before, config);
-    if (config.generation !== before.generation && !isAsked) this.#account.clearErrors();
+    if (areSettingsNew(before, config)) {
+      this.#account.clearErrors();
+      this.#enabledBy = config.generation;
+    }
     const { symbols, timeframe, strategy } = config;
     const old = { symbols: before.symbols, timeframe: before.timeframe, strategy: before.strategy };
     const series = JSON.stringify({ symbols, timeframe, strategy }) !== JSON.stringify(old);
@@ -170,11 +173,9 @@ export class Bot {
   sessionGranted(session: SessionAnswer): void {
     this.#session = session;
     const { generation, requests } = this.#config;
-    // Each request is a generation of its own, and enables no bot that has disabled itself.
-    const fresh = requests.filter(
-      ({ notAfter }) => Date.parse(notAfter) > this.#deps.clock.nowMs(),
-    );
-    this.#account.remember(session, generation - fresh.length);
+    // Where there are requests, nobody knows whether they or settings moved the generation while no process ran.
+    const isAsked = requests.length + session.requests.length > 0;
+    this.#account.remember(session, this.#enabledBy ?? (isAsked ? 0 : generation));
     this.#requests.remember(session.requests);
     const remembered = [...session.openTrades, ...session.openIntents];
     // One that left the configuration is managed by the strategy as well, to its exit.
@@ -538,10 +539,18 @@ function restartNeeded(started: BotConfig, told: BotConfig): Refusal | undefined
   };
 }
 
-function areOnlyRequestsNew(before: BotConfig, after: BotConfig): boolean {
-  const { generation, requests } = before;
-  if (JSON.stringify(after.requests) === JSON.stringify(requests)) return false;
-  return JSON.stringify({ ...after, generation, requests }) === JSON.stringify(before);
+/**
+ * A request is obeyed by a bot as it is: it moves the generation and does not enable a bot that has disabled itself. Halts and
+ * state change by other hands as well, so beside a request only what the bot trades, and how, counts.
+ */
+function areSettingsNew(before: BotConfig, after: BotConfig): boolean {
+  if (after.generation === before.generation) return false;
+  if (JSON.stringify(after.requests) === JSON.stringify(before.requests)) return true;
+  return settingsOf(after) !== settingsOf(before);
+}
+
+function settingsOf({ symbols, timeframe, strategy, risk, autoTrade }: BotConfig): string {
+  return JSON.stringify({ symbols, timeframe, strategy, risk, autoTrade });
 }
 
 function symbolOf({ symbol }: SymbolTrader): string {

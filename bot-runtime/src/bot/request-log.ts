@@ -56,15 +56,19 @@ export class RequestLog {
     return this.#known.has(id);
   }
 
+  /** Its end is told. */
+  isOver(id: string): boolean {
+    const known = this.#known.get(id);
+    return known !== undefined && known.status !== "begun";
+  }
+
   begin(request: BotRequest | RequestResult): void {
     if (this.isKnown(request.id)) return;
     this.#tell(request, { status: "begun", message: "the bot is doing it" });
   }
 
   end(request: BotRequest | RequestResult, end: RequestEnd): void {
-    const known = this.#known.get(request.id);
-    if (known !== undefined && known.status !== "begun") return;
-    this.#tell(request, end);
+    if (!this.isOver(request.id)) this.#tell(request, end);
   }
 
   #tell(

@@ -314,6 +314,66 @@ describe("a cancellation that somebody asks for", () => {
   });
 });
 
+describe("an order that is followed by what takes it back", () => {
+  test.each(["ClosePosition", "CancelOrders"] as const)(
+    "is not sent when %s is read with it",
+    async (action) => {
+      const requests = [ask("Order"), ask(action, CLOSE)];
+      const it = await start();
+      await it.apply({ requests });
+      await it.show("100");
+      const started = await start({ config: { requests } });
+      await started.show("100");
+      for (const each of [it, started]) {
+        expect(await each.held()).toBeUndefined();
+        expect(each.entries()).toEqual([]);
+        expect(each.results()).toEqual(["Withdrawn", "begun", "done"]);
+      }
+    },
+  );
+
+  test("is not sent by a process that goes on with it, also while it is looked for", async () => {
+    const { id, symbol, action } = ask("Order");
+    const told = { id, symbol, action, side: "long", reason: null, orderId: null } as const;
+    const begun: RequestResult = { ...told, at: inMs(0), status: "begun", message: "" };
+    const paper = playMoney();
+    const findOrder = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      return undefined;
+    };
+    const options = { paper, exchange: { findOrder }, session: { requests: [begun] } };
+    const it = await start({ ...options, config: { requests: [ask("Order")] } });
+    await it.apply({ requests: [ask("Order"), ask("ClosePosition", CLOSE)] });
+    await pass(5_000);
+    await it.show("100");
+    expect(it.entries()).toEqual([]);
+    expect(it.results().toSorted()).toEqual(["Withdrawn", "begun", "done"]);
+  });
+
+  test("is sent when it stands after it", async () => {
+    const it = await start();
+    await it.apply({ requests: [ask("ClosePosition", CLOSE), ask("Order")] });
+    await it.show("100");
+    expect(await it.held()).toBeDefined();
+  });
+});
+
+test("neither a request that is past nor one beside a halt enables a bot that has disabled itself", async () => {
+  const session = { errors: { generation: 1, count: 5 } };
+  const requests = [ask("CancelOrders", { notAfter: inMs(-1) })];
+  const restarted = await start({ session, config: { generation: 3, requests } });
+  expect(restarted.lastReport()?.consecutiveErrors).toBe(5);
+  const it = await start({ session });
+  const halt = { name: "h", uid: "u", action: "BlockEntries", symbols: null } as const;
+  await it.apply({ requests: [ask("CancelOrders")], halts: [halt] });
+  expect(it.lastReport()?.blocked.map(({ reason }) => reason)).toContain("Disabled");
+  await it.apply({ risk: { ...it.config.risk, leverage: 2 } });
+  expect(it.lastReport()?.consecutiveErrors).toBe(0);
+  it.grantSession({ ...exampleSession, ...session });
+  await pass(500);
+  expect(it.lastReport()?.consecutiveErrors).toBe(0);
+});
+
 test("a request does not enable a bot that has disabled itself; another change does", async () => {
   const errors = { generation: 1, count: 5 };
   const it = await start({ session: { errors } });

@@ -32,6 +32,8 @@ export class Requests {
   readonly #deps: TraderDeps;
   readonly #works: Works;
   #underWay: readonly UnderWay[] = [];
+  /** Orders that have begun, and are not to be sent any more. */
+  readonly #withdrawn = new Set<string>();
 
   constructor(symbol: string, deps: TraderDeps, works: Works) {
     this.#symbol = symbol;
@@ -47,8 +49,11 @@ export class Requests {
 
   /** Deals with orders, one after the other, when everything is known. `enter` opens a position, or says why not. */
   async order(enter: (signal: EntrySignal) => Promise<EntryResult>): Promise<void> {
-    for (const request of this.#waiting)
+    for (const request of this.#waiting) {
+      // What takes an order back may have come while the one before it was looked for.
+      this.take();
       if (request.action === "Order") await this.#order(request, enter);
+    }
   }
 
   /** Tells what has come to its end. */
@@ -80,6 +85,7 @@ export class Requests {
     const { requests: log } = this.#deps;
     const late = "notAfter" in request ? lateness(this.#deps, request) : undefined;
     if (late !== undefined) return log.end(request, late);
+    this.#withdrawOrdersBefore(request);
     log.begin(request);
     const isClosing = request.action === "ClosePosition";
     // One that an earlier process began is about what was open then, give or take what clocks may differ.
@@ -91,19 +97,34 @@ export class Requests {
     return this.#follow(request, works);
   }
 
+  /** Nothing opens of what was asked for before closing or cancelling was; one that another process may have sent is looked for first. */
+  #withdrawOrdersBefore({ id }: Asked): void {
+    const { requests: log, config } = this.#deps;
+    const ids = config().requests.map((request) => request.id);
+    for (const order of this.#waiting) {
+      if (order.action !== "Order") continue;
+      if (log.isKnown(order.id)) this.#withdrawn.add(order.id);
+      else if (ids.indexOf(order.id) < ids.indexOf(id)) log.end(order, WITHDRAWN);
+    }
+  }
+
   async #order(asked: Asked, enter: (signal: EntrySignal) => Promise<EntryResult>): Promise<void> {
     const { requests: log, config } = this.#deps;
+    if (log.isOver(asked.id)) return;
     const { botUid } = config();
     const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id);
     const known = this.#works.open.find((work) => work.entryId === entryId);
     if (known !== undefined) return this.#follow(asked, [known]);
-    const request = config().requests.find(({ id }) => id === asked.id);
+    const request = this.#withdrawn.has(asked.id)
+      ? undefined
+      : config().requests.find(({ id }) => id === asked.id);
     const late = request === undefined ? WITHDRAWN : lateness(this.#deps, request);
     // A process before this one may have sent it, and not have lived to tell.
     const found =
       log.isKnown(asked.id) || late !== undefined ? await this.#find(entryId) : undefined;
     if (found !== undefined) return log.end(asked, endOfFound(found, entryId));
-    if (request === undefined || late !== undefined) return log.end(asked, late ?? WITHDRAWN);
+    if (request === undefined || late !== undefined || this.#withdrawn.has(asked.id))
+      return log.end(asked, late ?? WITHDRAWN);
     const signal = this.#signalOf(request);
     if ("reason" in signal) return log.end(request, { status: "refused", ...signal });
     log.begin(request);

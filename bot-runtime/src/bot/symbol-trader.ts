@@ -280,7 +280,8 @@ export class SymbolTrader {
     if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();
     if (!this.#mayHold) await this.#waitFor(prepared);
     if (!this.needsNoCandles) this.#proposals.catchUp();
-    await this.#requests.order((signal) => this.#enterToday(signal));
+    // What the journal has just told of is taken up first.
+    if (this.isKnown) await this.#requests.order((signal) => this.#enterToday(signal));
     await this.#act();
     this.#requests.settle();
     // After everything else: what is closed can wait.
