@@ -538,7 +538,7 @@ describe("kubectl", () => {
   it.each([
     ["tb", "NAME USER EXCHANGE SYMBOLS MODE STATE READY REASON POSITION DAY AGE"],
     ["ea", "NAME USER EXCHANGE TESTNET STATE KEY-VERSION READY REASON AGE"],
-    ["bc", "NAME IMAGE ROLLOUT UPDATED BOTS FAILED BOTS-PER-USER LEVERAGE MODES AGE"],
+    ["bc", "NAME IMAGE ROLLOUT BOTS-PER-USER LEVERAGE MODES AGE"],
     ["th", "NAME SCOPE VALUE ACTION LIFTED MATCHED ACKNOWLEDGED FINISHED AGE"],
   ])("get %s prints %s", async (shortName, headers) => {
     const { stdout } = await kubectl("get", shortName, "-n", NAMESPACE);

@@ -130,7 +130,8 @@ export async function bundledSources(
 export async function hashDirectory(directory: string): Promise<string> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const paths = entries.filter(
-    (entry) => !entry.isDirectory() && !entry.parentPath.split(sep).includes(COMPILED),
+    (entry) =>
+      !entry.isDirectory() && !relative(directory, entry.parentPath).split(sep).includes(COMPILED),
   );
   const parts = paths.map(async (entry) => {
     const path = join(entry.parentPath, entry.name);

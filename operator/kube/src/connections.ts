@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { connect as connectTcp, type Socket } from "node:net";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, TLSSocket } from "node:tls";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { ClusterAccess } from "./cluster-access.ts";
 
@@ -57,10 +57,9 @@ export function openConnections(
     ...(shared === undefined ? {} : { h2Options: { pingInterval: shared.pingMs } }),
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: connectorOf(access, shared !== undefined, (socket) => {
+    connect: connectorOf(access, shared, (socket) => {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
-      if (shared !== undefined) endWhenDead(socket, shared.pingMs);
     }),
   });
   return {
@@ -92,11 +91,11 @@ function endWhenDead(socket: Socket, pingMs: number): void {
 /** Opens the TCP connection itself, because only that, not the TLS on top of it, can be reset. */
 function connectorOf(
   access: ClusterAccess,
-  shared: boolean,
+  shared: ConnectionOptions["shared"],
   onSocket: (socket: Socket) => void,
 ): buildConnector.connector {
   const connect = buildConnector({
-    allowH2: shared,
+    allowH2: shared !== undefined,
     timeout: CONNECT_TIMEOUT_MS,
     // One for all connections: each of its own parses the certificates anew and keeps them, 0.2 MB for each of 130 watches.
     secureContext: createSecureContext({
@@ -108,7 +107,13 @@ function connectorOf(
     const tcp = connectTcp({ host: options.hostname, port: portOf(options) });
     onSocket(tcp);
     if (options.protocol === "https:") {
-      connect({ ...options, httpSocket: tcp }, done);
+      connect({ ...options, httpSocket: tcp }, (...[error, socket]) => {
+        // Whoever does not speak HTTP/2 is sent no pings, and has a watchdog for each watch.
+        const isPinged = socket instanceof TLSSocket && socket.alpnProtocol === "h2";
+        if (shared !== undefined && isPinged) endWhenDead(tcp, shared.pingMs);
+        if (error === null) done(null, socket);
+        else done(error, null);
+      });
       return;
     }
     tcp.setNoDelay(true);

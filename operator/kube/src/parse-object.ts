@@ -1,4 +1,4 @@
-import { jsonField } from "./json.ts";
+import { isJsonObject, jsonField, type JsonObject } from "./json.ts";
 
 const KEY = '"managedFields":[';
 /** Before the key, this is a list, which has many of them. */
@@ -7,9 +7,9 @@ const ITEMS = '"items":[';
 const MARK = 0;
 
 /**
- * An object of the API server's, or a watch event with one, without its record of who has set which field: `metadata.managedFields` is an
- * empty list, as which the API server leaves the record alone. The record is half of a pod's bytes, and parsing it takes more than half of
- * the time, because it is deep.
+ * An object of the API server's, or a watch event with one, without its record of who has set which field: `metadata.managedFields` is not
+ * there, because an empty list that is written back would erase the record. It is half of a pod's bytes, and parsing it takes more than
+ * half of the time, because it is deep. Lists keep it.
  * @throws SyntaxError
  */
 export function parseObject(text: string): unknown {
@@ -21,16 +21,19 @@ export function parseObject(text: string): unknown {
   if (key === -1 || end === -1 || isInList) return JSON.parse(text);
   try {
     const value: unknown = JSON.parse(`${text.slice(0, start)}${MARK}${text.slice(end)}`);
-    const recorded = recordIn(value) ?? recordIn(jsonField(value, "object"));
-    if (recorded?.[0] !== MARK) return JSON.parse(text); // what was left out is a field of this name elsewhere
-    recorded.length = 0;
+    const metadata = markedIn(value) ?? markedIn(jsonField(value, "object"));
+    if (metadata === undefined) return JSON.parse(text); // what was left out is a field of this name elsewhere
+    Reflect.deleteProperty(metadata, "managedFields");
     return value;
   } catch {
     return JSON.parse(text);
   }
 }
 
-function recordIn(object: unknown): unknown[] | undefined {
-  const record = jsonField(jsonField(object, "metadata"), "managedFields");
-  return Array.isArray(record) ? record : undefined;
+/** The object's metadata, if the mark stands in it. */
+function markedIn(object: unknown): JsonObject | undefined {
+  const metadata = jsonField(object, "metadata");
+  const record = jsonField(metadata, "managedFields");
+  const isMarked = Array.isArray(record) && record[0] === MARK;
+  return isMarked && isJsonObject(metadata) ? metadata : undefined;
 }

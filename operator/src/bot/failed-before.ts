@@ -8,12 +8,12 @@ export const FAILED_BEFORE = {
   message: "The pod failed; the next one is made from another template.",
 };
 
-/** The pod is going, or gone, and what ailed it is no fault of the template that comes. */
-export function failedBefore({ bot, botClass, pod, now }: FailedFacts): boolean {
-  const isKnown =
-    conditionOf(bot.status.conditions, "PodReady")?.reason === FAILED_BEFORE.reason &&
-    (pod === undefined || pod.isDeleting);
-  if (isKnown || pod === undefined || botClass === undefined) return isKnown;
-  return isUnwellAlready(pod, turnOf(botClass, bot.uid), now);
+/** The pod is going, or gone, and what ailed it is no fault of the template that comes. Whoever shall not run forgets it. */
+export function failedBefore({ bot, botClass, pod }: FailedFacts): boolean {
+  if (bot.spec.state !== "Running") return false;
+  if (pod === undefined || pod.isDeleting) {
+    return conditionOf(bot.status.conditions, "PodReady")?.reason === FAILED_BEFORE.reason;
+  }
+  return botClass !== undefined && isUnwellAlready(pod, turnOf(botClass, bot.uid));
 }
-type FailedFacts = Pick<BotFacts, "bot" | "botClass" | "pod" | "now">;
+type FailedFacts = Pick<BotFacts, "bot" | "botClass" | "pod">;

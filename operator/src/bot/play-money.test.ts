@@ -19,6 +19,9 @@ const crashing = {
 const flat = (reason: string) => ({ conditions: [condition("Flat", "Unknown", reason)] });
 const PAPER = { mode: "paper", accountName: undefined };
 
+const NO_ROOM = { reason: "Unschedulable", message: "No machine has room." };
+const NO_IMAGE = { reason: "ImagePullFailed", message: "The image cannot be pulled." };
+
 function paper(state: string, recorded = "Starting", more: object = {}) {
   return exampleBot({ ...PAPER, state }, more, flat(recorded));
 }
@@ -53,6 +56,24 @@ describe("the end of a paper bot whose process does not come up waits for nobody
       "delete-bot",
     ],
     ["Running, it tries on", withPod(paper("Running")), "Starting", undefined],
+    [
+      "no room for it at this moment: it waits",
+      withPod(paper("Stopped"), { ...crashing, restarts: 0, trouble: NO_ROOM }),
+      "Starting",
+      undefined,
+    ],
+    [
+      "Paused, its image does not come at this moment: it waits",
+      withPod(paper("Paused"), { ...crashing, restarts: 0, trouble: NO_IMAGE }),
+      "Starting",
+      undefined,
+    ],
+    [
+      "its pod was made for real money",
+      withPod(paper("Stopped"), { ...crashing, mode: "live" }),
+      "Starting",
+      "update-config",
+    ],
     [
       "a pod that can come up closes first",
       withoutPod(paper("Stopped")),

@@ -1,4 +1,5 @@
 import type { BotState } from "@tradingbots/crds";
+import { isFailing } from "../class/turn.ts";
 import { conditionOf } from "../conditions.ts";
 import type { BotFacts } from "./facts.ts";
 import type { Flatness } from "./flatness.ts";
@@ -19,10 +20,13 @@ export function hasEndedOnPaper(facts: BotFacts, intended: BotState): boolean {
   const { bot, pod } = facts;
   if (bot.spec.mode !== "paper" || intended === "Running" || pod === undefined) return false;
   const wasOver = conditionOf(bot.status.conditions, "Flat")?.reason === PAPER_ENDED.reason;
-  return isDownOnPaper(facts) || (pod.isDeleting && wasOver);
+  if (pod.isDeleting && wasOver) return true;
+  // Paused, it keeps its position: only a process that ends again and again will not see it through.
+  return isDownOnPaper(facts) && (intended !== "Paused" || pod.trouble?.reason === "CrashLooping");
 }
 
 /** Its pod is there, and no process in it: what it held is of no account. */
 export function isDownOnPaper({ bot, pod }: Pick<BotFacts, "bot" | "pod">): boolean {
-  return bot.spec.mode === "paper" && pod?.isReady === false && pod.trouble !== undefined;
+  if (bot.spec.mode !== "paper" || pod === undefined || pod.mode !== "paper") return false;
+  return !pod.isReady && pod.trouble !== undefined && isFailing(pod);
 }

@@ -35,7 +35,15 @@ type Counts = Partial<Omit<Tally, "waiting">> & { readonly waiting?: number };
 
 /** Two hundred bots, none of which has been looked at, but for the changes. */
 function tally({ waiting = 200, ...changes }: Counts): Tally {
-  const none = { updated: 0, moving: 0, deferred: 0, failed: 0, held: 0, trouble: undefined };
+  const none = {
+    updated: 0,
+    moving: 0,
+    deferred: 0,
+    failed: 0,
+    unproven: 0,
+    held: 0,
+    trouble: undefined,
+  };
   return { ...none, ...changes, waiting: Array.from({ length: waiting }, (_, slot) => slot * 10) };
 }
 
@@ -158,6 +166,12 @@ describe("the end", () => {
     expect(plan(classWith(last), tally({ updated: 190, held: 10, waiting: 0 }))).toEqual({
       stable: next,
     });
+  });
+  test("does not come while nothing has run that ran before", () => {
+    const broken = tally({ unproven: 3, waiting: 0 });
+    expect(plan(classWith(last), broken).target).toEqual(next);
+    const shown = tally({ unproven: 2, updated: 1, waiting: 0 });
+    expect(plan(classWith(last), shown)).toEqual({ stable: next });
   });
   test("comes at once where there are no bots", () => {
     const empty = tally({ waiting: 0 });

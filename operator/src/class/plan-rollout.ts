@@ -61,6 +61,11 @@ function turned(rollout: RolloutStatus, direction: "Forward" | "Back", now: Date
   return { ...rollout, direction, waveStartedAt: secondsOf(now), settledAt: undefined };
 }
 
+/** With a template under which nothing ran, only what ran under none before, nothing is known: it does not become the good one. */
+function isShown({ updated, unproven }: Tally): boolean {
+  return updated > 0 || unproven === 0;
+}
+
 type Counted = RolloutFacts & { readonly tally: Tally };
 
 /** Wave by wave: until all of it is done, then the soak, then the next. */
@@ -72,7 +77,7 @@ function wayForward(rollout: RolloutStatus, { botClass, tally, now }: Counted): 
   const settled = { ...counted, settledAt: rollout.settledAt ?? secondsOf(now) };
   if (soakLeftMs(settled, { botClass, now }) > 0) return settled;
   if (rollout.reach === SLOTS) {
-    return tally.deferred === 0 && rollout.target !== undefined
+    return tally.deferred === 0 && isShown(tally) && rollout.target !== undefined
       ? { stable: rollout.target }
       : settled;
   }

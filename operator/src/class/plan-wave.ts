@@ -10,7 +10,9 @@ export interface Tally {
   readonly deferred: number;
   /** Failing with the template that they shall have in the end. */
   readonly failed: number;
-  /** Their turn has come, and what is against their pod is no fault of the rollout: they failed before it, or may have none. */
+  /** Failing with it as they did before: no sign against the template, and none for it. */
+  readonly unproven: number;
+  /** Their turn has come, and they may have no pod: no fault of the rollout. */
   readonly held: number;
   /** Slots of those whose turn is to come, in no order. */
   readonly waiting: readonly number[];
@@ -21,8 +23,9 @@ export interface Tally {
 type Limits = BotClass["spec"]["rollout"];
 
 /** All bots that have a pod or are about to get one. */
-export function botsIn({ updated, moving, deferred, failed, held, waiting }: Tally): number {
-  return updated + moving + deferred + failed + held + waiting.length;
+export function botsIn(tally: Tally): number {
+  const { updated, moving, deferred, failed, unproven, held, waiting } = tally;
+  return updated + moving + deferred + failed + unproven + held + waiting.length;
 }
 
 /** As many may fail; with that the rollout is over. At least one: a class of three bots has a budget too. */

@@ -2,7 +2,7 @@ import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { BotView } from "../bot/bot-view.ts";
 import { exampleBot, exampleClass, examplePod, NOW, runningFacts } from "../bot/example-facts.ts";
-import { failedBefore } from "../bot/failed-before.ts";
+import { FAILED_BEFORE, failedBefore } from "../bot/failed-before.ts";
 import { planBot } from "../bot/plan.ts";
 import { botPod } from "../bot/pod.ts";
 import { botStatus } from "../bot/status.ts";
@@ -73,7 +73,7 @@ function replaced(bot: BotView, before: Partial<PodView>) {
 /** The rollout's next step, with two more bots that run well with the next template. */
 function planWith(pod: PodView) {
   const standing = health(pod, paper, NOW);
-  const none = { updated: 2, moving: 0, deferred: 0, failed: 0, held: 0, waiting: [] };
+  const none = { updated: 2, moving: 0, deferred: 0, failed: 0, unproven: 0, held: 0, waiting: [] };
   const tally = { ...none, [standing]: 1, trouble: undefined };
   return { standing, ...planRollout({ botClass: rolling, tally, now: NOW }) };
 }
@@ -81,15 +81,34 @@ function planWith(pod: PodView) {
 describe("one robot of three that cannot run", () => {
   test("and could not before its turn takes nothing from the others: the rollout goes on", () => {
     const planned = planWith(replaced(paper, crashing));
-    expect(planned).toMatchObject({ standing: "held", direction: "Forward" });
+    expect(planned).toMatchObject({ standing: "unproven", direction: "Forward" });
     expect(planned.rejected).toBeUndefined();
   });
 
-  test("but could before its turn takes the template back", () => {
-    expect(planWith(replaced(paper, {}))).toMatchObject({
+  test.each<[string, Partial<PodView>]>([
+    ["but could", {}],
+    ["but ran, after restarts of long ago,", { restarts: 2 }],
+    ["but was merely not ready, as on a lost machine,", { isReady: false }],
+  ])("%s before its turn takes the template back", (_, before) => {
+    expect(planWith(replaced(paper, before))).toMatchObject({
       standing: "failed",
       direction: "Back",
       rejected: { template: { image: "bot:2" } },
     });
+  });
+
+  test("is remembered between two pods, and forgotten when it shall not run", () => {
+    const condition = {
+      type: "PodReady",
+      status: "False",
+      ...FAILED_BEFORE,
+      lastTransitionTime: NOW.toISOString(),
+    };
+    const remembered = ["Running", "Stopped"].map((state) => {
+      const spec = { mode: "paper", accountName: undefined, state };
+      const bot = exampleBot(spec, {}, { conditions: [condition] });
+      return failedBefore({ ...stage(bot), pod: undefined });
+    });
+    expect(remembered).toEqual([true, false]);
   });
 });

@@ -9,14 +9,22 @@ import type { PodView } from "../pod-view.ts";
 import type { Tally } from "./plan-wave.ts";
 import { isFailing, isUnwell, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
 
-type Standing = "updated" | "moving" | "deferred" | "failed" | "held" | "waiting" | "none";
+type Standing =
+  | "updated"
+  | "moving"
+  | "deferred"
+  | "failed"
+  | "unproven"
+  | "held"
+  | "waiting"
+  | "none";
 
 /** Counting goes on without blocking what else the operator does: about 2 ms at a time. */
 const YIELD_EVERY = 2_000;
 
 /** Counts where the bots of the class stand, from memory and the bots' own plans. */
 export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<Tally> {
-  const counts = { updated: 0, moving: 0, deferred: 0, failed: 0, held: 0 };
+  const counts = { updated: 0, moving: 0, deferred: 0, failed: 0, unproven: 0, held: 0 };
   const waiting: number[] = [];
   let trouble: string | undefined;
   let seen = 0;
@@ -47,7 +55,7 @@ export function health(pod: PodView, bot: BotView, now: Date): Standing {
     if (why === "CredentialsRefused") return "held";
   }
   if (!isUnwell(pod, now)) return "moving";
-  return pod.wasUnwell ? "held" : "failed";
+  return pod.wasUnwell ? "unproven" : "failed";
 }
 
 interface Before {

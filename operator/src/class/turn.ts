@@ -73,11 +73,12 @@ export function isUnwell(pod: PodView, now: Date): boolean {
 
 /**
  * Whether what ails the pod is older than the template that its bot shall have now: the next pod's trouble is then no sign of that
- * template, and spends nothing of its failure budget. One user's bot could otherwise take back a rollout for everybody.
+ * template, and spends nothing of its failure budget. One user's bot could otherwise take back a rollout for everybody. Restarts of long
+ * ago and a machine that was lost are no ailment: who is ready, or merely not ready, is a witness like the others.
  */
-export function isUnwellAlready(pod: PodView, { template }: Turn, now: Date): boolean {
+export function isUnwellAlready(pod: PodView, { template }: Turn): boolean {
   const hasOther = templateHashOf(pod) !== template.hash;
-  return isUnwell(pod, now) && (hasOther || pod.wasUnwell);
+  return !pod.isReady && isFailing(pod) && (hasOther || pod.wasUnwell);
 }
 
 export interface Occasion {
