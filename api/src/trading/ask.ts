@@ -35,6 +35,13 @@ export async function ask(deps: TradingDeps, caller: Caller, wish: Wish): Promis
     const { requests = [] } = bot.spec;
     const earlier = requests.find(({ id }) => id === wanted.id);
     if (earlier !== undefined) return viewOf(botId, earlier);
+    // One that was answered and put away is not asked for again.
+    const { userId } = caller;
+    const [result] = await asTenant(deps.pool, { userId }, (database) =>
+      findResults(database, { userId, botId }, [wanted.id]),
+    );
+    const answered = requestView({ botId, asked: undefined, result });
+    if (answered !== undefined) return answered;
     await assertObeys(deps, caller, { bot, wish });
     const request = { ...wanted, notAfter: notAfter(deps.now()) };
     const waiting = await unanswered(deps, caller, bot);

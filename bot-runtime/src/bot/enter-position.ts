@@ -284,6 +284,8 @@ async function send(
   }
   deps.account.noteError();
   if (outcome.kind === "unknown") return { kind: "sent", work };
+  // Whoever waits for its end follows it still.
+  work.entry = "over";
   works.remove(work);
   return {
     kind: "refused",

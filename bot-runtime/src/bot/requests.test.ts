@@ -41,6 +41,16 @@ function playMoney(): PaperExchange {
   return new PaperExchange(data, () => Date.now(), 10);
 }
 
+const findOrder = async () => {
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  return undefined;
+};
+
+const submitEntry = async () => {
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  return { kind: "refused", code: "x", message: "no", final: true } as const;
+};
+
 const slowly = async () => {
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   return "appended" as const;
@@ -337,10 +347,6 @@ describe("an order that is followed by what takes it back", () => {
     const told = { id, symbol, action, side: "long", reason: null, orderId: null } as const;
     const begun: RequestResult = { ...told, at: inMs(0), status: "begun", message: "" };
     const paper = playMoney();
-    const findOrder = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 3_000));
-      return undefined;
-    };
     const options = { paper, exchange: { findOrder }, session: { requests: [begun] } };
     const it = await start({ ...options, config: { requests: [ask("Order")] } });
     await it.apply({ requests: [ask("Order"), ask("ClosePosition", CLOSE)] });
@@ -356,6 +362,36 @@ describe("an order that is followed by what takes it back", () => {
     await it.show("100");
     expect(await it.held()).toBeDefined();
   });
+});
+
+test("a request that begins again with other content is not done", async () => {
+  const { id, symbol, action } = ask("Order");
+  const told = { id, symbol, action, side: "short", reason: null, orderId: null } as const;
+  const begun: RequestResult = { ...told, at: inMs(0), status: "begun", message: "" };
+  const it = await start({ session: { requests: [begun] }, config: { requests: [ask("Order")] } });
+  await it.show("100");
+  expect(it.results()).toEqual(["Withdrawn"]);
+  expect(it.entries()).toEqual([]);
+});
+
+test("a closing that meets an entry which is then refused is answered", async () => {
+  const it = await start({ exchange: { submitEntry } });
+  await it.apply({ requests: [ask("Order")] });
+  await it.apply({ requests: [ask("Order"), ask("ClosePosition", CLOSE)] });
+  await pass(2_000);
+  expect(it.results().toSorted()).toEqual(["ExchangeRefused", "begun", "begun", "done"]);
+});
+
+test("what is asked for waits until the exchange's time is known", async () => {
+  let skewMs: number | undefined;
+  const clock = () => (skewMs === undefined ? undefined : { skewMs, uncertaintyMs: 0 });
+  const it = await start({ exchange: { clock } });
+  await it.apply({ requests: [ask("ClosePosition"), ask("Order", CLOSE)] });
+  await pass(2_000);
+  expect(it.results()).toEqual([]);
+  skewMs = -59_500;
+  await pass(500);
+  expect(it.results().at(0)).toBe("expired");
 });
 
 test("neither a request that is past nor one beside a halt enables a bot that has disabled itself", async () => {

@@ -41,10 +41,12 @@ export class Requests {
     this.#works = works;
   }
 
-  /** Begins to close and to cancel. To be called when what the journal remembers has been taken up. */
-  take(): void {
-    for (const request of this.#waiting) if (request.action !== "Order") this.#reduce(request);
+  /** Begins to close and to cancel, and says whether there was something. To be called when what the journal remembers has been taken up. */
+  take(): boolean {
+    const reducing = this.#waiting.filter(({ action }) => action !== "Order");
+    for (const request of reducing) this.#reduce(request);
     this.#works.wantExits();
+    return reducing.length > 0;
   }
 
   /** Deals with orders, one after the other, when everything is known. `enter` opens a position, or says why not. */
@@ -67,11 +69,13 @@ export class Requests {
   }
 
   get #waiting(): readonly Asked[] {
-    const { config, requests: log, standing } = this.#deps;
+    const { config, exchange, requests: log, standing } = this.#deps;
     const { requests } = config();
     const { begun } = log;
     if (!log.isRemembered || requests.length + begun.length === 0) return [];
-    const fresh = requests.filter(({ id }) => !log.isKnown(id));
+    // Whether one is in time is said by the exchange's clock.
+    const isTimeKnown = exchange.clock() !== undefined;
+    const fresh = requests.filter(({ id }) => isTimeKnown && !log.isKnown(id));
     const waiting = [...begun, ...fresh].filter(
       ({ id, symbol }) =>
         symbol === this.#symbol && !this.#underWay.some(({ request }) => request.id === id),
@@ -117,7 +121,7 @@ export class Requests {
     if (known !== undefined) return this.#follow(asked, [known]);
     const request = this.#withdrawn.has(asked.id)
       ? undefined
-      : config().requests.find(({ id }) => id === asked.id);
+      : config().requests.find((each) => isSame(each, asked));
     const late = request === undefined ? WITHDRAWN : lateness(this.#deps, request);
     // A process before this one may have sent it, and not have lived to tell.
     const found =
@@ -164,6 +168,13 @@ export class Requests {
       request: { id, notAfterMs: Date.parse(notAfter) },
     };
   }
+}
+
+/** An id that comes again with other content is no reason to do that. */
+function isSame(one: Asked, other: Asked): boolean {
+  const { id, action, symbol, side } = other;
+  if (one.id !== id || one.action !== action || one.symbol !== symbol) return false;
+  return (one.side ?? null) === (side ?? null);
 }
 
 const WITHDRAWN: RequestEnd = {

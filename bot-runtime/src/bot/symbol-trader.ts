@@ -203,6 +203,8 @@ export class SymbolTrader {
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
     this.#works.noteNaked();
+    // It may have waited for the exchange's time.
+    if (this.#adoptedSession && this.#requests.take()) this.wake();
     const due = !this.isKnown || !this.#works.isEmpty;
     if ((due && this.#isLate) || this.#foreign.isDue || this.#works.awaitFunding) this.wake();
     else this.#turns.resume();
