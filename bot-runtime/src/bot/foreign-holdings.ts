@@ -25,6 +25,8 @@ export class ForeignHoldings {
   /** When nothing was held here at last, wall clock, ms. */
   #emptyMs = -Infinity;
   #lookedMs = -Infinity;
+  /** When the newest look that came to its end began. */
+  #shownMs = -Infinity;
   /** End of the bot's newest position here, by the exchange's clock, ms. */
   #endedMs = -Infinity;
   /** Since when every look has shown that nobody holds anything here. */
@@ -61,6 +63,11 @@ export class ForeignHoldings {
     return this.#deps.monotonicMs() - this.#lookedMs >= everyMs;
   }
 
+  /** What is there has been seen by a look that began then or later (monotonic clock, ms). */
+  isSeenSince(ms: number): boolean {
+    return this.#shownMs >= ms;
+  }
+
   lookSoon(): void {
     this.#lookedMs = -Infinity;
   }
@@ -72,7 +79,8 @@ export class ForeignHoldings {
   }
 
   async look(works: readonly Work[]): Promise<void> {
-    this.#lookedMs = this.#deps.monotonicMs();
+    const beganMs = this.#deps.monotonicMs();
+    this.#lookedMs = beganMs;
     const symbol = this.#symbol;
     const askedMs = this.#deps.nowMs();
     const sinceMs = Math.max(this.#emptyMs - LATE_MS, askedMs - SEARCH_MAX_MS);
@@ -85,6 +93,7 @@ export class ForeignHoldings {
     const executions = sentence === undefined ? [] : await this.#deps.looks.executions(search);
     const seen = { symbol, held, orders, executions };
     this.#seen = seen;
+    this.#shownMs = beganMs;
     this.#sentence = sentence;
     this.#mayBeOwn = sentence !== undefined && couldBeOwn(this.#deps, works, seen);
     if (held === undefined) this.#emptyMs = askedMs;

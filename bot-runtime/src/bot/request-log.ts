@@ -62,9 +62,10 @@ export class RequestLog {
     return known !== undefined && known.status !== "begun";
   }
 
-  begin(request: BotRequest | RequestResult): void {
+  /** `orderId` is of the entry that it closes or cancels. */
+  begin(request: BotRequest | RequestResult, orderId?: string): void {
     if (this.isKnown(request.id)) return;
-    this.#tell(request, { status: "begun", message: "the bot is doing it" });
+    this.#tell(request, { status: "begun", message: "the bot is doing it", orderId });
   }
 
   end(request: BotRequest | RequestResult, end: RequestEnd): void {

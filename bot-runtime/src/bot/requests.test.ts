@@ -292,8 +292,18 @@ describe("a closing that somebody asks for", () => {
     expect(await late.held()).toBeDefined();
     await late.bot.stop("killed");
     const { id, symbol, action } = request;
-    const told = { id, symbol, action, side: null, reason: null, orderId: null, at: inMs(0) };
-    const begun: RequestResult = { ...told, status: "begun", message: "the bot is doing it" };
+    const told = { id, symbol, action, side: null, reason: null, at: inMs(0) };
+    const begun: RequestResult = {
+      ...told,
+      orderId: openTrade?.id ?? null,
+      status: "begun",
+      message: "the bot is doing it",
+    };
+    const other = { ...begun, orderId: null };
+    const later = await start({ paper: before.paper, session: { openTrades, requests: [other] } });
+    expect(later.results()).toEqual(["done"]);
+    expect(await later.held()).toBeDefined();
+    await later.bot.stop("killed");
     const it = await start({ paper: before.paper, session: { openTrades, requests: [begun] } });
     await it.show("100");
     await it.show("100");
@@ -362,6 +372,24 @@ describe("an order that is followed by what takes it back", () => {
     await it.show("100");
     expect(await it.held()).toBeDefined();
   });
+});
+
+test("a closing is not told as done while nobody knows what is open", async () => {
+  let isHidden = false;
+  const paper = playMoney();
+  const position = paper.position.bind(paper);
+  const hiding: typeof position = async (symbol) => {
+    if (isHidden) throw new Error("no answer");
+    return position(symbol);
+  };
+  const it = await start({ paper, exchange: { position: hiding } });
+  isHidden = true;
+  await it.apply({ requests: [ask("ClosePosition")] });
+  await pass(3_000);
+  expect(it.results()).toEqual(["begun"]);
+  isHidden = false;
+  await pass(20_000);
+  expect(it.results()).toEqual(["begun", "done"]);
 });
 
 test("a request that begins again with other content is not done", async () => {

@@ -21,6 +21,9 @@ interface UnderWay {
   readonly request: Asked;
   /** What it closes, cancels or has opened. */
   readonly works: readonly Work[];
+  /** All that the bot knew of when it began, and when that was (monotonic clock, ms). */
+  readonly known: readonly Work[];
+  readonly sinceMs: number;
 }
 
 /**
@@ -58,14 +61,32 @@ export class Requests {
     }
   }
 
-  /** Tells what has come to its end. */
-  settle(): void {
-    if (this.#underWay.length === 0) return;
-    this.#underWay = this.#underWay.filter(({ request, works }) => {
+  /** Something is to be closed or cancelled of which nothing is known: only the exchange can say that there is nothing. */
+  get areDoubtful(): boolean {
+    return this.#underWay.some(({ works }) => works.length === 0);
+  }
+
+  /** Tells what has come to its end. `isAllKnown`: since that time (monotonic clock, ms) the exchange has shown nothing else of the bot's. */
+  settle(isAllKnown: (sinceMs: number) => boolean): void {
+    this.#underWay = this.#underWay.map((each) => this.#withFound(each));
+    this.#underWay = this.#underWay.filter(({ request, works, sinceMs }) => {
+      if (works.length === 0 && !isAllKnown(sinceMs)) return true;
       const end = endOf(request, works);
       if (end !== undefined) this.#deps.requests.end(request, end);
       return end === undefined;
     });
+  }
+
+  /** What the exchange alone knew of is found later than it was asked to be closed. */
+  #withFound(each: UnderWay): UnderWay {
+    const { request, known } = each;
+    if (each.works.length > 0) return each;
+    const isClosing = request.action === "ClosePosition";
+    const works = this.#works.open.filter(
+      (work) => work.adopted && !known.includes(work) && (isClosing || work.entry !== "over"),
+    );
+    for (const work of works) work.requested = isClosing ? "close" : (work.requested ?? "cancel");
+    return { ...each, works };
   }
 
   get #waiting(): readonly Asked[] {
@@ -90,13 +111,13 @@ export class Requests {
     const late = "notAfter" in request ? lateness(this.#deps, request) : undefined;
     if (late !== undefined) return log.end(request, late);
     this.#withdrawOrdersBefore(request);
-    log.begin(request);
     const isClosing = request.action === "ClosePosition";
-    // One that an earlier process began is about what was open then, give or take what clocks may differ.
-    const beganMs = "at" in request ? Date.parse(request.at) : Infinity;
+    // One that an earlier process began is about what was open then, and about nothing that was opened since.
     const works = this.#works.open.filter(
-      ({ entry, sinceMs }) => sinceMs <= beganMs && (isClosing || entry !== "over"),
+      ({ entry, entryId }) =>
+        (!("at" in request) || entryId === request.orderId) && (isClosing || entry !== "over"),
     );
+    log.begin(request, (works.find((work) => !isLeftBehind(work)) ?? works[0])?.entryId);
     for (const work of works) work.requested = isClosing ? "close" : (work.requested ?? "cancel");
     return this.#follow(request, works);
   }
@@ -142,7 +163,8 @@ export class Requests {
   }
 
   #follow(request: Asked, works: readonly Work[]): void {
-    this.#underWay = [...this.#underWay, { request, works }];
+    const sinceMs = this.#deps.monotonicMs();
+    this.#underWay = [...this.#underWay, { request, works, known: this.#works.open, sinceMs }];
   }
 
   #signalOf({ id, side, notAfter }: BotRequest): EntrySignal | Refusal {

@@ -279,13 +279,14 @@ export class SymbolTrader {
     }
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
-    if (this.#foreign.isDue && !this.#works.wantExits()) await this.#lookForForeign();
+    const isToLook = this.#foreign.isDue || this.#requests.areDoubtful;
+    if (isToLook && !this.#works.wantExits()) await this.#lookForForeign();
     if (!this.#mayHold) await this.#waitFor(prepared);
     if (!this.needsNoCandles) this.#proposals.catchUp();
     // What the journal has just told of is taken up first.
     if (this.isKnown) await this.#requests.order((signal) => this.#enterToday(signal));
     await this.#act();
-    this.#requests.settle();
+    this.#settleRequests();
     // After everything else: what is closed can wait.
     await this.#works.lookForFunding();
   }
@@ -320,6 +321,13 @@ export class SymbolTrader {
     return !this.#works.isEmpty || remembered.some(({ symbol }) => symbol === this.symbol);
   }
 
+  #settleRequests(): void {
+    this.#requests.settle(
+      (sinceMs) =>
+        this.isKnown && this.positionUnknown === undefined && this.#foreign.isSeenSince(sinceMs),
+    );
+  }
+
   /** Takes up what is the bot's own and names what is not. Everything before the first decision. */
   async #reconcile(): Promise<void> {
     const session = this.#session;
@@ -343,7 +351,7 @@ export class SymbolTrader {
   async #advanceAll(): Promise<void> {
     this.#lookedMs = this.#deps.monotonicMs();
     await this.#works.advance();
-    this.#requests.settle();
+    this.#settleRequests();
   }
 
   async #lookForForeign(): Promise<void> {
