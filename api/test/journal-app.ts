@@ -28,6 +28,8 @@ function ignore(): void {}
 interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
   readonly watch?: (pool: Pool) => void;
   readonly podExists?: (token: string) => Promise<boolean>;
+  /** What verifying a token waits for. */
+  readonly verifying?: () => Promise<void>;
   readonly requestsMax?: number;
 }
 
@@ -35,16 +37,20 @@ interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
  * The journal's real application on a real Postgres, in this process and without a cluster: a token is what the cluster would
  * have signed into it.
  */
-export async function startJournalApp(
-  database: TestDatabase,
-  { watch, podExists = unused, requestsMax = 2_000, ...limits }: JournalOptions = {},
-) {
+export async function startJournalApp(database: TestDatabase, options: JournalOptions = {}) {
+  const { watch, podExists = unused, verifying, requestsMax = 2_000, ...limits } = options;
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS, ...limits });
   watch?.(pool);
   const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });
   const app = await buildJournal({
     pool,
-    tokens: { verify: async (token) => holderOf(token), ping: unused },
+    tokens: {
+      verify: async (token) => {
+        await verifying?.();
+        return holderOf(token);
+      },
+      ping: unused,
+    },
     podExists,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     reported: { announce: () => {} },

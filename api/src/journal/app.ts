@@ -20,6 +20,7 @@ import { ApiError, invalidField } from "../errors.ts";
 import { healthRoutes } from "../health.ts";
 import type { LogSettings } from "../logger.ts";
 import { observeRequests } from "../metrics.ts";
+import { onceOver } from "../once-over.ts";
 import { createServer, type Server } from "../server.ts";
 import type { Announcer } from "./announcer.ts";
 import { appendIntent } from "./intents.ts";
@@ -180,8 +181,7 @@ function limitConcurrency(app: Server, max: number): void {
       });
     }
     underWay.add(request);
-    // Answered or given up: a request without a body does not tell the latter itself.
-    reply.raw.once("close", () => underWay.delete(request));
+    if (!onceOver(request, reply, () => underWay.delete(request))) reply.hijack();
   });
 }
 

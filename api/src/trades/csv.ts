@@ -4,6 +4,7 @@ import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
 import { scoped } from "../auth/scopes.ts";
 import type { Database } from "../database.ts";
+import { onceOver } from "../once-over.ts";
 import { createOnePerUser } from "../one-per-user.ts";
 import { FAILURE } from "../problem.ts";
 import { pageOfTrades } from "./page-of-trades.ts";
@@ -53,13 +54,16 @@ export function tradeCsvRoutes({ pool }: { readonly pool: Database }): FastifyPl
       const { userId } = callerOf(request);
       const filter = filterOf(userId, request.query);
       const end = begin(userId);
-      reply.raw.once("close", end);
+      const limit = setTimeout(() => reply.raw.destroy(), EXPORT_LIMIT_MS);
+      const isHere = onceOver(request, reply, () => {
+        clearTimeout(limit);
+        end();
+      });
+      if (!isHere) return reply.hijack();
       const pageAfter = (cursor?: string) =>
         pageOfTrades(pool, { cursor, limit: PAGE_ROWS }, filter);
       // Before the answer begins: what fails from here on can only cut it off.
       const first = await pageAfter();
-      const limit = setTimeout(() => reply.raw.destroy(), EXPORT_LIMIT_MS);
-      reply.raw.once("close", () => clearTimeout(limit));
       reply.header("content-disposition", 'attachment; filename="trades.csv"');
       reply.type("text/csv; charset=utf-8");
       return reply.send(Readable.from(csvOf(first, pageAfter)));
