@@ -19,6 +19,7 @@ import { loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
 
 const REQUEST_LIMIT_MS = 30_000;
+const HANDSHAKE_LIMIT_MS = 10_000;
 /** Reading costs a connection and no memory; beyond this, closing it is the better answer. */
 const FORGOTTEN_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
@@ -98,17 +99,22 @@ const CONNECTIONS = {
 
 /** TLS 1.3 alone: with it no configuration is a weak one, and who cannot speak it is eight years old. */
 function overTls(certificate: Certificate) {
-  return (handler: RequestListener): HttpServer =>
-    createHttpsServer(
+  return (handler: RequestListener): HttpServer => {
+    const server = createHttpsServer(
       {
         ...certificate,
         minVersion: "TLSv1.3",
+        handshakeTimeout: HANDSHAKE_LIMIT_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
         requestTimeout: REQUEST_LIMIT_MS,
         ...CONNECTIONS,
       },
       handler,
     );
+    // First of all who hear of it: words to somebody without TLS would wait for a handshake that never comes.
+    server.prependListener("tlsClientError", (_, socket) => socket.destroy());
+    return server;
+  };
 }
 
 /** JSON only. An empty body is no body: many clients name a content type without sending any. */

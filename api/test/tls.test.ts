@@ -68,6 +68,14 @@ test("and neither TLS 1.2 nor HTTP in the open", async () => {
   expect(open).not.toContain("protocol");
 });
 
+test("who does not begin to speak it is let go after ten seconds", async () => {
+  const accepted = once(server.server, "connection");
+  const silent = connectPlainly(port, "127.0.0.1");
+  await accepted;
+  await once(silent.resume(), "close");
+  expect(silent.bytesRead).toBe(0);
+}, 20_000);
+
 test("a renewed certificate is shown to who comes then, and one that is half there to nobody", async () => {
   const [first, second] = issued;
   const before = await dial(first);
