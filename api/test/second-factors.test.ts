@@ -309,6 +309,15 @@ async function liveAccount(): Promise<string> {
   return WithId.parse((await user.call("POST /api/accounts", { body: account(false) })).body).id;
 }
 
+/** Whether each session of the user has shown a second factor. */
+async function shownFactors(): Promise<readonly boolean[]> {
+  const { rows } = await api.database.superuser.query<{ has_second_factor: boolean }>(
+    "select has_second_factor from sessions where user_id = $1",
+    [user.id],
+  );
+  return rows.map((row) => row.has_second_factor);
+}
+
 describe("stepping up", () => {
   test.for<[name: string, request: Parameters<TestUser["call"]>[0], body?: object]>([
     ["connecting an account", "POST /api/accounts", account()],
@@ -370,6 +379,19 @@ describe("stepping up", () => {
     await grow();
     expect((await stepUp({ passkey: await answerOf(device) })).status).toBe(200);
     expect((await user.call("DELETE /api/auth/mfa/totp")).status).toBe(204);
+  });
+
+  test("a passkey that the session may have registered is no second factor without the password", async () => {
+    const { device } = await enrolPasskey();
+    expect((await stepUp({ passkey: await answerOf(device) })).status).toBe(200);
+    expect(await shownFactors()).toEqual([false]);
+    expect((await stepUp({ password: PASSWORD, passkey: await answerOf(device) })).status).toBe(
+      200,
+    );
+    expect(await shownFactors()).toEqual([true]);
+    await sql("update passkeys set created_at = created_at - interval '1 day' where user_id = $1");
+    expect((await stepUp({ passkey: await answerOf(device) })).status).toBe(200);
+    expect(await shownFactors()).toEqual([true]);
   });
 
   test("is counted like a log-in when it fails", async () => {

@@ -1,5 +1,4 @@
 import { atMostOne, type Queryable } from "../database.ts";
-import type { Method } from "./second-factors.ts";
 import type { Tier } from "./user.ts";
 
 /** Why a session is over. */
@@ -173,15 +172,33 @@ export async function isFreshSession(
   return rowCount === 1;
 }
 
-/** The user has just proven to be them; false when there is no such living session. For the auth role. */
+/**
+ * The user has just proven to be them; false when there is no such living session. For the auth role. `hasSecondFactor`: whether
+ * by more than a password.
+ */
 export async function refreshProof(
   database: Queryable,
-  { userId, id, method }: SessionKey & { readonly method: Method },
+  { userId, id, hasSecondFactor }: SessionKey & { readonly hasSecondFactor: boolean },
 ): Promise<boolean> {
   const { rowCount } = await database.query(
     `update sessions set authenticated_at = now(), has_second_factor = $3
       where user_id = $1 and id = $2 and ended_at is null`,
-    [userId, id, method !== "password"],
+    [userId, id, hasSecondFactor],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Whether the passkey was registered since the session began: then whoever has stolen its token may have registered that. For the auth role.
+ */
+export async function isOlderThanPasskey(
+  database: Queryable,
+  { userId, id, passkeyId }: SessionKey & { readonly passkeyId: string },
+): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `select 1 from sessions s join passkeys p on p.user_id = s.user_id
+      where s.user_id = $1 and s.id = $2 and p.id = $3 and p.created_at >= s.created_at`,
+    [userId, id, passkeyId],
   );
   return rowCount === 1;
 }

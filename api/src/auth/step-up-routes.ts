@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
@@ -9,7 +9,7 @@ import { noteDeed } from "./note.ts";
 import type { Attempt } from "./login-throttle.ts";
 import type { PasskeyAnswers } from "./passkey-answer.ts";
 import { type Method, Proof } from "./second-factors.ts";
-import { refreshProof } from "./session-store.ts";
+import { isOlderThanPasskey, refreshProof } from "./session-store.ts";
 import { sessionEnded } from "./sessions.ts";
 import { findPasswordHash } from "./user-store.ts";
 
@@ -49,7 +49,13 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
         const attempt = { address: request.ip, account: userId, device: id };
         const method = await prove(deps, attempt, request.body);
         await asTenant(authPool, { userId }, async (database) => {
-          if (!(await refreshProof(database, { userId, id, method }))) throw sessionEnded();
+          const hasSecondFactor = await isTwoFactors(
+            database,
+            { userId, id, method },
+            request.body,
+          );
+          if (!(await refreshProof(database, { userId, id, hasSecondFactor })))
+            throw sessionEnded();
           const deed = { userId, action: "session.step_up", object: `session/${id}` };
           await noteDeed(database, request, { ...deed, details: { method } });
         });
@@ -57,6 +63,24 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
       },
     );
   };
+}
+
+interface Shown {
+  readonly userId: string;
+  readonly id: string;
+  readonly method: Method;
+}
+
+/** A passkey without the password counts as both factors unless this session may have registered it. */
+async function isTwoFactors(
+  database: Queryable,
+  { userId, id, method }: Shown,
+  { password, passkey }: StepUp,
+): Promise<boolean> {
+  if (method === "password") return false;
+  if (password !== undefined || passkey === undefined) return true;
+  const passkeyId = passkey.credential.id;
+  return !(await isOlderThanPasskey(database, { userId, id, passkeyId }));
 }
 
 async function prove(
