@@ -16,7 +16,8 @@ create table request_results (
   heard_at timestamptz(3) not null default clock_timestamp(),
   primary key (user_id, bot_id, id)
 );
-comment on table request_results is 'The first word about the end of a request counts; until then, that it has begun.';
+-- A pod that was replaced may refuse what its successor does.
+comment on table request_results is 'The first word about the end of a request counts, but that it was done is always believed; until then, that it has begun.';
 comment on column request_results.heard_at is 'When the journal first heard of the request.';
 create index request_results_by_time on request_results (user_id, bot_id, heard_at desc);
 
@@ -64,7 +65,8 @@ begin
     on conflict (user_id, bot_id, id) do update set
       status = excluded.status, reason = excluded.reason, message = excluded.message,
       order_id = excluded.order_id, at = excluded.at
-    where request_results.status = 'begun' and excluded.status <> 'begun'
+    where (request_results.status = 'begun' and excluded.status <> 'begun')
+      or (request_results.status in ('refused', 'expired') and excluded.status = 'done')
     returning id)
   select array_agg('request'::text), array_agg((jsonb_build_object('botId', of_bot) || result::jsonb)::json order by number)
     into kinds, contents

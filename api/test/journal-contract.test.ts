@@ -142,7 +142,7 @@ describe.each([
     expect((await sessionOf(pod)).epoch).toBe(2);
   });
 
-  test("of a request it is kept that it has begun, then its end and no later word; the next process is told", async () => {
+  test("of a request it is kept that it has begun, then its end and no later word but that it was done; the next process is told", async () => {
     const [first, second] = [journal.newPod(), journal.newPod()];
     await sessionOf(first);
     const done = requestResult(1, { reason: null });
@@ -161,12 +161,16 @@ describe.each([
       [1, requestResult(1, { status: "begun" })],
       [2, requestResult(1, { status: "refused", reason: "Halted", message: "too late" })],
       [3, requestResult(3, { status: "expired" })],
+      [4, requestResult(4, { status: "refused", reason: "JournalUnavailable" })],
     ]);
+    await tell(second, 3, [[5, requestResult(4, { status: "begun" })]]);
+    await tell(second, 3, [[6, requestResult(4)]]);
     const { requests } = await sessionOf(second);
     expect(requests.map(({ id, status }) => `${id.at(-1)} ${status}`)).toEqual([
       "1 done",
       "2 begun",
       "3 expired",
+      "4 done",
     ]);
     expect(requests[0]).toEqual(done.type === "request" && done.result);
     expect(requests[1]).toMatchObject({ action: "Order", side: "long" });

@@ -160,8 +160,10 @@ export class JournalModel {
   }
 
   #keepResult(result: RequestResult): void {
-    const kept = this.#requests.get(result.id);
-    if (kept === undefined || kept.status === "begun") this.#requests.set(result.id, result);
+    const kept = this.#requests.get(result.id)?.status ?? "begun";
+    // A pod that was replaced may refuse what its successor does.
+    const isNews = kept === "begun" || (kept !== "done" && result.status === "done");
+    if (isNews) this.#requests.set(result.id, result);
   }
 
   /** What the journal knows of requests, in the order in which it first heard of them. */
