@@ -7,7 +7,7 @@ const GROWTH_BYTES = 512 * 1_024;
 export interface Heap {
   /** What the heap takes of the machine, garbage and half-empty pages included. */
   readonly bytes: () => number;
-  /** Collects all that can be collected; stops the process for some 50 ms. */
+  /** Collects all that can be collected; stops the process meanwhile. */
   readonly collect: () => void;
 }
 

@@ -110,7 +110,7 @@ function botContainer(
     image,
     imagePullPolicy: settings.imagePullPolicy,
     // Without compilers a Node is 16 MB smaller, and signing an order ten times slower; a bot that can collect its heap is 7 MB
-    // smaller, and stands still for 50 ms at times: for those who send no order.
+    // smaller, and stands still meanwhile: for those who send no order.
     args: [...(hasKey ? [] : ["--lite-mode", "--expose-gc"]), "/app/bot.mjs"],
     env: [
       { name: "JOURNAL_URL", value: settings.journalUrl },
