@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { WatchEvent, WatchOptions } from "./client.ts";
 import { KubernetesError } from "./kubernetes-error.ts";
 import { createReflector, type ReflectorTiming } from "./reflector.ts";
@@ -208,6 +208,34 @@ test("a server that always closes at once is asked less and less often", async (
     6,
   );
   expect((seen.askedAt[5] ?? 0) - (seen.askedAt[0] ?? 0)).toBeGreaterThanOrEqual(1 + 2 + 4 + 5 + 5);
+});
+
+test("a server that takes connections and says nothing is asked less and less often", async () => {
+  const silentFor = 6_000; // longer than what counts as a connection in order
+  const realNow = performance.now.bind(performance);
+  let skippedMs = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => realNow() + skippedMs);
+  const askedAt: number[] = [];
+  const reflector = createReflector({
+    client: {
+      async *pages() {},
+      async *watch() {
+        askedAt.push(realNow());
+        skippedMs += silentFor;
+        yield await Promise.reject<WatchEvent>(new Error("ECONNRESET"));
+      },
+    },
+    resource: NAMESPACES,
+    project: (object) => object.metadata?.name ?? "",
+    handlers: { onUpsert: () => {}, onDelete: () => {} },
+    timing: { backOff: { initialMs: 20, maxMs: 80 } },
+  });
+  reflector.start();
+  await expect.poll(() => askedAt.length, { timeout: 5_000 }).toBeGreaterThanOrEqual(5);
+  await reflector.stop();
+  clock.mockRestore();
+  // A millisecond less each: timers may be early by a fraction.
+  expect((askedAt[4] ?? 0) - (askedAt[0] ?? 0)).toBeGreaterThanOrEqual(10 + 20 + 40 + 40 - 4);
 });
 
 /** What a bot with eight conditions weighs. */

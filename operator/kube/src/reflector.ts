@@ -34,7 +34,10 @@ const TIMING: ReflectorTiming = {
   watchSeconds: 1_800, // 128 watches of 64 namespaces that are opened anew cost a request each
   backOff: { initialMs: 200, maxMs: 30_000 },
 };
-/** A watch that lived this long was in order: the next trouble counts as the first. */
+/**
+ * A watch that lived this long and was answered was in order: the next trouble counts as the first. Whoever takes connections and says
+ * nothing is asked ever more seldom.
+ */
 const HEALTHY_AFTER_MS = 5_000;
 /** Reflectors of this process that read their present state at once: more are not faster, and each holds buffers. */
 const fills = createSlots(4);
@@ -57,8 +60,8 @@ export function createReflector<T, View>(options: ReflectorOptions<T, View>) {
       const startedAt = performance.now();
       const end = await source.follow(stopping.signal);
       if (stopping.signal.aborted) return;
-      const wasHealthy = performance.now() - startedAt >= HEALTHY_AFTER_MS;
-      failures = wasHealthy ? 0 : failures + 1;
+      const hasLasted = performance.now() - startedAt >= HEALTHY_AFTER_MS;
+      failures = hasLasted && end.wasHeard ? 0 : failures + 1;
       options.onRestart?.(end.reason, end.error);
       if (failures > 0) await pause(failures, end.error);
     }
@@ -90,6 +93,8 @@ export type Reflector<T, View> = ReturnType<typeof createReflector<T, View>>;
 interface End {
   readonly reason: RestartReason;
   readonly error?: unknown;
+  /** The server has said something, be it that a watch without events is over. */
+  readonly wasHeard: boolean;
 }
 
 /** One connection after the other to the API server's side; each ends with a reason and never throws. */
@@ -105,7 +110,9 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
     const connection = new AbortController();
     const watchdog = setTimeout(() => connection.abort(), timing.stallMs);
     const signal = AbortSignal.any([connection.signal, stopping]);
+    let wasHeard = false;
     const heard = () => {
+      wasHeard = true;
       watchdog.refresh();
       lastEventAt = Date.now();
     };
@@ -115,9 +122,10 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
         filling.end(mirror.store.size());
       }
       await watch({ signal, heard, filling });
-      return { reason: "closed" };
+      return { reason: "closed", wasHeard: true };
     } catch (error) {
-      return connection.signal.aborted ? { reason: "stalled", error } : endOf(error);
+      const reason = connection.signal.aborted ? "stalled" : reasonOf(error);
+      return { reason, error, wasHeard };
     } finally {
       clearTimeout(watchdog);
       connection.abort();
@@ -125,15 +133,15 @@ function createSource<T, View>(options: ReflectorOptions<T, View>, mirror: Mirro
     }
   }
 
-  function endOf(error: unknown): End {
+  function reasonOf(error: unknown): RestartReason {
     if (isExpired(error)) {
       mirror.forgetVersion();
-      return { reason: "expired", error };
+      return "expired";
     }
-    if (!(error instanceof KubernetesError)) return { reason: "disconnected", error };
+    if (!(error instanceof KubernetesError)) return "disconnected";
     const streamRefused = error.status === 422 || error.status === 400;
     if (streamRefused && mirror.version() === undefined) initial = "pages";
-    return { reason: "refused", error };
+    return "refused";
   }
 
   async function watch({ signal, heard, filling }: Connection): Promise<void> {
