@@ -46,7 +46,11 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     return client.get(PODS, key);
   }
 
-  async function annotatePod(pod: Target, annotations: Record<string, string>): Promise<void> {
+  /** @param annotations null removes one */
+  async function annotatePod(
+    pod: Target,
+    annotations: Record<string, string | null>,
+  ): Promise<void> {
     const body = { metadata: { uid: pod.uid, annotations } };
     observePod(await client.patch(PODS, pod, { type: "merge", body }));
   }

@@ -89,7 +89,15 @@ test.each<{ name: string; status: Status | undefined; reason?: string; message?:
     message: /more memory/,
   },
 ])("$name: $reason", ({ status, reason, message = /^/ }) => {
-  const trouble = podTrouble(status === undefined ? {} : { status });
+  const trouble = podTrouble(status === undefined ? {} : { status }, "live");
   expect(trouble?.reason).toBe(reason);
   expect(trouble?.message ?? "").toMatch(message);
+});
+
+test("stops at an exchange are spoken of where there are some", () => {
+  const status = bot({ state: { waiting: { reason: "CrashLoopBackOff" } }, restartCount: 3 });
+  const [live, paper] = (["live", "paper"] as const).map(
+    (mode) => podTrouble({ status }, mode)?.message,
+  );
+  expect(live).toBe(`${paper} Stops at the exchange stay in force.`);
 });

@@ -1,4 +1,6 @@
+import type { Mode } from "@tradingbots/crds";
 import type { Pod } from "@tradingbots/kube";
+import { withStops } from "./bot/stops.ts";
 import { AGENT_CONTAINER } from "./pod-parts.ts";
 
 /** Why a pod does not become ready, in words for its user. They stay the same while the trouble does: no counts, no times. */
@@ -28,7 +30,8 @@ const REFUSED_REASONS = new Set([
 /** One restart can be a hiccup; the second in the same pod is a loop. */
 const LOOP_RESTARTS = 2;
 
-export function podTrouble(pod: Pod): PodTrouble | undefined {
+/** @param mode how the bot in it trades; undefined for a pod that trades nothing, or says nothing of it */
+export function podTrouble(pod: Pod, mode: Mode | undefined): PodTrouble | undefined {
   const { status } = pod;
   if (status === undefined || status.phase === "Succeeded") return undefined;
   const agent = status.initContainerStatuses?.find(({ name }) => name === AGENT_CONTAINER);
@@ -38,7 +41,7 @@ export function podTrouble(pod: Pod): PodTrouble | undefined {
     containerTrouble(agent) ??
     agentTrouble(agent) ??
     containerTrouble(main) ??
-    crashLoop(main)
+    crashLoop(main, mode)
   );
 }
 
@@ -81,7 +84,10 @@ function agentTrouble(agent: ContainerStatus | undefined): PodTrouble | undefine
   };
 }
 
-function crashLoop(main: ContainerStatus | undefined): PodTrouble | undefined {
+function crashLoop(
+  main: ContainerStatus | undefined,
+  mode: Mode | undefined,
+): PodTrouble | undefined {
   if (main === undefined || main.ready) return undefined;
   const waitsToRestart = main.state?.waiting?.reason === "CrashLoopBackOff";
   if (!waitsToRestart && main.restartCount < LOOP_RESTARTS) return undefined;
@@ -90,8 +96,6 @@ function crashLoop(main: ContainerStatus | undefined): PodTrouble | undefined {
     last?.reason === "OOMKilled"
       ? "it used more memory than its class allows"
       : `exit code ${last?.exitCode ?? "unknown"}`;
-  return {
-    reason: "CrashLooping",
-    message: `The process ends again and again (${how}); it is restarted with growing pauses. Stops at the exchange stay in force.`,
-  };
+  const message = `The process ends again and again (${how}); it is restarted with growing pauses.`;
+  return { reason: "CrashLooping", message: withStops(message, mode) };
 }

@@ -40,6 +40,8 @@ export interface PodView {
   readonly inputsHash: string | undefined;
   /** Its bot failed with another template already. */
   readonly wasUnwell: boolean;
+  /** Since when it has been ready, of one that carries that mark; else undefined. */
+  readonly recoveredAt: string | undefined;
   readonly credentialsVersion: number | undefined;
   /** Hash of the configuration in the annotation, and the parts of it that decisions need. */
   readonly configHash: string;
@@ -87,6 +89,10 @@ export function podView(pod: Pod): PodView {
   const config = readConfigPart(text);
   const role = shared(metadata?.labels?.[LABELS.role]);
   const version = Number(metadata?.annotations?.[ANNOTATIONS.credentialsVersion]);
+  const ready = status?.conditions?.find(
+    ({ type, status: is }) => type === "Ready" && is === "True",
+  );
+  const wasUnwell = metadata?.annotations?.[UNWELL_BEFORE_ANNOTATION] === "true";
   return {
     key: keyOf({ namespace, name }),
     namespace,
@@ -100,20 +106,19 @@ export function podView(pod: Pod): PodView {
     endsBy: metadata?.deletionTimestamp,
     nodeName: shared(spec?.nodeName),
     isGuarded: metadata?.labels?.[LABELS.position] === POSITION_OPEN,
-    isReady:
-      status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ??
-      false,
+    isReady: ready !== undefined,
     restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
     image: shared(spec?.containers[0]?.image),
     inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
-    wasUnwell: metadata?.annotations?.[UNWELL_BEFORE_ANNOTATION] === "true",
+    wasUnwell,
+    recoveredAt: wasUnwell ? (ready?.lastTransitionTime ?? undefined) : undefined, // Go writes null
     credentialsVersion: Number.isInteger(version) ? version : undefined,
     configHash: hashOf(text),
     toldState: config?.state,
     toldHalts: config?.halts.length ? config.halts.map((halt) => halt.uid) : NO_HALTS,
     mode: config?.mode,
     endpoint: config?.endpoint ?? null,
-    trouble: podTrouble(pod),
+    trouble: podTrouble(pod, config?.mode),
     disruption: podDisruption(pod),
     end: podEnd(pod),
   };

@@ -309,6 +309,19 @@ describe("changes", () => {
     await eventually(() => platform.config(name)).toMatchObject({ state: "Stopped" });
   });
 
+  test("the mark of an earlier failure goes from a pod that has long been well", async () => {
+    const { name } = await runningBot();
+    const key = { namespace: NAMESPACE, name };
+    const mark = { metadata: { annotations: { "tradingbots.dev/unwell-before": "true" } } };
+    await platform.client.patch(PODS, key, { type: "merge", body: mark });
+    const ready = { type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" };
+    await platform.setStatus(name, { conditions: [ready] });
+    const marks = async () => (await platform.pod(name))?.metadata?.annotations ?? mark;
+    await eventually(marks).not.toHaveProperty(["tradingbots.dev/unwell-before"]);
+    await under.settle();
+    expect(under.writes.filter((write) => write === `PATCH pods/${name}`)).toHaveLength(1);
+  });
+
   test("a pod deleted by hand is replaced by exactly one", async () => {
     const { name, uid } = await runningBot();
     under.writes.length = 0;

@@ -158,6 +158,7 @@ export function examplePod(facts: BotFacts, changes: Partial<PodView> = {}): Pod
     image: botClass.spec.image,
     inputsHash: podInputsHash({ bot, template: botClass.wanted, credentialsVersion }),
     wasUnwell: false,
+    recoveredAt: undefined,
     credentialsVersion,
     configHash: hashOf(JSON.stringify(botConfig(facts, bot.spec.state))),
     toldState: bot.spec.state,

@@ -1,6 +1,7 @@
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
 import type { Step } from "./plan.ts";
+import { withStops } from "./stops.ts";
 
 /**
  * A kubelet that lives confirms a pod's end within its grace period; this much later it is taken for dead. The times are those of
@@ -8,11 +9,11 @@ import type { Step } from "./plan.ts";
  */
 const LOST_AFTER_MS = 30_000;
 
-export const NODE_LOST = {
-  reason: "NodeLost",
-  message:
-    "The pod's machine does not answer. Another pod is made once the journal says that the bot's lease has run out; stops at the exchange stay in force.",
-};
+export function nodeLost({ mode }: Pick<PodView, "mode">) {
+  const message =
+    "The pod's machine does not answer. Another pod is made once the journal says that the bot's lease has run out.";
+  return { reason: "NodeLost", message: withStops(message, mode) };
+}
 
 /** The pod should be gone, and nobody confirms that it is: its machine is dead or cut off. */
 export function isLost({ endsBy }: PodView, now: Date): boolean {

@@ -545,3 +545,29 @@ describe("the end of a bot", () => {
     },
   ]);
 });
+
+test.each<{ name: string; pod: object; plan: object }>([
+  {
+    name: "is kept until it has been well for ten minutes",
+    pod: { recoveredAt: "2026-01-01T11:51:00Z" },
+    plan: { write: undefined, requeueAfterMs: 60_000 },
+  },
+  {
+    name: "goes then: what ails the pod from now on is a sign of its template",
+    pod: { recoveredAt: "2026-01-01T11:50:00Z" },
+    plan: { write: "forget-failure" },
+  },
+  {
+    name: "stays with a pod whose process ended again and again",
+    pod: { recoveredAt: "2026-01-01T11:00:00Z", restarts: 2 },
+    plan: { write: undefined, requeueAfterMs: undefined },
+  },
+  {
+    name: "stays while the pod is not ready",
+    pod: { isReady: false },
+    plan: { write: undefined, requeueAfterMs: undefined },
+  },
+])("the mark of a pod that failed before $name", ({ pod, plan }) => {
+  const { write, requeueAfterMs } = planBot(runningFacts({}, { wasUnwell: true, ...pod }));
+  expect({ write, requeueAfterMs }).toMatchObject(plan);
+});

@@ -8,6 +8,7 @@ import { admit, type Denial } from "./admission.ts";
 import { botConfig, hasMoved, type ToldConfig } from "./config.ts";
 import { isDeferring, untilMoveMs, wantsGuard } from "./drain.ts";
 import type { BotFacts } from "./facts.ts";
+import { untilRecoveredMs } from "./failed-before.ts";
 import { finalStep } from "./finalize.ts";
 import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
 import { deletingPodStep } from "./lost-pod.ts";
@@ -23,6 +24,7 @@ export type BotWrite =
   | "create-pod"
   | "update-config"
   | "guard-pod"
+  | "forget-failure"
   | "delete-pod"
   | "release-lost-pod"
   | "delete-bot"
@@ -130,7 +132,9 @@ function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
   if (pod.isGuarded !== decided.isGuarded) return { write: "guard-pod" };
   const { report, bot } = facts;
   const willEnd = report.kind === "fresh" && isLastWord(bot, report.latest);
-  return willEnd ? { requeueAfterMs: ENDS_ITSELF_MS } : {};
+  if (willEnd) return { requeueAfterMs: ENDS_ITSELF_MS };
+  const recoveredInMs = untilRecoveredMs(pod, facts.now);
+  return recoveredInMs === 0 ? { write: "forget-failure" } : { requeueAfterMs: recoveredInMs };
 }
 
 function afterEnd(pod: PodView, facts: BotFacts, { told, flatness }: Decided): Step {

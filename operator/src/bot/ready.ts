@@ -6,10 +6,11 @@ import type { BotFacts } from "./facts.ts";
 import { lastingBlocks } from "./blocks.ts";
 import { isFinal } from "./flatness.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
-import { isLost, NODE_LOST } from "./lost-pod.ts";
+import { isLost, nodeLost } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
 import { positionUnknownBecause } from "./position-unknown.ts";
 import { restartBecause } from "./restart.ts";
+import { withStops } from "./stops.ts";
 
 interface Why {
   readonly reason: string;
@@ -26,13 +27,23 @@ export function readyFact(facts: BotFacts, plan: BotPlan): Fact {
 
 const RUNNING: Why = { reason: "Running", message: "The bot is running." };
 
-/** Its process does all that it can, and its user has to change something before it can do all that it shall. */
-function hinderedBecause({ report }: BotFacts): Why | undefined {
-  const lasting = report.kind === "fresh" ? lastingBlocks(report.latest.report) : [];
+/**
+ * Its process does all that it can, and its user has to change something before it can do all that it shall. While the journal cannot be
+ * heard, what was recorded stays: it does not pass by itself.
+ */
+function hinderedBecause({ bot, pod, report }: BotFacts): Why | undefined {
+  if (report.kind === "unheard") {
+    const recorded = conditionOf(bot.status.conditions, "Ready");
+    return recorded?.reason === HINDERED ? recorded : undefined;
+  }
+  const isOwn = report.kind === "fresh" && report.latest.podUid === pod?.uid;
+  const lasting = isOwn ? lastingBlocks(report.latest.report) : [];
   if (lasting.length === 0) return undefined;
   const causes = lasting.map(({ message }) => message).join("; ");
-  return { reason: "Hindered", message: `The bot is running, but does not trade all: ${causes}.` };
+  return { reason: HINDERED, message: `The bot is running, but does not trade all: ${causes}.` };
 }
+
+const HINDERED = "Hindered";
 
 /** These reasons belong to an ordinary life; all others are worth an Event. */
 const ORDINARY = new Set([
@@ -100,36 +111,31 @@ export const FOREIGN_POD: Why = {
 const STARTING: Why = { reason: "Starting", message: "The bot is starting." };
 
 function podBecause(pod: PodView, facts: BotFacts, { write }: BotPlan): Why | undefined {
-  if (pod.isDeleting && isLost(pod, facts.now)) return NODE_LOST;
+  if (pod.isDeleting && isLost(pod, facts.now)) return nodeLost(pod);
   // A pod that ends because it is deleted has not ended by itself.
   if (pod.end !== undefined && !pod.isDeleting) return restartBecause(pod, facts.restarts);
-  if (pod.isDeleting && pod.disruption !== undefined) return movingBecause(pod.disruption);
+  if (pod.isDeleting && pod.disruption !== undefined) return movingBecause(pod.disruption, pod);
   if (pod.isDeleting || write === "delete-pod") {
     return { reason: "Replacing", message: "The pod is being replaced by a new one." };
   }
   return pod.isReady ? undefined : unreadyBecause(pod, facts);
 }
 
-function movingBecause({ reason, message }: Why): Why {
-  return {
-    reason,
-    message: `${message} The bot starts again elsewhere; stops at the exchange stay in force.`,
-  };
+function movingBecause({ reason, message }: Why, { mode }: PodView): Why {
+  return { reason, message: withStops(`${message} The bot starts again elsewhere.`, mode) };
 }
 
 /** Of a pod that runs, or shall. One that was ready before is not starting. */
-export function unreadyBecause({ trouble }: PodView, { bot }: Pick<BotFacts, "bot">): Why {
+export function unreadyBecause({ trouble, mode }: PodView, { bot }: Pick<BotFacts, "bot">): Why {
   if (trouble !== undefined) return trouble;
   const before = conditionOf(bot.status.conditions, "PodReady");
-  const wasReady = before?.status === "True" || before?.reason === UNRESPONSIVE.reason;
-  return wasReady ? UNRESPONSIVE : STARTING;
+  const wasReady = before?.status === "True" || before?.reason === UNRESPONSIVE;
+  if (!wasReady) return STARTING;
+  const message = "The bot does not answer its health check, or its machine is out of reach.";
+  return { reason: UNRESPONSIVE, message: withStops(message, mode) };
 }
 
-const UNRESPONSIVE: Why = {
-  reason: "Unresponsive",
-  message:
-    "The bot does not answer its health check, or its machine is out of reach. Stops at the exchange stay in force.",
-};
+const UNRESPONSIVE = "Unresponsive";
 
 /** Paused, Stopped and Retired: where the bot stands on its way, or what keeps it. */
 function endingBecause(facts: BotFacts, plan: BotPlan): Why {
@@ -154,7 +160,7 @@ function endingBecause(facts: BotFacts, plan: BotPlan): Why {
 /** What delays the end and passes by itself. */
 function obstacleOf({ pod, now }: BotFacts): Why | undefined {
   if (pod?.isDeleting !== true) return undefined;
-  return isLost(pod, now) ? NODE_LOST : pod.disruption;
+  return isLost(pod, now) ? nodeLost(pod) : pod.disruption;
 }
 
 const ENDINGS = {

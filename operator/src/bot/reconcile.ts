@@ -7,7 +7,7 @@ import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
 import type { BotLeases } from "../leases.ts";
 import { pausingHalts } from "../halt/progress.ts";
-import { POSITION_OPEN } from "../pod-view.ts";
+import { POSITION_OPEN, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import type { StartLine } from "../start-line.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { failedBefore } from "./failed-before.ts";
@@ -124,6 +124,11 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
   "guard-pod": async ({ pod }, { isGuarded }, { writes }) => {
     if (pod === undefined) return {};
     await writes.labelPod(pod, { [LABELS.position]: isGuarded ? POSITION_OPEN : null });
+    return "go-on";
+  },
+  "forget-failure": async ({ pod }, _plan, { writes }) => {
+    if (pod === undefined) return {};
+    await writes.annotatePod(pod, { [UNWELL_BEFORE_ANNOTATION]: null });
     return "go-on";
   },
   // What follows begins with the pod's end, which the watch tells.

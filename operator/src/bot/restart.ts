@@ -1,6 +1,7 @@
 import { secondsOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
+import { withStops } from "./stops.ts";
 
 /**
  * A pod that ended although it should run is made anew after a pause that doubles with each such end, so that a fault can neither
@@ -44,11 +45,12 @@ export function restartBecause(
   const how = `exit code ${pod.end?.exitCode ?? "unknown"}`;
   const at = secondsOf(new Date(restartAtMs(pod, restarts)));
   const isLoop = restartsWith(pod, restarts) >= LOOP_RESTARTS;
+  const what = pod.disruption
+    ? `${pod.disruption.message} The bot starts elsewhere at ${at}.`
+    : `The pod ended${isLoop ? " again and again" : ""} (${pod.end?.podReason ?? how}); the next one is made at ${at}.`;
   return {
     reason: pod.disruption?.reason ?? (isLoop ? "CrashLooping" : "Restarting"),
-    message: pod.disruption
-      ? `${pod.disruption.message} The bot starts elsewhere at ${at}; stops at the exchange stay in force.`
-      : `The pod ended${isLoop ? " again and again" : ""} (${pod.end?.podReason ?? how}); the next one is made at ${at}. Stops at the exchange stay in force.`,
+    message: withStops(what, pod.mode),
   };
 }
 

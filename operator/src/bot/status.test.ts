@@ -6,6 +6,7 @@ import {
   exampleBot,
   exampleFacts,
   exampleHalt,
+  examplePod,
   exampleReport,
   runningFacts,
   VERIFICATION,
@@ -206,6 +207,15 @@ test("while the journal cannot be heard, nothing changes", () => {
   const bot = exampleBot({}, {}, statusOf(heard));
   const deaf = { ...heard, bot, report: { kind: "unheard" } as const };
   expect(statusOf(deaf)).toEqual(bot.status);
+});
+
+test("what hinders a bot is told by its own pod, and stays while the journal cannot be heard", () => {
+  const hindered = blockedBy("SymbolNotTraded");
+  const bot = exampleBot({}, {}, statusOf(hindered));
+  expect(shown(hindered, "Ready")).toBe("True Hindered");
+  expect(statusOf({ ...hindered, bot, report: { kind: "unheard" } })).toEqual(bot.status);
+  const next = { ...hindered, pod: examplePod(hindered, { uid: "uid-of-the-next-pod" }) };
+  expect(shown(next, "Ready")).toBe("True Running");
 });
 
 test("a status that was written is not written again", () => {

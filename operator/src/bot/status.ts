@@ -9,7 +9,7 @@ import { drainingFact } from "./drain.ts";
 import { FAILED_BEFORE, failedBefore } from "./failed-before.ts";
 import { STARTING } from "./flatness.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
-import { isLost, NODE_LOST } from "./lost-pod.ts";
+import { isLost, nodeLost } from "./lost-pod.ts";
 import { type BotPlan, isForeign } from "./plan.ts";
 import { positionUnknownFact } from "./position-unknown.ts";
 import { haltMessage, readyFact, unreadyBecause } from "./ready.ts";
@@ -88,7 +88,7 @@ function podFact(facts: BotFacts, plan: BotPlan): Fact {
     return fact("PodReady", "False", because("NoPod", "The bot has no pod at present."));
   }
   if (pod.isDeleting) {
-    const lost = isLost(pod, facts.now) ? NODE_LOST : undefined;
+    const lost = isLost(pod, facts.now) ? nodeLost(pod) : undefined;
     return fact("PodReady", "False", lost ?? because("Ending", "The pod is ending."));
   }
   if (pod.end !== undefined)
