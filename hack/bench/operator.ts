@@ -5,6 +5,7 @@ import { startFakeJournal } from "./operator/fake-journal.ts";
 import { bundleOperator } from "./operator/operator-process.ts";
 import { measurePaced } from "./operator/paced.ts";
 import { type Buckets, namespacesOf } from "./operator/population.ts";
+import { residentBytes } from "./operator/process-costs.ts";
 import { makeTemplate } from "./operator/template.ts";
 import type { Figure } from "./figure.ts";
 
@@ -46,8 +47,15 @@ export function measureScale(size: ScaleSize): Promise<readonly Figure[]> {
       const rate = await settle(options, { from: firstStop, to: size.bots });
       console.error(`${label(size.bots)} bots are there, ${rate.toFixed(0)} a second`);
     }
+    const { etcd, apiserver } = parts.cluster.controlPlane.pids;
+    const [store, server] = await Promise.all([etcd, apiserver].map(residentBytes));
+    console.error(`resident: etcd ${gigabytes(store)}, API server ${gigabytes(server)}`);
     return [...figures, ...(await measureAtRest(options))];
   });
+}
+
+function gigabytes(bytes = 0): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 type Parts = Awaited<ReturnType<typeof startParts>>;

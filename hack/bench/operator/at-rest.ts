@@ -32,7 +32,7 @@ const NEWEST = [
   "/api/v1/pods?limit=1",
   "/api/v1/serviceaccounts?limit=1",
 ];
-const CONSISTENT_WITHIN_MS = 300_000;
+const CONSISTENT_WITHIN_MS = 600_000; // 100,000 bots beside an API server that must save memory
 const POD_WITHIN_MS = 60_000;
 /** Bots report at least this often; the operator calls 60 s stale. */
 const REPORT_EVERY_MS = 20_000;

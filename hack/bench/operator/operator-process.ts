@@ -10,7 +10,7 @@ import { imageEnvironment, nodeFlags } from "../../images/bot-node-flags.ts";
 import { bundle } from "../../images/bundle.ts";
 import { cpuSeconds, residentBytes } from "./process-costs.ts";
 
-const LEADS_WITHIN_MS = 300_000;
+const LEADS_WITHIN_MS = 600_000;
 const VAULT = "http://127.0.0.1:1"; // no account is new, so nobody asks
 
 /** What the pods are made with, but the journal's address. */
