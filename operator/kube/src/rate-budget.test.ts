@@ -12,11 +12,10 @@ async function passedAt(take: ReturnType<typeof createRateLimit>, count: number)
   );
 }
 
-test("a burst goes at once, what follows goes at the pace, in order", async () => {
+test("a burst goes at once, what follows no earlier than its place in line", async () => {
   const times = await passedAt(createRateLimit({ perSecond: 100, burst: 5 }), 15);
-  expect(times.toSorted((a, b) => a - b)).toEqual(times);
   for (const [index, time] of times.entries()) {
-    expect(time).toBeGreaterThanOrEqual(Math.max(0, (index - 4) * 10 - 2)); // timers round to a millisecond
+    expect(time).toBeGreaterThanOrEqual(Math.max(0, (index - 4) * 10));
   }
 });
 

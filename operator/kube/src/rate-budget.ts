@@ -7,7 +7,7 @@ export interface RateBudget {
 }
 
 /**
- * Lets requests pass within the budget, in the order in which they came (the generic cell rate algorithm: all that is kept is the time
+ * Lets requests pass within the budget, none before its place in the order in which they came (the generic cell rate algorithm: all that is kept is the time
  * at which the last one that was let through would have been due at the even pace). Priorities need no place here: the work queue
  * decides what runs, and only as many requests wait as it has workers.
  */
@@ -20,10 +20,11 @@ export function createRateLimit(
 
   /** Resolves when the request may go. @throws the signal's reason when it is aborted first. */
   return async (signal?: AbortSignal): Promise<void> => {
-    const now = clock();
-    dueAt = Math.max(dueAt, now) + paceMs;
-    const waitMs = dueAt - now - burst * paceMs;
-    if (waitMs <= 0) return;
-    await sleep(waitMs, undefined, signal === undefined ? {} : { signal });
+    dueAt = Math.max(dueAt, clock()) + paceMs;
+    const mayGoAt = dueAt - burst * paceMs;
+    // Timers count whole milliseconds and may ring a fraction early.
+    for (let waitMs = mayGoAt - clock(); waitMs > 0; waitMs = mayGoAt - clock()) {
+      await sleep(Math.ceil(waitMs), undefined, signal === undefined ? {} : { signal });
+    }
   };
 }
