@@ -5,8 +5,8 @@ import type { BotView } from "./bot/bot-view.ts";
 import { addBotGauges } from "./bot-gauges.ts";
 import type { Tally } from "./class/plan-wave.ts";
 
-/** Blocks of the event loop are seen to this precision; finer would wake an idle process more than a hundred times a second. */
-const LOOP_RESOLUTION_MS = 10;
+/** Up to so much more than a block of the event loop is seen; finer would wake an idle process more than two hundred times a second. */
+const LOOP_RESOLUTION_MS = 5;
 
 export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
@@ -216,7 +216,7 @@ function addProcessGauges(registry: Registry): void {
   delay.enable();
   const longest: Gauge = new Gauge({
     name: "tradingbots_operator_event_loop_delay_max_seconds",
-    help: "Longest time, since the process began to serve, in which the event loop served nobody; 0.01 is none.",
+    help: "Longest time, since the process began to serve, in which the event loop served nobody; 0.005 is none.",
     registers,
     collect: () => longest.set(delay.max / 1e9),
   });

@@ -1,5 +1,5 @@
 import { Report, ReportLine } from "@tradingbots/crds";
-import { backOffMs, keyOf, timeSlices } from "@tradingbots/kube";
+import { backOffMs, keyOf, linesOf, timeSlices } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { createSharing } from "./shared-values.ts";
@@ -42,7 +42,7 @@ const SILENCE_MS = 15_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const BACK_OFF = { initialMs: 250, maxMs: 10_000 };
 /** A report of 8 positions and 64 halts is 30 kB. */
-const LINE_MAX = 1024 * 1024;
+const LINES = { maxBytes: 1024 * 1024, of: "the journal's reports" };
 
 export function isStale({ saidAtMs }: BotReport, clockMs: number): boolean {
   return clockMs - saidAtMs > STALE_AFTER_MS;
@@ -89,7 +89,7 @@ export function createReports(options: ReportsOptions) {
       await answer.body.dump();
       throw new Error(`the journal answered ${answer.statusCode} to GET /v1/reports`);
     }
-    for await (const line of linesOf(answer.body)) take(ReportLine.parse(JSON.parse(line)));
+    for await (const line of reportLines(answer.body)) take(line);
   }
 
   function take(line: ReportLine): void {
@@ -145,17 +145,9 @@ function slim(report: Report): Report {
   };
 }
 
-async function* linesOf(body: AsyncIterable<unknown>): AsyncGenerator<string, void, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of body) {
-    if (!(chunk instanceof Uint8Array)) throw new Error("expected bytes");
-    const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = pieces.pop() ?? "";
-    if (rest.length > LINE_MAX) throw new Error("a line of the journal's reports has no end");
-    for (const piece of pieces) {
-      if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
-      if (piece !== "") yield piece;
-    }
+async function* reportLines(body: AsyncIterable<unknown>) {
+  for await (const line of linesOf(body, LINES)) {
+    if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
+    yield ReportLine.parse(JSON.parse(line));
   }
 }

@@ -1,6 +1,7 @@
 import type { ClusterAccess } from "./cluster-access.ts";
 import { isJsonObject, jsonField, type JsonObject } from "./json.ts";
 import { isNotFound, KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { type ListPage, readPage } from "./list-page.ts";
 import { type ObjectKey, type Resource, resourcePath } from "./resource.ts";
 import {
   createTransport,
@@ -10,19 +11,13 @@ import {
 } from "./transport.ts";
 import { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";
 
-/** Objects of one list request: larger pages are not faster and block the event loop longer. */
-const PAGE_SIZE = 500;
+/** Objects of one list request: larger pages are not faster and take more memory. */
+const PAGE_SIZE = 250;
 
 export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-}
-
-export interface Page<T> {
-  readonly items: readonly T[];
-  /** Version of the whole list: a watch goes on from here. */
-  readonly resourceVersion: string;
 }
 
 export interface WatchOptions extends Selection {
@@ -124,14 +119,14 @@ function readsOver(transport: Transport) {
     }
   }
 
-  /** All objects as they came, in pages of 500. @throws KubernetesError 410 when the list expires between two pages. */
+  /** All objects as they came, in pages of 250. @throws KubernetesError 410 when the list expires between two pages. */
   async function* pages(
     resource: Resource<unknown>,
     selection: Selection & { readonly signal?: AbortSignal } = {},
-  ): AsyncGenerator<Page<unknown>, void, undefined> {
+  ): AsyncGenerator<Omit<ListPage, "next">, void, undefined> {
     let next: string | undefined;
     do {
-      const answer = await transport.json({
+      const answer = await transport.text({
         method: "GET",
         path: resourcePath(resource, { namespace: selection.namespace }),
         query: {
@@ -142,9 +137,9 @@ function readsOver(transport: Transport) {
         },
         ...(selection.signal === undefined ? {} : { signal: selection.signal }),
       });
-      const page = readList(answer);
+      const page = readPage(answer);
       yield {
-        items: page.items.map((item) => withKind(resource, item)),
+        items: withKind(resource, page.items),
         resourceVersion: page.resourceVersion,
       };
       next = page.next;
@@ -291,22 +286,9 @@ function isHeld(answer: unknown): boolean {
   return !isFinalized || Number(jsonField(metadata, "deletionGracePeriodSeconds") ?? 0) > 0;
 }
 
-function readList(answer: unknown) {
-  const { items, metadata } = record(answer);
-  const { resourceVersion, continue: next } = record(metadata);
-  if (!Array.isArray(items) || typeof resourceVersion !== "string") {
-    throw new Error("the API server's answer is not a list");
-  }
-  return {
-    items: items as readonly unknown[],
-    resourceVersion,
-    next: typeof next === "string" && next !== "" ? next : undefined,
-  };
-}
-
 /** Items of a list of a built-in kind say neither kind nor version. */
-function withKind(resource: Resource<unknown>, item: unknown): unknown {
-  return { apiVersion: resource.apiVersion, kind: resource.kind, ...record(item) };
+function* withKind({ apiVersion, kind }: Resource<unknown>, items: Iterable<unknown>) {
+  for (const item of items) yield { apiVersion, kind, ...record(item) };
 }
 
 function readEvent(line: unknown, path: string): WatchEvent {

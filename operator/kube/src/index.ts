@@ -5,7 +5,6 @@ export {
   type DeleteOptions,
   type KubeClient,
   type NewObject,
-  type Page,
   type Patch,
   type Selection,
   type WatchEvent,
@@ -32,6 +31,7 @@ export {
   type ElectionTiming,
   type Leadership,
 } from "./leader-election.ts";
+export { linesOf } from "./lines.ts";
 export type { Indexes, ReadonlyObjectStore } from "./object-store.ts";
 export type { Origin, ReflectorHandlers } from "./mirror.ts";
 export {

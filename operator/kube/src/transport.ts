@@ -1,6 +1,7 @@
 import type { ClusterAccess } from "./cluster-access.ts";
 import { type Answer, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
+import { linesOf } from "./lines.ts";
 import { parseObject } from "./parse-object.ts";
 import { createRateLimit, type RateBudget } from "./rate-budget.ts";
 import { createSlots } from "./slots.ts";
@@ -95,8 +96,8 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     };
   }
 
-  /** @throws KubernetesError for an answer above 299; Error when none came; what `admit` throws. */
-  async function json(request: KubeRequest): Promise<unknown> {
+  /** The answer as it came. @throws KubernetesError for an answer above 299; Error when none came; what `admit` throws. */
+  async function text(request: KubeRequest): Promise<string> {
     await withinBudget?.(request.signal);
     await slots.acquire(request.signal);
     try {
@@ -106,10 +107,15 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
       const terms = { atSend: admit, signal, maxBytes: BODY_MAX_BYTES };
       const answer = await told(request, requests.exchange(sent, terms));
       if (answer.statusCode >= 300) throw refusal(request, answer);
-      return parsed(answer.text);
+      return answer.text;
     } finally {
       slots.release();
     }
+  }
+
+  /** The answer, parsed. @throws what `text` throws */
+  async function json(request: KubeRequest): Promise<unknown> {
+    return parsed(await text(request));
   }
 
   /** The parsed lines of an answer that never ends by itself; ends or throws with its connection. */
@@ -120,14 +126,15 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
     if (answer.statusCode >= 300) {
       throw refusal(request, { ...answer, text: await readBounded(answer.body) });
     }
-    yield* parsedLines(answer.body, request.path);
+    const terms = { maxBytes: LINE_MAX_BYTES, of: request.path };
+    for await (const line of linesOf(answer.body, terms)) yield parseObject(line);
   }
 
   async function close(): Promise<void> {
     await Promise.all([requests.destroy(), watches.destroy()]);
   }
 
-  return { json, lines, resetRequests: () => requests.resetAll(), close };
+  return { json, text, lines, resetRequests: () => requests.resetAll(), close };
 }
 export type Transport = ReturnType<typeof createTransport>;
 
@@ -157,21 +164,6 @@ function queryString(query: KubeRequest["query"] = {}): string {
     if (value !== undefined) search.set(name, value);
   }
   return search.size === 0 ? "" : `?${search.toString()}`;
-}
-
-async function* parsedLines(
-  body: AsyncIterable<unknown>,
-  path: string,
-): AsyncGenerator<unknown, void, undefined> {
-  let rest = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of body) {
-    if (!(chunk instanceof Uint8Array)) throw new Error("expected bytes");
-    const pieces = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = pieces.pop() ?? "";
-    if (rest.length > LINE_MAX_BYTES) throw new Error(`a line of ${path} has no end`);
-    for (const piece of pieces) if (piece !== "") yield parseObject(piece);
-  }
 }
 
 async function readBounded(body: AsyncIterable<unknown>): Promise<string> {
