@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
 import type { WatchEvent, WatchOptions } from "./client.ts";
 import { KubernetesError } from "./kubernetes-error.ts";
@@ -222,7 +223,7 @@ test("a server that takes connections and says nothing is asked less and less of
       async *watch() {
         askedAt.push(realNow());
         skippedMs += silentFor;
-        yield await Promise.reject<WatchEvent>(new Error("ECONNRESET"));
+        yield await setImmediate().then(() => Promise.reject<WatchEvent>(new Error("ECONNRESET")));
       },
     },
     resource: NAMESPACES,

@@ -13,12 +13,16 @@ interface PeopleOptions {
   readonly node: Node;
   readonly vault: FakeVault;
   readonly random: () => number;
+  /** The operator has seen the cluster's state and acts. */
+  readonly acting: Promise<void>;
 }
 
 const BOTS = 3;
 const DEEDS = 12;
 /** Between two deeds, at most. */
 const PAUSE_MS = 160;
+/** People create bots whether the operator is there or not; they wait so long for it, or most of a run would be over before it begins. */
+const PATIENCE_MS = 15_000;
 
 const DEEDS_OF_PEOPLE = [
   "create",
@@ -38,8 +42,9 @@ type Deed = (typeof DEEDS_OF_PEOPLE)[number];
 
 /** Users and administrators, who do what a seed says to a few bots; names of bots that are gone are used again. */
 export async function letPeopleAct(options: PeopleOptions): Promise<void> {
-  const { random } = options;
+  const { random, acting } = options;
   for (let index = 0; index < BOTS; index++) await attempt(options, "create", index);
+  await Promise.race([acting, sleep(PATIENCE_MS, undefined, { ref: false })]);
   for (let count = 0; count < DEEDS; count++) {
     await sleep(random() * PAUSE_MS);
     const deed = DEEDS_OF_PEOPLE[Math.floor(random() * DEEDS_OF_PEOPLE.length)] ?? "run";

@@ -88,8 +88,8 @@ async function run(seed: number, field: Battlefield): Promise<Outcome> {
     const leading = operator.synced.then(() => operator.act());
     const random = createRandom(seed, 3);
     const userId = randomUuid(random);
-    const people = { client: field.client, namespace, userId, bystander, node, vault, random };
-    await letPeopleAct(people);
+    const cast = { client: field.client, namespace, bystander, node, vault };
+    await letPeopleAct({ ...cast, userId, random, acting: leading });
     faults.cease();
     const scene = { field, namespace, proxy, bystander, operator };
     const wrongs = [...(await judge(scene, leading)), ...bystander.wrongs()];
