@@ -1,3 +1,4 @@
+import type { BotConfig, BotRequest } from "@tradingbots/crds";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, HeldPosition, Outcome } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
@@ -13,6 +14,7 @@ import {
   startExampleBot,
   SYMBOL,
 } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -401,36 +403,87 @@ describe("a trade of the journal of which the exchange account knows nothing", (
   });
 });
 
+const halt = (symbols: string[] | null): BotConfig["halts"][number] => ({
+  name: "all",
+  uid: "u",
+  action: "BlockEntries",
+  symbols,
+});
+
 describe("an entry whose intent the journal is writing", () => {
   const limit = 2_000;
-  test.each<[string, number, (it: ReturnType<typeof startExampleBot>) => void, string | undefined]>(
+  const OTHER_RISK = { ...exampleConfig.risk, leverage: 2 };
+  const CLOSING: BotRequest = {
+    id: "c0ffee00-1111-4222-8333-444455556666",
+    action: "ClosePosition",
+    symbol: SYMBOL,
+    notAfter: new Date(Date.now() + 60_000).toISOString(),
+  };
+  type ExampleBot = ReturnType<typeof startExampleBot>;
+  /** Another configuration, read anew: no part of it is the object that the bot has. */
+  const meanwhile =
+    (change: Partial<BotConfig>) =>
+    ({ bot, config }: ExampleBot) =>
+      bot.applyConfig(structuredClone({ ...config, ...change, generation: 2 }));
+  test.each<[string, number, (it: ExampleBot) => void, (string | undefined)?]>([
+    ["is sent when nothing else happens", limit - 100, () => undefined, undefined],
+    ["is not sent when too much time has passed", limit + 100, () => undefined, "TooLate"],
     [
-      ["is sent when nothing else happens", limit - 100, () => undefined, undefined],
-      ["is not sent when too much time has passed", limit + 100, () => undefined, "TooLate"],
-      [
-        "is not sent either when the wall clock was set back meanwhile",
-        limit + 100,
-        () => vi.setSystemTime(Date.now() - limit),
-        "TooLate",
-      ],
-      [
-        "is not sent under a changed configuration",
-        100,
-        ({ bot, config }) => bot.applyConfig({ ...config, generation: 2 }),
-        "ConfigChanged",
-      ],
-      [
-        "is not sent under a halt",
-        100,
-        ({ bot, config }) =>
-          bot.applyConfig({
-            ...config,
-            halts: [{ name: "all", uid: "u", action: "BlockEntries", symbols: null }],
-          }),
-        "Halted",
-      ],
+      "is not sent either when the wall clock was set back meanwhile",
+      limit + 100,
+      () => vi.setSystemTime(Date.now() - limit),
+      "TooLate",
     ],
-  )("%s", async (...[, takesMs, meanwhile, code]) => {
+    ["is not sent under another risk", 100, meanwhile({ risk: OTHER_RISK }), "ConfigChanged"],
+    [
+      "is not sent under a risk that was changed and changed back",
+      100,
+      (it) => {
+        meanwhile({ risk: OTHER_RISK })(it);
+        meanwhile({})(it);
+      },
+      "ConfigChanged",
+    ],
+    [
+      "is not sent under another strategy",
+      100,
+      meanwhile({ strategy: { name: "rsi", params: { period: 3 } } }),
+      "ConfigChanged",
+    ],
+    ["is not sent at another timeframe", 100, meanwhile({ timeframe: "5m" }), "ConfigChanged"],
+    [
+      "is not sent when somebody asks to close there",
+      100,
+      meanwhile({ requests: [CLOSING] }),
+      "ConfigChanged",
+    ],
+    [
+      "is sent when somebody asks to close another symbol",
+      100,
+      meanwhile({ requests: [{ ...CLOSING, symbol: OTHER_SYMBOL }] }),
+      undefined,
+    ],
+    [
+      "is sent when somebody asks for an order there, which comes after it",
+      100,
+      meanwhile({ requests: [{ ...CLOSING, action: "Order", side: "short" }] }),
+      undefined,
+    ],
+    [
+      "is sent when another symbol is traded besides",
+      100,
+      meanwhile({ symbols: [SYMBOL, OTHER_SYMBOL] }),
+      undefined,
+    ],
+    [
+      "is not sent when its symbol is traded no more",
+      100,
+      meanwhile({ symbols: [OTHER_SYMBOL] }),
+      "SymbolRemoved",
+    ],
+    ["is sent under a halt of another symbol", 100, meanwhile({ halts: [halt([OTHER_SYMBOL])] })],
+    ["is not sent under a halt", 100, meanwhile({ halts: [halt(null)] }), "Halted"],
+  ])("%s", async (...[, takesMs, happens, code]) => {
     const { promise, resolve: answer } = Promise.withResolvers<"appended">();
     const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
       kind: "accepted",
@@ -442,7 +495,7 @@ describe("an entry whose intent the journal is writing", () => {
     it.closeCandle();
     await pass(0);
     const decidedMs = Date.now();
-    meanwhile(it);
+    happens(it);
     await pass(takesMs);
     answer("appended");
     await pass(0);

@@ -18,6 +18,7 @@ import { KeyWatch } from "../risk/key-watch.ts";
 import { Account } from "./account.ts";
 import { recordTrade } from "./account-for-fills.ts";
 import { CandleSeries } from "./candle-series.ts";
+import { withKnownParts } from "./entry-terms.ts";
 import { registerGauges } from "./gauges.ts";
 import { type Log, messageOf } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -151,7 +152,7 @@ export class Bot {
   /** A changed configuration takes effect at once, within this call, for every entry not yet sent. */
   applyConfig(told: BotConfig): void {
     const before = this.#config;
-    const config = { ...told, ...lastingPart(this.#deps.config) };
+    const config = withKnownParts(before, { ...told, ...lastingPart(this.#deps.config) });
     this.#restartNeeded = restartNeeded(this.#deps.config, told);
     this.#config = config;
     if (areSettingsNew(before, config)) {
@@ -295,7 +296,6 @@ export class Bot {
       log,
       account: this.#account,
       requests: this.#requests,
-      lastCandle: (symbol) => this.#lastCandles.get(symbol),
       record: (body) => this.#record(body),
       config: () => this.#config,
       standing: (symbol) => this.#standing(symbol),

@@ -18,6 +18,7 @@ import {
   type Refusal,
 } from "../risk/gate.ts";
 import type { ProposedCandle } from "./candle-series.ts";
+import { areTermsKept } from "./entry-terms.ts";
 import { foreignHolding } from "./reconcile.ts";
 import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
@@ -35,7 +36,7 @@ const COMMITMENT_PLACES = 8;
 export interface EntrySignal extends ProposedCandle {
   readonly symbol: string;
   readonly side: PositionSide;
-  /** In force when the signal was acted on: the entry follows all of it or is not sent. */
+  /** In force when the signal was acted on: the entry follows all of it that concerns it, or is not sent. */
   readonly config: BotConfig;
   /** Somebody's who asked for it, and until when it may be at the exchange (exchange's clock, ms); undefined for a strategy's. */
   readonly request?: { readonly id: string; readonly notAfterMs: number };
@@ -173,10 +174,11 @@ function outdated(deps: TraderDeps, wish: EntrySignal): Refusal | undefined {
   const ageMs = Math.round(deps.monotonicMs() - wish.sentMs);
   if (ageMs > SIGNAL_MAX_AGE_MS)
     return { reason: "StaleSignal", message: `the candle was sent ${ageMs} ms ago` };
-  if (deps.config() === wish.config) return undefined;
+  const { symbol, config, request } = wish;
+  if (areTermsKept({ symbol, config, requestId: request?.id }, deps.config())) return undefined;
   return {
     reason: "ConfigChanged",
-    message: "the configuration changed while the entry was prepared",
+    message: `what the entry goes by (strategy, timeframe, risk, or a request for ${symbol}) changed while it was prepared`,
   };
 }
 

@@ -11,6 +11,7 @@ import type {
   OrderView,
   Outcome,
 } from "../exchange/exchange.ts";
+import type { JournalStanding } from "../journal/journal-client.ts";
 import { amount, type Price, price, type Quantity, quantity } from "../money.ts";
 import { Account } from "./account.ts";
 import { accountForFills } from "./account-for-fills.ts";
@@ -169,6 +170,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const records: RecordBody[] = [];
   const clock = { nowMs: OPENED_MS + 60_000, monotonicMs: 60_000 };
   const lease = { remainingMs: 0, keptForMs: 0 };
+  let standing: JournalStanding = "ready";
   const exchange = market.exchange();
   const metrics = new Metrics();
   const record = (body: RecordBody) => void records.push(body);
@@ -177,6 +179,9 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     exchange,
     looks: exchange,
     journal: {
+      get standing() {
+        return standing;
+      },
       appendIntent: unused,
       leaseRemainingMs: () => lease.remainingMs,
       keepLeaseFor: (ms) => void (lease.keptForMs = ms),
@@ -186,7 +191,6 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     config: () => current,
     standing: unused,
     requests: new RequestLog({ record, nowMs: () => clock.nowMs }),
-    lastCandle: unused,
     otherAccount: () => undefined,
     openDay: unused,
     isStreamed: () => false,
@@ -201,6 +205,8 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     metrics,
     config: current,
     lease,
+    /** Another pod has taken over. */
+    replace: () => void (standing = "stale"),
     /** The wall clock is set: nothing of this may change what the bot does. */
     setWallClock: (byMs: number) => void (clock.nowMs += byMs),
     /** By every clock. */

@@ -45,6 +45,20 @@ describe("stop and target", () => {
     expect(market.levelsSent.length - before).toBe(2);
   });
 
+  test("are left where they are by a pod that was replaced, which places a stop only where there is none", async () => {
+    const { market, run, heldWork, replace } = startExampleHolder();
+    const work = heldWork();
+    await run(work, 1_000);
+    replace();
+    market.stopLoss = price("98");
+    await run(work, 120_000);
+    expect(levelsOf(market)[0]).toBe("98");
+    market.stopLoss = undefined;
+    await run(work, 1_000);
+    expect(levelsOf(market)[0]).toBe("99");
+    expect(work.exitWanted).toBeUndefined();
+  });
+
   test("refused for good leave the old ones", async () => {
     const { market, run, heldWork } = startExampleHolder();
     const work = heldWork();

@@ -33,7 +33,7 @@ export async function protectPosition(
   held: HeldPosition,
 ): Promise<void> {
   if (lacksRules(deps, work, held)) return;
-  const wanted = wantedLevels(deps, work, held);
+  const wanted = isSuccessors(deps, held) ? undefined : wantedLevels(deps, work, held);
   if (wanted === undefined || isAt(held, wanted) || isRefused(deps, work, { held, wanted })) {
     if (held.stopLoss !== undefined) work.protection.failures = 0;
     if (isBeyondLiquidation(held, held.stopLoss))
@@ -55,6 +55,11 @@ export async function protectPosition(
   deps.log.error("unprotected", { symbol: work.symbol, failures: work.protection.failures });
   if (work.protection.failures >= UNPROTECTED_ATTEMPTS)
     leave(deps, work, "the exchange takes no stop");
+}
+
+/** The pod that has taken over goes by the newer configuration: only where there is no stop does each of them place one. */
+function isSuccessors({ journal }: TraderDeps, { stopLoss }: HeldPosition): boolean {
+  return stopLoss !== undefined && journal.standing === "stale";
 }
 
 /** Whether a position has no stop, and cannot be given one because nobody knows the rules for it. */

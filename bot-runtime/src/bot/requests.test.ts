@@ -1,5 +1,6 @@
 import type { BotConfig, BotRequest, RequestResult, SessionAnswer } from "@tradingbots/crds";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Candle, Exchange } from "../exchange/exchange.ts";
 import { PaperExchange } from "../exchange/paper-exchange.ts";
 import { price, text } from "../money.ts";
 import { requestedEntryId } from "../orders/order-id.ts";
@@ -56,6 +57,16 @@ const slowly = async () => {
   return "appended" as const;
 };
 
+/** The candle in progress. */
+function candleAt(at: string): Candle {
+  const value = price(at);
+  return { openTimeMs: NEWEST * MINUTE, open: value, high: value, low: value, close: value };
+}
+
+/** The series as ever, and a price of 125 to whoever asks for the newest candle alone. */
+const dearCandles: Exchange["candles"] = async ({ limit }) =>
+  limit === 1 ? [candleAt("125")] : exampleCandles();
+
 interface Options extends ExampleOptions {
   readonly paper?: PaperExchange;
   readonly session?: Partial<SessionAnswer>;
@@ -63,22 +74,21 @@ interface Options extends ExampleOptions {
 
 /** A bot on play money that knows the price, and hears of candles that do not close: its strategy proposes nothing. */
 async function start({ paper = playMoney(), session, ...options }: Options = {}) {
+  let last = candleAt("100");
+  const candles: Exchange["candles"] = async ({ limit }) => {
+    const known = await exampleCandles();
+    return [...known.slice(0, -1), last].slice(-limit);
+  };
   const it = startExampleBot({
     ...options,
     config: { mode: "paper", accountName: null, ...options.config },
-    exchange: Object.assign(paper, options.exchange),
+    exchange: Object.assign(paper, { candles }, options.exchange),
   });
   let generation = it.config.generation;
   let config: BotConfig = it.config;
   const show = async (at: string) => {
-    const value = price(at);
-    const candle = {
-      openTimeMs: NEWEST * MINUTE,
-      open: value,
-      high: value,
-      low: value,
-      close: value,
-    };
+    const candle = candleAt(at);
+    last = candle;
     const streamed = { symbol: SYMBOL, candle, closed: false, sentAtMs: Date.now() };
     paper.observe(streamed);
     it.bot.candleArrived(streamed);
@@ -134,6 +144,49 @@ describe("an order that somebody asks for", () => {
     expect(it.result()?.message).toBe("long 50 BTC/USDT:USDT at 100");
     expect(it.lastReport()?.requests).toEqual([{ id: ID, status: "done", reason: null }]);
   });
+
+  test("is sized and protected by the exchange's price of that moment, whatever the stream has shown last", async () => {
+    const it = await start({ exchange: { candles: dearCandles } });
+    await it.apply({ requests: [ask("Order")] });
+    const [entry] = it.entries();
+    expect(entry?.quantity).toBe("40");
+    await it.show("125");
+    expect(String((await it.held())?.stopLoss)).toBe("123.8");
+  });
+
+  test.each<[string, Exchange["candles"]]>([
+    [
+      "fails",
+      async () => {
+        throw new Error("no answer");
+      },
+    ],
+    ["tells no candle", async () => []],
+  ])("is refused as on stale data when the question for the price %s", async (...[, answer]) => {
+    const candles: Exchange["candles"] = (query) =>
+      query.limit === 1 ? answer(query) : exampleCandles();
+    const it = await start({ exchange: { candles } });
+    await it.apply({ requests: [ask("Order")] });
+    expect(it.results()).toEqual(["StaleData"]);
+    await it.show("100");
+    expect(await it.held()).toBeUndefined();
+  });
+
+  test.each(["ClosePosition", "CancelOrders"] as const)(
+    "is not sent when %s comes while its price is asked for",
+    async (action) => {
+      const { promise, resolve } = Promise.withResolvers<readonly Candle[]>();
+      const candles: Exchange["candles"] = ({ limit }) =>
+        limit === 1 ? promise : exampleCandles();
+      const it = await start({ exchange: { candles } });
+      await it.apply({ requests: [ask("Order")] });
+      await it.apply({ requests: [ask("Order"), ask(action, CLOSE)] });
+      resolve([candleAt("100")]);
+      await it.show("100");
+      expect(it.entries()).toEqual([]);
+      expect(it.results()).toEqual(["Withdrawn", "begun", "done"]);
+    },
+  );
 
   test("is not done again, however often it is read and whatever has become of its position", async () => {
     const it = await startWithPosition();

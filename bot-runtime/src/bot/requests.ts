@@ -1,9 +1,10 @@
-import type { BotRequest, RequestResult } from "@tradingbots/crds";
-import { OPENING_LEASE_MS, type OrderView } from "../exchange/exchange.ts";
+import type { BotConfig, BotRequest, RequestResult } from "@tradingbots/crds";
+import { type Candle, OPENING_LEASE_MS, type OrderView } from "../exchange/exchange.ts";
 import { text } from "../money.ts";
 import { requestedEntryId } from "../orders/order-id.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { EXPIRED, type EntryResult, type EntrySignal, msUntil } from "./enter-position.ts";
+import { messageOf } from "./log.ts";
 import type { RequestEnd } from "./request-log.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { isLeftBehind, type Work } from "./work.ts";
@@ -150,7 +151,10 @@ export class Requests {
     if (found !== undefined) return log.end(asked, endOfFound(found, entryId));
     if (request === undefined || late !== undefined || this.#withdrawn.has(asked.id))
       return log.end(asked, late ?? WITHDRAWN);
-    const signal = this.#signalOf(request);
+    const signal = await this.#signalOf(request);
+    // What takes it back may have come while the price was asked for.
+    if (log.isOver(asked.id)) return;
+    if (this.#withdrawn.has(asked.id)) return log.end(asked, WITHDRAWN);
     if ("reason" in signal) return log.end(request, { status: "refused", ...signal });
     log.begin(request);
     const result = await enter(signal);
@@ -167,13 +171,15 @@ export class Requests {
     this.#underWay = [...this.#underWay, { request, works, known: this.#works.open, sinceMs }];
   }
 
-  #signalOf({ id, side, notAfter }: BotRequest): EntrySignal | Refusal {
+  async #signalOf({ id, side, notAfter }: BotRequest): Promise<EntrySignal | Refusal> {
     const symbol = this.#symbol;
-    const candle = this.#deps.lastCandle(symbol);
+    const config = this.#deps.config();
     if (!this.#works.isEmpty)
       return { reason: "PositionOpen", message: `${symbol}: the bot holds a position already` };
+    const sentMs = this.#deps.monotonicMs();
+    const candle = await this.#currentCandle(config);
     if (candle === undefined || side === undefined)
-      return { reason: "StaleData", message: `${symbol}: no price has been seen yet` };
+      return { reason: "StaleData", message: `${symbol}: the exchange did not tell its price` };
     const proposal = {
       enter: side,
       exit: undefined,
@@ -185,10 +191,25 @@ export class Requests {
       side,
       candle,
       proposal,
-      config: this.#deps.config(),
-      sentMs: this.#deps.monotonicMs(),
+      config,
+      sentMs,
       request: { id, notAfterMs: Date.parse(notAfter) },
     };
+  }
+
+  /**
+   * Its close is the price of this moment. It is asked for, because the stream may have said nothing for a minute and a half, and
+   * a signal is as old as the price that it goes by.
+   */
+  async #currentCandle({ timeframe }: BotConfig): Promise<Candle | undefined> {
+    const symbol = this.#symbol;
+    try {
+      const candles = await this.#deps.exchange.candles({ symbol, timeframe, limit: 1 });
+      return candles.at(-1);
+    } catch (error) {
+      this.#deps.log.warn("no-price", { symbol, message: messageOf(error) });
+      return undefined;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BotConfig, RecordBody } from "@tradingbots/crds";
-import type { Candle, Exchange, LookUps } from "../exchange/exchange.ts";
+import type { Exchange, LookUps } from "../exchange/exchange.ts";
 import type { JournalClient } from "../journal/journal-client.ts";
 import type { Standing } from "../risk/gate.ts";
 import type { Account } from "./account.ts";
@@ -12,12 +12,13 @@ export interface TraderDeps {
   readonly exchange: Exchange;
   /** What nothing waits for that cannot wait. */
   readonly looks: LookUps;
-  readonly journal: Pick<JournalClient, "appendIntent" | "leaseRemainingMs" | "keepLeaseFor">;
+  readonly journal: Pick<
+    JournalClient,
+    "standing" | "appendIntent" | "leaseRemainingMs" | "keepLeaseFor"
+  >;
   readonly record: (body: RecordBody) => void;
   readonly account: Account;
   readonly requests: RequestLog;
-  /** The newest candle of a symbol, most often still in progress: its close is the last price. */
-  readonly lastCandle: (symbol: string) => Candle | undefined;
   /** The configuration in force at this moment. */
   readonly config: () => BotConfig;
   readonly standing: (symbol: string) => Standing;
