@@ -21,6 +21,8 @@ export type Amount = Decimal & { readonly __unit: "amount" };
 
 type Given = string | Decimal;
 
+const HALF = new Decimal("0.5");
+
 /** Places kept of a quotient (a mean price): more than any exchange states, short enough for a `DecimalString`. */
 const QUOTIENT_PLACES = 16;
 
@@ -69,9 +71,10 @@ export function text(decimal: Decimal): string {
   return decimal.isZero() ? "0" : decimal.toFixed();
 }
 
-/** The multiple of `step` nearest to `decimal`; a half goes up. */
+/** The multiple of `step` nearest to a `decimal` that is not negative; a half goes up. */
 export function roundToStep(decimal: Decimal, step: Decimal): Decimal {
-  return decimal.div(step).toDecimalPlaces(0, Decimal.ROUND_HALF_UP).times(step);
+  // Whole steps by one integer division: a quotient of 64 digits takes three times as long.
+  return decimal.plus(step.times(HALF)).divToInt(step).times(step);
 }
 
 /** Decimals never change: one that is there needs no copy. */

@@ -2,6 +2,7 @@ import type { Market } from "../exchange/exchange.ts";
 import {
   type Amount,
   amount,
+  type Decimal,
   type Price,
   quantity,
   type Quantity,
@@ -35,11 +36,15 @@ export function positionSize(input: SizingInput): Size {
   // Whole steps by one integer division: quotients of 64 digits were a third of an order's time.
   const margin = equity.times(positionPercent).times(leverage);
   const wanted = margin.divToInt(price.times(quantityStep).times(100));
-  const most = maximumQuantity.divToInt(quantityStep);
-  const allowed = wanted.lt(most) ? wanted : most;
-  const units = allowed.isNegative() ? ZERO_QUANTITY : quantity(allowed.times(quantityStep));
+  const fits = wanted.times(quantityStep);
+  const allowed = fits.lte(maximumQuantity) ? fits : wholeSteps(maximumQuantity, quantityStep);
+  const units = allowed.isNegative() ? ZERO_QUANTITY : quantity(allowed);
   const total = value(price, units);
   return { quantity: units, value: total, margin: amount(total.div(leverage)) };
+}
+
+function wholeSteps(most: Quantity, step: Quantity): Decimal {
+  return most.divToInt(step).times(step);
 }
 
 /** Whether what is held is worth less than the exchange opens a position for; false where that is not known. */

@@ -210,10 +210,10 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     name: "StopBeyondLiquidation",
     refuses: ({ standing, market }) => {
       const { leverage, stopLossPercent } = standing.config.risk;
-      const farthest = liquidationPercent(leverage, market).times(LIQUIDATION_SHARE);
-      return farthest.gt(stopLossPercent)
-        ? undefined
-        : `a stop at ${stopLossPercent} % with leverage ${leverage} lies beyond liquidation, or too near to it: it must be below ${text(farthest.toDecimalPlaces(2, Decimal.ROUND_DOWN))} %`;
+      const farthest = leveredStopLimit(leverage, market);
+      if (farthest.gt(new Decimal(stopLossPercent).times(leverage))) return undefined;
+      const limit = farthest.div(leverage).toDecimalPlaces(2, Decimal.ROUND_DOWN);
+      return `a stop at ${stopLossPercent} % with leverage ${leverage} lies beyond liquidation, or too near to it: it must be below ${text(limit)} %`;
     },
   },
   {
@@ -260,14 +260,20 @@ export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
   );
 }
 
+const HUNDRED = new Decimal(100);
+
 /**
- * How far the price may move against a position before it is liquidated, in percent of the entry price (crds/src/farthest-stop.ts).
- * The maintenance rate is half of the least initial margin, 1/maximum leverage, in the first tier of every contract.
+ * How far a stop may be from the entry price, in percent of the margin: leverage times what it is in percent of the price
+ * (crds/src/farthest-stop.ts), so that an entry waits for no quotient. The maintenance rate is half of the least initial margin,
+ * 1/maximum leverage, in the first tier of every contract.
  */
-function liquidationPercent(leverage: number, { maximumLeverage }: Market): Decimal {
-  const half = new Decimal(50).div(maximumLeverage);
-  const maintenance = half.lt(LEAST_MAINTENANCE_PERCENT) ? LEAST_MAINTENANCE_PERCENT : half;
-  return new Decimal(100).div(leverage).minus(maintenance);
+function leveredStopLimit(leverage: number, { maximumLeverage }: Market): Decimal {
+  const half = 50 / maximumLeverage;
+  const maintenance =
+    half < LEAST_MAINTENANCE_PERCENT
+      ? new Decimal(LEAST_MAINTENANCE_PERCENT)
+      : new Decimal(50).div(maximumLeverage);
+  return HUNDRED.minus(maintenance.times(leverage)).times(LIQUIDATION_SHARE);
 }
 
 function seconds(ms: number): string {
