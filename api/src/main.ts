@@ -17,6 +17,7 @@ import { loadConfig } from "./config.ts";
 import { connectionOptions, createPool } from "./database.ts";
 import { createKube } from "./kube.ts";
 import { removeSessionsOfGoneBots } from "./journal/gone-bots.ts";
+import { endTradesOfGonePaperBots } from "./journal/paper-trades.ts";
 import { gaugeMonths, keepMonths } from "./journal/months.ts";
 import { createLiveHub } from "./live/live-hub.ts";
 import { deliveryOf } from "./mail/delivery.ts";
@@ -172,6 +173,7 @@ const keepJournal = async () => {
     if (month.made.length + month.dropped.length > 0) app.log.info(month, "partitions changed");
   }
   await removeSessionsOfGoneBots(workerPool);
+  await endTradesOfGonePaperBots(workerPool);
 };
 stack.adopt(repeat({ everyMs: MONTHS_MS, work: keepJournal, onError: onSweepError }), (open) =>
   open.stop(),

@@ -80,6 +80,11 @@ export async function startJournalApp(database: TestDatabase, options: JournalOp
       uid,
       post: (path, body) => post(path, `${botId}|${uid}|${issuedAtMinute}`, body),
     }),
+    /** A pod that trades on an account. */
+    podOf: (account: string, { botId, uid, issuedAtMinute }: PodName): Pod => ({
+      uid,
+      post: (path, body) => post(path, `${botId}|${uid}|${issuedAtMinute}|${account}`, body),
+    }),
     close: async () => {
       await app.close();
       await news.close();
@@ -89,12 +94,18 @@ export async function startJournalApp(database: TestDatabase, options: JournalOp
 }
 export type JournalApp = Awaited<ReturnType<typeof startJournalApp>>;
 
+interface PodName {
+  readonly botId: string;
+  readonly uid: string;
+  readonly issuedAtMinute: number;
+}
+
 function holderOf(token: string) {
-  const [name = "", uid = "", issued = ""] = token.split("|");
+  const [name = "", uid = "", issued = "", serviceAccount = `paper-${name}`] = token.split("|");
   return {
-    subject: token === OPERATOR ? OPERATOR : `system:serviceaccount:${NAMESPACE}:paper-${name}`,
+    subject: token === OPERATOR ? OPERATOR : `system:serviceaccount:${NAMESPACE}:${serviceAccount}`,
     namespace: NAMESPACE,
-    serviceAccount: `paper-${name}`,
+    serviceAccount,
     pod: { name, uid },
     issuedAt: new Date(Number(issued) * 60_000),
   };

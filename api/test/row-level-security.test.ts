@@ -74,6 +74,7 @@ test("every such table has policies, each for one named role and bound to a user
     "reports_stream", // the operator hears about every bot
     "sessions_count", // for administrators
     "sessions_look_up", // a refresh token names its session before anybody knows whose it is
+    "trades_open_work", // whose gone paper bots have left trades open
     "users_administer",
     "users_give_role", // by address, for the command that gives roles
     "users_look_up", // before a login nobody knows the user's id

@@ -7,7 +7,8 @@ import {
 } from "@tradingbots/crds";
 import { atMostOne, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import { asSpeaker, type Speaker } from "./speaker.ts";
+import { endPaperTrades } from "./paper-trades.ts";
+import { asSpeaker, isOnPaper, type Speaker } from "./speaker.ts";
 import type { TokenHolder } from "./tokens.ts";
 
 /** Bounds of the answer in crds. */
@@ -35,7 +36,10 @@ export async function openSession(
   podExists: () => Promise<boolean>,
 ): Promise<SessionAnswer> {
   const open = (outlived: number) =>
-    asSpeaker(pool, holder, (database, speaker) => openAfter(database, speaker, outlived));
+    asSpeaker(pool, holder, async (database, speaker) => {
+      if (!isOnPaper(holder)) await endPaperTrades(database, speaker);
+      return openAfter(database, speaker, outlived);
+    });
   const first = await open(0);
   if ("session" in first) return first.session;
   if (!(await podExists())) throw replaced(first.rival);

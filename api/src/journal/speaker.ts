@@ -50,6 +50,11 @@ export function whoSpeaks(holder: TokenHolder): string[] {
   return [name, holder.namespace, holder.serviceAccount, paperServiceAccount(name)];
 }
 
+/** The token's service account is the one of a bot's paper trading. */
+export function isOnPaper(holder: TokenHolder): boolean {
+  return holder.serviceAccount === paperServiceAccount(podOf(holder).name);
+}
+
 /** `speak_for` found nobody. */
 export function unknownBot(holder: TokenHolder): ApiError {
   return new ApiError(
