@@ -322,8 +322,10 @@ const tryFrom = (remoteAddress: string, { password = PASSWORD, cookie = "" } = {
     payload: { email: user.email, password },
   });
 
+const deviceOf = (answer: Answer) => `${DEVICE}=${cookiesOf(answer)[DEVICE] ?? ""}`;
+
 test("guesses from many addresses close an account to strangers, and not to the devices of its user", async () => {
-  const cookie = `${DEVICE}=${cookiesOf(await logIn())[DEVICE] ?? ""}`;
+  const cookie = deviceOf(await logIn());
   const addresses = Array.from({ length: 100 }, (_, index) => `198.51.100.${index >> 3}`);
   for (const address of addresses) {
     expect((await tryFrom(address, { password: "not the password" })).statusCode).toBe(401);
@@ -336,6 +338,20 @@ test("guesses from many addresses close an account to strangers, and not to the 
   user = await signUp(api, `person-${(people += 1)}`); // somebody else's cookie opens nothing
   for (const address of addresses) await tryFrom(address, { password: "not the password" });
   expect((await tryFrom("203.0.113.1", { cookie })).statusCode).toBe(429);
+});
+
+test("a device of before the password was changed is a stranger's", async () => {
+  const before = deviceOf(await logIn());
+  const change = { currentPassword: PASSWORD, newPassword: "another long one" };
+  const after = deviceOf(await user.call("POST /api/auth/password", { body: change }));
+  for (let guesses = 0; guesses < 100; guesses += 1) {
+    await tryFrom(`198.51.100.${guesses >> 3}`, { password: "not the password" });
+  }
+  const attempt = { password: change.newPassword };
+  const statusWith = async (cookie: string) =>
+    (await tryFrom("203.0.113.2", { ...attempt, cookie })).statusCode;
+  expect(await statusWith(before)).toBe(429);
+  expect(await statusWith(after)).toBe(200);
 });
 
 test("a changed tier counts soon, whatever the token says", async () => {

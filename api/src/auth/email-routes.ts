@@ -101,9 +101,9 @@ export function emailRoutes(deps: EmailDeps): FastifyPluginAsyncZod {
       const { newPassword } = request.body;
       assertAcceptable(newPassword, deps.isBreached);
       const token = requireToken(request.body.token);
-      await resetPassword(deps, request, { token, newPassword });
+      const passwordHash = await resetPassword(deps, request, { token, newPassword });
       // Whatever strangers have tried: from here the user gets in.
-      deps.devices.remember(request, reply, token.userId);
+      deps.devices.remember(request, reply, { id: token.userId, passwordHash });
       return reply.code(204).send(null);
     });
   };
@@ -173,12 +173,12 @@ async function sendResetLink(
   });
 }
 
-/** Hashing is costly: only for a token that is good. It is used up with the change and not before. */
+/** Hashing is costly: only for a token that is good. It is used up with the change and not before. Answers the new hash. */
 async function resetPassword(
   { authPool, passwords, mailer }: EmailDeps,
   origin: Origin,
   { token, newPassword }: { readonly token: EmailToken; readonly newPassword: string },
-): Promise<void> {
+): Promise<string> {
   const { userId } = token;
   const isGood = await asTenant(authPool, { userId }, (database) =>
     isGoodEmailToken(database, token, "reset"),
@@ -195,6 +195,7 @@ async function resetPassword(
     await noteDeed(database, origin, { userId, action: "password.reset" });
     await mailer?.notify(database, { userId, email }, noticeLetter("password", mailer));
   });
+  return passwordHash;
 }
 
 function requireMailer(mailer: Mailer | undefined): Mailer {

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Sealer } from "../sealer.ts";
@@ -17,21 +17,38 @@ const SETTINGS = {
   maxAge: DAYS * DAY_SECONDS,
 } as const;
 
-const Known = z.object({ id: z.uuid(), userId: z.uuid(), endsAtMs: z.int() });
+const Known = z.object({
+  id: z.uuid(),
+  userId: z.uuid(),
+  password: z.string(),
+  endsAtMs: z.int(),
+});
+/** Enough to tell the passwords of one user apart. */
+const FINGERPRINT_BYTES = 8;
+
+interface DeviceUser {
+  readonly id: string;
+  readonly passwordHash: string;
+}
 
 interface KnownDeviceDeps {
   readonly sealer: Sealer;
   readonly now: () => number;
 }
 
-/** Devices remember, sealed, whose they have been: who guesses elsewhere must not make their owners wait. */
+/**
+ * Devices remember, sealed, whose they have been: who guesses elsewhere must not make their owners wait. Until the password
+ * changes: whoever knew the one before is a stranger then.
+ */
 export function createKnownDevices({ sealer, now }: KnownDeviceDeps) {
   /** The device's id, when the user has proven to be them on it before. */
-  function find({ cookies }: FastifyRequest, userId: string | undefined): string | undefined {
+  function find({ cookies }: FastifyRequest, user: DeviceUser | undefined): string | undefined {
     const shown = cookies[COOKIE];
-    if (shown === undefined || userId === undefined) return undefined;
+    if (shown === undefined || user === undefined) return undefined;
     const known = open(shown);
-    return known?.userId === userId && known.endsAtMs > now() ? known.id : undefined;
+    const isTheirs =
+      known?.userId === user.id && known.password === fingerprintOf(user.passwordHash);
+    return isTheirs && known.endsAtMs > now() ? known.id : undefined;
   }
 
   function open(shown: string): z.infer<typeof Known> | undefined {
@@ -43,13 +60,23 @@ export function createKnownDevices({ sealer, now }: KnownDeviceDeps) {
   }
 
   /** The user has proven to be them. */
-  function remember(request: FastifyRequest, reply: FastifyReply, userId: string): void {
-    const id = find(request, userId) ?? randomUUID();
-    const endsAtMs = now() + DAYS * DAY_SECONDS * 1_000;
-    const sealed = sealer.seal(JSON.stringify({ id, userId, endsAtMs }), PURPOSE);
+  function remember(request: FastifyRequest, reply: FastifyReply, user: DeviceUser): void {
+    const known: z.infer<typeof Known> = {
+      id: find(request, user) ?? randomUUID(),
+      userId: user.id,
+      password: fingerprintOf(user.passwordHash),
+      endsAtMs: now() + DAYS * DAY_SECONDS * 1_000,
+    };
+    const sealed = sealer.seal(JSON.stringify(known), PURPOSE);
     reply.setCookie(COOKIE, sealed.toString("base64url"), SETTINGS);
   }
 
   return { find, remember };
 }
 export type KnownDevices = ReturnType<typeof createKnownDevices>;
+
+/** A hash has a salt of its own, so that each password leaves another, also one that was the user's before. */
+function fingerprintOf(passwordHash: string): string {
+  const hash = createHash("sha256").update(passwordHash).digest();
+  return hash.subarray(0, FINGERPRINT_BYTES).toString("base64url");
+}

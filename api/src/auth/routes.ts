@@ -84,7 +84,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         const { email, password, ...proof } = request.body;
         const login = await findLogin(deps.authPool, email);
         const user = login && { id: login.id, passwordHash: login.password_hash };
-        const device = deps.devices.find(request, login?.id);
+        const device = deps.devices.find(request, user);
         const attempt = { address: request.ip, account: email, device, password, user, proof };
         const method = await deps.identify(attempt);
         if (login === undefined || method === undefined) {

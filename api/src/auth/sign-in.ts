@@ -36,7 +36,8 @@ export async function signIn(
   const before = presentedRefreshToken(request);
   if (before !== undefined) await sessions.end(before, request);
   keepSession(reply, refreshToken);
-  devices.remember(request, reply, proven.user.id);
+  const { user, passwordHash } = proven;
+  devices.remember(request, reply, { id: user.id, passwordHash });
   return accessToken;
 }
 
