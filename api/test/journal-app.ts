@@ -31,6 +31,8 @@ interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
   /** What verifying a token waits for. */
   readonly verifying?: () => Promise<void>;
   readonly requestsMax?: number;
+  /** Hears of bots with a new report. */
+  readonly reported?: (botId: string) => void;
 }
 
 /**
@@ -38,7 +40,8 @@ interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
  * have signed into it.
  */
 export async function startJournalApp(database: TestDatabase, options: JournalOptions = {}) {
-  const { watch, podExists = unused, verifying, requestsMax = 2_000, ...limits } = options;
+  const { watch, podExists = unused, verifying, requestsMax = 2_000, ...others } = options;
+  const { reported = ignore, ...limits } = others;
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS, ...limits });
   watch?.(pool);
   const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });
@@ -53,7 +56,7 @@ export async function startJournalApp(database: TestDatabase, options: JournalOp
     },
     podExists,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
-    reported: { announce: () => {} },
+    reported: { announce: reported },
     news,
     operatorSubject: OPERATOR,
     requestsMax,

@@ -1,5 +1,11 @@
 import type { RecordBody } from "@tradingbots/crds";
-import { IntentAnswer, LeaseAnswer, RecordAnswer, SessionAnswer } from "@tradingbots/crds";
+import {
+  IntentAnswer,
+  LeaseAnswer,
+  RecordAnswer,
+  REQUESTS_REMEMBERED,
+  SessionAnswer,
+} from "@tradingbots/crds";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { Commitments } from "../../bot-runtime/test/commitments.ts";
@@ -31,9 +37,11 @@ interface Journal {
 
 let database: TestDatabase;
 let app: JournalApp;
+/** Bots of which a new report was announced. */
+const reported: string[] = [];
 beforeAll(async () => {
   database = await startDatabase();
-  app = await startJournalApp(database);
+  app = await startJournalApp(database, { reported: (botId) => void reported.push(botId) });
 });
 afterAll(async () => {
   await app.close();
@@ -174,6 +182,22 @@ describe.each([
     ]);
     expect(requests[0]).toEqual(done.type === "request" && done.result);
     expect(requests[1]).toMatchObject({ action: "Order", side: "long" });
+  });
+
+  test("a request whose end nobody has told is told of, however many came after it", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await tell(pod, 1, [[1, requestResult(1, { status: "begun" })]]);
+    for (let id = 2; id <= REQUESTS_REMEMBERED + 2; id += 1) {
+      await tell(pod, 1, [[id, requestResult(id)]]);
+    }
+    const { requests } = await sessionOf(pod);
+    expect(requests).toHaveLength(REQUESTS_REMEMBERED);
+    expect(requests.slice(0, 2)).toMatchObject(
+      [requestResult(1, { status: "begun" }), requestResult(4)].map(
+        (told) => told.type === "request" && { id: told.result.id, status: told.result.status },
+      ),
+    );
   });
 
   test("a pod that was replaced gets no session, whether it had one or not", async () => {
@@ -479,4 +503,23 @@ describe.each([
       expect(await enterBeside(theirs, 2, ["30", "0"])).toBe("200 ok");
     });
   });
+});
+
+test("what a batch has told is announced, also when what became of requests in it could not be stored", async () => {
+  const { superuser } = database;
+  const botId = await createBot(database);
+  const pod = app.pod(botId, "pod", 1);
+  await sessionOf(pod);
+  const batch = {
+    epoch: 1,
+    records: [report(), requestResult(1)].map((body, index) => ({ sequence: index + 1, body })),
+  };
+  const results = "execute on function append_request_results";
+  await superuser.query(`revoke ${results} from tradingbots_journal`);
+  const failed = await pod.post("/v1/records", batch);
+  await superuser.query(`grant ${results} to tradingbots_journal`);
+  expect(failed.status).toBe(500);
+  expect(reported.filter((each) => each === botId)).toHaveLength(1);
+  expect((await pod.post("/v1/records", batch)).status).toBe(200);
+  expect((await sessionOf(pod)).requests).toMatchObject([{ status: "done" }]);
 });

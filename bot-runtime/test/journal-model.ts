@@ -166,6 +166,15 @@ export class JournalModel {
     if (isNews) this.#requests.set(result.id, result);
   }
 
+  /** What has begun before what is over, and of both the newest. */
+  #toldRequests(): RequestResult[] {
+    const all = this.requests;
+    const begun = all.filter(({ status }) => status === "begun");
+    const byWorth = [...all.filter(({ status }) => status !== "begun"), ...begun];
+    const told = new Set(byWorth.slice(-REQUESTS_REMEMBERED));
+    return all.filter((each) => told.has(each));
+  }
+
   /** What the journal knows of requests, in the order in which it first heard of them. */
   get requests(): readonly RequestResult[] {
     return [...this.#requests.values()];
@@ -264,7 +273,7 @@ export class JournalModel {
       errors: report ? { generation: report.generation, count: report.consecutiveErrors } : null,
       dayBaseline: this.#dayBaseline(),
       realised: this.#realised(),
-      requests: this.requests.slice(-REQUESTS_REMEMBERED),
+      requests: this.#toldRequests(),
     };
   }
 

@@ -113,7 +113,9 @@ export const SessionAnswer = z.object({
     .array(RequestResult)
     .max(REQUESTS_REMEMBERED)
     .default([])
-    .describe("The newest results, oldest first: what is among them is not done again."),
+    .describe(
+      "What has begun, and the newest results, oldest first: what is among them is not done again.",
+    ),
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 

@@ -26,7 +26,7 @@ import type { Announcer } from "./announcer.ts";
 import { appendIntent } from "./intents.ts";
 import { renewLeasesTogether } from "./lease-renewals.ts";
 import { grantLease, LEASE_TTL_MS, leaseLeftMs, releaseLease, renewLeases } from "./leases.ts";
-import { appendRecords } from "./records.ts";
+import { appendRecords, appendRequestResults } from "./records.ts";
 import type { ReportHub } from "./report-hub.ts";
 import { openSession } from "./sessions.ts";
 import { asSpeaker, podOf } from "./speaker.ts";
@@ -126,11 +126,15 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     { schema: { body: RecordBatch, response: { 200: RecordAnswer } } },
     async (request) => {
       const holder = holderOf(request);
-      const appended = await storable(() => appendRecords(pool, holder, request.body));
-      // After the commit: others must find it.
-      if (appended.hasNewReport) reported.announce(podOf(holder).name);
-      if (appended.toldUser !== undefined) news.announce(appended.toldUser);
-      return { lastSequence: appended.lastSequence };
+      const { lastSequence, hasNewReport, toldUser } = await storable(() =>
+        appendRecords(pool, holder, request.body),
+      );
+      // After each commit, because others must find it, and before what may fail: the batch that is sent again has no news then.
+      if (hasNewReport) reported.announce(podOf(holder).name);
+      if (toldUser !== undefined) news.announce(toldUser);
+      const asker = await storable(() => appendRequestResults(pool, holder, request.body));
+      if (asker !== undefined) news.announce(asker);
+      return { lastSequence };
     },
   );
 }

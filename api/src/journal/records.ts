@@ -25,8 +25,8 @@ interface AppendedRow {
 }
 
 /**
- * Stores a batch, all of it or nothing, in one statement that is a transaction of its own; what became of requests follows in
- * another, and a batch that fails between the two is sent again. Amounts stay text in it until they are numeric.
+ * Stores a batch but for what became of requests, all of it or nothing, in one statement that is a transaction of its own. Amounts
+ * stay text in it until they are numeric.
  * @throws ApiError `unknown_bot`; `unknown_session` when the epoch was granted to another pod, or to none
  */
 export async function appendRecords(
@@ -45,27 +45,25 @@ export async function appendRecords(
   if (appended === undefined) throw unknownBot(holder);
   const { isKnown, lastSequence, hasNewReport, toldUser } = appended;
   if (!isKnown) throw unknownSession(epoch);
-  const results = lastOfEachRequest(records);
-  const toldOfRequests =
-    results.length === 0 ? null : await appendResults(pool, holder, { epoch, results });
-  return {
-    lastSequence: Number(lastSequence),
-    hasNewReport,
-    toldUser: toldUser ?? toldOfRequests ?? undefined,
-  };
+  return { lastSequence: Number(lastSequence), hasNewReport, toldUser: toldUser ?? undefined };
 }
 
-/** Gives the user when there was something new in it. */
-async function appendResults(
+/**
+ * Stores what a batch says became of requests, after the rest of it and in a transaction of its own: a batch that fails between the
+ * two is sent again. Answers the user when there was something new in it.
+ */
+export async function appendRequestResults(
   pool: Pick<Database, "query">,
   holder: TokenHolder,
-  { epoch, results }: { readonly epoch: number; readonly results: readonly RequestResult[] },
-): Promise<string | null> {
+  { epoch, records }: Batch,
+): Promise<string | undefined> {
+  const results = lastOfEachRequest(records);
+  if (results.length === 0) return undefined;
   const { rows } = await pool.query<{ toldUser: string | null }>(
     `select append_request_results($1, $2, $3, $4, $5, $6, $7) as "toldUser"`,
     [...whoSpeaks(holder), podOf(holder).uid, epoch, JSON.stringify(results)],
   );
-  return atMostOne(rows)?.toldUser ?? null;
+  return atMostOne(rows)?.toldUser ?? undefined;
 }
 
 /** The later word of a process is the end, the one before that it has begun. */

@@ -288,16 +288,17 @@ interface ResultRow extends Omit<RequestResult, "at"> {
   readonly at: Date;
 }
 
-/** The newest results of requests, oldest first. */
+/** Requests that have begun, whose end nobody has told, and the newest results: as many as a session is told, oldest first. */
 async function requestResults(
   database: Queryable,
   { userId, botId }: Speaker,
 ): Promise<RequestResult[]> {
   const { rows } = await database.query<ResultRow>(
-    `select id, action, symbol, side, status, reason, message, order_id as "orderId", at
-       from request_results where user_id = $1 and bot_id = $2
-      order by heard_at desc, id desc limit ${REQUESTS_REMEMBERED}`,
+    `select id, action, symbol, side, status, reason, message, "orderId", at
+       from (select *, order_id as "orderId" from request_results where user_id = $1 and bot_id = $2
+              order by status = 'begun' desc, heard_at desc, id desc limit ${REQUESTS_REMEMBERED}) told
+      order by heard_at, id`,
     [userId, botId],
   );
-  return rows.map((row) => ({ ...row, at: row.at.toISOString() })).toReversed();
+  return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
 }
