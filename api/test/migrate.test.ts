@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startPostgres, type Postgres } from "../../hack/postgres/postgres.ts";
 import { migrate, readMigrations } from "../src/migrate/migrate.ts";
 import { MIGRATIONS } from "./database.ts";
@@ -110,6 +110,28 @@ test("a changed, missing or late file is refused and a failing one leaves nothin
   const { rows } = await connection.query("select to_regclass('b') as b");
   expect(rows).toEqual([{ b: null }]);
   await connection.end();
+});
+
+test("a migration that waits for a table lets others use it, and comes to its end when it is free", async () => {
+  const url = postgres.url(await postgres.createDatabase());
+  const [owner, holder, reader] = [new Client(url), new Client(url), new Client(url)];
+  for (const client of [owner, holder, reader]) await client.connect();
+  await migrate(owner, [migration("0001_a.sql", "create table a (id int)")]);
+  await holder.query("begin; select from a");
+  const files = [
+    migration("0001_a.sql", "create table a (id int)"),
+    migration("0002_b.sql", "alter table a add column b int"),
+  ];
+  const migrating = migrate(owner, files);
+  await vi.waitUntil(async () => {
+    const { rowCount } = await holder.query("select from pg_locks where not granted");
+    return rowCount === 1;
+  });
+  await reader.query("set statement_timeout = '8s'");
+  await reader.query("select from a"); // behind whoever waits
+  await holder.query("commit");
+  expect(await migrating).toEqual(["0002_b.sql"]);
+  for (const client of [owner, holder, reader]) await client.end();
 });
 
 /** A database in the state of an earlier version, whose owner is bound by row-level security. */

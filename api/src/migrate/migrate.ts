@@ -1,11 +1,24 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DatabaseError } from "pg";
 import type { Queryable } from "../database.ts";
 
 /** Any number will do, as long as nothing else in the database locks the same one. */
 const LOCK_KEY = 7_201_964;
 const FILE_NAME = /^\d{4}_[a-z0-9_]+\.sql$/;
+
+/**
+ * Whoever waits for a lock of a whole table has everybody else wait behind it. So a migration gives up after this, lets them pass and
+ * begins again.
+ */
+const LOCK_WAIT_MS = 1_000;
+const PAUSE_MS = 2_000;
+/** About five minutes: then somebody holds the table who had better be looked for. */
+const ATTEMPTS_MAX = 100;
+/** lock_not_available, deadlock_detected */
+const HELD_BY_OTHERS = new Set(["55P03", "40P01"]);
 
 interface Migration {
   readonly name: string;
@@ -43,7 +56,7 @@ export async function withMigrationLock<T>(
 
 /**
  * Applies what is new, each file in a transaction of its own, and answers the names. A file that has been applied must
- * stay as it was: what is wrong in it is mended by a further file.
+ * stay as it was: what is wrong in it is mended by a further file. What others hold is tried again for five minutes.
  */
 export async function migrate(
   connection: Queryable,
@@ -81,9 +94,23 @@ function assertUnchanged(
   if (late !== undefined) throw new Error(`${late.name} comes before ${last}, which is applied`);
 }
 
-async function apply(connection: Queryable, { name, sql, checksum }: Migration): Promise<void> {
+async function apply(connection: Queryable, migration: Migration): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await applyOnce(connection, migration);
+      return;
+    } catch (error) {
+      const isHeld = error instanceof DatabaseError && HELD_BY_OTHERS.has(error.code ?? "");
+      if (isHeld && attempt < ATTEMPTS_MAX) await sleep(PAUSE_MS);
+      else throw new Error(`while applying ${migration.name}`, { cause: error });
+    }
+  }
+}
+
+async function applyOnce(connection: Queryable, { name, sql, checksum }: Migration): Promise<void> {
   try {
     await connection.query("begin");
+    await connection.query(`set local lock_timeout = ${LOCK_WAIT_MS}`);
     await connection.query(sql);
     await connection.query("insert into migrations (name, checksum) values ($1, $2)", [
       name,
@@ -92,6 +119,6 @@ async function apply(connection: Queryable, { name, sql, checksum }: Migration):
     await connection.query("commit");
   } catch (error) {
     await connection.query("rollback");
-    throw new Error(`while applying ${name}`, { cause: error });
+    throw error;
   }
 }
