@@ -87,6 +87,16 @@ test("the last admin cannot have themselves forgotten", async () => {
   expect({ status, body }).toMatchObject({ status: 409, body: { code: "role_held" } });
 });
 
+test("whoever has asked to be forgotten gets no role", async () => {
+  const leaving = await signUp(api, "leaving");
+  expect((await leaving.call("POST /api/personal-data/erasure")).status).toBe(202);
+  await expect(roleCommand("grant", "--email", leaving.email)).rejects.toThrow(
+    /has asked to be erased/,
+  );
+  const { body } = await people.admin.call(`GET /api/admin/users/${leaving.id}`);
+  expect(body).toMatchObject({ role: null });
+});
+
 test("the command lets an admin in again whom somebody has disabled", async () => {
   const locked = await signUpAdministrator(api, "locked", "admin");
   expect((await people.admin.call(`POST /api/admin/users/${locked.id}/disable`)).status).toBe(200);

@@ -262,7 +262,9 @@ test("no table with a user is forgotten by an erasure", async () => {
         and not c.relispartition and c.oid not in (select id from going)
       order by 1`,
   );
-  const named = [...STAYING, ...FORGOTTEN, ...KEPT].toSorted((a, b) => a.localeCompare(b));
+  const named = [...STAYING, ...FORGOTTEN, ...KEPT.map(({ table }) => table)].toSorted((a, b) =>
+    a.localeCompare(b),
+  );
   expect(rows.map(({ name }) => name)).toEqual(named);
   const { rows: held } = await api.database.superuser.query(
     `with recursive going as (
@@ -314,7 +316,10 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   await api.database.superuser.query(
     `insert into equity (user_id, bot_id, epoch, sequence, equity, available, currency, at)
      select '${user.id}', '${bot}', 2, n, 1000, 900, 'USDT', now() - n * interval '1 minute'
-       from generate_series(1, 60000) n`, // more than one statement removes
+       from generate_series(1, 60000) n;
+     insert into orders (user_id, bot_id, epoch, sequence, client_order_id, symbol, purpose, side, quantity, status, at)
+     select '${user.id}', '${bot}', 2 + n % 3, n, gen_random_uuid(), 'X', 'entry', 'buy', 1, 'filled', now()
+       from generate_series(1, 60000) n`, // more than one statement removes, or moves
   );
   const before = await rowsOf(staying.id);
   const id = await begin(user, "erasure");
@@ -341,7 +346,10 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   await turn();
   await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
   expect((await superuser.query(kept, [bot])).rows).toEqual([{ count: 2_500, users: 1 }]);
-  expect(await rowsOf(user.id)).not.toHaveProperty("trades");
+  expect((await superuser.query(kept.replace("trades", "orders"), [bot])).rows).toEqual([
+    { count: 60_001, users: 1 },
+  ]);
+  for (const { table } of KEPT) expect(await rowsOf(user.id)).not.toHaveProperty(table);
   const login = { email: "leaving@example.com", password: "correct horse battery" };
   const refused = await caller(api)("POST /api/auth/login", { body: login });
   expect(refused).toMatchObject({ status: 403, body: { code: "user_disabled" } });
@@ -366,6 +374,66 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   expect(audit.rows[0]?.text).not.toContain("leaving@");
   expect((await caller(api)("POST /api/auth/login", { body: login })).status).toBe(401);
   expect(await rowsOf(staying.id)).toEqual(before);
+});
+
+test("an erasure waits while its user has a role, and touches nothing", async () => {
+  const user = await signUp(api, "promoted");
+  const bot = WithId.parse((await user.call("POST /api/bots", { body: BOT })).body).id;
+  const id = await begin(user, "erasure");
+  const setRole = (role: string | null) =>
+    api.database.superuser.query("update users set role = $2 where id = $1", [user.id, role]);
+  await setRole("admin");
+  for (const step of ["begin", "erase", "forget"]) {
+    await api.database.superuser.query(
+      "update personal_data_jobs set step = $2, stepped_at = now() - interval '1 hour' where id = $1",
+      [id, step],
+    );
+    await turn();
+    expect((await jobOf(user, id)).detail).toBe("it waits until your role has been taken away");
+  }
+  expect(await stateOf("bot", bot)).toBe(BotState.enum.Running);
+  await setRole(null);
+  await api.database.superuser.query("update personal_data_jobs set step = 'begin' where id = $1", [
+    id,
+  ]);
+  await turn();
+  expect(await stateOf("bot", bot)).toBe(BotState.enum.Retired);
+});
+
+test("an erasure lets nobody in first, then goes bot by bot, whose rows get one pseudonym", async () => {
+  const user = await signUp(api, "busy");
+  const { superuser } = api.database;
+  const [first, second] = ["bot-aaaaaaaaaaaaaaaaaaaa", "bot-bbbbbbbbbbbbbbbbbbbb"];
+  await superuser.query(
+    `insert into bots (user_id, id, namespace, made_at, gone_at)
+     select '${user.id}', id, 'tradingbots-00', now(), now() from unnest(array['${first}', '${second}']) id;
+     insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price, fees, opened_at)
+     select '${user.id}', id, gen_random_uuid(), 1, 1, 'X', 'long', 1, 1, 0, now() from unnest(array['${first}', '${second}']) id;
+     insert into orders (user_id, bot_id, epoch, sequence, client_order_id, symbol, purpose, side, quantity, status, at)
+     select '${user.id}', id, 1, 1, gen_random_uuid(), 'X', 'entry', 'buy', 1, 'filled', now() from unnest(array['${first}', '${second}']) id`,
+  );
+  await begin(user, "erasure");
+  await turn();
+  await superuser.query("begin");
+  await superuser.query("select from trades where bot_id = $1 for update", [second]);
+  const erasing = turn();
+  await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
+  const ownersOf = async (bot: string) => {
+    const { rows } = await superuser.query<{ owner: string; rows: number }>(
+      `select user_id as owner, count(*)::int as rows
+         from (select user_id from trades where bot_id = $1 union all select user_id from orders where bot_id = $1) kept
+        group by 1`,
+      [bot],
+    );
+    return rows;
+  };
+  await vi.waitUntil(async () => (await ownersOf(first))[0]?.owner !== user.id, 5_000);
+  expect(await ownersOf(second)).toEqual([{ owner: user.id, rows: 2 }]);
+  await superuser.query("rollback");
+  await erasing;
+  const [pseudonym] = await ownersOf(second);
+  expect(await ownersOf(first)).toEqual([{ owner: pseudonym?.owner, rows: 2 }]);
+  expect(pseudonym?.owner).not.toBe(user.id);
 });
 
 test("the key of an account that was never finished goes before the account's row", async () => {

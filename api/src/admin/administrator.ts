@@ -85,3 +85,12 @@ async function roleOf(database: Queryable, userId: string): Promise<Role | undef
   );
   return atMostOne(rows)?.role ?? undefined;
 }
+
+/** Whether the user has a role, also while disabled: whoever has one cannot be erased. */
+export async function hasRole(database: Queryable, userId: string): Promise<boolean> {
+  const { rowCount } = await database.query(
+    "select from users where id = $1 and role is not null",
+    [userId],
+  );
+  return rowCount !== 0;
+}

@@ -55,6 +55,9 @@ async function setRole(database: Queryable, address: string, given: Role | null)
   );
   const user = atMostOne(rows);
   if (user === undefined) throw new Error(`nobody is registered as ${address}`);
+  if (given !== null && (await isBeingErased(database, user.id))) {
+    throw new Error(`${address} has asked to be erased: register another address`);
+  }
   if (before > 0 && (await countAdmins(database)) === 0) {
     throw new Error(`${address} is the last admin: make another first`);
   }
@@ -66,6 +69,15 @@ async function setRole(database: Queryable, address: string, given: Role | null)
     details: { role: given },
   });
   await database.query("commit");
+}
+
+async function isBeingErased(database: Queryable, userId: string): Promise<boolean> {
+  await database.query("select set_config('app.user_id', $1, true)", [userId]);
+  const { rowCount } = await database.query(
+    "select from personal_data_jobs where user_id = $1 and kind = 'erasure' and finished_at is null",
+    [userId],
+  );
+  return rowCount !== 0;
 }
 
 async function countAdmins(database: Queryable): Promise<number> {

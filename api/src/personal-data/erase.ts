@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { recordAudit } from "../audit/record.ts";
+import { hasRole, lockRoles } from "../admin/administrator.ts";
 import { lockUser } from "../auth/user-store.ts";
 import { asTenant, type Database, type Queryable } from "../database.ts";
 import type { Kube } from "../kube.ts";
@@ -23,8 +24,13 @@ export const FORGOTTEN = [
   "personal_data_parts",
   "request_results",
 ];
-/** What law wants kept. */
-export const KEPT = ["trades", "orders", "fills", "funding"];
+/** What law wants kept, and what tells the rows of a bot in it apart. */
+export const KEPT = [
+  { table: "trades", key: "id" },
+  { table: "orders", key: "epoch, sequence" },
+  { table: "fills", key: "execution_id" },
+  { table: "funding", key: "execution_id" },
+] as const;
 /** Of them grow by the minute: a bot of a year has half a million rows. */
 const BY_THE_MINUTE = ["equity", "events"];
 /** A statement's work of about a second; it is given up after ten. */
@@ -40,6 +46,8 @@ export interface EraseDeps {
  * positions with the key; then accounts, whose end makes the operator remove the key; then the rows.
  */
 export async function erasureTurn(deps: EraseDeps, job: Job): Promise<Progress> {
+  // Nothing of an administrator is touched: the last one must not vanish by what they wished before they were one.
+  if (await hasRole(deps.workerPool, job.user_id)) return waitsForRole(job.step);
   if (job.step === "begin" || job.step === "retire") return retire(deps, job.user_id);
   if (job.step === "erase") return erase(deps.workerPool, job.user_id);
   return forget(deps.workerPool, job);
@@ -50,6 +58,10 @@ const AGAIN = {
   step: "retire",
   detail: "it begins anew: something was made meanwhile",
 } as const;
+
+function waitsForRole(step: string): Progress {
+  return { status: "running", step, detail: "it waits until your role has been taken away" };
+}
 
 async function retire(deps: EraseDeps, userId: string): Promise<Progress> {
   const step = { status: "running", step: "retire" } as const;
@@ -137,50 +149,103 @@ async function note(workerPool: Database, userId: string, object: string): Promi
   });
 }
 
-/** Deletes what would take one transaction too long. Whatever it has done when it fails need not be done again. */
-async function forgetMinutes(workerPool: Database, userId: string): Promise<void> {
-  const asUser = (text: string, values: unknown[]) =>
-    asTenant(workerPool, { userId }, (database) => database.query<{ id: string }>(text, values));
-  const { rows: bots } = await asUser("select id from bots where user_id = $1", [userId]);
-  for (const { id } of bots) {
-    for (const table of BY_THE_MINUTE) {
-      const some = `delete from ${table} where user_id = $1 and bot_id = $2 and at <= coalesce((
-        select at from ${table} where user_id = $1 and bot_id = $2
-         order by at offset ${ROWS_AT_ONCE} limit 1), 'infinity')`;
-      let removed: number;
-      do removed = (await asUser(some, [userId, id])).rowCount ?? 0;
-      while (removed > 0);
-    }
-  }
-}
-
-/** The rest in one transaction: no log-in works any more, trades stand under a pseudonym, the journal's rows are gone. */
-async function erase(workerPool: Database, userId: string): Promise<Progress> {
-  if (await asTenant(workerPool, { userId }, (database) => hasLiving(database, userId))) {
-    return AGAIN;
-  }
-  await forgetMinutes(workerPool, userId);
+/** No log-in works any more, whatever there is to do after it. Answers what keeps the erasure from it. */
+async function shutOut(workerPool: Database, userId: string): Promise<Progress | undefined> {
   return asTenant(workerPool, { userId }, async (database) => {
+    await lockRoles(database);
+    if (await hasRole(database, userId)) return waitsForRole("erase");
     if (await hasLiving(database, userId)) return AGAIN;
-    const pseudonym = randomUUID(); // kept nowhere
-    await database.query("select set_config('app.pseudonym', $1, true)", [pseudonym]);
-    let kept = 0;
-    for (const table of KEPT) {
-      const { rowCount } = await database.query(
-        `update ${table} set user_id = $2 where user_id = $1`,
-        [userId, pseudonym],
-      );
-      kept += rowCount ?? 0;
-    }
-    for (const table of FORGOTTEN) {
-      await database.query(`delete from ${table} where user_id = $1`, [userId]);
-    }
-    await database.query("update users set disabled_at = now() where id = $1", [userId]);
+    await database.query(
+      "update users set disabled_at = now() where id = $1 and disabled_at is null",
+      [userId],
+    );
     await database.query(
       `update sessions set ended_at = clock_timestamp(), end_reason = 'erased'
         where user_id = $1 and ended_at is null`,
       [userId],
     );
+    return undefined;
+  });
+}
+
+/** Deletes what would take one transaction too long. Whatever it has done when it fails need not be done again. */
+async function forgetMinutes(workerPool: Database, { userId, botId }: OfBot): Promise<void> {
+  for (const table of BY_THE_MINUTE) {
+    const some = `delete from ${table} where user_id = $1 and bot_id = $2 and at <= coalesce((
+      select at from ${table} where user_id = $1 and bot_id = $2
+       order by at offset ${ROWS_AT_ONCE} limit 1), 'infinity')`;
+    let removed: number;
+    do {
+      removed = await asTenant(workerPool, { userId }, async (database) =>
+        countOf(await database.query(some, [userId, botId])),
+      );
+    } while (removed > 0);
+  }
+}
+
+interface OfBot {
+  readonly userId: string;
+  readonly botId: string;
+}
+
+/** All of a bot or nothing, so that what is kept of it stands under one pseudonym. Answers how many rows. */
+async function pseudonymise(
+  workerPool: Database,
+  { userId, botId }: OfBot,
+  pseudonym: string,
+): Promise<number> {
+  return asTenant(workerPool, { userId }, async (database) => {
+    await allowPseudonym(database, pseudonym);
+    let kept = 0;
+    for (const { table, key } of KEPT) {
+      const rest = `update ${table} set user_id = $3 where user_id = $1 and bot_id = $2`;
+      const some = `${rest} and (${key}) <= (
+        select ${key} from ${table} where user_id = $1 and bot_id = $2 order by ${key} offset ${ROWS_AT_ONCE} limit 1)`;
+      let moved: number;
+      do {
+        moved = countOf(await database.query(some, [userId, botId, pseudonym]));
+        kept += moved;
+      } while (moved > 0);
+      kept += countOf(await database.query(rest, [userId, botId, pseudonym]));
+    }
+    return kept;
+  });
+}
+
+async function allowPseudonym(database: Queryable, pseudonym: string): Promise<void> {
+  await database.query("select set_config('app.pseudonym', $1, true)", [pseudonym]);
+}
+
+function countOf({ rowCount }: { readonly rowCount: number | null }): number {
+  return rowCount ?? 0;
+}
+
+/** First nobody gets in, then bot by bot, then the rest in one transaction. What is done when it fails need not be done again. */
+async function erase(workerPool: Database, userId: string): Promise<Progress> {
+  const obstacle = await shutOut(workerPool, userId);
+  if (obstacle !== undefined) return obstacle;
+  const pseudonym = randomUUID(); // kept nowhere: what is left after a crash gets another
+  const { rows: bots } = await asTenant(workerPool, { userId }, (database) =>
+    database.query<{ id: string }>("select id from bots where user_id = $1 order by id", [userId]),
+  );
+  let kept = 0;
+  for (const { id: botId } of bots) {
+    await forgetMinutes(workerPool, { userId, botId });
+    kept += await pseudonymise(workerPool, { userId, botId }, pseudonym);
+  }
+  return asTenant(workerPool, { userId }, async (database) => {
+    if (await hasLiving(database, userId)) return AGAIN;
+    await allowPseudonym(database, pseudonym);
+    for (const { table } of KEPT) {
+      // What came after its bot's turn.
+      await database.query(`update ${table} set user_id = $2 where user_id = $1`, [
+        userId,
+        pseudonym,
+      ]);
+    }
+    for (const table of FORGOTTEN) {
+      await database.query(`delete from ${table} where user_id = $1`, [userId]);
+    }
     await recordAudit(database, {
       actorKind: "system",
       userId,

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { hasRole } from "../admin/administrator.ts";
 import { callerOf } from "../auth/authenticate.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
 import { asTenant, type Database, type Queryable } from "../database.ts";
@@ -150,11 +151,8 @@ export function personalDataRoutes({
 
 /** The last admin must not vanish. @throws ApiError `role_held` */
 async function assertNoRole(database: Queryable, userId: string): Promise<void> {
-  const { rowCount } = await database.query(
-    "select from users where id = $1 and role is not null",
-    [userId],
-  );
-  if (rowCount !== 0) throw new ApiError("role_held", "have your role taken away first");
+  if (!(await hasRole(database, userId))) return;
+  throw new ApiError("role_held", "have your role taken away first");
 }
 
 async function* partsFrom(
