@@ -185,7 +185,7 @@ function limitConcurrency(app: Server, max: number): void {
       });
     }
     underWay.add(request);
-    if (!onceOver(request, reply, () => underWay.delete(request))) reply.hijack();
+    if (!onceOver(reply, () => underWay.delete(request))) reply.hijack();
   });
 }
 

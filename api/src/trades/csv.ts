@@ -55,7 +55,7 @@ export function tradeCsvRoutes({ pool }: { readonly pool: Database }): FastifyPl
       const filter = filterOf(userId, request.query);
       const end = begin(userId);
       const limit = setTimeout(() => reply.raw.destroy(), EXPORT_LIMIT_MS);
-      const isHere = onceOver(request, reply, () => {
+      const isHere = onceOver(reply, () => {
         clearTimeout(limit);
         end();
       });
