@@ -140,7 +140,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
 }
 
 function leaseRoutes(app: Server, pool: Database): void {
-  const renewals = renewLeasesTogether((leases) => renewLeases(pool, leases));
+  const renew = renewLeasesTogether((leases) => renewLeases(pool, leases));
 
   app.post(
     "/lease",
@@ -150,7 +150,7 @@ function leaseRoutes(app: Server, pool: Database): void {
       const { epoch } = request.body;
       const { pod } = holder;
       const renewed =
-        pod !== undefined && (await renewals.renew({ botId: pod.name, podUid: pod.uid, epoch }));
+        pod !== undefined && (await renew({ botId: pod.name, podUid: pod.uid, epoch }));
       if (renewed) return { ttlMs: LEASE_TTL_MS };
       const held = await asSpeaker(pool, holder, (database, speaker) =>
         grantLease(database, speaker, epoch),

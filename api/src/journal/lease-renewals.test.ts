@@ -11,7 +11,7 @@ function createWorld() {
     readonly end: (renewed: readonly HeldLease[]) => void;
     readonly fail: (error: Error) => void;
   }[] = [];
-  const { renew } = renewLeasesTogether(
+  const renew = renewLeasesTogether(
     (leases) =>
       new Promise((end, fail) => {
         statements.push({ leases, end, fail });

@@ -1,6 +1,7 @@
 import type { Caller } from "../auth/user.ts";
 import { ApiError } from "../errors.ts";
 import type { LiveEvent, Places } from "./live-store.ts";
+import { createRounds } from "./rounds.ts";
 
 /** Tabs and devices of one user. */
 const LISTENERS_PER_USER_MAX = 20;
@@ -39,6 +40,7 @@ interface Listener {
 export function createListeners(clock: () => number) {
   const byUser = new Map<string, Set<Listener>>();
   let count = 0;
+  const inTurn = createRounds(all);
 
   /** `begin` is called when there is room, with what ends the listener. @throws ApiError `too_many_listeners` */
   function add({ caller, after }: Place, begin: (leave: () => void) => Transport): Transport {
@@ -60,7 +62,7 @@ export function createListeners(clock: () => number) {
     return transport;
   }
 
-  function* all(): Generator<Listener> {
+  function* all(): Generator<Listener, void> {
     for (const ofUser of byUser.values()) yield* ofUser;
   }
 
@@ -95,8 +97,11 @@ export function createListeners(clock: () => number) {
     }
   }
 
-  function beat(): void {
-    for (const { transport } of all()) if (!transport.beat()) transport.end("too_slow");
+  /** Asks such a share of all, one after the other: to ask twenty thousand at once would hold everybody up for half a second. */
+  function beat(share: number): void {
+    for (const { transport } of inTurn(count * share)) {
+      if (!transport.beat()) transport.end("too_slow");
+    }
   }
 
   return {

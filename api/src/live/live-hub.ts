@@ -1,11 +1,14 @@
+import { askTogether } from "../ask-together.ts";
 import type { Revocations } from "../auth/revocations.ts";
 import { asTenant, type connectionOptions, type Database } from "../database.ts";
 import { createListeningConnection } from "../journal/listening-connection.ts";
 import { LIVE_CHANNEL } from "./channel.ts";
 import { createListeners, type Place, type Transport } from "./listeners.ts";
 import { createLiveReader } from "./live-reader.ts";
-import { readHead } from "./live-store.ts";
+import { readHeads } from "./live-store.ts";
 
+/** Heads in one statement: when a process dies, thousands come to another at once. */
+const HEADS_AT_ONCE = 500;
 /** An ended log-in is known after half a second, and ends its listeners within one. */
 const TICK_MS = 250;
 const HEARTBEAT_EVERY_MS = 25_000; // below the 30 to 60 s after which proxies give idle connections up
@@ -27,7 +30,6 @@ export function createLiveHub({ pool, direct, revocations, clock, onError }: Hub
   const reader = createLiveReader({ pool, revocations, listeners, onError });
   let isClosed = false;
   let sweptAtMs = clock();
-  let beatenAtMs = clock();
 
   const connection = createListeningConnection({
     direct,
@@ -40,15 +42,19 @@ export function createLiveHub({ pool, direct, revocations, clock, onError }: Hub
       sweptAtMs = -Infinity;
     },
   });
+  const headOf = askTogether((userIds: readonly string[]) => {
+    const each = [...new Set(userIds)];
+    return asTenant(pool, { userIds: each }, async (database) => {
+      const heads = await readHeads(database, each);
+      return userIds.map((userId) => heads.get(userId) ?? 0);
+    });
+  }, HEADS_AT_ONCE);
   const timer = setInterval(tick, TICK_MS);
 
   function tick(): void {
     const nowMs = clock();
     listeners.endOverdue(({ sessionId }) => revocations.hasEnded(sessionId));
-    if (nowMs - beatenAtMs >= HEARTBEAT_EVERY_MS) {
-      beatenAtMs = nowMs;
-      listeners.beat();
-    }
+    listeners.beat(TICK_MS / HEARTBEAT_EVERY_MS);
     const isSweepDue = nowMs - sweptAtMs >= SWEEP_EVERY_MS && connection.isListening();
     if (isSweepDue) sweptAtMs = nowMs;
     reader.readFor(isSweepDue ? listeners.userIds() : []);
@@ -56,8 +62,7 @@ export function createLiveHub({ pool, direct, revocations, clock, onError }: Hub
 
   return {
     /** Of the last event that a user was told: what a new listener has that asks for nothing older. */
-    headOf: (userId: string): Promise<number> =>
-      asTenant(pool, { userIds: [userId] }, (database) => readHead(database, userId)),
+    headOf,
     /** @throws ApiError `too_many_listeners` */
     join: (place: Place, begin: (leave: () => void) => Transport): Transport => {
       const transport = listeners.add(place, begin);

@@ -1,4 +1,4 @@
-import { atMostOne, type Queryable } from "../database.ts";
+import type { Queryable } from "../database.ts";
 
 /** One thing that a user is told. */
 export interface LiveEvent {
@@ -49,11 +49,11 @@ function eventOf({ id, kind, data, at }: EventRow): LiveEvent {
   return { id: Number(id), text };
 }
 
-/** Id of a user's newest event; 0 when there was none. */
-export async function readHead(database: Queryable, userId: string): Promise<number> {
-  const { rows } = await database.query<{ last_id: string }>(
-    "select last_id from live_heads where user_id = $1",
-    [userId],
+/** Ids of users' newest events; users who were never told anything are left out. */
+export async function readHeads(database: Queryable, userIds: readonly string[]): Promise<Places> {
+  const { rows } = await database.query<{ user_id: string; last_id: string }>(
+    "select user_id, last_id from live_heads where user_id = any($1::uuid[])",
+    [userIds],
   );
-  return Number(atMostOne(rows)?.last_id ?? 0);
+  return new Map(rows.map(({ user_id: userId, last_id: lastId }) => [userId, Number(lastId)]));
 }

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { createListeners, type EndReason } from "./listeners.ts";
+
+/** Listeners who note what is done to them. */
+function createWorld(users: number) {
+  const listeners = createListeners(() => 0);
+  const asked: string[] = [];
+  const ended: [userId: string, reason: EndReason][] = [];
+  const deaf = new Set<string>();
+  const leaves = new Map<string, () => void>();
+  function join(userId: string): void {
+    listeners.add({ caller: { userId, sessionId: userId }, after: 0 }, (leave) => {
+      leaves.set(userId, leave);
+      const beat = () => {
+        asked.push(userId);
+        return !deaf.has(userId);
+      };
+      const end = (reason: EndReason) => {
+        leave();
+        ended.push([userId, reason]);
+      };
+      return { take: () => true, beat, end };
+    });
+  }
+  for (let user = 0; user < users; user += 1) join(`user-${user}`);
+  return { listeners, join, asked, ended, deaf, leave: (userId: string) => leaves.get(userId)?.() };
+}
+
+test("in a round each listener is asked once whether it is there, and few in a turn", () => {
+  const { listeners, asked } = createWorld(1_000);
+  const byTurn = Array.from({ length: 100 }, () => {
+    asked.length = 0;
+    listeners.beat(0.01);
+    return [...asked];
+  });
+  expect(new Set(byTurn.flat()).size).toBe(1_000);
+  expect(byTurn.map(({ length }) => length)).toEqual(Array.from({ length: 100 }, () => 10));
+});
+
+test("few are asked as seldom as many, those who came last and those after one who left too", () => {
+  const { listeners, asked, join, leave } = createWorld(4);
+  for (let turn = 0; turn < 16; turn += 1) listeners.beat(1 / 64);
+  leave("user-1");
+  join("user-4");
+  for (let turn = 0; turn < 48; turn += 1) listeners.beat(1 / 64);
+  expect(asked).toEqual(["user-0", "user-2", "user-3", "user-4"]);
+});
+
+test("whoever has not answered when the next question comes is ended", () => {
+  const { listeners, ended, deaf } = createWorld(2);
+  deaf.add("user-1");
+  for (let turn = 0; turn < 64; turn += 1) listeners.beat(1 / 64);
+  expect({ ended, count: listeners.count() }).toEqual({
+    ended: [["user-1", "too_slow"]],
+    count: 1,
+  });
+});
