@@ -1,12 +1,13 @@
 import { getPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { assertAcceptable, createPasswords, type Passwords } from "./passwords.ts";
 
 let passwords: Passwords;
 beforeAll(() => {
   passwords = createPasswords({ cost: 12 });
 });
+afterEach(() => void vi.useRealTimers());
 afterAll(() => passwords.close());
 
 test("a password matches its own hash, which has cost 12, and no other", async () => {
@@ -39,6 +40,30 @@ test("a worker that dies is replaced; only what it was doing fails", async () =>
   await sleep(20);
   process.kill(passwords.workerPid() ?? 0, "SIGKILL");
   expect(await slow).toMatchObject({ code: "login_overloaded" });
+  expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
+});
+
+/** Halts the worker and answers what becomes of a job after so many seconds. */
+async function whileHalted(seconds: number): Promise<unknown> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  process.kill(passwords.workerPid() ?? 0, "SIGSTOP");
+  const job = passwords.hash("correct horse battery").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(seconds * 1_000);
+  return job;
+}
+
+test("whoever waits too long is sent away, and a worker that is only slow goes on", async () => {
+  const pid = passwords.workerPid() ?? 0;
+  expect(await whileHalted(15)).toMatchObject({ code: "login_overloaded" });
+  process.kill(pid, "SIGCONT");
+  expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
+  expect(passwords.workerPid()).toBe(pid);
+});
+
+test("a worker that hangs is replaced", async () => {
+  const pid = passwords.workerPid() ?? 0;
+  expect(await whileHalted(60)).toMatchObject({ code: "login_overloaded" });
+  await vi.waitUntil(() => passwords.isAlive() && passwords.workerPid() !== pid, 10_000);
   expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
 });
 

@@ -7,7 +7,10 @@ import type { IsBreached } from "./breached-passwords.ts";
 const RUNNING_MAX = 2;
 /** The last in the queue waits about 4 s; whoever comes then is told to come back. */
 const WAITING_MAX = 32;
+/** Whoever waits longer for a job that runs is sent away. The job goes on: beside busy cores its process gets a tenth of one. */
 const JOB_LIMIT_MS = 15_000;
+/** A job that runs for so long hangs, and its process with it. */
+const HANGS_AFTER_MS = 60_000;
 const RETRY_AFTER_SECONDS = 5;
 
 const PASSWORD_CHARACTERS_MIN = 12;
@@ -53,12 +56,12 @@ interface Waiting {
 }
 
 interface Running extends Waiting {
-  readonly timer: NodeJS.Timeout;
+  readonly timers: readonly NodeJS.Timeout[];
 }
 
 /**
  * Hashes and compares passwords in a child process with a bounded queue. What does not fit the queue, and what a dying
- * child was doing, fails with `login_overloaded`.
+ * child was doing, fails with `login_overloaded`, and so does what takes too long.
  */
 export function createPasswords({ cost }: { readonly cost: number }) {
   const waiting: Waiting[] = [];
@@ -77,7 +80,7 @@ export function createPasswords({ cost }: { readonly cost: number }) {
 
   function take(id: number): Running | undefined {
     const job = running.get(id);
-    clearTimeout(job?.timer);
+    for (const timer of job?.timers ?? []) clearTimeout(timer);
     running.delete(id);
     return job;
   }
@@ -91,7 +94,11 @@ export function createPasswords({ cost }: { readonly cost: number }) {
       const job = waiting.shift();
       if (job === undefined) return;
       const id = ++lastId;
-      running.set(id, { ...job, timer: setTimeout(worker.kill, JOB_LIMIT_MS) });
+      const timers = [
+        setTimeout(() => job.reject(overloaded()), JOB_LIMIT_MS),
+        setTimeout(worker.kill, HANGS_AFTER_MS),
+      ];
+      running.set(id, { ...job, timers });
       worker.send({ id, ...job.work });
     }
   }
