@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { createClient, type Operations } from "../../api/src/client/client.ts";
 
 /** An answer of the REST API, whatever its status. */
@@ -22,6 +23,10 @@ interface User {
 export type NewBot = Operations["POST /api/bots"]["body"];
 export type Bot = Operations["GET /api/bots/{id}"]["answer"];
 export type Trade = Operations["GET /api/trades"]["answer"]["items"][number];
+
+/** What is told as it happens; `missed` has no data. */
+const LiveEvent = z.object({ kind: z.string(), data: z.unknown() });
+export type LiveEvent = z.infer<typeof LiveEvent>;
 
 const TIMEOUT_MS = 20_000;
 
@@ -103,6 +108,23 @@ export class RestClient {
     return this.#ask(`POST /api/bots/{id}/${command}`, { path: { id } });
   }
 
+  /** Opens a position by hand. */
+  order(id: string, body: Operations["POST /api/bots/{id}/orders"]["body"]) {
+    return this.#ask("POST /api/bots/{id}/orders", { path: { id }, body });
+  }
+
+  closePosition(id: string, symbol: string) {
+    return this.#ask("POST /api/bots/{id}/positions/close", { path: { id }, body: { symbol } });
+  }
+
+  /** Server-sent events from the moment that this resolves, until the signal. */
+  async listen(signal: AbortSignal): Promise<AsyncGenerator<LiveEvent, void>> {
+    const headers = { authorization: `Bearer ${this.#token ?? ""}` };
+    const { ok, status, body } = await fetch(`${this.#url}/api/events`, { headers, signal });
+    if (!ok || body === null) throw new Error(`listening was answered with ${status}`);
+    return eventsOf(body.pipeThrough(new TextDecoderStream()));
+  }
+
   /** Every trade of the bot, page by page, oldest first. */
   async trades(botId: string): Promise<readonly Trade[]> {
     const trades: Trade[] = [];
@@ -121,6 +143,18 @@ export class RestClient {
 
 const fetchInTime: typeof fetch = (input, init) =>
   fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+
+async function* eventsOf(texts: AsyncIterable<string>): AsyncGenerator<LiveEvent, void> {
+  let rest = "";
+  for await (const text of texts) {
+    const messages = (rest + text).split("\n\n");
+    rest = messages.pop() ?? "";
+    for (const message of messages) {
+      const data = /^data: (.+)$/m.exec(message)?.[1];
+      if (data !== undefined) yield LiveEvent.parse(JSON.parse(data));
+    }
+  }
+}
 
 function parseJson(text: string): unknown {
   if (text === "") return undefined;
