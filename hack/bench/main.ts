@@ -113,7 +113,12 @@ async function measure(what: string, parts: Parts): Promise<void> {
     const part = parts[name];
     if (part === undefined) throw new Error(`no part ${name}\n${usage}`);
     console.error(`measuring ${name}…`);
-    figures.push(...(await part()));
+    try {
+      figures.push(...(await part()));
+    } catch (error) {
+      console.log(figureTable(figures)); // of the parts before it
+      throw new Error(`while measuring ${name}`, { cause: error });
+    }
   }
   const path = join(import.meta.dirname, "..", "..", "bench-results", `${what}.json`);
   await writeFigures(path, figures);

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { z } from "zod";
 import { WebSocketServer } from "ws";
 import { readFileSync } from "node:fs";
+import { weightAfterCollection } from "./weight.ts";
 
 /** What a WebSocket weighs without an API around it: a bare connection after its handshake, or a library's. Tells its parent the port. */
 const Settings = z.object({ kind: z.enum(["bare", "library"]) });
@@ -32,6 +33,5 @@ if (address === null || typeof address === "string") throw new Error("not a TCP 
 process.send?.({ port: address.port });
 process.on("disconnect", () => process.exit());
 process.on("message", () => {
-  globalThis.gc?.();
-  process.send?.({ residentBytes: process.memoryUsage.rss() });
+  process.send?.(weightAfterCollection());
 });

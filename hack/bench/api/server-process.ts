@@ -23,7 +23,15 @@ export interface ServerOptions {
   readonly apiPort?: number;
 }
 
-const Weight = z.object({ residentBytes: z.int() });
+/** What a process weighs after a collection. */
+const Weight = z.object({
+  residentBytes: z.int(),
+  youngBytes: z
+    .int()
+    .describe("Resident, of V8's young generation: it grows with work, and not with what is held."),
+  heldBytes: z.int().describe("In use in V8's heap."),
+});
+export type Weight = z.infer<typeof Weight>;
 const Ports = z.object({ bare: z.int(), routes: z.int(), api: z.int() });
 
 /** Runs `server-program.ts`; its log is written to a file, as a container's runtime does. */
@@ -36,18 +44,18 @@ export async function startServer(
   return {
     pid: ports.pid,
     ...Ports.parse(ports.told),
-    residentBytes: () => residentBytesOf(ports),
+    weight: () => weightOf(ports),
     stop: ports.stop,
   };
 }
 
 /** Of a program that answers any message with its weight after a collection of garbage. */
-export async function residentBytesOf({
+export async function weightOf({
   ask,
 }: {
   readonly ask: (message: object) => Promise<unknown>;
-}): Promise<number> {
-  return Weight.parse(await ask({})).residentBytes;
+}): Promise<Weight> {
+  return Weight.parse(await ask({}));
 }
 
 /** Forks a program beside this file and waits for its first word. */

@@ -20,6 +20,7 @@ import { PageQuery } from "../../../api/src/page.ts";
 import { FAILURE } from "../../../api/src/problem.ts";
 import { createRateLimiter } from "../../../api/src/rate-limit.ts";
 import { createServer, type Server } from "../../../api/src/server.ts";
+import { weightAfterCollection } from "./weight.ts";
 
 /**
  * What is measured, in a process of its own: a bare server; the API's server with one route that asks for a token and its twin that
@@ -152,6 +153,5 @@ process.send?.({ bare: await startBare(), routes: await startRoutes(), api: awai
 process.on("disconnect", () => process.exit());
 // What is left after a collection is what is held: asked for by whoever weighs connections.
 process.on("message", () => {
-  globalThis.gc?.();
-  process.send?.({ residentBytes: process.memoryUsage.rss() });
+  process.send?.(weightAfterCollection());
 });

@@ -7,9 +7,9 @@ import type { TestDatabase } from "../../../api/test/database.ts";
 import type { Figure } from "../figure.ts";
 import { percentile, spread } from "../statistics.ts";
 import { type BenchBot, createBots, openSession, startJournal } from "./bench-bots.ts";
-import { type Answer, openLoop, requestBytes } from "./http-load.ts";
+import { type Answer, closedLoop, openLoop, requestBytes } from "./http-load.ts";
 import { tradeOf } from "./records.ts";
-import { accessToken, residentBytesOf, startProgram, startServer } from "./server-process.ts";
+import { accessToken, startProgram, startServer, type Weight, weightOf } from "./server-process.ts";
 
 const PER_USER = 10;
 /** Bots that trade; the rest of the users only listen. */
@@ -68,7 +68,10 @@ export async function measureSockets(
     await startListeners({ port: server.api, tokens }, directory),
     (open) => open.stop(),
   );
-  const each = await weigh({ residentBytes: server.residentBytes, open: listeners.open, count });
+  const me = requestBytes("GET /api/me", { authorization: `Bearer ${tokens[0] ?? ""}` });
+  // V8's young generation grows with work: it must have its size before connections are weighed.
+  await closedLoop({ port: server.api, next: () => me, connections: 32, durationMs: tellingMs });
+  const each = await weigh({ weight: server.weight, open: listeners.open, count });
   const bots: BenchBot[] = [];
   // One after the other: the journal sends away whoever comes with hundreds at once.
   for (const row of owners.slice(0, TRADING)) bots.push(await openSession(journal.port, row));
@@ -144,32 +147,49 @@ async function startListeners(
 }
 
 interface Weighed {
-  readonly residentBytes: () => Promise<number>;
+  readonly weight: () => Promise<Weight>;
   readonly open: (more: number) => Promise<unknown>;
   readonly count: number;
 }
 
-/** Kilobytes that each connection after the first ones adds to the process. */
-async function weigh({ residentBytes, open, count }: Weighed): Promise<number> {
+/** Bytes that each connection after the first ones adds to the process. */
+async function weigh({ weight, open, count }: Weighed): Promise<Weight> {
   const first = count * WARM_UP_SHARE;
   await open(first);
-  const before = await residentBytes();
+  const before = await weight();
   await open(count - first);
-  return ((await residentBytes()) - before) / (count - first) / 1_024;
+  const after = await weight();
+  const each = (of: (weight: Weight) => number) => (of(after) - of(before)) / (count - first);
+  return {
+    residentBytes: each(({ residentBytes }) => residentBytes),
+    youngBytes: each(({ youngBytes }) => youngBytes),
+    heldBytes: each(({ heldBytes }) => heldBytes),
+  };
+}
+
+const kilobytes = (bytes: number) => (bytes / 1_024).toFixed(1);
+
+/** Where the bytes of a connection are. */
+function split({ youngBytes, heldBytes }: Weight): string {
+  return `of it ${kilobytes(youngBytes)} growth of V8's young generation, which is no connection's, and ${kilobytes(heldBytes)} held in its heap`;
+}
+
+function weighed(weight: Weight): string {
+  return `${kilobytes(weight.residentBytes)} (${split(weight)})`;
 }
 
 /** What a connection weighs that nobody speaks through: bare after its handshake, and with a library's receiver and sender. */
 export async function weighBareSockets(directory: string): Promise<string> {
   const bare = await weighBare("bare", directory, BARE_COUNT);
   const library = await weighBare("library", directory, BARE_COUNT);
-  return `without an API a bare connection after its handshake ${bare.toFixed(1)}, a library's (ws) ${library.toFixed(1)}, ${BARE_COUNT} of each`;
+  return `without an API a bare connection after its handshake ${weighed(bare)}, a library's (ws) ${weighed(library)}, ${BARE_COUNT} of each`;
 }
 
 async function weighBare(
   kind: "bare" | "library",
   directory: string,
   count: number,
-): Promise<number> {
+): Promise<Weight> {
   await using stack = new AsyncDisposableStack();
   const log = join(directory, `${kind}.log`);
   const program = await startProgram("bare-sockets-program.ts", JSON.stringify({ kind }), log);
@@ -177,8 +197,7 @@ async function weighBare(
   const { port } = z.object({ port: z.int() }).parse(program.told);
   const listeners = await startListeners({ port, tokens: ["nobody's"] }, directory);
   stack.defer(() => listeners.stop());
-  const residentBytes = () => residentBytesOf(program);
-  return await weigh({ residentBytes, open: listeners.open, count });
+  return await weigh({ weight: () => weightOf(program), open: listeners.open, count });
 }
 
 interface Return {
@@ -227,14 +246,14 @@ function tradeOfAny(bots: readonly BenchBot[]): string {
   return requestBytes("POST /v1/records", bot.headers, body);
 }
 
-function weightFigure(each: number, { count, floor }: Pick<SocketRun, "count" | "floor">): Figure {
+function weightFigure(each: Weight, { count, floor }: Pick<SocketRun, "count" | "floor">): Figure {
   const warmUp = count * WARM_UP_SHARE;
   return {
     key: "socket_kb",
-    value: each,
+    value: each.residentBytes / 1_024,
     aim: { most: 8 },
     baseline: floor,
-    how: `resident memory of the API's process after a collection, added by each of ${count - warmUp} WebSockets after the first ${warmUp} (as many as one process may open files here, at most 20,000); of ${count / PER_USER} users`,
+    how: `resident memory of the API's process after a collection, added by each of ${count - warmUp} WebSockets after the first ${warmUp} (as many as one process may open files here, at most 20,000); of ${count / PER_USER} users; ${split(each)}`,
   };
 }
 
