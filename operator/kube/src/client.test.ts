@@ -203,3 +203,30 @@ test("a server that is not there is told at once", async () => {
     await expect(client.raw("/version")).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
   }
 });
+
+test("a deletion whose answer is cut off may have left something: it is no end", async () => {
+  const left = JSON.stringify({
+    kind: "ServiceAccount",
+    metadata: { name: "a", uid: "1", resourceVersion: "7", finalizers: ["held"] },
+  });
+  const answers = [left.slice(0, left.length / 2), left];
+  const server = createServer((request, response) => {
+    request.resume();
+    response.end(answers.shift());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  ends.push(async () => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const client = createKubeClient({
+    server: `http://127.0.0.1:${address.port}`,
+    ca: undefined,
+    clientCertificate: undefined,
+    token: () => undefined,
+  });
+  ends.push(() => client.close());
+  const remove = () => client.remove(SERVICE_ACCOUNTS, { namespace: "b", name: "a" });
+  await expect(remove()).rejects.toThrow("expected a JSON object");
+  expect(await remove()).toMatchObject({ metadata: { uid: "1" } });
+});

@@ -249,7 +249,7 @@ function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
   /**
    * Asks for the deletion; an object that is not there is fine.
    * @returns what is left: the object while finalizers or its grace period hold it, undefined when it is gone
-   * @throws KubernetesError Conflict for another uid
+   * @throws KubernetesError Conflict for another uid; Error for an answer that is no JSON, which says nothing of what is left
    */
   async function remove<T>(
     resource: Resource<T>,
@@ -268,7 +268,7 @@ function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
           ...(uid === undefined ? {} : { preconditions: { uid } }),
         },
       });
-      return isHeld(answer) ? resource.read(answer) : undefined;
+      return isHeld(record(answer)) ? resource.read(answer) : undefined;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -279,7 +279,7 @@ function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
 }
 
 /** The answer to a deletion is a `Status` or the object's last state when it is gone, and the object when it stays for now. */
-function isHeld(answer: unknown): boolean {
+function isHeld(answer: JsonObject): boolean {
   const metadata = jsonField(answer, "metadata");
   const finalizers = jsonField(metadata, "finalizers");
   const isFinalized = !Array.isArray(finalizers) || finalizers.length === 0;

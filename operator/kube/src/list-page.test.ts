@@ -48,10 +48,13 @@ test("null is no object, and no continuation the end", () => {
   });
 });
 
-test("managed fields are left out", () => {
-  const managed = { metadata: { name: "a", managedFields: [{ manager: "x" }] } };
+test("objects of a custom kind are cut apart, and their managed fields left out", () => {
+  const kind = { apiVersion: "tradingbots.dev/v1alpha1", kind: "TradingBot" };
+  const managedFields = ["a", "b"].map((manager) => ({ apiVersion: kind.apiVersion, manager }));
+  const managed = { ...kind, metadata: { name: "a", managedFields } };
   const { items } = readPage(JSON.stringify({ items: [managed, managed], metadata }));
-  expect([...items]).toEqual([item("a"), item("a")]);
+  // A list that is parsed as a whole keeps them.
+  expect([...items]).toEqual([item("a", kind), item("a", kind)]);
 });
 
 test.each([

@@ -11,12 +11,13 @@ export interface ListPage {
 }
 
 const ITEMS = '"items":[';
+const METADATA = '"metadata":';
 /** Stands for the objects; no API server says it. */
 const MARK = 0;
 
 /**
  * Reads a list as the API server writes it. Parsed as a whole a page of pods would hold the event loop for many times a turn, so it is cut
- * between two objects: where one ends and the next begins with the same field as the first does. A cut in the wrong place leaves no whole
+ * between two objects: where one ends and the next begins as the first does, up to its metadata. A cut in the wrong place leaves no whole
  * object. A list that is written otherwise is parsed as a whole.
  * @throws SyntaxError, Error when the text is no list; the objects, when they are none
  */
@@ -45,10 +46,10 @@ function listAround(text: string, start: number, end: number): JsonObject | unde
 }
 
 function* objectsIn(text: string, start: number, end: number) {
-  const firstField = text.slice(start, text.indexOf(":", start));
+  const beginning = text.slice(start, text.indexOf(METADATA, start) + METADATA.length);
   let from = start;
   while (from < end) {
-    const next = text.indexOf(`},${firstField}`, from);
+    const next = text.indexOf(`},${beginning}`, from);
     const to = next === -1 ? end : Math.min(next + 1, end);
     const object = parsedOrNone(text.slice(from, to));
     if (object === undefined) {
