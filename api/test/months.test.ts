@@ -137,15 +137,21 @@ test("a metric says until when there are partitions", async () => {
   );
 });
 
-test("sessions of a bot go when it has been gone for long, and those of others stay", async () => {
+test("sessions of a bot go when it has been gone for long, but not the newest, and those of others stay", async () => {
   const gone = await createBot(database);
-  await journal.pod(gone, "pod-2", 1).post("/v1/session", {});
+  for (const minute of [1, 2, 3]) {
+    await journal.pod(gone, `pod-of-${minute}`, minute).post("/v1/session", {});
+  }
   expect(await removeSessionsOfGoneBots(workerPool)).toBe(0);
   await database.superuser.query(
     "update bots set gone_at = now() - interval '31 days' where id = $1",
     [gone],
   );
-  expect(await removeSessionsOfGoneBots(workerPool)).toBe(1);
-  const { rows } = await database.superuser.query("select bot_id from journal_sessions");
-  expect(rows).toEqual([{ bot_id: botId }]);
+  const others = "select count(*)::int as count from journal_sessions where bot_id <> $1";
+  const before = await database.superuser.query(others, [gone]);
+  expect(await removeSessionsOfGoneBots(workerPool)).toBe(2);
+  expect(await removeSessionsOfGoneBots(workerPool)).toBe(0);
+  expect((await database.superuser.query(others, [gone])).rows).toEqual(before.rows);
+  const back = await journal.pod(gone, "pod-back", 60).post("/v1/session", {});
+  expect(back).toMatchObject({ status: 200, body: { epoch: 4 } });
 });

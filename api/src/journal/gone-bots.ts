@@ -6,12 +6,15 @@ const GONE_FOR = "30 days";
 const USERS_MAX = 100;
 const SESSIONS_MAX = 1_000;
 
-/** Removes the sessions of bots that are gone for good, and with them their leases. For the role worker. */
+/**
+ * Removes the sessions of bots that are gone for good, and with them their leases, but for the newest: a bot that comes back under the
+ * same id (the old robot's, brought over again) goes on counting, or its facts would be taken for old ones. For the role worker.
+ */
 export async function removeSessionsOfGoneBots(workerPool: Database): Promise<number> {
   const { rows } = await workerPool.query<{ user_id: string }>(
     `select distinct user_id from bots
       where gone_at < now() - interval '${GONE_FOR}'
-        and exists (select from journal_sessions s where s.user_id = bots.user_id and s.bot_id = bots.id)
+        and (select count(*) from journal_sessions s where s.user_id = bots.user_id and s.bot_id = bots.id) > 1
       limit ${USERS_MAX}`,
   );
   let removed = 0;
@@ -29,4 +32,5 @@ const REMOVE = `
    where user_id = $1 and (bot_id, epoch) in (
          select s.bot_id, s.epoch from journal_sessions s join bots b on b.user_id = s.user_id and b.id = s.bot_id
           where s.user_id = $1 and b.gone_at < now() - interval '${GONE_FOR}'
+            and s.epoch < (select max(epoch) from journal_sessions newer where newer.user_id = $1 and newer.bot_id = b.id)
           limit ${SESSIONS_MAX})`;
