@@ -11,7 +11,7 @@ import {
   ZERO_QUANTITY,
 } from "../money.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
-import { entryRefusal, type Standing } from "../risk/gate.ts";
+import { entryRefusal, firstBlock, type Standing } from "../risk/gate.ts";
 
 export type Risk = BotConfig["risk"];
 
@@ -139,14 +139,16 @@ export class EntryDesk {
   #askGate(signal: EntrySignal): Size | undefined {
     const money = this.#money(signal);
     const { size } = money;
-    const refusal = entryRefusal({
-      standing: { ...UNDISTURBED, config: this.#config, ...money.day },
-      confidence: signal.confidence,
-      size,
-      equity: money.equity,
-      committed: ZERO_AMOUNT,
-      market: this.#market,
-    });
+    const refusal =
+      firstBlock({ ...UNDISTURBED, config: this.#config, ...money.day }) ??
+      entryRefusal({
+        risk: this.#config.risk,
+        confidence: signal.confidence,
+        size,
+        equity: money.equity,
+        committed: ZERO_AMOUNT,
+        market: this.#market,
+      });
     if (refusal === undefined) return size;
     const { reason, message } = refusal;
     const known = this.#refusals.get(reason);

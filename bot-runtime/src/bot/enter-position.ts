@@ -6,7 +6,7 @@ import {
   OPENING_LEASE_MS,
   type PositionSide,
 } from "../exchange/exchange.ts";
-import { Decimal, text } from "../money.ts";
+import { type Amount, Decimal, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
 import { candleReference, orderId, requestedEntryId } from "../orders/order-id.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
@@ -82,16 +82,19 @@ async function enterAlone(
   const market = deps.exchange.market(symbol);
   if (market === undefined) return { kind: "refused", refusal: notTraded(deps, symbol) };
   const size = sizeOf(wish, market, balance);
+  const committed = committedMargin(balance);
+  // What stands in the way of any entry was asked before, and is asked again last of all.
   const refusal = entryRefusal({
-    standing: deps.standing(symbol),
+    risk: wish.config.risk,
     confidence: wish.proposal.confidence,
     size,
     equity: balance.equity,
-    committed: committedMargin(balance),
+    committed,
     market,
   });
   if (refusal !== undefined) return { kind: "refused", refusal };
-  const unset = await setLeverage(deps, wish, view.leverage);
+  const isLevered = view.leverage === wish.config.risk.leverage;
+  const unset = isLevered ? undefined : await setLeverage(deps, wish);
   const old = unset ?? outdated(deps, wish);
   if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(wish, market, size);
@@ -106,7 +109,8 @@ async function enterAlone(
     works.add(work);
     return { kind: "sent", work };
   }
-  const decision = decide(deps, wish, { order, size, balance, balanceAskedMs });
+  const measured = { order, size, equity: balance.equity, committed, balanceAskedMs };
+  const decision = decide(deps, wish, measured);
   const unwritten = await writeIntent(deps, wish, decision);
   // Nothing is awaited between the last check and the sending.
   return unwritten === undefined
@@ -121,12 +125,13 @@ interface Decision {
   readonly madeAtMs: number;
 }
 
-/** An order, and the balance that it was measured against. */
+/** An order, and what of the account it was measured against. */
 interface Measured {
   readonly order: EntryOrder;
   readonly size: Size;
-  readonly balance: Balance;
-  /** Monotonic clock, ms. */
+  readonly equity: Amount;
+  readonly committed: Amount;
+  /** When the balance was asked for; monotonic clock, ms. */
   readonly balanceAskedMs: number;
 }
 
@@ -144,13 +149,13 @@ function decide(deps: TraderDeps, wish: EntrySignal, measured: Measured): Decisi
 /** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other entries. */
 function commitmentOf(
   { config }: EntrySignal,
-  { size, balance, balanceAskedMs }: Measured,
+  { size, equity, committed, balanceAskedMs }: Measured,
   nowMs: number,
 ): NonNullable<Intent["commitment"]> {
-  const limit = commitmentLimit(balance.equity, config.risk.balancePercent);
+  const limit = commitmentLimit(equity, config.risk.balancePercent);
   return {
     margin: size.margin.toDecimalPlaces(COMMITMENT_PLACES, Decimal.ROUND_UP).toFixed(),
-    committed: committedMargin(balance).toDecimalPlaces(COMMITMENT_PLACES).toFixed(),
+    committed: committed.toDecimalPlaces(COMMITMENT_PLACES).toFixed(),
     balanceAgeMs: Math.ceil(nowMs - balanceAskedMs),
     limit: limit.toDecimalPlaces(COMMITMENT_PLACES, Decimal.ROUND_UP).toFixed(),
   };
@@ -220,10 +225,8 @@ function sizeOf({ candle, config }: EntrySignal, market: Market, balance: Balanc
 async function setLeverage(
   deps: TraderDeps,
   { symbol, config }: EntrySignal,
-  current: number | undefined,
 ): Promise<Refusal | undefined> {
   const { leverage } = config.risk;
-  if (current === leverage) return undefined;
   const outcome = await deps.exchange.setLeverage(symbol, leverage);
   if (outcome.kind === "accepted") return undefined;
   deps.account.noteError();

@@ -52,7 +52,7 @@ const standing: Standing = {
 const outlook = { size, equity: amount("10000"), market };
 
 const proposal: EntryProposal = {
-  standing,
+  risk,
   confidence: 75,
   size,
   equity: amount("10000"),
@@ -150,20 +150,17 @@ describe("what stands", () => {
   });
 });
 
+const withRisk = (change: Partial<Risk>): Partial<EntryProposal> => ({
+  risk: { ...risk, ...change },
+});
+
+// 1/leverage − half of 1/100, of which four fifths: 7.6 % at leverage 10, 0.4 % at 100, 1.6 % at 40.
+const stopAt = (leverage: number, stopLossPercent: number) =>
+  withRisk({ leverage, stopLossPercent });
+
 describe("a proposal", () => {
-  const withRisk = (change: Partial<Risk>): Partial<EntryProposal> => ({
-    standing: { ...standing, config: { ...config, risk: { ...risk, ...change } } },
-  });
-  // 1/leverage − half of 1/100, of which four fifths: 7.6 % at leverage 10, 0.4 % at 100, 1.6 % at 40.
-  const stopAt = (leverage: number, stopLossPercent: number) =>
-    withRisk({ leverage, stopLossPercent });
   const changes: readonly [string, Partial<EntryProposal>, string | undefined][] = [
     ["passes", {}, undefined],
-    [
-      "whatever stands comes first",
-      { standing: { ...standing, reconciled: false }, confidence: 1 },
-      "NotReconciled",
-    ],
     ["at the confidence limit", { confidence: 60 }, undefined],
     ["below the confidence limit", { confidence: 59.9 }, "LowConfidence"],
     ["at the market's leverage", { market: { ...market, maximumLeverage: 10 } }, undefined],

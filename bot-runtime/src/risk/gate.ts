@@ -47,7 +47,7 @@ export interface SizedEntry {
 
 /** A proposal to open, with what it would take. */
 export interface EntryProposal extends SizedEntry {
-  readonly standing: Standing;
+  readonly risk: BotConfig["risk"];
   readonly confidence: number;
   /** Margin that all bots of the account have committed. */
   readonly committed: Amount;
@@ -190,8 +190,8 @@ const sizeChecks: readonly Check<SizedEntry>[] = [
 const entryChecks: readonly Check<EntryProposal>[] = [
   {
     name: "LowConfidence",
-    refuses: ({ confidence, standing }) => {
-      const wanted = standing.config.risk.minConfidence;
+    refuses: ({ confidence, risk }) => {
+      const wanted = risk.minConfidence;
       return confidence >= wanted
         ? undefined
         : `confidence ${confidence.toFixed(1)} is below minConfidence ${wanted}`;
@@ -199,8 +199,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "LeverageTooHigh",
-    refuses: ({ market, standing }) => {
-      const { leverage } = standing.config.risk;
+    refuses: ({ market, risk: { leverage } }) => {
       return leverage <= market.maximumLeverage
         ? undefined
         : `leverage ${leverage} is above ${market.maximumLeverage}, the most for ${market.symbol}`;
@@ -208,8 +207,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "StopBeyondLiquidation",
-    refuses: ({ standing, market }) => {
-      const { leverage, stopLossPercent } = standing.config.risk;
+    refuses: ({ risk: { leverage, stopLossPercent }, market }) => {
       const farthest = leveredStopLimit(leverage, market);
       if (farthest.gt(new Decimal(stopLossPercent).times(leverage))) return undefined;
       const limit = farthest.div(leverage).toDecimalPlaces(2, Decimal.ROUND_DOWN);
@@ -218,8 +216,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "PositionTooLarge",
-    refuses: ({ size, equity, standing }) => {
-      const { positionPercent } = standing.config.risk;
+    refuses: ({ size, equity, risk: { positionPercent } }) => {
       return size.margin.times(100).lte(equity.times(positionPercent))
         ? undefined
         : `margin ${text(size.margin)} is above ${positionPercent} % of equity`;
@@ -227,8 +224,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "BalanceCommitted",
-    refuses: ({ size, equity, committed, standing }) => {
-      const { balancePercent } = standing.config.risk;
+    refuses: ({ size, equity, committed, risk: { balancePercent } }) => {
       const total = committed.plus(size.margin);
       return total.times(100).lte(equity.times(balancePercent))
         ? undefined
@@ -251,13 +247,9 @@ export function firstBlock(standing: Standing): Refusal | undefined {
   return firstRefusal(standingChecks, standing);
 }
 
-/** The first reason against this entry; undefined lets it pass. Reducing orders never come here. */
+/** The first reason against this entry where nothing is blocked; undefined lets it pass. Reducing orders never come here. */
 export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
-  return (
-    firstBlock(proposal.standing) ??
-    firstRefusal(sizeChecks, proposal) ??
-    firstRefusal(entryChecks, proposal)
-  );
+  return firstRefusal(sizeChecks, proposal) ?? firstRefusal(entryChecks, proposal);
 }
 
 const HUNDRED = new Decimal(100);
