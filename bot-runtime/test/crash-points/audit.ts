@@ -19,6 +19,7 @@ export async function audit(
     ...(await auditFills(world)),
     ...(await auditFunding(world)),
     ...(await auditTrades(world)),
+    ...(await auditRequests(world)),
   ];
 }
 
@@ -212,6 +213,22 @@ async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
       )
       .map(({ orderLinkId }) => `entry ${orderLinkId} has no trade of its size`),
   ];
+}
+
+/** Each was answered once and as the exchange has it; a closing is always done in the end. */
+async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
+  const answers = await world.answers();
+  return world.asked.flatMap((request) => {
+    const { id, action } = request;
+    const status = answers.get(id) ?? "not answered";
+    const order = world.account.orders.find(
+      ({ orderLinkId }) => orderLinkId === world.entryIdOf(request),
+    );
+    const isDone = action !== "Order" || order?.status === "Filled";
+    const isTold = isDone ? status === "done" : status === "refused" || status === "expired";
+    const found = order === undefined ? "no order" : `an order that is ${order.status}`;
+    return isTold ? [] : [`${action} ${id} is ${status}, and there is ${found} of it`];
+  });
 }
 
 /** Null, an open trade's result, makes the sum one that equals nothing. */

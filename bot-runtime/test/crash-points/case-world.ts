@@ -1,9 +1,19 @@
-import { BotConfig, Report, Risk } from "@tradingbots/crds";
+import { randomUUID } from "node:crypto";
+import {
+  BotConfig,
+  type BotRequest,
+  Report,
+  type RequestAction,
+  REQUESTS_MAX,
+  type RequestStatus,
+  Risk,
+} from "@tradingbots/crds";
 import {
   type ExchangeSimulator,
   startExchangeSimulator,
 } from "../../../hack/exchange-simulator/server.ts";
 import { bybitSymbol } from "../../src/exchange/bybit-names.ts";
+import { requestedEntryId } from "../../src/orders/order-id.ts";
 import { Pod } from "./pod.ts";
 import { BALANCE, type BotIdentity, NAMESPACE, type Platform, USER_ID } from "./platform.ts";
 import {
@@ -16,6 +26,8 @@ import {
 } from "./tape.ts";
 
 export const SYMBOL = "BTC/USDT:USDT";
+/** A request outlasts every wait of a case: what a crash costs is never its time. */
+const REQUEST_VALID_MS = 280_000;
 
 /** One bot, its exchange, and the pods that it has had. */
 export class CaseWorld {
@@ -29,6 +41,8 @@ export class CaseWorld {
   unprotectedMs = 0;
   /** Candles so far that made the strategy buy. */
   drops = 0;
+  /** What a person has asked of the bot, oldest first. */
+  readonly asked: BotRequest[] = [];
   readonly #tapes: readonly Tape[];
   #nakedSinceMs: number | undefined;
   #isCandleOpen = false;
@@ -90,6 +104,34 @@ export class CaseWorld {
   async configure(change: Partial<BotConfig>): Promise<void> {
     this.config = { ...this.config, ...change, generation: this.config.generation + 1 };
     await this.pod.configure(this.config);
+  }
+
+  /** A person asks for something; gives back the request. */
+  async ask(action: RequestAction): Promise<BotRequest> {
+    const request: BotRequest = {
+      id: randomUUID(),
+      action,
+      symbol: SYMBOL,
+      ...(action === "Order" && { side: "long" }),
+      notAfter: new Date(Date.now() + REQUEST_VALID_MS).toISOString(),
+    };
+    this.asked.push(request);
+    await this.configure({ requests: this.asked.slice(-REQUESTS_MAX) });
+    return request;
+  }
+
+  /** Client order id of the entry that a request asks for. */
+  entryIdOf({ id, symbol }: BotRequest): string {
+    return requestedEntryId({ botUid: this.bot.uid, symbol }, id);
+  }
+
+  /** What the journal was told of each request that the bot has begun or ended. */
+  async answers(): Promise<ReadonlyMap<string, RequestStatus>> {
+    const rows = await this.platform.query<{ id: string; status: RequestStatus }>(
+      "select id, status from request_results where bot_id = $1",
+      this.bot,
+    );
+    return new Map(rows.map(({ id, status }) => [id, status]));
   }
 
   /** The account as the exchange has it. */

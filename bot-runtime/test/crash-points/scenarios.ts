@@ -1,4 +1,4 @@
-import type { BotConfig } from "@tradingbots/crds";
+import type { BotConfig, RequestAction } from "@tradingbots/crds";
 import type { SettingsChange } from "../../../hack/exchange-simulator/settings.ts";
 import { Decimal } from "../../src/money.ts";
 import { type CaseWorld, SYMBOL } from "./case-world.ts";
@@ -11,6 +11,8 @@ export interface Scenario {
   readonly leave: TapeEvent;
   /** Instead of a candle: what the operator tells the bot. */
   readonly order?: Partial<Pick<BotConfig, "state" | "halts">>;
+  /** What a person asks for: an Order instead of a signal, or a ClosePosition instead of what ends it. */
+  readonly asks?: Exclude<RequestAction, "CancelOrders">;
   /** Traded at once, each with signals of its own at the same candles. */
   readonly symbols: readonly [string, ...string[]];
   /** How the exchange behaves beyond the plain case. */
@@ -64,6 +66,22 @@ export const SCENARIOS: readonly Scenario[] = [
     phases: ["exit", "exited"],
     shows: ({ executions }) =>
       executions.some(({ type, fee }) => type === "Funding" && new Decimal(fee).gt(0)),
+  },
+  {
+    name: "request-order",
+    leave: "fall",
+    symbols,
+    asks: "Order",
+    phases: ["enter", "entered", "filled"],
+    // From the fill on it is the path of `stop`, but for the word that it is done.
+    strikes: ({ phase, request }) => phase !== "filled" || request === "journal-records-request",
+  },
+  {
+    name: "request-close",
+    leave: "quiet",
+    symbols,
+    asks: "ClosePosition",
+    phases: ["exit", "exited"],
   },
   {
     name: "second",

@@ -41,6 +41,7 @@ const TIMED: Readonly<Record<string, readonly Phase[]>> = {
 
 /** Records by the weightiest fact among them; a batch without any is `journal-records`. */
 const FACTS = [
+  [/"type":"request"/, "journal-records-request"],
   [/"closedAt":"/, "journal-records-closed"],
   [/"type":"fill"/, "journal-records-fill"],
   [/"type":"order"/, "journal-records-order"],
@@ -67,6 +68,9 @@ function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Omit<Step, "
       name === "records" ? FACTS.find(([pattern]) => pattern.test(body))?.[1] : undefined;
     return { request: fact ?? `journal-${name}`, kind: "append" };
   }
+  // For the price alone; a series is asked for by hundreds.
+  if (/[?&]limit=1(&|$)/.test(path) && name === "market-kline")
+    return { request: "market-kline-last", kind: "read" };
   if (method === "GET") return { request: name, kind: "read" };
   if (name !== "order-create") return { request: name, kind: "change" };
   const leg = body.includes('"reduceOnly":true') ? "exit" : "entry";

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import type { BotRequest } from "@tradingbots/crds";
 import { Decimal } from "../../src/money.ts";
 import type { Fault, ProxiedRequest } from "../fault-proxy.ts";
 import { CaseWorld } from "./case-world.ts";
@@ -14,6 +15,9 @@ export interface Strike {
   readonly step: Omit<Step, "kind">;
   readonly crash: Crash;
 }
+
+/** What is to become an order: a signal, by its candle's open time (ms), or what somebody asks for. */
+type Wish = { readonly candleMs: number } | { readonly request: BotRequest };
 
 /** Longer than the settle window of an entry (20 s) behind a lease of another pod (15 s) on a busy machine. */
 const WAIT_MS = 90_000;
@@ -104,6 +108,8 @@ export class TradeRun {
        select at || ' order ' || purpose || ' ' || status || ' ' || coalesce(code, '') || ' ' || client_order_id
          from orders where bot_id = $1
        union all
+       select at || ' request ' || action || ' ' || status || ' ' || message from request_results where bot_id = $1
+       union all
        select received_at || ' report of epoch ' || epoch || ', blocked by ' || (report ->> 'blocked')
          from reports where bot_id = $1
        order by line`,
@@ -127,9 +133,9 @@ export class TradeRun {
   async #tradeOnce(nth: number): Promise<void> {
     await this.#becomeTrading();
     await this.#dwell();
-    const signal = await this.#enter(nth);
-    if (signal === undefined) return;
-    await this.#until("the journal knows the order", () => this.#knowsOrders(signal));
+    const wish = await this.#enter(nth);
+    if (wish === undefined) return;
+    await this.#until("the journal knows the order", () => this.#knowsOrders(wish));
     await this.#dwell();
     if (this.scenario.exchange?.fills !== undefined) await this.#fill(nth, "partly");
     await this.#fill(nth, "filled");
@@ -238,18 +244,19 @@ export class TradeRun {
     });
   }
 
-  /** Signals until one is an order: gives back its candle's open time, ms; undefined when the crash has cost the signal. */
-  async #enter(nth: number): Promise<number | undefined> {
+  /** Signals, or requests, until one is an order; undefined when the crash has cost it. */
+  async #enter(nth: number): Promise<Wish | undefined> {
+    const isAsked = this.scenario.asks === "Order";
     for (let attempt = 1; ; attempt += 1) {
       if (nth > 1 || attempt > 1) await this.#calm();
       const lost = await this.#lostToBusyMachine();
-      const signal = await this.#signal(nth);
-      const isOrdered = await this.#decided(signal);
+      const wish = isAsked ? await this.#askForOrder(nth) : await this.#signal(nth);
+      const isOrdered = await this.#decided(wish);
       const missed = (await this.#lostToBusyMachine()) - lost;
       const isOfCrash = nth === 1 && this.strike?.step.phase === "enter" && this.hit;
       if (isOrdered) {
         if (!isOfCrash) this.missed += missed;
-        return signal;
+        return wish;
       }
       if (isOfCrash || missed === 0 || attempt === SIGNALS_MAX) return undefined;
       this.signals -= 1;
@@ -279,19 +286,39 @@ export class TradeRun {
     }
   }
 
-  /** The candle that makes the bot buy; gives back its open time, ms. */
-  async #signal(nth: number): Promise<number> {
+  async #askForOrder(nth: number): Promise<Wish> {
+    if (nth === 1) await this.#begin("enter");
+    this.signals += 1;
+    return { request: await this.world.ask("Order") };
+  }
+
+  /** The candle that makes the bot buy. */
+  async #signal(nth: number): Promise<Wish> {
     const { process, identity, starts } = this.world.pod;
     const candles = (await process.candlesDealtWith()) ?? 0;
     this.#dealtBefore = { of: `${identity.uid}/${starts}`, candles };
     if (nth === 1) await this.#begin("enter");
     this.world.play("drop");
     this.signals += 1;
-    return this.world.lastOpenMs;
+    return { candleMs: this.world.lastOpenMs };
   }
 
-  /** Waits until the signal has become an order at the exchange (true), or certainly becomes none. */
-  async #decided(signal: number): Promise<boolean> {
+  /** Waits until the wish has become an order at the exchange (true), or certainly becomes none. */
+  async #decided(wish: Wish): Promise<boolean> {
+    if ("candleMs" in wish) return this.#signalDecided(wish);
+    const { request } = wish;
+    await this.#until("the request is an order or refused", async () => {
+      return this.#hasOrder(this.world.entryIdOf(request)) || (await this.#isAnswered(request));
+    });
+    return this.#hasOrder(this.world.entryIdOf(request));
+  }
+
+  async #isAnswered({ id }: BotRequest): Promise<boolean> {
+    const status = (await this.world.answers()).get(id);
+    return status !== undefined && status !== "begun";
+  }
+
+  async #signalDecided(signal: Wish): Promise<boolean> {
     let lastCandleMs = performance.now();
     let orders = 0;
     const symbols = this.scenario.symbols.length;
@@ -319,10 +346,13 @@ export class TradeRun {
     return orders > 0;
   }
 
-  async #intents(signal: number) {
+  async #intents(wish: Wish) {
+    const isOfWish =
+      "candleMs" in wish
+        ? `candle_open_time = to_timestamp(${wish.candleMs / 1_000})`
+        : `client_order_id = '${this.world.entryIdOf(wish.request)}'`;
     return this.world.platform.query<{ readonly id: string; readonly isOpen: boolean }>(
-      `select client_order_id as id, is_open as "isOpen" from intents
-        where bot_id = $1 and candle_open_time = to_timestamp(${signal / 1_000})`,
+      `select client_order_id as id, is_open as "isOpen" from intents where bot_id = $1 and ${isOfWish}`,
       this.world.bot,
     );
   }
@@ -331,13 +361,13 @@ export class TradeRun {
     return this.world.account.orders.some(({ orderLinkId }) => orderLinkId === id);
   }
 
-  async #knowsOrders(signal: number): Promise<boolean> {
+  async #knowsOrders(wish: Wish): Promise<boolean> {
     const rows = await this.world.platform.query<{ readonly id: string }>(
       "select distinct client_order_id as id from orders where bot_id = $1",
       this.world.bot,
     );
     const known = new Set(rows.map(({ id }) => id));
-    const intents = await this.#intents(signal);
+    const intents = await this.#intents(wish);
     return intents.every(({ id }) => known.has(id) || !this.#hasOrder(id));
   }
 
@@ -380,8 +410,9 @@ export class TradeRun {
 
   /** What is to end the position happens. */
   async #leave(): Promise<void> {
-    const { order, leave } = this.scenario;
-    if (order === undefined) this.world.play(leave);
+    const { order, asks, leave } = this.scenario;
+    if (asks === "ClosePosition") await this.world.ask(asks);
+    else if (order === undefined) this.world.play(leave);
     else await this.world.configure(order);
   }
 
@@ -407,7 +438,9 @@ export class TradeRun {
            from trades where bot_id = $1`,
         this.world.bot,
       );
-      return row?.open === 0 && row.closed >= this.#entriesFilled;
+      if (row?.open !== 0 || row.closed < this.#entriesFilled) return false;
+      const answered = await Promise.all(this.world.asked.map((each) => this.#isAnswered(each)));
+      return answered.every(Boolean);
     });
   }
 
