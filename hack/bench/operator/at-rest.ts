@@ -100,18 +100,36 @@ function reportsOf(
 
 /** Resident memory with so many bots, everything read and decided. */
 export async function measureMemory(options: AtRestOptions): Promise<readonly Figure[]> {
+  const stopReporting = keepReporting(options);
   const operator = await start(options);
   try {
     await untilConsistent(operator);
     await sleep(SETTLE_MS);
     return [await memoryFigure(operator, options.bots)];
   } finally {
+    stopReporting();
     await operator.stop();
   }
 }
 
 /** Start, rest and failover in a world where there is nothing to do. */
 export async function measureAtRest(options: AtRestOptions): Promise<readonly Figure[]> {
+  const stopReporting = keepReporting(options);
+  try {
+    return await measureStartAndRest(options);
+  } finally {
+    stopReporting();
+  }
+}
+
+/** A start may take longer than a report is believed: bots go on saying how they are. */
+function keepReporting({ journal, template, bots, buckets }: AtRestOptions): () => void {
+  const reports = reportsOf(template, { count: bots, buckets });
+  const reporting = setInterval(() => journal.tell(reports), REPORT_EVERY_MS);
+  return () => clearInterval(reporting);
+}
+
+async function measureStartAndRest(options: AtRestOptions): Promise<readonly Figure[]> {
   const restarts: number[] = [];
   const reads: Record<"pages" | "stream", number[]> = { pages: [], stream: [] };
   const blocks: number[] = [];
@@ -196,18 +214,14 @@ async function restFigures(
   options: AtRestOptions,
 ): Promise<readonly Figure[]> {
   const standby = await start(options, "operator-1");
-  const { template, bots, buckets, journal } = options;
-  const reports = reportsOf(template, { count: bots, buckets });
-  const reporting = setInterval(() => journal.tell(reports), REPORT_EVERY_MS);
   try {
     await standby.until("synced", (now) => sum(now, "tradingbots_operator_queue_depth") > 0);
     await sleep(SETTLE_MS);
     const idle = await idleFigures(operator, standby, options.idleSeconds);
-    const memory = await memoryFigure(operator, bots);
+    const memory = await memoryFigure(operator, options.bots);
     const failover = await failoverFigures(operator, standby, options);
     return [memory, ...idle, ...failover];
   } finally {
-    clearInterval(reporting);
     await operator.kill();
     await standby.stop();
   }
