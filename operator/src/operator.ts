@@ -1,5 +1,6 @@
 import {
   createWorkQueue,
+  inTurns,
   type KubeClient,
   parseKey,
   type QueueOptions,
@@ -25,7 +26,7 @@ import type { Metrics } from "./metrics.ts";
 import { type BotReport, type Clock, type Reports, isStale } from "./reports.ts";
 import { createRoutes, routeReport } from "./routing.ts";
 import { createStartLine, type StartLine } from "./start-line.ts";
-import type { VaultMetadata } from "./vault.ts";
+import { guardedVault, type VaultMetadata } from "./vault.ts";
 
 export interface OperatorDeps {
   readonly client: KubeClient;
@@ -42,6 +43,8 @@ export interface OperatorDeps {
 }
 
 export interface ReportHandlers {
+  /** Whether such a bot may be there: the journal remembers all that ever were. */
+  isKnown(botKey: string): boolean;
   onReport(botKey: string, latest: BotReport, previous: BotReport | undefined): void;
 }
 
@@ -77,6 +80,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const { log, now, clock, vault } = deps;
   const guarded = deps.client.guarded(deps.guard);
   const reports = deps.reports({
+    isKnown: (key) => !cluster.hasSynced() || cluster.bots.store.get(key) !== undefined,
     onReport: (key, latest, previous) =>
       routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
@@ -124,7 +128,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const tallies = new Map<string, Tally>();
   const accountDeps = {
     ...common,
-    vault,
+    vault: guardedVault(vault, deps.guard),
     verifyClass: settings.verifyClass,
     wake: (key: string) => queues.accounts.add(key, "user"),
     onError: (error: unknown) => log.warn({ error: explain(error) }, "Vault does not answer"),
@@ -223,6 +227,7 @@ function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
     follow: () => {
       cluster.start();
       reports.start();
+      void cluster.synced.then(() => forgetUnknown(reports, cluster));
     },
     /** What is known of the cluster, for those who look on. */
     cluster,
@@ -249,6 +254,16 @@ function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
   };
 }
 
+/** Reports that came before the bots did may be of bots that have been gone for long. */
+async function forgetUnknown(
+  { entries, forget }: Pick<ReportSource, "entries" | "forget">,
+  { bots }: Pick<ClusterView, "bots">,
+): Promise<void> {
+  await inTurns(entries(), ([key]) => {
+    if (bots.store.get(key) === undefined) forget(key);
+  });
+}
+
 /** Looks for bots that have fallen silent or speak again; each is woken once. */
 function sweepStaleReports(
   { reports, clock }: { readonly reports: ReportSource; readonly clock: Clock },
@@ -257,16 +272,19 @@ function sweepStaleReports(
   let silent: ReadonlySet<string> = new Set();
   let timer: NodeJS.Timeout | undefined;
 
-  function sweep(): void {
+  async function sweep(): Promise<void> {
     if (!reports.isHeard()) return;
     const before = silent;
-    const stale = [...reports.entries()].filter(([, report]) => isStale(report, clock()));
-    silent = new Set(stale.map(([key]) => key));
-    for (const key of silent.symmetricDifference(before)) wake(key);
+    const now = new Set<string>();
+    await inTurns(reports.entries(), ([key, report]) => {
+      if (isStale(report, clock())) now.add(key);
+    });
+    silent = now;
+    await inTurns(now.symmetricDifference(before), wake);
   }
 
   return {
-    start: () => void (timer ??= setInterval(sweep, SWEEP_MS)),
+    start: () => void (timer ??= setInterval(() => void sweep(), SWEEP_MS)),
     stop: () => clearInterval(timer),
   };
 }

@@ -37,6 +37,7 @@ async function follow() {
   const reports = createReports({
     url: `http://127.0.0.1:${address.port}`,
     token: () => "projected",
+    isKnown: (key) => !key.endsWith("/gone"),
     onReport: (key, latest, previous) =>
       void told.push(`${key} ${previous?.epoch ?? "-"} ${latest.epoch}`),
     onHeard: (isHeard) => void told.push(isHeard ? "heard" : "lost"),
@@ -93,6 +94,13 @@ test("a report's age is what the journal says, and from then on what passes here
   expect(stale()).toEqual(["old"]);
   clock.ms += 60_000;
   expect(stale()).toEqual(["old", "new"]);
+});
+
+test("what the journal remembers of bots that are gone is not kept", async () => {
+  const { reports, send } = await follow();
+  send(line("gone", 1), line("a", 1), line("gone", 2), { synced: true });
+  await expect.poll(() => reports.isHeard()).toBe(true);
+  expect([...reports.entries()].map(([key]) => key)).toEqual(["tradingbots-00/a"]);
 });
 
 test("lines may be cut anywhere", async () => {

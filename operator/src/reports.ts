@@ -25,6 +25,8 @@ export interface Reports {
 export interface ReportsOptions {
   readonly url: string;
   readonly token: () => string;
+  /** Whether such a bot may be there; what is said of others is not kept. */
+  readonly isKnown: (botKey: string) => boolean;
   readonly onReport: (botKey: string, latest: BotReport, previous: BotReport | undefined) => void;
   /** The stream came up or went down: `false` at most once for each `true`. */
   readonly onHeard: (isHeard: boolean) => void;
@@ -97,7 +99,7 @@ export function createReports(options: ReportsOptions) {
     if (!("report" in line)) return;
     const key = keyOf({ namespace: line.namespace, name: line.botName });
     const previous = latest.get(key);
-    if (previous !== undefined && previous.epoch > line.epoch) return;
+    if ((previous?.epoch ?? 0) > line.epoch || !options.isKnown(key)) return;
     const { podUid, epoch, report } = line;
     const next = { podUid, epoch, report: slim(report), saidAtMs: options.clock() - line.ageMs };
     latest.set(key, next);

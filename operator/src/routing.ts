@@ -1,4 +1,4 @@
-import { keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
+import { inTurns, keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
 import { isDeepStrictEqual } from "node:util";
 import { type AccountView, exchangeIdentity } from "./account/account-view.ts";
 import { type BotView, byAge } from "./bot/bot-view.ts";
@@ -80,10 +80,10 @@ export function createRoutes(deps: RoutingDeps): Routes {
 function addBotsOfClass(deps: RoutingDeps, botClass: ClassView, previous?: ClassView): void {
   const isEdited = previous?.generation !== botClass.generation;
   if (!isEdited && isDeepStrictEqual(previous?.rollout, botClass.rollout)) return;
-  for (const bot of deps.cluster().bots.store.find("class", botClass.name)) {
+  void inTurns(deps.cluster().bots.store.find("class", botClass.name), (bot) => {
     const before = previous && turnOf(previous, bot.uid);
     if (isEdited || !isSameTurn(before, turnOf(botClass, bot.uid))) addBot(deps, bot, "resync");
-  }
+  });
 }
 
 /** Verify pods run the last good template: the steps of a rollout are nothing to them. */
@@ -262,9 +262,9 @@ function addHalts({ queues, cluster }: RoutingDeps, bot: BotView): void {
 /** Who holds a symbol that left its specification is known by its report only: for a symbol everybody looks. */
 function addConcerned(deps: RoutingDeps, halt: HaltView): void {
   const isBySymbol = halt.spec.scope.type === "symbol";
-  for (const bot of deps.cluster().bots.store.views()) {
+  void inTurns(deps.cluster().bots.store.views(), (bot) => {
     if (isBySymbol || concerns(halt, bot)) addBot(deps, bot, "user");
-  }
+  });
 }
 
 function addBot(

@@ -1,4 +1,5 @@
 import { credentialsPath, VAULT } from "@tradingbots/crds";
+import { WriteForbiddenError, type WriteGuard } from "@tradingbots/kube";
 import nodeVault from "node-vault";
 import { z } from "zod";
 
@@ -8,6 +9,20 @@ export interface VaultMetadata {
   currentVersion(namespace: string, accountName: string): Promise<number | undefined>;
   /** Makes Vault forget the key with all its versions; a key that is not there is fine. */
   forget(namespace: string, accountName: string): Promise<void>;
+}
+
+/** The same Vault, that forgets nothing for a process which may not write. @throws WriteForbiddenError from `forget` */
+export function guardedVault(
+  vault: VaultMetadata,
+  { mayWrite }: Pick<WriteGuard, "mayWrite">,
+): VaultMetadata {
+  return {
+    currentVersion: (namespace, accountName) => vault.currentVersion(namespace, accountName),
+    forget: async (namespace, accountName) => {
+      if (!mayWrite()) throw new WriteForbiddenError("not leading: no key is forgotten");
+      await vault.forget(namespace, accountName);
+    },
+  };
 }
 
 export interface VaultOptions {

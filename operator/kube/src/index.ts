@@ -62,7 +62,7 @@ export {
   SERVICE_ACCOUNTS,
   type Wire,
 } from "./resource.ts";
-export { timeSlices } from "./time-slices.ts";
+export { inTurns, timeSlices } from "./time-slices.ts";
 export type { RequestReport, TransportOptions } from "./transport.ts";
 export { PRIORITIES, type Priority } from "./waiting-line.ts";
 export {

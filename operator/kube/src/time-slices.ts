@@ -48,3 +48,14 @@ export function createTimeSlices(sliceMs: number) {
 
 /** Of this process. */
 export const timeSlices = createTimeSlices(SLICE_MS);
+
+/** Does something with each, in turns of the event loop when there are many. What is there at the same moment is not promised. */
+export async function inTurns<Item>(
+  items: Iterable<Item>,
+  act: (item: Item) => void,
+): Promise<void> {
+  for (const item of items) {
+    if (timeSlices.isOver()) await timeSlices.next();
+    act(item);
+  }
+}

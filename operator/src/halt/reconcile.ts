@@ -1,3 +1,4 @@
+import { inTurns } from "@tradingbots/kube";
 import { concernsNow, observeProgress, type ObserveDeps } from "../bot/observe.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { isSameStatus } from "../conditions.ts";
@@ -22,18 +23,18 @@ export async function reconcileHalt(
   if (halt === undefined) return {};
   const now = deps.now();
   const inForce = isInForce(halt, now);
-  const matched = inForce ? matchedBots(halt, deps) : [];
+  const matched = inForce ? await matchedBots(halt, deps) : [];
   const status = haltStatus({ halt, isInForce: inForce, matched, now });
   if (!isSameStatus(halt.status, status)) await deps.writes.halts.replaceStatus(halt, status);
   const untilEndMs = untilFirstExpiry([halt], now) ?? RECOUNT_MS;
   return { requeueAfterMs: inForce ? Math.min(untilEndMs, RECOUNT_MS) : undefined };
 }
 
-function matchedBots(halt: HaltView, deps: HaltDeps): readonly MatchedBot[] {
+async function matchedBots(halt: HaltView, deps: HaltDeps): Promise<readonly MatchedBot[]> {
   const matched: MatchedBot[] = [];
-  for (const bot of deps.cluster.bots.store.views()) {
-    if (!concernsNow(halt, bot, deps)) continue;
+  await inTurns(deps.cluster.bots.store.views(), (bot) => {
+    if (!concernsNow(halt, bot, deps)) return;
     matched.push({ key: bot.key, ...progressOf(halt, observeProgress(bot, deps)) });
-  }
+  });
   return matched;
 }
