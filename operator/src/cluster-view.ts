@@ -68,14 +68,15 @@ export interface ClusterViewOptions {
 
 /** Everything of the cluster that the operator knows, kept up to date by watches. */
 export function createClusterView(options: ClusterViewOptions) {
-  const { routes } = options;
+  const { routes, namespaces } = options;
   const reflect = reflectorsOf(options);
   const bots = reflect<TradingBot, BotView>(TRADING_BOTS, {
     project: botView,
     handlers: routes.bot,
     indexes: {
       account: ({ accountKey }) => accountKey,
-      user: ({ spec }) => spec.userId,
+      // What is elsewhere gets no pod, and so takes no place from anybody.
+      user: ({ namespace, spec }) => (namespaces.includes(namespace) ? spec.userId : undefined),
       class: ({ spec }) => spec.className,
     },
   });
@@ -92,7 +93,7 @@ export function createClusterView(options: ClusterViewOptions) {
     project: haltView,
     handlers: routes.halt,
   });
-  const pods = inNamespaces(options.namespaces, (namespace) =>
+  const pods = inNamespaces(namespaces, (namespace) =>
     reflect<Pod, PodView>(PODS, {
       namespace,
       labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,
@@ -104,7 +105,7 @@ export function createClusterView(options: ClusterViewOptions) {
       },
     }),
   );
-  const serviceAccounts = inNamespaces(options.namespaces, (namespace) =>
+  const serviceAccounts = inNamespaces(namespaces, (namespace) =>
     reflect<ServiceAccount, ServiceAccountView>(SERVICE_ACCOUNTS, {
       namespace,
       labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,

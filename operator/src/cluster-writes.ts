@@ -10,6 +10,8 @@ import {
   type Resource,
   SERVICE_ACCOUNTS,
 } from "@tradingbots/kube";
+import type { AccountView } from "./account/account-view.ts";
+import { isAccountInUse } from "./account/in-use.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "./resources.ts";
 
@@ -102,6 +104,7 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
     createPod,
     tryPod,
     findPod,
+    isAccountInUse: (account: AccountView) => isAccountInUse(account, client),
     observePod,
     annotatePod,
     pauseBot,

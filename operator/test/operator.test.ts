@@ -515,9 +515,80 @@ describe("an account", () => {
     await eventually(() => platform.account(account)).toBeUndefined();
     expect(await under.vault.currentVersion(NAMESPACE, account)).toBeUndefined();
   });
+
+  test("whose bot no watch shows keeps its key while that bot has a pod", async () => {
+    const account = await verifiedAccount();
+    const name = "bot-unseen00000000000000";
+    const labels = {
+      "app.kubernetes.io/managed-by": "tradingbots-operator",
+      "tradingbots.dev/role": "bot",
+      "tradingbots.dev/account": account,
+    };
+    const pod = foreignPod(name);
+    await platform.client.create(SERVICE_ACCOUNTS, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { namespace: NAMESPACE, name: "unseen" },
+    });
+    await platform.client.create(PODS, {
+      ...pod,
+      metadata: { ...pod.metadata, labels },
+      spec: { ...pod.spec, serviceAccountName: "unseen" },
+    });
+    await platform.patch(EXCHANGE_ACCOUNTS, account, { state: "Retired" });
+    await eventually(async () => (await platform.account(account))?.metadata).toHaveProperty(
+      "deletionTimestamp",
+    );
+    await expect.poll(() => under.reads.filter((read) => read.includes("pods")).length).not.toBe(0);
+    expect(await under.vault.currentVersion(NAMESPACE, account)).toBe(1);
+    await platform.kill(name);
+    await eventually(() => platform.account(account)).toBeUndefined();
+    expect(await under.vault.currentVersion(NAMESPACE, account)).toBeUndefined();
+  });
 });
 
+const ONE_BOT = { botsPerUser: 1 };
+
 describe("who may trade", () => {
+  test("what gets no pod takes no symbol, no place and no end from others", async () => {
+    await platform.client.create(BOT_CLASSES, botClass("one", "bot:1", { ceilings: ONE_BOT }));
+    const accountName = await verifiedAccount();
+    const intruder = await platform.createBot({ accountName, userId: OTHER_USER });
+    await eventually(() => platform.ready(intruder)).toBe("False UserMismatch");
+    await platform.client.create(TRADING_BOTS, {
+      apiVersion: "tradingbots.dev/v1alpha1",
+      kind: "TradingBot",
+      metadata: { namespace: "default", name: "bot-elsewhere" },
+      spec: { ...(await platform.bot(intruder))?.spec, userId: USER, className: "one" },
+    });
+    const { name } = await runningBot({ accountName, className: "one" });
+    await platform.patch(TRADING_BOTS, name, { state: "Retired" });
+    await eventually(() => platform.ready(name)).toBe("False Retiring");
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+    // A finalizer of its own keeps the other user's bot; the account does not wait for it.
+    const kept = { metadata: { finalizers: ["example.com/kept", "tradingbots.dev/flat"] } };
+    await platform.client.patch(
+      TRADING_BOTS,
+      { namespace: NAMESPACE, name: intruder },
+      { type: "merge", body: kept },
+    );
+    await platform.patch(EXCHANGE_ACCOUNTS, accountName, { state: "Retired" });
+    await eventually(() => platform.account(accountName)).toBeUndefined();
+    expect(await platform.bot(intruder)).toBeDefined();
+    await platform.client.remove(BOT_CLASSES, { name: "one" });
+  });
+
+  test("nobody under the name of a pod that checks keys", async () => {
+    const name = await platform.createBot({}, `verify-acct-${"7".repeat(20)}-v2`);
+    const reason = async () => {
+      const conditions = (await platform.bot(name))?.status?.conditions;
+      return conditions?.find(({ type }) => type === "Ready")?.reason;
+    };
+    await eventually(reason).toBe("NameReserved");
+    expect(await platform.pod(name)).toBeUndefined();
+  });
+
   test("of two bots on one symbol the older; the other one follows when that one is gone", async () => {
     const accountName = await verifiedAccount();
     const { name: older } = await runningBot({ accountName });

@@ -23,7 +23,10 @@ export async function observeAccount(
   const facts = {
     account,
     hasServiceAccount: cluster.serviceAccounts.get(account.key) !== undefined,
-    botCount: [...cluster.bots.store.find("account", account.key)].length,
+    // Another user's bot gets no pod with this account's key, and must not keep it from ending.
+    botCount: [...cluster.bots.store.find("account", account.key)].filter(
+      ({ spec }) => spec.userId === account.spec.userId,
+    ).length,
     verifyPods: cluster.pods
       .find("account", account.key)
       .filter(({ role, ownerUid }) => role === "verify" && ownerUid === account.uid),

@@ -255,6 +255,28 @@ test.each<Case>([
     facts: factsOf({ account: retired, verifyPods: [podOf(1)] }),
     write: "delete-pod",
   },
+  {
+    name: "a verify pod that should have ended half a minute ago: its machine is dead",
+    facts: factsOf({
+      verifyPods: [podOf(1, { isDeleting: true, endsBy: "2026-01-01T11:59:30Z" })],
+    }),
+    write: "release-pod",
+  },
+  {
+    name: "a verify pod that should have ended this moment",
+    facts: factsOf({
+      verifyPods: [podOf(1, { isDeleting: true, endsBy: "2026-01-01T12:00:00Z" })],
+    }),
+    requeueAfterMs: 30_000,
+  },
+  {
+    name: "Retired with a verify pod on a dead machine",
+    facts: factsOf({
+      account: retired,
+      verifyPods: [podOf(1, { isDeleting: true, endsBy: "2026-01-01T11:00:00Z" })],
+    }),
+    write: "release-pod",
+  },
   { name: "Retired", facts: factsOf({ account: retired }), write: "delete-account" },
   {
     name: "deleted",

@@ -1,4 +1,5 @@
 import { type VerificationResult, verifyPodName } from "@tradingbots/crds";
+import { isLost, untilLostMs } from "../bot/lost-pod.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import { currentVerification } from "./account-view.ts";
@@ -12,6 +13,7 @@ export type AccountWrite =
   | { readonly kind: "create-service-account" }
   | { readonly kind: "create-verify-pod" }
   | { readonly kind: "delete-pod"; readonly pod: PodView }
+  | { readonly kind: "release-pod"; readonly pod: PodView }
   | { readonly kind: "delete-account" }
   | { readonly kind: "forget-key" };
 
@@ -32,6 +34,21 @@ const LOOK_AGAIN_MAX_MS = 86_400_000;
 
 /** Decides from facts alone what is done next about an account. */
 export function planAccount(facts: AccountFacts): AccountPlan {
+  const plan = nextStep(facts);
+  return plan.write === undefined && plan.result === undefined ? withLostPods(facts, plan) : plan;
+}
+
+/** A verify pod on a dead machine would stay for ever, and its account with it. It opens nothing, so no lease is waited for. */
+function withLostPods({ verifyPods, now }: AccountFacts, plan: AccountPlan): AccountPlan {
+  const ending = verifyPods.filter(({ isDeleting }) => isDeleting);
+  const lost = ending.find((pod) => isLost(pod, now));
+  if (lost !== undefined) return { write: { kind: "release-pod", pod: lost } };
+  const waits = ending.map(({ endsBy }) => untilLostMs(endsBy, now));
+  const waitMs = Math.min(plan.requeueAfterMs ?? Infinity, ...waits);
+  return waitMs === Infinity ? plan : { ...plan, requeueAfterMs: waitMs };
+}
+
+function nextStep(facts: AccountFacts): AccountPlan {
   const { account } = facts;
   if (account.isRetired) return retirementStep(facts);
   if (!account.hasFinalizer) return { write: { kind: "add-finalizer" } };

@@ -67,12 +67,20 @@ async function carryOut(
       return writes.createServiceAccount(accountServiceAccount(account));
     case "create-verify-pod":
       if (verifyClass === undefined) return undefined;
-      return writes.createPod(verifyPod(account, verifyClass, podSettings)).catch(ignoreExisting);
+      return createOnce(verifyPod(account, verifyClass, podSettings), account.uid, writes);
     case "delete-pod":
       return writes.deletePod(write.pod);
+    case "release-pod":
+      return writes.releasePod(write.pod);
     case "delete-account":
       return writes.accounts.remove(account);
     case "forget-key": {
+      // The one step that nothing takes back: the watches may not have shown everything, and what cannot be read is in no store.
+      if (await writes.isAccountInUse(account)) {
+        throw new Error(
+          "the account's key is kept: bots or pods of the account are left that no watch has shown",
+        );
+      }
       await vault.forget(account.namespace, account.name);
       const others = account.finalizers.filter((finalizer) => finalizer !== FINALIZERS.account);
       return writes.accounts.setFinalizers(account, others);
@@ -80,9 +88,25 @@ async function carryOut(
   }
 }
 
-/** The pod is there already and the watch will show it. */
-function ignoreExisting(error: unknown): void {
-  if (!isAlreadyExists(error)) throw error;
+/** One that is there already, because an earlier answer was lost, serves as well. @throws Error when it is somebody else's */
+async function createOnce(
+  pod: ReturnType<typeof verifyPod>,
+  ownerUid: string,
+  writes: AccountDeps["writes"],
+): Promise<void> {
+  try {
+    await writes.createPod(pod);
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const known = await writes.findPod(pod.metadata);
+    if (known === undefined) throw error; // gone this instant: try again
+    const isOwn = known.metadata?.ownerReferences?.some(({ uid }) => uid === ownerUid) ?? false;
+    if (!isOwn) {
+      const message = `the key cannot be verified: ${pod.metadata.name} is a pod of somebody else`;
+      throw new Error(message, { cause: error });
+    }
+    writes.observePod(known);
+  }
 }
 
 async function writeStatus(

@@ -30,6 +30,7 @@ export function deletingPodStep({ pod, now }: Pick<BotFacts, "pod" | "now">): St
   return waitMs > 0 ? { requeueAfterMs: waitMs } : { write: "release-lost-pod" };
 }
 
-function untilLostMs(endsBy: string | undefined, now: Date): number {
+/** Infinity for a pod that nobody deletes. */
+export function untilLostMs(endsBy: string | undefined, now: Date): number {
   return endsBy === undefined ? Infinity : Date.parse(endsBy) + LOST_AFTER_MS - now.getTime();
 }

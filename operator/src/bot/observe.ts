@@ -91,6 +91,7 @@ function symbolHolderOf(bot: BotView, { cluster }: ObserveDeps): BotFacts["symbo
   for (const other of cluster.bots.store.find("account", bot.accountKey)) {
     const symbol = other.spec.symbols.find((each) => bot.spec.symbols.includes(each));
     if (other.key === bot.key || symbol === undefined) continue;
+    if (other.spec.userId !== bot.spec.userId) continue; // it may not trade on the account, whatever it wants
     const mayTrade = hasPod(other) || wantsToTrade(other) || mayHoldPosition(other);
     if (!mayTrade) continue;
     const goesFirst = hasPod(other) === hasPod(bot) ? byAge(other, bot) < 0 : hasPod(other);
