@@ -135,6 +135,8 @@ function fieldOf(value: unknown, name: string): unknown {
 
 const IS_OPERATOR = `request.userInfo.username == 'system:serviceaccount:${helm(".Release.Namespace")}:tradingbots-operator'`;
 const HAS_LABELS = "has(object.metadata.labels)";
+/** By these the operator finds its pods, and tells a bot's from one that verifies a key. */
+const FINDING_LABELS = [LABELS.managedBy, LABELS.role];
 
 function created(expression: string): string {
   return `request.operation != 'CREATE' || (${expression})`;
@@ -181,6 +183,15 @@ with pods that belong to a bot or an account and run as nobody else.`,
         expression:
           "request.operation == 'CREATE' || object.spec.containers.map(c, c.image) == oldObject.spec.containers.map(c, c.image)",
         message: "the image of a bot's pod is changed by its class's rollout only",
+      },
+      {
+        expression: `request.operation == 'CREATE' || ['${FINDING_LABELS.join("', '")}'].all(l, object.metadata.?labels[?l] == oldObject.metadata.?labels[?l])`,
+        message: "a pod keeps the labels by which the operator finds it: no halt would reach it",
+      },
+      {
+        // Some may go: with `--cascade=orphan` the garbage collector takes them away, and the bot's configuration still names it.
+        expression: `request.operation == 'CREATE' || object.metadata.?ownerReferences.orValue([]).all(o, oldObject.metadata.?ownerReferences.orValue([]).exists(p, p.uid == o.uid))`,
+        message: "a bot's pod gets no other owner: it would live and die with that one",
       },
       {
         expression: "!has(object.spec.ephemeralContainers)",

@@ -32,6 +32,7 @@ import { botView } from "../../../operator/src/bot/bot-view.ts";
 import { botPod } from "../../../operator/src/bot/pod.ts";
 import { CONTAINER_SECURITY } from "../../../operator/src/pod-parts.ts";
 import { classView } from "../../../operator/src/class-view.ts";
+import { startControllers } from "../../control-plane/controllers.ts";
 import { type ControlPlane, startControlPlane } from "../../control-plane/control-plane.ts";
 import { toolPath } from "../../tools/tools.ts";
 
@@ -275,6 +276,46 @@ describe("a pod in a bucket namespace", () => {
     ).rejects.toThrow("nothing is added to it");
     const annotations = { "tradingbots.dev/config": "{}" };
     await operator.patch(PODS, at(name), merge({ metadata: { annotations } }));
+  });
+
+  test.each<[string, object, string]>([
+    [
+      "the label of its manager",
+      { labels: { [LABELS.managedBy]: null } },
+      "no halt would reach it",
+    ],
+    ["the label of its role", { labels: { [LABELS.role]: "verify" } }, "no halt would reach it"],
+    [
+      "its owner, for another one",
+      {
+        ownerReferences: [
+          { apiVersion: "v1", kind: "ConfigMap", name: "gone", uid: OTHER_USER, controller: true },
+        ],
+      },
+      "gets no other owner",
+    ],
+  ])("keeps %s", async (_name, metadata, message) => {
+    const pod = await paperPod();
+    await make(operator, PODS, pod);
+    const { name } = pod.metadata;
+    await expect(admin.patch(PODS, at(name), merge({ metadata }))).rejects.toThrow(message);
+    const labels = { [LABELS.position]: "open" };
+    await operator.patch(PODS, at(name), merge({ metadata: { labels } }));
+  });
+
+  test("is left by its bot where somebody asks for that: the garbage collector takes its owner away", async () => {
+    const controllers = await startControllers(controlPlane, ["garbage-collector-controller"]);
+    try {
+      const pod = await paperPod();
+      await make(operator, PODS, pod);
+      const { name } = pod.metadata;
+      await admin.remove(BOTS, at(name), { propagationPolicy: "Orphan" });
+      const finalizers = async () => BOTS.read(await admin.get(BOTS, at(name))).metadata.finalizers;
+      await expect.poll(finalizers, { timeout: 15_000 }).toEqual([FINALIZERS.bot]);
+      expect((await admin.get(PODS, at(name)))?.metadata).not.toHaveProperty("ownerReferences");
+    } finally {
+      await controllers.stop();
+    }
   });
 
   test("may have the image that a rollout brings, or takes back", async () => {
