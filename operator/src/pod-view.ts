@@ -26,6 +26,8 @@ export interface PodView {
   readonly accountName: string | undefined;
   /** Uid of the controlling owner. */
   readonly ownerUid: string | undefined;
+  /** Uid of the bot in its configuration: it trades as that one, whoever owns it. */
+  readonly botUid: string | undefined;
   readonly createdAt: string;
   readonly isDeleting: boolean;
   /** When a pod that is being deleted should have ended: its kubelet confirms that by then. */
@@ -72,6 +74,7 @@ export interface PodEnd {
 }
 
 const ConfigPart = z.object({
+  botUid: z.string().optional(),
   state: BotState.optional(),
   mode: Mode.optional(),
   endpoint: z.object({ restUrl: z.string(), websocketUrl: z.string() }).nullable(),
@@ -93,6 +96,7 @@ export function podView(pod: Pod): PodView {
     ({ type, status: is }) => type === "Ready" && is === "True",
   );
   const wasUnwell = metadata?.annotations?.[UNWELL_BEFORE_ANNOTATION] === "true";
+  const ownerUid = metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid;
   return {
     key: keyOf({ namespace, name }),
     namespace,
@@ -100,7 +104,8 @@ export function podView(pod: Pod): PodView {
     uid: metadata?.uid ?? "",
     role,
     accountName: role === "bot" ? undefined : metadata?.labels?.[LABELS.account],
-    ownerUid: metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid,
+    ownerUid,
+    botUid: config?.botUid === ownerUid ? ownerUid : config?.botUid, // the same text is held once
     createdAt: metadata?.creationTimestamp ?? "",
     isDeleting: metadata?.deletionTimestamp !== undefined,
     endsBy: metadata?.deletionTimestamp,

@@ -8,7 +8,7 @@ import {
 } from "@tradingbots/kube";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startControllers } from "../../hack/control-plane/controllers.ts";
-import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../src/resources.ts";
+import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "../src/resources.ts";
 import {
   botClass,
   NAMESPACE,
@@ -234,6 +234,33 @@ describe("a deletion from outside", () => {
     await platform.end(name, "Succeeded", { flat: true, epoch: 2 });
     await eventually(() => platform.bot(name)).toBeUndefined();
     await eventually(() => platform.pod(name)).toBeUndefined();
+  });
+
+  test("that leaves the pod without an owner reaches it all the same, and so does a halt", async () => {
+    const { name, uid } = await holdingBot();
+    const propagationPolicy = "Orphan";
+    await platform.client.remove(TRADING_BOTS, at(name), { propagationPolicy });
+    await eventually(async () => (await platform.pod(name))?.metadata?.ownerReferences).toBe(
+      undefined,
+    );
+    await eventually(() => platform.config(name)).toMatchObject({ state: "Retired" });
+    expect(await uidOf(name)).toBe(uid);
+
+    const halt = await platform.createHalt({ scope: { type: "bot", value: name } });
+    const laggards = [`${NAMESPACE}/${name}`];
+    await eventually(async () => (await platform.halt(halt))?.status).toMatchObject({ laggards });
+    const halts = [(await platform.halt(halt))?.metadata.uid ?? ""];
+    await eventually(() => platform.config(name)).toMatchObject({ halts: [{ uid: halts[0] }] });
+    expect((await platform.halt(halt))?.status).toMatchObject({ acknowledged: 0, laggards });
+    under.report(name, uid, { ...HOLDING, state: "Retired", trading: false, halts });
+    await eventually(async () => (await platform.halt(halt))?.status).toMatchObject({
+      acknowledged: 1,
+    });
+    await platform.client.remove(TRADING_HALTS, { name: halt });
+
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
+    await eventually(() => platform.bot(name)).toBeUndefined();
+    expect(await platform.pod(name)).toBeUndefined();
   });
 
   test("of the namespace leaves a bot that says why it stays, and goes when it is given up", async () => {

@@ -148,6 +148,7 @@ export function examplePod(facts: BotFacts, changes: Partial<PodView> = {}): Pod
     role: "bot",
     accountName: bot.spec.accountName,
     ownerUid: bot.uid,
+    botUid: bot.uid,
     createdAt: "2026-01-01T00:00:00Z",
     isDeleting: false,
     endsBy: undefined,

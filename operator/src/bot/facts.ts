@@ -42,6 +42,8 @@ export type ReportFact =
 export interface Refusal {
   readonly reason: "ForeignPod" | "NamespaceEnding" | "PodRefused";
   readonly message: string;
+  /** So many attempts in a row were refused. */
+  readonly times: number;
   /** What was known before the attempt: a refused pod has changed nothing. */
   readonly flatBefore: Flatness;
 }

@@ -159,7 +159,7 @@ describe("without a session nothing counts as flat", () => {
 
 test("a refused pod has changed nothing", () => {
   const flatBefore = flatnessOf(exampleFacts());
-  const refusal = { reason: "PodRefused" as const, message: "quota", flatBefore };
+  const refusal = { reason: "PodRefused" as const, message: "quota", times: 1, flatBefore };
   const bot = exampleBot({}, {}, recorded("Starting", "Unknown"));
   expect(flatnessOf(exampleFacts({ bot, refusal })).reason).toBe("NeverStarted");
 });

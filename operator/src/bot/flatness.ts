@@ -88,6 +88,16 @@ export function flatnessOf(
   return facts.pod === undefined ? flatnessWithoutPod(facts) : flatnessOfPod(facts.pod, facts);
 }
 
+/**
+ * The same for whoever would take the pod from a position. While the journal cannot be heard, the status keeps `NothingOpen`, or a
+ * hundred thousand of them would be written; but the bot may have opened something since.
+ */
+export function provenFlatness(facts: Parameters<typeof flatnessOf>[0]): Flatness {
+  const flatness = flatnessOf(facts);
+  const isOld = facts.report.kind === "unheard" && flatness.reason === NOTHING_OPEN.reason;
+  return isOld ? NOT_REPORTED : flatness;
+}
+
 type Seen = Pick<BotFacts, "bot" | "report" | "refusal" | "clockMs">;
 
 function flatnessWithoutPod({ bot, report, refusal }: Seen): Flatness {

@@ -7,6 +7,7 @@ import { type Clock, isStale, type Reports } from "../reports.ts";
 import { type BotView, byAge } from "./bot-view.ts";
 import type { BotFacts, Refusal, ReportFact } from "./facts.ts";
 import { isFinalReason } from "./flatness.ts";
+import { isForeign } from "./foreign-pod.ts";
 import { type Restarts, restartsBefore } from "./restart.ts";
 import { serviceAccountName } from "./service-account.ts";
 
@@ -64,20 +65,19 @@ export function concernsNow(
 ): boolean {
   if (concerns(halt, bot, reports.latest(bot.key)?.report.openSymbols)) return true;
   const pod = cluster.pods.get(bot.key);
-  const wasTold = pod?.ownerUid === bot.uid && pod.toldHalts.includes(halt.uid);
+  const wasTold = pod?.toldHalts.includes(halt.uid) === true && !isForeign({ bot, pod });
   return wasTold || bot.pausedByHalts.includes(halt.uid);
 }
 
-/** What is known of how far a bot has come: its own pod and what it said last. Cheap enough for a hundred thousand bots. */
+/** What is known of how far a bot has come: the pod of its name and what it said last. Cheap enough for a hundred thousand bots. */
 export function observeProgress(
   bot: BotView,
   { cluster, reports, refusals, clock }: ObserveDeps,
 ): Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs"> {
-  const pod = cluster.pods.get(bot.key);
   const clockMs = clock();
   return {
     bot,
-    pod: pod?.ownerUid === bot.uid ? pod : undefined,
+    pod: cluster.pods.get(bot.key),
     report: reportOf(bot, reports, clockMs),
     refusal: refusals.get(bot.key),
     clockMs,

@@ -1,4 +1,7 @@
+import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
+import { hashedTemplate } from "../class/pod-template.ts";
+import { rolloutView } from "../class-view.ts";
 import {
   condition,
   exampleAccount,
@@ -256,8 +259,24 @@ describe("a bot with a pod", () => {
     },
     {
       name: "somebody else's",
-      facts: runningFacts({}, { ownerUid: "somebody" }),
+      facts: runningFacts({}, { ownerUid: "somebody", botUid: "somebody" }),
       requeueAfterMs: 30_000,
+    },
+    {
+      name: "of an earlier bot of its name, which left it behind: somebody else's",
+      facts: runningFacts({}, { ownerUid: undefined, botUid: "uid-of-bot-1-before" }),
+      requeueAfterMs: 30_000,
+    },
+    {
+      name: "without an owner, and told to trade as this bot: its own",
+      facts: runningFacts({ symbolHolder: holder }, { ownerUid: undefined }),
+      write: "update-config",
+      told: "Paused",
+    },
+    {
+      name: "of its owner, with a configuration that somebody spoilt: its own",
+      facts: runningFacts({}, { botUid: undefined, configHash: "x" }),
+      write: "update-config",
     },
     {
       name: "denied meanwhile: told to open nothing",
@@ -405,6 +424,39 @@ describe("a bot with a pod", () => {
       write: "delete-pod",
     },
     {
+      name: "Stopped, perhaps open, and its pods fail one after the other: made anew after a pause",
+      facts: {
+        ...runningFacts(
+          { bot: exampleBot({ state: "Stopped" }) },
+          { ...ended(false, 10), createdAt: YOUNG },
+        ),
+        restarts: 5,
+      },
+      requeueAfterMs: 290_000,
+    },
+    {
+      name: "Stopped, perhaps open, and the pause is over",
+      facts: {
+        ...runningFacts(
+          { bot: exampleBot({ state: "Stopped" }) },
+          { ...ended(false, 20), createdAt: YOUNG },
+        ),
+        restarts: 1,
+      },
+      write: "delete-pod",
+    },
+    {
+      name: "Stopped, given up, and its pods fail: away at once, for none follows",
+      facts: {
+        ...runningFacts(
+          { bot: exampleBot({ state: "Stopped", abandonPosition: SINCE }, {}, UNKNOWN) },
+          { ...ended(false, 0), createdAt: YOUNG },
+        ),
+        restarts: 5,
+      },
+      write: "delete-pod",
+    },
+    {
       name: "Stopped and flat, about to end by itself: given ten seconds",
       facts: runningFacts({
         bot: exampleBot({ state: "Stopped" }),
@@ -418,6 +470,49 @@ describe("a bot with a pod", () => {
         bot: exampleBot({ state: "Stopped" }),
         report: { kind: "fresh", latest: exampleReport({ state: "Stopped" }, 10_000) },
       }),
+      write: "delete-pod",
+    },
+  ]);
+});
+
+describe("a bot whose turn has come in a rollout", () => {
+  const rollout: RolloutStatus = {
+    stable: exampleClass.wanted,
+    target: hashedTemplate({ ...exampleClass.wanted, image: "bot:2" }),
+    direction: "Forward",
+    reach: SLOTS,
+    wave: 1,
+    waveStartedAt: "2026-01-01T11:30:00Z",
+  };
+  const rolling = {
+    botClass: { ...exampleClass, status: { rollout }, rollout: rolloutView(rollout) },
+  };
+  const holding = { report: { kind: "fresh", latest: exampleReport({ flat: false }) } } as const;
+  const unheard = {
+    bot: exampleBot({}, {}, { conditions: [condition("Flat", "True", "NothingOpen")] }),
+    report: { kind: "unheard" },
+  } as const;
+  const over = { now: new Date("2026-01-01T12:30:00Z") };
+  check([
+    { name: "nothing is open", facts: runningFacts(rolling), write: "delete-pod" },
+    {
+      name: "something is open, and of the hour half is over: looked at again when it ends",
+      facts: runningFacts({ ...rolling, ...holding }, { isGuarded: true }),
+      requeueAfterMs: 1_800_000,
+    },
+    {
+      name: "something is open, and the hour is over",
+      facts: runningFacts({ ...rolling, ...holding, ...over }, { isGuarded: true }),
+      write: "delete-pod",
+    },
+    {
+      name: "nothing was open when the journal fell silent: looked at again soon",
+      facts: runningFacts({ ...rolling, ...unheard }),
+      requeueAfterMs: 10_000,
+    },
+    {
+      name: "the journal is silent, and the hour is over",
+      facts: runningFacts({ ...rolling, ...unheard, ...over }),
       write: "delete-pod",
     },
   ]);

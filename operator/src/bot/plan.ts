@@ -10,11 +10,19 @@ import { isDeferring, untilMoveMs, wantsGuard } from "./drain.ts";
 import type { BotFacts } from "./facts.ts";
 import { untilRecoveredMs } from "./failed-before.ts";
 import { finalStep } from "./finalize.ts";
-import { ENDS_ITSELF_MS, type Flatness, flatnessOf, isFinal, isLastWord } from "./flatness.ts";
+import {
+  ENDS_ITSELF_MS,
+  type Flatness,
+  flatnessOf,
+  isFinal,
+  isLastWord,
+  provenFlatness,
+} from "./flatness.ts";
+import { isForeign } from "./foreign-pod.ts";
 import { deletingPodStep } from "./lost-pod.ts";
 import { hasEndedOnPaper, PAPER_ENDED } from "./play-money.ts";
 import { hasOtherIdentity } from "./pod.ts";
-import { untilRestartMs } from "./restart.ts";
+import { restartsWith, untilRestartMs } from "./restart.ts";
 
 /** The one thing that is done next. */
 export type BotWrite =
@@ -51,6 +59,8 @@ export interface BotPlan extends Step {
 
 /** A pod that is somebody else's is looked at again. */
 const FOREIGN_RETRY_MS = 30_000;
+/** What a bot says when it is heard again may be nothing new, which wakes nobody. */
+const UNHEARD_LOOK_MS = 10_000;
 
 /** Decides from facts alone. The same facts always give the same plan. */
 export function planBot(facts: BotFacts): BotPlan {
@@ -70,13 +80,13 @@ export function planBot(facts: BotFacts): BotPlan {
   };
   const step = nextStep(facts, decided);
   const moveMs = isDeferring(facts, flatness) ? untilMoveMs(facts) : undefined;
-  const wakeUps = [step.requeueAfterMs, moveMs, untilFirstExpiry(facts.halts, facts.now)];
+  const expiryMs = untilFirstExpiry(facts.halts, facts.now);
+  return { ...decided, ...step, requeueAfterMs: soonest(step.requeueAfterMs, moveMs, expiryMs) };
+}
+
+function soonest(...wakeUps: readonly (number | undefined)[]): number | undefined {
   const delays = wakeUps.filter((delay) => delay !== undefined);
-  return {
-    ...decided,
-    ...step,
-    requeueAfterMs: delays.length === 0 ? undefined : Math.min(...delays),
-  };
+  return delays.length === 0 ? undefined : Math.min(...delays);
 }
 
 /** Paused, the old pod ends by itself once nothing of it is open; the next one is started for the new place. */
@@ -117,11 +127,6 @@ function nextStep(facts: BotFacts, decided: Decided): Step {
   return pod === undefined ? stepWithoutPod(facts, decided) : stepWithPod(pod, facts, decided);
 }
 
-/** A pod of the bot's name that belongs to somebody else. */
-export function isForeign({ bot, pod }: Pick<BotFacts, "bot" | "pod">): boolean {
-  return pod !== undefined && pod.ownerUid !== bot.uid;
-}
-
 function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
   if (pod.isDeleting) return deletingPodStep(facts);
   if (pod.end !== undefined) return afterEnd(pod, facts, decided);
@@ -134,16 +139,21 @@ function stepWithPod(pod: PodView, facts: BotFacts, decided: Decided): Step {
   const willEnd = report.kind === "fresh" && isLastWord(bot, report.latest);
   if (willEnd) return { requeueAfterMs: ENDS_ITSELF_MS };
   const recoveredInMs = untilRecoveredMs(pod, facts.now);
-  return recoveredInMs === 0 ? { write: "forget-failure" } : { requeueAfterMs: recoveredInMs };
+  if (recoveredInMs === 0) return { write: "forget-failure" };
+  return { requeueAfterMs: soonest(replaceInMs, recoveredInMs) };
 }
 
-function afterEnd(pod: PodView, facts: BotFacts, { told, flatness }: Decided): Step {
-  const endedUnasked =
-    told === "Running"
-      ? pod.toldState === "Running"
-      : pod.end?.succeeded === true && !isFinal(flatness);
-  const pauseMs = endedUnasked ? untilRestartMs(pod, facts) : 0;
+function afterEnd(pod: PodView, facts: BotFacts, decided: Decided): Step {
+  const pauseMs = nextWaits(pod, facts, decided) ? untilRestartMs(pod, facts) : 0;
   return pauseMs > 0 ? { requeueAfterMs: pauseMs } : { write: "delete-pod" };
+}
+
+/** After an end that nobody asked for the next pod waits, or a fault could spin. */
+function nextWaits(pod: PodView, facts: BotFacts, { told, flatness }: Decided): boolean {
+  if (told === "Running") return pod.toldState === "Running";
+  if (isFinal(flatness)) return false;
+  // A first failure is mostly its machine's, and what may be open needs somebody.
+  return pod.end?.succeeded === true || restartsWith(pod, facts.restarts) > 1;
 }
 
 /**
@@ -152,14 +162,16 @@ function afterEnd(pod: PodView, facts: BotFacts, { told, flatness }: Decided): S
  */
 function untilReplacement(pod: PodView, facts: BotFacts, decided: Decided): number | undefined {
   const { bot, botClass, now } = facts;
-  const { denial, intended, credentialsVersion, flatness } = decided;
+  const { denial, intended, credentialsVersion } = decided;
   // Another pod would not find what this one has open.
   if (botClass === undefined || hasMoved(facts)) return undefined;
   if (denial !== undefined && (intended === "Running" || denial.forbidsPod)) return undefined;
   const turn = turnOf(botClass, bot.uid);
   const inputs = { bot, template: turn.template, credentialsVersion };
   if (hasOtherIdentity(pod.inputsHash, inputs)) return 0;
-  return replacementDueInMs({ pod, turn, flatness, now });
+  const dueInMs = replacementDueInMs({ pod, turn, flatness: provenFlatness(facts), now });
+  const isUnheard = dueInMs !== undefined && facts.report.kind === "unheard";
+  return isUnheard ? Math.min(dueInMs, UNHEARD_LOOK_MS) : dueInMs;
 }
 
 function stepWithoutPod(facts: BotFacts, decided: Decided): Step {

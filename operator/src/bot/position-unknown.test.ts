@@ -60,6 +60,7 @@ test.each<{ name: string; facts: BotFacts; reason?: string }>([
       refusal: {
         reason: "NamespaceEnding",
         message: "…",
+        times: 1,
         flatBefore: { status: "False", reason: "PositionOpen", message: "" },
       },
     }),

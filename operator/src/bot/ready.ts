@@ -5,9 +5,10 @@ import type { PodView } from "../pod-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { lastingBlocks } from "./blocks.ts";
 import { isFinal } from "./flatness.ts";
+import { FOREIGN_POD, isForeign } from "./foreign-pod.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, nodeLost } from "./lost-pod.ts";
-import { type BotPlan, isForeign } from "./plan.ts";
+import type { BotPlan } from "./plan.ts";
 import { positionUnknownBecause } from "./position-unknown.ts";
 import { restartBecause } from "./restart.ts";
 import { withStops } from "./stops.ts";
@@ -103,11 +104,6 @@ function pausedBecause({ bot, halts }: BotFacts): Why | undefined {
   return { reason: "Halted", message };
 }
 
-export const FOREIGN_POD: Why = {
-  reason: "ForeignPod",
-  message:
-    "A pod of the bot's name exists that does not belong to it; the bot starts once that pod is gone.",
-};
 const STARTING: Why = { reason: "Starting", message: "The bot is starting." };
 
 function podBecause(pod: PodView, facts: BotFacts, { write }: BotPlan): Why | undefined {
@@ -152,15 +148,16 @@ function endingBecause(facts: BotFacts, plan: BotPlan): Why {
     const message = `${words.ending.message} What is open cannot be found out: ${unknown.message} The condition PositionUnknown says what to do.`;
     return { reason: unknown.reason, message };
   }
-  const obstacle = obstacleOf(facts);
+  const obstacle = obstacleOf(facts, plan);
   if (obstacle === undefined) return words.ending;
   return { reason: obstacle.reason, message: `${words.ending.message} ${obstacle.message}` };
 }
 
 /** What delays the end and passes by itself. */
-function obstacleOf({ pod, now }: BotFacts): Why | undefined {
-  if (pod?.isDeleting !== true) return undefined;
-  return isLost(pod, now) ? nodeLost(pod) : pod.disruption;
+function obstacleOf({ pod, restarts, now }: BotFacts, { write }: BotPlan): Why | undefined {
+  if (pod === undefined) return undefined;
+  if (pod.isDeleting) return isLost(pod, now) ? nodeLost(pod) : pod.disruption;
+  return pod.end !== undefined && write === undefined ? restartBecause(pod, restarts) : undefined;
 }
 
 const ENDINGS = {

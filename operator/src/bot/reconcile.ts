@@ -1,5 +1,5 @@
 import { ANNOTATIONS, FINALIZERS, LABELS } from "@tradingbots/crds";
-import { isAlreadyExists, KubernetesError, type Pod } from "@tradingbots/kube";
+import { backOffMs, isAlreadyExists, KubernetesError } from "@tradingbots/kube";
 import { turnOf } from "../class/turn.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { isSameStatus } from "../conditions.ts";
@@ -7,16 +7,16 @@ import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
 import type { BotLeases } from "../leases.ts";
 import { pausingHalts } from "../halt/progress.ts";
-import { POSITION_OPEN, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
+import { podView, POSITION_OPEN, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import type { StartLine } from "../start-line.ts";
 import type { BotFacts, Refusal } from "./facts.ts";
 import { failedBefore } from "./failed-before.ts";
-import { flatnessOf } from "./flatness.ts";
+import { flatnessOf, isFinal } from "./flatness.ts";
+import { FOREIGN_POD, isForeign } from "./foreign-pod.ts";
 import { newsIn } from "./news.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
 import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
 import { botPod } from "./pod.ts";
-import { FOREIGN_POD } from "./ready.ts";
 import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
 import { startNeeded, startQueued } from "./start-turn.ts";
@@ -39,8 +39,8 @@ export interface Result {
 
 /** The longest chain is finalizer, service account, pod, nothing more to do; one is to spare. A halt's pause ends in a configuration. */
 const STEPS_MAX = 5;
-/** A pod that the API server refuses is offered again. */
-const REFUSED_RETRY_MS = 30_000;
+/** A pod that the API server refuses is offered again: ten thousand under a full quota are then 50 attempts a second and no 300. */
+const REFUSED_BACK_OFF = { initialMs: 30_000, maxMs: 300_000 };
 
 /** Brings one bot from what is to what shall be, one write at a time. Called again after any change or failure. */
 export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> {
@@ -51,7 +51,8 @@ export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> 
     const facts = observeBot(bot, deps);
     const plan = planBot(facts);
     if (plan.write === "create-pod" && facts.refusal !== undefined) {
-      if (await isStillRefused(facts, plan, deps)) return { requeueAfterMs: REFUSED_RETRY_MS };
+      const refused = await offerAgain(facts, plan, deps);
+      if (refused !== undefined) return refused;
       continue;
     }
     const queued = await untilItsTurn(facts, plan, deps);
@@ -136,9 +137,9 @@ const WRITES: Readonly<Record<BotWrite, Carry>> = {
     const { bot, pod } = facts;
     if (pod === undefined) return {};
     await writes.deletePod(pod);
-    const endedUnasked = pod.end !== undefined && plan.told === "Running";
+    const isFollowed = plan.told === "Running" || !isFinal(plan.flatness);
     const count = restartsWith(pod, facts.restarts);
-    if (endedUnasked) restarts.set(bot.key, { podUid: pod.uid, count });
+    if (pod.end !== undefined && isFollowed) restarts.set(bot.key, { podUid: pod.uid, count });
     else restarts.delete(bot.key);
     return {};
   },
@@ -168,8 +169,7 @@ async function make(create: () => Promise<void>, decided: Decided, deps: BotDeps
   } catch (error) {
     const refusal = await refusalOf(error, decided, deps);
     if (refusal === undefined) return "go-on";
-    await recordRefusal({ ...decided.facts, refusal }, decided.plan, deps);
-    return { requeueAfterMs: REFUSED_RETRY_MS };
+    return recordRefusal({ ...decided.facts, refusal }, decided.plan, deps);
   }
 }
 
@@ -178,19 +178,20 @@ interface Decided {
   readonly plan: BotPlan;
 }
 
-/** Asks without effect, so that a pod that is refused again and again costs no status write. */
-async function isStillRefused(facts: BotFacts, plan: BotPlan, deps: BotDeps): Promise<boolean> {
+/** Asks without effect, so that a pod that is refused again and again costs no status write. Undefined when it would be taken. */
+async function offerAgain(
+  facts: BotFacts,
+  plan: BotPlan,
+  deps: BotDeps,
+): Promise<Result | undefined> {
   try {
     await deps.writes.tryPod(buildPod(facts, plan, deps));
   } catch (error) {
     const refusal = await refusalOf(error, { facts, plan }, deps);
-    if (refusal !== undefined) {
-      await recordRefusal({ ...facts, refusal }, plan, deps);
-      return true;
-    }
+    if (refusal !== undefined) return recordRefusal({ ...facts, refusal }, plan, deps);
   }
   deps.refusals.delete(facts.bot.key);
-  return false;
+  return undefined;
 }
 
 /** Undefined when the pod turns out to be there and to be the bot's own. @throws what is no refusal. */
@@ -200,25 +201,25 @@ async function refusalOf(
   { writes }: BotDeps,
 ): Promise<Refusal | undefined> {
   const { bot } = facts;
-  const flatBefore = plan.flatness;
+  const known = { flatBefore: plan.flatness, times: (facts.refusal?.times ?? 0) + 1 };
   if (isAlreadyExists(error)) {
     const pod = await writes.findPod(bot);
     if (pod === undefined) throw error; // gone this instant: try again
-    if (isOwnedBy(pod, bot.uid)) {
+    if (!isForeign({ bot, pod: podView(pod) })) {
       writes.observePod(pod);
       return undefined;
     }
-    return { ...FOREIGN_POD, reason: "ForeignPod", flatBefore };
+    return { ...FOREIGN_POD, ...known };
   }
   if (!isRefusal(error)) throw error;
   if (error.message.includes(NAMESPACE_ENDING)) {
     const message = "The bot's namespace is being deleted, and no pod can be made there any more.";
-    return { reason: "NamespaceEnding", message, flatBefore };
+    return { reason: "NamespaceEnding", message, ...known };
   }
   return {
     reason: "PodRefused",
     message: `The cluster refuses the pod: ${error.message}`,
-    flatBefore,
+    ...known,
   };
 }
 
@@ -230,24 +231,23 @@ function isRefusal(error: unknown): error is KubernetesError {
   return error instanceof KubernetesError && [400, 403, 422].includes(error.status);
 }
 
-function isOwnedBy(pod: Pod, uid: string): boolean {
-  return pod.metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
-}
-
 async function recordRefusal(
   facts: BotFacts & { readonly refusal: Refusal },
   plan: BotPlan,
   deps: BotDeps,
-): Promise<void> {
+): Promise<Result> {
   deps.refusals.set(facts.bot.key, facts.refusal);
+  const offerMs = backOffMs(facts.refusal.times, REFUSED_BACK_OFF, Math.random);
+  const again = { requeueAfterMs: Math.min(offerMs, plan.requeueAfterMs ?? Infinity) };
   const bot = deps.cluster.bots.store.get(facts.bot.key) ?? facts.bot;
-  if (bot.generation !== facts.bot.generation) return; // the change has woken the bot: it is decided anew
+  if (bot.generation !== facts.bot.generation) return again; // the change has woken the bot: it is decided anew
   const now = { ...facts, bot };
   await writeStatus(
     now,
     botStatus(now, { ...plan, write: undefined, flatness: flatnessOf(now) }),
     deps,
   );
+  return again;
 }
 
 function buildPod(facts: BotFacts, plan: BotPlan, deps: BotDeps) {

@@ -37,7 +37,11 @@ test.each<{ name: string; facts: BotFacts; ready: string }>([
     ready: "False Replacing",
   },
   { name: "denied", facts: exampleFacts({ olderBotsOfUser: 9 }), ready: "False TooManyBots" },
-  { name: "foreign pod", facts: runningFacts({}, { ownerUid: "x" }), ready: "False ForeignPod" },
+  {
+    name: "foreign pod",
+    facts: runningFacts({}, { ownerUid: "x", botUid: "x" }),
+    ready: "False ForeignPod",
+  },
   {
     name: "the exchange refuses the key that it runs with",
     facts: runningFacts({
@@ -108,6 +112,26 @@ test.each<{ name: string; facts: BotFacts; ready: string }>([
     name: "stopped",
     facts: exampleFacts({ bot: exampleBot({ state: "Stopped" }) }),
     ready: "False Stopped",
+  },
+  {
+    name: "kept from closing by pods that fail one after the other",
+    facts: {
+      ...runningFacts(
+        { bot: exampleBot({ state: "Stopped" }), report: { kind: "none" } },
+        {
+          createdAt: "2026-01-01T11:59:00Z",
+          end: {
+            succeeded: false,
+            message: undefined,
+            podReason: "OutOfpods",
+            exitCode: undefined,
+            finishedAt: "2026-01-01T12:00:00Z",
+          },
+        },
+      ),
+      restarts: 1,
+    },
+    ready: "False CrashLooping",
   },
   {
     name: "kept from closing by trouble",

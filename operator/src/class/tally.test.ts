@@ -1,15 +1,23 @@
 import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { BotView } from "../bot/bot-view.ts";
-import { exampleBot, exampleClass, examplePod, NOW, runningFacts } from "../bot/example-facts.ts";
+import {
+  condition,
+  exampleBot,
+  exampleClass,
+  examplePod,
+  NOW,
+  runningFacts,
+} from "../bot/example-facts.ts";
 import { FAILED_BEFORE, failedBefore } from "../bot/failed-before.ts";
+import type { ObserveDeps } from "../bot/observe.ts";
 import { planBot } from "../bot/plan.ts";
 import { botPod } from "../bot/pod.ts";
 import { botStatus } from "../bot/status.ts";
 import { type ClassView, rolloutView } from "../class-view.ts";
 import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import { planRollout } from "./plan-rollout.ts";
-import { health } from "./tally.ts";
+import { health, tallyOf } from "./tally.ts";
 import { hashedTemplate } from "./pod-template.ts";
 import { turnOf } from "./turn.ts";
 
@@ -98,7 +106,7 @@ describe("one robot of three that cannot run", () => {
   });
 
   test("is remembered between two pods, and forgotten when it shall not run", () => {
-    const condition = {
+    const failed = {
       type: "PodReady",
       status: "False",
       ...FAILED_BEFORE,
@@ -106,9 +114,37 @@ describe("one robot of three that cannot run", () => {
     };
     const remembered = ["Running", "Stopped"].map((state) => {
       const spec = { mode: "paper", accountName: undefined, state };
-      const bot = exampleBot(spec, {}, { conditions: [condition] });
+      const bot = exampleBot(spec, {}, { conditions: [failed] });
       return failedBefore({ ...stage(bot), pod: undefined });
     });
     expect(remembered).toEqual([true, false]);
+  });
+});
+
+/** What is known of one bot whose turn has come, while the journal cannot be heard. */
+function unheard(bot: BotView, pod: Partial<PodView> = {}): ObserveDeps {
+  const deps = {
+    cluster: {
+      bots: { store: { find: () => [bot] } },
+      pods: { get: () => examplePod({ ...stage(bot), botClass: exampleClass }, pod) },
+    },
+    reports: { latest: () => undefined, isHeard: () => false },
+    refusals: new Map(),
+    now: () => NOW,
+    clock: () => 0,
+  };
+  return deps as unknown as ObserveDeps; // oxlint-disable-line typescript/no-unsafe-type-assertion
+}
+
+test("while the journal is silent, who was flat keeps its place among the unavailable", async () => {
+  const flat = paperBot({ conditions: [condition("Flat", "True", "NothingOpen")] });
+  expect(await tallyOf(rolling, unheard(flat))).toMatchObject({ deferred: 1, held: 0, moving: 0 });
+});
+
+test("a pod that is somebody else's is no bot of the class", async () => {
+  const foreign = { ownerUid: "somebody", botUid: "somebody" };
+  expect(await tallyOf(rolling, unheard(paperBot(), foreign))).toMatchObject({
+    deferred: 0,
+    waiting: [],
   });
 });

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { BotView } from "../bot/bot-view.ts";
-import { flatnessOf } from "../bot/flatness.ts";
+import { provenFlatness } from "../bot/flatness.ts";
+import { isForeign } from "../bot/foreign-pod.ts";
 import { observeBot, observeProgress, type ObserveDeps } from "../bot/observe.ts";
 import { planBot } from "../bot/plan.ts";
 import type { ClassView } from "../class-view.ts";
@@ -40,7 +41,7 @@ export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<T
 
 function standingOf(bot: BotView, botClass: ClassView, deps: ObserveDeps): Standing {
   const { pod } = observeProgress(bot, deps);
-  if (pod === undefined) return standingWithoutPod(bot, botClass, deps);
+  if (pod === undefined || isForeign({ bot, pod })) return standingWithoutPod(bot, botClass, deps);
   const { target, stable, direction } = botClass.rollout;
   const goal = direction === "Forward" ? target : stable;
   if (templateHashOf(pod) === goal?.hash && !pod.isDeleting) return health(pod, bot, deps.now());
@@ -67,7 +68,7 @@ interface Before {
 function standingBefore(pod: PodView, { bot, botClass, deps }: Before): Standing {
   const turn = turnOf(botClass, bot.uid);
   if (pod.isDeleting) return turn.isDue ? "moving" : "waiting";
-  const flatness = flatnessOf(observeProgress(bot, deps));
+  const flatness = provenFlatness(observeProgress(bot, deps));
   const dueInMs = replacementDueInMs({ pod, turn, flatness, now: deps.now() });
   if (dueInMs === undefined) return "waiting";
   if (dueInMs > 0) return "deferred";

@@ -104,6 +104,40 @@ test.each([
     }),
     is: "acknowledged",
   },
+  {
+    name: "has a pod that is somebody else's",
+    halt: exampleHalt("h"),
+    facts: runningFacts({}, { ownerUid: "somebody", botUid: "somebody" }),
+    is: "unheard",
+  },
+  {
+    name: "has a pod that is somebody else's, and ended",
+    halt: flatten,
+    facts: runningFacts(
+      {},
+      {
+        ownerUid: "somebody",
+        botUid: undefined,
+        end: {
+          succeeded: true,
+          message: '{"flat":true,"epoch":1}',
+          podReason: undefined,
+          exitCode: 0,
+          finishedAt: "2026-01-01T12:00:00Z",
+        },
+      },
+    ),
+    is: "unheard",
+  },
+  {
+    name: "obeys with a pod that lost its owner",
+    halt: flatten,
+    facts: runningFacts(
+      { report: { kind: "fresh", latest: exampleReport(HALTED) } },
+      { ownerUid: undefined },
+    ),
+    is: "finished",
+  },
   { name: "has never run", halt: flatten, facts: exampleFacts(), is: "finished" },
   {
     name: "has no pod and was last known to hold something",

@@ -1,5 +1,6 @@
 import type { BotFacts } from "../bot/facts.ts";
 import { flatnessOf, isFinal } from "../bot/flatness.ts";
+import { isForeign } from "../bot/foreign-pod.ts";
 import { isDownOnPaper } from "../bot/play-money.ts";
 import type { PodView } from "../pod-view.ts";
 import type { BotReport } from "../reports.ts";
@@ -16,8 +17,10 @@ export interface Progress {
 
 type Known = Pick<BotFacts, "bot" | "pod" | "report" | "refusal" | "clockMs">;
 
-/** @param facts of a bot in the halt's scope; its pod is left out when it is not the bot's own */
+/** @param facts of a bot in the halt's scope */
 export function progressOf(halt: HaltView, facts: Known): Progress {
+  // Nobody reaches that pod, and nobody knows what it does.
+  if (isForeign(facts)) return NO_WORD;
   const { pod, report } = facts;
   const asksForNoMore = halt.spec.action === "BlockEntries";
   const isDown = isDownOnPaper(facts);
