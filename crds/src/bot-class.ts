@@ -84,7 +84,7 @@ const Rollout = z.object({
     .boolean()
     .default(true)
     .describe(
-      "A bot keeps its pod while its position is open, for an hour after its wave began at most.",
+      "A bot whose turn has come keeps its pod while its position is open, for an hour at most.",
     ),
   paused: z
     .boolean()

@@ -1,4 +1,4 @@
-import type { BotClass, RolloutStatus } from "@tradingbots/crds";
+import type { BotClass, PodTemplate, RolloutStatus } from "@tradingbots/crds";
 import { type HashedTemplate, hashedTemplate } from "./class/pod-template.ts";
 
 export type ClassStatus = NonNullable<BotClass["status"]>;
@@ -21,8 +21,6 @@ export interface RolloutView extends Pick<RolloutStatus, "direction"> {
   /** Undefined while no rollout is under way. */
   readonly target: HashedTemplate | undefined;
   readonly reach: number;
-  /** Milliseconds since the epoch; 0 before the first wave. */
-  readonly waveStartedAtMs: number;
 }
 
 export function classView({ metadata, spec, status = {} }: BotClass): ClassView {
@@ -36,17 +34,21 @@ export function classView({ metadata, spec, status = {} }: BotClass): ClassView 
     spec,
     status,
     wanted,
-    rollout: rolloutView(status.rollout ?? { stable: spec }),
+    rollout: rolloutView(status.rollout ?? unseen(spec)),
   };
 }
 
+/** Before its first status nobody's turn has come: pods of a class that was deleted and made anew stay until it is decided. */
+function unseen(template: PodTemplate): RolloutStatus {
+  return { stable: template, target: template, direction: "Forward", reach: 0 };
+}
+
 export function rolloutView(rollout: RolloutStatus): RolloutView {
-  const { stable, target, direction, reach = 0, waveStartedAt } = rollout;
+  const { stable, target, direction, reach = 0 } = rollout;
   return {
     stable: hashedTemplate(stable),
     target: target === undefined ? undefined : hashedTemplate(target),
     direction,
     reach,
-    waveStartedAtMs: waveStartedAt === undefined ? 0 : Date.parse(waveStartedAt),
   };
 }

@@ -13,6 +13,7 @@ import {
   USER,
   VERIFIED,
 } from "./platform.ts";
+import { foreignPod, setPodQuota } from "./pod-quota.ts";
 import * as scenes from "./scenes.ts";
 import { eventually, HOLDING } from "./scenes.ts";
 
@@ -643,7 +644,7 @@ describe("who may trade", () => {
     await eventually(() => platform.ready(name)).toBe("False Starting");
   });
   test("a pod that the cluster refuses costs nothing while it is refused, and is no reason to stay", async () => {
-    await setPodQuota("0");
+    await setPodQuota(platform, "0");
     const name = await platform.createBot();
     await eventually(() => platform.ready(name)).toBe("False PodRefused");
     await under.settle();
@@ -658,57 +659,9 @@ describe("who may trade", () => {
     expect((await platform.conditionsOf(name))["Flat"]).toBe("True NeverStarted");
     await platform.patch(TRADING_BOTS, name, { state: "Retired" });
     await eventually(() => platform.bot(name)).toBeUndefined();
-    await setPodQuota("100");
+    await setPodQuota(platform, "100");
   });
 });
-
-/** What the quota controller, which does not run here, would keep. */
-async function setPodQuota(pods: string): Promise<void> {
-  const key = { namespace: NAMESPACE, name: "pods" };
-  const { client } = platform;
-  const known = await client.get(QUOTAS, key);
-  const spec = { hard: { pods } };
-  if (known === undefined) {
-    await client.create(QUOTAS, { apiVersion: "v1", kind: "ResourceQuota", metadata: key, spec });
-  }
-  const body = { spec, status: { hard: { pods }, used: { pods: "0" } } };
-  await client.patch(QUOTAS, key, { type: "merge", body });
-  await client.patch(QUOTAS, key, { type: "merge", body, subresource: "status" });
-  const refuses = async () =>
-    client.create(PODS, foreignPod("probe"), { dryRun: true }).then(
-      () => false,
-      (error: unknown) => String(error).includes("quota"),
-    );
-  await eventually(refuses).toBe(pods === "0");
-}
-
-const QUOTAS: Resource<unknown> = {
-  apiVersion: "v1",
-  kind: "ResourceQuota",
-  plural: "resourcequotas",
-  scope: "Namespaced",
-  read: (value) => value,
-};
-
-function foreignPod(name: string) {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { namespace: NAMESPACE, name },
-    spec: {
-      automountServiceAccountToken: false,
-      serviceAccountName: "somebody",
-      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
-      containers: [
-        {
-          name: "x",
-          image: "x",
-          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
-        },
-      ],
-    },
-  };
-}
 
 describe("a halt", () => {
   test("reaches matching bots only, is acknowledged by their reports, and ends when lifted", async () => {

@@ -5,9 +5,11 @@ import { SLOTS } from "@tradingbots/crds";
 import { createReflector, type Pod, PODS } from "@tradingbots/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toolPath } from "../../hack/tools/tools.ts";
-import { BOT_CLASSES } from "../src/resources.ts";
+import { conditionOf } from "../src/conditions.ts";
+import { BOT_CLASSES, TRADING_BOTS } from "../src/resources.ts";
 import { botClass, NAMESPACE, type OperatorUnderTest, type Platform } from "./platform.ts";
 import { startOperator, startPlatform } from "./platform.ts";
+import { setPodQuota } from "./pod-quota.ts";
 
 /** Rollouts over 200 bots on a real API server. The test plays the kubelet: it marks pods ready or crashing by their image. */
 
@@ -16,6 +18,8 @@ const BAD = "bot:bad";
 /** Twenty seconds on an idle machine; a test run beside a build is not idle. */
 const BUSY_MS = 240_000;
 const NAMES = Array.from({ length: BOTS }, (_, index) => `bot-${String(index).padStart(3, "0")}`);
+/** As bots do that have nothing new to say: whoever says nothing for a minute may hold something. */
+const REPORT_EVERY_MS = 20_000;
 /** Bots with an open position. */
 const OPEN = new Set(NAMES.filter((_, index) => index % 10 === 0));
 
@@ -87,18 +91,56 @@ describe("a good image", { timeout: BUSY_MS }, () => {
     expect((await rollout())?.stable.image).toBe("bot:2");
   });
 
+  test("is not blamed for what the cluster refuses whatever the image", async () => {
+    kubelet.forgetWorst();
+    await setPodQuota(platform, "0");
+    await change({ image: "bot:3" });
+    await until(() => kubelet.worst() > 1);
+    await until(async () => (await refused()) === kubelet.worst());
+    await under.settle();
+    await setPodQuota(platform, "1000");
+    await inParallel(NAMES, touch); // else each would be offered again at its own time
+    await ended();
+    expect(kubelet.worst()).toBeLessThanOrEqual(BOTS / 4);
+    expect(await conditions()).toEqual({
+      Progressing: "False Complete",
+      Degraded: "False AsWanted",
+    });
+    expect(kubelet.readyWith("bot:3")).toBe(BOTS);
+  });
+
+  test("comes in waves also with a class that was deleted and made anew", async () => {
+    const spec = { ...(await classNow())?.spec, image: "bot:4" };
+    kubelet.forgetWorst();
+    await platform.client.remove(BOT_CLASSES, { name: "waves" });
+    await platform.client.create(BOT_CLASSES, botClass("waves", "bot:4", spec));
+    await ended();
+    expect(kubelet.readyWith("bot:4")).toBe(BOTS);
+    expect(kubelet.worst()).toBeLessThanOrEqual(BOTS / 4);
+  });
+
   test("waits while the class is paused", async () => {
-    await change({ rollout: { paused: true }, image: "bot:3" });
+    await change({ rollout: { paused: true }, image: "bot:5" });
     await until(async () => (await conditions())["Progressing"] === "Unknown Paused");
     await under.settle();
-    expect(kubelet.everHad("bot:3")).toBe(0);
-    await change({ image: "bot:2" });
+    expect(kubelet.everHad("bot:5")).toBe(0);
+    await change({ image: "bot:4" });
     await ended();
   });
 });
 
+const classNow = () => platform.client.get(BOT_CLASSES, { name: "waves" });
+
 async function rollout() {
-  return (await platform.client.get(BOT_CLASSES, { name: "waves" }))?.status?.rollout;
+  return (await classNow())?.status?.rollout;
+}
+
+/** How many bots say that the cluster refuses their pod. */
+async function refused(): Promise<number> {
+  const bots = await platform.client.list(TRADING_BOTS, { namespace: NAMESPACE });
+  return bots.filter(
+    ({ status }) => conditionOf(status?.conditions, "Ready")?.reason === "PodRefused",
+  ).length;
 }
 
 async function conditions(): Promise<Record<string, string>> {
@@ -106,6 +148,13 @@ async function conditions(): Promise<Record<string, string>> {
   const list = found?.status?.conditions ?? [];
   return Object.fromEntries(list.map(({ type, status, reason }) => [type, `${status} ${reason}`]));
 }
+
+const touch = (name: string) =>
+  platform.client.patch(
+    TRADING_BOTS,
+    { namespace: NAMESPACE, name },
+    { type: "merge", body: { metadata: { annotations: { touched: "yes" } } } },
+  );
 
 async function change(spec: object): Promise<void> {
   await platform.patch(BOT_CLASSES, "waves", spec);
@@ -177,8 +226,15 @@ function startKubelet() {
     },
   });
   reflector.start();
+  const reportAll = () => {
+    for (const name of uids.keys()) report(name);
+  };
+  const reporting = setInterval(reportAll, REPORT_EVERY_MS);
   return {
-    stop: reflector.stop,
+    stop: async () => {
+      clearInterval(reporting);
+      await reflector.stop();
+    },
     readyWith: (image: string) => [...ready.values()].filter((each) => each === image).length,
     /** How many bots have ever had a pod with the image. */
     everHad: (image: string) => had.get(image)?.size ?? 0,
@@ -187,11 +243,9 @@ function startKubelet() {
     forgetWorst: () => void (worst = 0),
     open: (names: ReadonlySet<string>) => {
       open = names;
-      for (const name of uids.keys()) report(name);
+      reportAll();
     },
-    reportAll: () => {
-      for (const name of uids.keys()) report(name);
-    },
+    reportAll,
   };
 }
 

@@ -27,11 +27,16 @@ const metadata = (name: string, more: object = {}) => ({
 });
 const group = (kind: string) => ({ apiVersion: "tradingbots.dev/v1alpha1", kind });
 
+const TEMPLATE = {
+  image: "bot:1",
+  resources: { requests: { cpu: "10m", memory: "96Mi" }, limits: { memory: "192Mi" } },
+};
 export const exampleClass = classView(
   BotClass.schema.parse({
     ...group("BotClass"),
     metadata: metadata("free"),
     spec: { image: "bot:1" },
+    status: { rollout: { stable: TEMPLATE } },
   }),
 );
 

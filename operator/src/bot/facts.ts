@@ -44,6 +44,8 @@ export interface Refusal {
   readonly message: string;
   /** So many attempts in a row were refused. */
   readonly times: number;
+  /** Hash of the template that is refused, where the same pod of the class's last good one would be taken. */
+  readonly blamedTemplate?: string | undefined;
   /** What was known before the attempt: a refused pod has changed nothing. */
   readonly flatBefore: Flatness;
 }

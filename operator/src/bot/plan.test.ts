@@ -1,6 +1,7 @@
 import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import { hashedTemplate } from "../class/pod-template.ts";
+import { ROLLOUT_DEFERRED } from "../class/turn.ts";
 import { rolloutView } from "../class-view.ts";
 import {
   condition,
@@ -475,6 +476,13 @@ describe("a bot with a pod", () => {
   ]);
 });
 
+/** Its position keeps its pod since then; nothing was open when it was last looked at. */
+function deferredSince(lastTransitionTime: string) {
+  const flat = condition("Flat", "True", "NothingOpen");
+  const deferred = { ...condition(ROLLOUT_DEFERRED, "True", "PositionOpen"), lastTransitionTime };
+  return { bot: exampleBot({}, {}, { conditions: [flat, deferred] }) };
+}
+
 describe("a bot whose turn has come in a rollout", () => {
   const rollout: RolloutStatus = {
     stable: exampleClass.wanted,
@@ -482,22 +490,20 @@ describe("a bot whose turn has come in a rollout", () => {
     direction: "Forward",
     reach: SLOTS,
     wave: 1,
-    waveStartedAt: "2026-01-01T11:30:00Z",
+    waveStartedAt: "2026-01-01T12:00:00Z",
   };
   const rolling = {
     botClass: { ...exampleClass, status: { rollout }, rollout: rolloutView(rollout) },
   };
   const holding = { report: { kind: "fresh", latest: exampleReport({ flat: false }) } } as const;
-  const unheard = {
-    bot: exampleBot({}, {}, { conditions: [condition("Flat", "True", "NothingOpen")] }),
-    report: { kind: "unheard" },
-  } as const;
-  const over = { now: new Date("2026-01-01T12:30:00Z") };
+  const unheard = { report: { kind: "unheard" } } as const;
+  const half = deferredSince("2026-01-01T11:30:00Z");
+  const over = deferredSince("2026-01-01T11:00:00Z");
   check([
     { name: "nothing is open", facts: runningFacts(rolling), write: "delete-pod" },
     {
       name: "something is open, and of the hour half is over: looked at again when it ends",
-      facts: runningFacts({ ...rolling, ...holding }, { isGuarded: true }),
+      facts: runningFacts({ ...rolling, ...holding, ...half }, { isGuarded: true }),
       requeueAfterMs: 1_800_000,
     },
     {
@@ -507,7 +513,7 @@ describe("a bot whose turn has come in a rollout", () => {
     },
     {
       name: "nothing was open when the journal fell silent: looked at again soon",
-      facts: runningFacts({ ...rolling, ...unheard }),
+      facts: runningFacts({ ...rolling, ...unheard, ...half }),
       requeueAfterMs: 10_000,
     },
     {

@@ -169,7 +169,7 @@ function untilReplacement(pod: PodView, facts: BotFacts, decided: Decided): numb
   const turn = turnOf(botClass, bot.uid);
   const inputs = { bot, template: turn.template, credentialsVersion };
   if (hasOtherIdentity(pod.inputsHash, inputs)) return 0;
-  const dueInMs = replacementDueInMs({ pod, turn, flatness: provenFlatness(facts), now });
+  const dueInMs = replacementDueInMs({ pod, bot, turn, flatness: provenFlatness(facts), now });
   const isUnheard = dueInMs !== undefined && facts.report.kind === "unheard";
   return isUnheard ? Math.min(dueInMs, UNHEARD_LOOK_MS) : dueInMs;
 }

@@ -198,8 +198,9 @@ async function offerAgain(
 async function refusalOf(
   error: unknown,
   { facts, plan }: Decided,
-  { writes }: BotDeps,
+  deps: BotDeps,
 ): Promise<Refusal | undefined> {
+  const { writes } = deps;
   const { bot } = facts;
   const known = { flatBefore: plan.flatness, times: (facts.refusal?.times ?? 0) + 1 };
   if (isAlreadyExists(error)) {
@@ -219,8 +220,30 @@ async function refusalOf(
   return {
     reason: "PodRefused",
     message: `The cluster refuses the pod: ${error.message}`,
+    blamedTemplate: await blamedTemplate(facts, plan, deps),
     ...known,
   };
+}
+
+/** Asks without effect for the same pod of the last good template: a quota or a policy that refuses both is no fault of a rollout. */
+async function blamedTemplate(
+  facts: BotFacts,
+  plan: BotPlan,
+  deps: BotDeps,
+): Promise<string | undefined> {
+  const { bot, botClass } = facts;
+  if (botClass === undefined) return undefined;
+  const { rollout } = botClass;
+  const { hash } = turnOf(botClass, bot.uid).template;
+  if (hash === rollout.stable.hash) return undefined;
+  const atRest = { ...botClass, rollout: { ...rollout, target: undefined } };
+  try {
+    await deps.writes.tryPod(buildPod({ ...facts, botClass: atRest }, plan, deps));
+    return hash;
+  } catch (tried) {
+    if (!isRefusal(tried)) throw tried;
+    return undefined;
+  }
 }
 
 /** Of the API server's own sentence. */

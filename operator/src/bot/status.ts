@@ -5,6 +5,7 @@ import { conditionOf, type Fact, fact, withTransitions } from "../conditions.ts"
 import type { BotStatus } from "./bot-view.ts";
 import type { BotFacts } from "./facts.ts";
 import { lastingBlocks } from "./blocks.ts";
+import { deferredFact } from "./deferral.ts";
 import { drainingFact } from "./drain.ts";
 import { FAILED_BEFORE, failedBefore } from "./failed-before.ts";
 import { STARTING } from "./flatness.ts";
@@ -56,7 +57,11 @@ function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
     haltedFact(facts),
     fact("Flat", flatness.status, flatness),
   ];
-  const sometimes = [drainingFact(facts, flatness), positionUnknownFact(facts, now)];
+  const sometimes = [
+    drainingFact(facts, flatness),
+    deferredFact(facts),
+    positionUnknownFact(facts, now),
+  ];
   return [...always, ...sometimes.filter((each) => each !== undefined)];
 }
 

@@ -1,7 +1,7 @@
 import { BotClass, type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import { classView } from "../class-view.ts";
-import { planRollout } from "./plan-rollout.ts";
+import { lacksWitness, planRollout } from "./plan-rollout.ts";
 import type { Tally } from "./plan-wave.ts";
 
 const NOW = new Date("2026-01-01T12:00:00Z");
@@ -42,6 +42,8 @@ function tally({ waiting = 200, ...changes }: Counts): Tally {
     failed: 0,
     unproven: 0,
     held: 0,
+    refused: 0,
+    resting: 0,
     trouble: undefined,
   };
   return { ...none, ...changes, waiting: Array.from({ length: waiting }, (_, slot) => slot * 10) };
@@ -64,6 +66,14 @@ const back: RolloutStatus = {
 describe("without a rollout", () => {
   test("the first template that is seen is the good one", () => {
     expect(plan(classWith(undefined))).toEqual({ stable: next });
+  });
+  test.each([
+    ["stay until their turn comes, though nobody remembers what they were made from", 200, 0],
+    ["of that very template are no rollout", 0, undefined],
+  ])("pods of a class that was deleted and made anew: %s", (_name, waiting, reach) => {
+    const first = plan(classWith(undefined), tally({ waiting }));
+    expect(first).toMatchObject({ stable: next });
+    expect(first.reach).toBe(reach);
   });
   test("the same template moves nothing", () => {
     expect(plan(classWith({ stable: next }))).toEqual({ stable: next });
@@ -108,6 +118,7 @@ describe("a wave", () => {
       9,
     ],
     ["leaves room for those that failed before", {}, { failed: 7, updated: 1 }, 3],
+    ["leaves room for those whom the cluster gives no pod", {}, { refused: 13, updated: 1 }, 8],
   ])("%s", (...[, rollout, changes, size]) => {
     const wave = plan(classWith(begun, { rollout }), tally({ ...changes, waiting: 200 }));
     expect(wave).toMatchObject({ wave: 1, waveStartedAt: "2026-01-01T12:00:00Z" });
@@ -167,17 +178,71 @@ describe("the end", () => {
       stable: next,
     });
   });
-  test("does not come while nothing has run that ran before", () => {
+  test("does not come while nothing runs but what failed before", () => {
     const broken = tally({ unproven: 3, waiting: 0 });
     expect(plan(classWith(last), broken).target).toEqual(next);
     const shown = tally({ unproven: 2, updated: 1, waiting: 0 });
     expect(plan(classWith(last), shown)).toEqual({ stable: next });
   });
-  test("comes at once where there are no bots", () => {
+  test("comes at once where no bot ever had a pod", () => {
     const empty = tally({ waiting: 0 });
     const all = plan(classWith({ ...forward, reach: 0, wave: 0 }), empty);
     expect(all.reach).toBe(SLOTS);
     expect(plan(classWith(all), empty)).toEqual({ stable: next });
+  });
+});
+
+describe("where all bots rest", () => {
+  const resting = tally({ waiting: 0, resting: 9 });
+  const begun = plan(classWith({ ...forward, reach: 0, wave: 0, settledAt: AGO(9) }), resting);
+  const untried = { ...plan(classWith(begun), resting), settledAt: AGO(9_999) };
+
+  test("a template is in everybody's reach, and not the good one", () => {
+    expect(untried).toMatchObject({ stable: good, target: next, reach: SLOTS });
+    expect(lacksWitness(begun)).toBe(false);
+    expect(lacksWitness(untried)).toBe(true);
+    expect(plan(classWith(untried), resting)).toEqual(untried);
+  });
+  test("a bad one goes back by itself when the first bots start", () => {
+    const crashed = tally({ waiting: 0, failed: 5, resting: 4 });
+    expect(plan(classWith(untried), crashed)).toMatchObject({
+      direction: "Back",
+      rejected: { template: next },
+    });
+  });
+  test.each<[string, readonly Counts[]]>([
+    ["with one", [{ updated: 1 }]],
+    ["with two, one after the other", [{ moving: 2 }, { updated: 1, moving: 1 }, { updated: 2 }]],
+  ])("the soak begins %s that runs", (_name, steps) => {
+    const last = steps.reduce<RolloutStatus>(
+      (rollout, counts) => plan(classWith(rollout), tally({ waiting: 0, ...counts })),
+      untried,
+    );
+    expect(last).toMatchObject({ stable: good, settledAt: "2026-01-01T12:00:00Z" });
+    const soaked = { ...last, settledAt: AGO(60) };
+    expect(plan(classWith(soaked), tally({ waiting: 0, updated: 1 }))).toEqual({ stable: next });
+  });
+  test("bots without a working key, or refused by the cluster, show nothing either", () => {
+    const kept = tally({ waiting: 0, held: 3, refused: 2 });
+    expect(plan(classWith(untried), kept).stable).toEqual(good);
+  });
+});
+
+describe("a class that was made anew", () => {
+  const anew: RolloutStatus = { ...forward, stable: next, reach: 0, wave: 0 };
+  test("brings its template in waves", () => {
+    expect(plan(classWith(anew), tally({}))).toMatchObject({ wave: 1, reach: 91 });
+    const last = { ...anew, reach: SLOTS, wave: 9, settledAt: AGO(60) };
+    expect(plan(classWith(last), tally({ updated: 200, waiting: 0 }))).toEqual({ stable: next });
+  });
+  test("has no way back: when the budget is used up it stands still", () => {
+    const failed = plan(classWith(anew), tally({ failed: 12, updated: 30 }));
+    expect(failed).toMatchObject({ direction: "Forward", wave: 0 });
+    expect(failed.rejected).toBeUndefined();
+  });
+  test("takes another template in its stead, and in waves", () => {
+    const other = plan(classWith({ ...anew, reach: 100 }, { image: "bot:3" }), tally({}));
+    expect(other).toMatchObject({ stable: other.target, target: { image: "bot:3" }, reach: 0 });
   });
 });
 

@@ -25,14 +25,19 @@ export interface RolloutFacts {
 export function planRollout({ botClass, tally, now }: RolloutFacts): RolloutStatus {
   const { wanted, status } = botClass;
   const { rollout } = status;
-  if (rollout === undefined) return { stable: withoutHash(wanted) };
+  if (rollout === undefined) {
+    const hasOthers = tally !== undefined && tally.waiting.length > 0;
+    return hasOthers ? anew(botClass) : { stable: withoutHash(wanted) };
+  }
   const { stable, target, direction } = botClass.rollout;
   const isRejected = isRejectedAlready(botClass);
+  const isAnew = target?.hash === stable.hash;
   if (target === undefined) {
     if (wanted.hash === stable.hash) return { stable: rollout.stable };
     return isRejected ? rollout : begin(botClass);
   }
-  if (wanted.hash === stable.hash || isRejected) {
+  if (isAnew && wanted.hash !== target.hash) return anew(botClass);
+  if ((wanted.hash === stable.hash && !isAnew) || isRejected) {
     const back: RolloutStatus = direction === "Back" ? rollout : turned(rollout, "Back", now);
     return tally === undefined ? back : wayBack(back, { botClass, tally, now });
   }
@@ -56,14 +61,35 @@ function begin({ wanted, rollout }: ClassView): RolloutStatus {
   };
 }
 
+/**
+ * A class that was deleted and made anew, or restored without its status, finds pods of a template that nobody remembers. There is no
+ * way back to it, but what takes its place comes in waves too.
+ */
+function anew({ wanted }: ClassView): RolloutStatus {
+  const stable = withoutHash(wanted);
+  return { stable, target: stable, direction: "Forward", reach: 0, wave: 0 };
+}
+
 /** The other way about, from where it stands. */
 function turned(rollout: RolloutStatus, direction: "Forward" | "Back", now: Date): RolloutStatus {
   return { ...rollout, direction, waveStartedAt: secondsOf(now), settledAt: undefined };
 }
 
-/** With a template under which nothing ran, only what ran under none before, nothing is known: it does not become the good one. */
-function isShown({ updated, unproven }: Tally): boolean {
-  return updated > 0 || unproven === 0;
+/** Of a template under which nothing runs nothing is known: it becomes the good one only where nobody ever had a pod. */
+function isShown(tally: Tally): boolean {
+  return tally.updated > 0 || botsIn(tally) + tally.resting === 0;
+}
+
+/** Everybody has the target in reach, and nobody runs who could show what it is worth: it is watched until somebody does. */
+export function lacksWitness(rollout: RolloutStatus): boolean {
+  const { direction, reach, settledAt, updated, moving, deferred } = rollout;
+  const isSettled = direction === "Forward" && reach === SLOTS && settledAt !== undefined;
+  return isSettled && updated === 0 && moving === 0 && deferred === 0;
+}
+
+/** Since when the wave has been done: anew when the first bot runs where none did, for there was nothing to see before. */
+function settledSince({ updated, settledAt }: RolloutStatus, tally: Tally): string | undefined {
+  return updated === 0 && tally.updated > 0 ? undefined : settledAt;
 }
 
 type Counted = RolloutFacts & { readonly tally: Tally };
@@ -71,10 +97,13 @@ type Counted = RolloutFacts & { readonly tally: Tally };
 /** Wave by wave: until all of it is done, then the soak, then the next. */
 function wayForward(rollout: RolloutStatus, { botClass, tally, now }: Counted): RolloutStatus {
   const limits = botClass.spec.rollout;
-  const counted = { ...rollout, ...countsOf(tally) };
-  if (isGivenUp(tally, limits)) return givenUp(counted, tally, now);
+  const since = settledSince(rollout, tally);
+  const counted = { ...rollout, ...countsOf(tally), settledAt: since };
+  const { stable, target } = botClass.rollout;
+  const hasWayBack = target?.hash !== stable.hash;
+  if (hasWayBack && isGivenUp(tally, limits)) return givenUp(counted, tally, now);
   if (tally.moving > 0) return counted;
-  const settled = { ...counted, settledAt: rollout.settledAt ?? secondsOf(now) };
+  const settled = { ...counted, settledAt: since ?? secondsOf(now) };
   if (soakLeftMs(settled, { botClass, now }) > 0) return settled;
   if (rollout.reach === SLOTS) {
     return tally.deferred === 0 && isShown(tally) && rollout.target !== undefined

@@ -14,6 +14,10 @@ export interface Tally {
   readonly unproven: number;
   /** Their turn has come, and they may have no pod: no fault of the rollout. */
   readonly held: number;
+  /** Their turn has come, and the cluster takes no pod of theirs, of whatever template: a quota, a policy. */
+  readonly refused: number;
+  /** Without a pod, and not about to get one, though they had one once: they could tell, and are not there to. */
+  readonly resting: number;
   /** Slots of those whose turn is to come, in no order. */
   readonly waiting: readonly number[];
   /** What one of the failed bots suffers from. */
@@ -24,8 +28,8 @@ type Limits = BotClass["spec"]["rollout"];
 
 /** All bots that have a pod or are about to get one. */
 export function botsIn(tally: Tally): number {
-  const { updated, moving, deferred, failed, unproven, held, waiting } = tally;
-  return updated + moving + deferred + failed + unproven + held + waiting.length;
+  const { updated, moving, deferred, failed, unproven, held, refused, waiting } = tally;
+  return updated + moving + deferred + failed + unproven + held + refused + waiting.length;
 }
 
 /** As many may fail; with that the rollout is over. At least one: a class of three bots has a budget too. */
@@ -49,7 +53,7 @@ export function isGivenUp(tally: Tally, limits: Limits): boolean {
 
 /**
  * How many bots the next wave may take. No more than may fail, so that a bad template never reaches more than the budget; and
- * together with those on their way, or waiting for their position to close, no more than may be unavailable.
+ * together with those on their way, refused, or waiting for their position to close, no more than may be unavailable.
  */
 export function forwardSize(tally: Tally, limits: Limits): number {
   const { moving, failed } = tally;
@@ -58,7 +62,8 @@ export function forwardSize(tally: Tally, limits: Limits): number {
 
 /** The way back leads to what is known to be good: only availability limits it. */
 export function backSize(tally: Tally, limits: Limits): number {
-  return shareOf(tally, limits.maxUnavailablePercent) - tally.moving - tally.deferred;
+  const { moving, deferred, refused } = tally;
+  return shareOf(tally, limits.maxUnavailablePercent) - moving - deferred - refused;
 }
 
 /** The reach that lets the next `size` bots have the target; with the last of them everybody, also bots that do not exist yet. */

@@ -1,7 +1,7 @@
 import type { ObserveDeps } from "../bot/observe.ts";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { planRollout, soakLeftMs } from "./plan-rollout.ts";
+import { lacksWitness, planRollout, soakLeftMs } from "./plan-rollout.ts";
 import type { Tally } from "./plan-wave.ts";
 import { classStatus } from "./status.ts";
 import { tallyOf } from "./tally.ts";
@@ -14,6 +14,8 @@ export interface ClassDeps extends ObserveDeps {
 
 /** How long a bot that nobody tells of is not looked at: reports, deferrals that end, pods that take too long. */
 const LOOK_MS = 2_000;
+/** Where nothing runs, a pod that comes up tells of itself. */
+const IDLE_LOOK_MS = 30_000;
 
 /** Moves the class's rollout on by one step. The bots follow its status through their own reconciliation. */
 export async function reconcileClass(
@@ -26,16 +28,16 @@ export async function reconcileClass(
     return {};
   }
   const tally = botClass.rollout.target && (await tallyOf(botClass, deps));
-  if (tally === undefined) deps.tallies.delete(name);
-  else deps.tallies.set(name, tally);
-
   const now = deps.now();
   const rollout = planRollout({ botClass, tally, now });
+  if (tally === undefined || rollout.target === undefined) deps.tallies.delete(name);
+  else deps.tallies.set(name, tally);
   const change = mergePatch(botClass.status, classStatus(botClass, rollout, now));
   if (change !== undefined) await deps.writes.patchClassStatus(botClass, change);
   if (rollout.target === undefined) return {};
   const hasMoved = rollout.reach !== botClass.status.rollout?.reach;
   if (hasMoved) return { requeueAfterMs: 0 };
+  if (lacksWitness(rollout)) return { requeueAfterMs: IDLE_LOOK_MS };
   const soakMs = soakLeftMs(rollout, { botClass, now });
   return { requeueAfterMs: soakMs > 0 ? Math.min(soakMs, LOOK_MS) : LOOK_MS };
 }

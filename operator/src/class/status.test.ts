@@ -1,5 +1,7 @@
+import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { expect, test } from "vitest";
 import { exampleClass, NOW } from "../bot/example-facts.ts";
+import { conditionOf } from "../conditions.ts";
 import { classStatus } from "./status.ts";
 
 const { image, resources } = exampleClass.wanted;
@@ -18,4 +20,29 @@ test.each([
   const rollout = { stable: { image, resources }, target, direction: "Forward", wave: 1 } as const;
   const { conditions = [] } = classStatus(exampleClass, rollout, NOW);
   expect(conditions.map(({ message }) => message)).toContain(`Wave 1 brings ${what}.`);
+});
+
+test.each<[string, Partial<RolloutStatus>, string]>([
+  ["nothing runs, and none will by itself", {}, "False NothingRan"],
+  ["nothing has been looked at", { settledAt: undefined }, "True RollingOut"],
+  ["the first starts", { moving: 1 }, "True Soaking"],
+  ["one runs", { updated: 1 }, "True Soaking"],
+  ["one is to follow when its position closes", { deferred: 1 }, "True Soaking"],
+])("a rollout with everybody in reach, where %s", (_name, changes, progressing) => {
+  const template = { image, resources };
+  const rollout: RolloutStatus = {
+    stable: template,
+    target: { ...template, image: "bot:2" },
+    direction: "Forward",
+    reach: SLOTS,
+    wave: 1,
+    settledAt: NOW.toISOString(),
+    updated: 0,
+    moving: 0,
+    deferred: 0,
+    ...changes,
+  };
+  const { conditions } = classStatus(exampleClass, rollout, NOW);
+  const { status, reason } = conditionOf(conditions, "Progressing") ?? {};
+  expect(`${status} ${reason}`).toBe(progressing);
 });

@@ -2,6 +2,7 @@ import type { PodTemplate, RolloutStatus } from "@tradingbots/crds";
 import { isDeepStrictEqual } from "node:util";
 import type { ClassStatus, ClassView } from "../class-view.ts";
 import { fact, type Fact, withTransitions } from "../conditions.ts";
+import { lacksWitness } from "./plan-rollout.ts";
 
 /** What `kubectl get botclasses` and `kubectl wait` see. */
 export function classStatus(botClass: ClassView, rollout: RolloutStatus, now: Date): ClassStatus {
@@ -26,6 +27,12 @@ function progressingFact({ spec }: ClassView, rollout: RolloutStatus): Fact {
           reason: "RolledBack",
           message: `Bots run ${stable.image} again. To go on, give the class another image.`,
         });
+  }
+  if (lacksWitness(rollout)) {
+    return fact("Progressing", "False", {
+      reason: "NothingRan",
+      message: `Bots that start get ${target.image}. No bot has run well with it yet: until one has, it is watched, and ${stable.image} counts as the last good one.`,
+    });
   }
   const paused = spec.rollout.paused
     ? { reason: "Paused", message: "spec.rollout.paused holds the next wave back." }
@@ -56,6 +63,7 @@ function changeOf(target: PodTemplate, stable: PodTemplate): string {
   const parts = (["resources", "placement"] as const).filter(
     (part) => !isDeepStrictEqual(target[part], stable[part]),
   );
+  if (parts.length === 0) return `${target.image} in place of what nobody remembers`;
   return `other ${parts.join(" and ")} for ${target.image}`;
 }
 

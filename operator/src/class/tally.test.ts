@@ -9,6 +9,7 @@ import {
   NOW,
   runningFacts,
 } from "../bot/example-facts.ts";
+import type { Refusal } from "../bot/facts.ts";
 import { FAILED_BEFORE, failedBefore } from "../bot/failed-before.ts";
 import type { ObserveDeps } from "../bot/observe.ts";
 import { planBot } from "../bot/plan.ts";
@@ -17,7 +18,8 @@ import { botStatus } from "../bot/status.ts";
 import { type ClassView, rolloutView } from "../class-view.ts";
 import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import { planRollout } from "./plan-rollout.ts";
-import { health, tallyOf } from "./tally.ts";
+import { health, standingWithoutPod, tallyOf } from "./tally.ts";
+import type { Tally } from "./plan-wave.ts";
 import { hashedTemplate } from "./pod-template.ts";
 import { turnOf } from "./turn.ts";
 
@@ -78,11 +80,23 @@ function replaced(bot: BotView, before: Partial<PodView>) {
   return examplePod(after, { ...crashing, wasUnwell: UNWELL_BEFORE_ANNOTATION in annotations });
 }
 
+const NOBODY: Tally = {
+  updated: 0,
+  moving: 0,
+  deferred: 0,
+  failed: 0,
+  unproven: 0,
+  held: 0,
+  refused: 0,
+  resting: 0,
+  waiting: [],
+  trouble: undefined,
+};
+
 /** The rollout's next step, with two more bots that run well with the next template. */
 function planWith(pod: PodView) {
   const standing = health(pod, paper, NOW);
-  const none = { updated: 2, moving: 0, deferred: 0, failed: 0, unproven: 0, held: 0, waiting: [] };
-  const tally = { ...none, [standing]: 1, trouble: undefined };
+  const tally = { ...NOBODY, updated: 2, [standing]: 1 };
   return { standing, ...planRollout({ botClass: rolling, tally, now: NOW }) };
 }
 
@@ -121,6 +135,34 @@ describe("one robot of three that cannot run", () => {
   });
 });
 
+const flat = (reason: string) => ({ conditions: [condition("Flat", "Unknown", reason)] });
+
+describe("of bots without a pod, one that", () => {
+  const between = { ...flat("NotReported"), podName: "bot-1" };
+  const refusal: Refusal = {
+    reason: "PodRefused",
+    message: "exceeded quota",
+    times: 1,
+    flatBefore: { status: "Unknown", reason: "NotReported", message: "" },
+  };
+  const byTemplate = { ...refusal, blamedTemplate: next.hash };
+  const byOther = { ...refusal, blamedTemplate: "x" };
+  const foreign: Refusal = { ...refusal, reason: "ForeignPod" };
+  test.each<[string, string, object, Refusal | undefined, string]>([
+    ["never had one is none", "Stopped", flat("NeverStarted"), undefined, "none"],
+    ["had one once rests", "Paused", flat("Closed"), undefined, "resting"],
+    ["is about to get the next is moving", "Running", between, undefined, "moving"],
+    ["is refused one of any template has not failed", "Running", between, refusal, "refused"],
+    ["is refused one of this template has failed", "Running", between, byTemplate, "failed"],
+    ["was refused one of a template before has not", "Running", between, byOther, "refused"],
+    ["finds another's in its place is held", "Running", between, foreign, "held"],
+  ])("%s", (...[, state, status, refused, standing]) => {
+    const bot = exampleBot({ mode: "paper", accountName: undefined, state }, {}, status);
+    const observe = () => ({ ...stage(bot), pod: undefined, refusal: refused });
+    expect(standingWithoutPod(bot, rolling, observe)).toBe(standing);
+  });
+});
+
 /** What is known of one bot whose turn has come, while the journal cannot be heard. */
 function unheard(bot: BotView, pod: Partial<PodView> = {}): ObserveDeps {
   const deps = {
@@ -137,8 +179,8 @@ function unheard(bot: BotView, pod: Partial<PodView> = {}): ObserveDeps {
 }
 
 test("while the journal is silent, who was flat keeps its place among the unavailable", async () => {
-  const flat = paperBot({ conditions: [condition("Flat", "True", "NothingOpen")] });
-  expect(await tallyOf(rolling, unheard(flat))).toMatchObject({ deferred: 1, held: 0, moving: 0 });
+  const bot = paperBot({ conditions: [condition("Flat", "True", "NothingOpen")] });
+  expect(await tallyOf(rolling, unheard(bot))).toMatchObject({ deferred: 1, held: 0, moving: 0 });
 });
 
 test("a pod that is somebody else's is no bot of the class", async () => {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { BotView } from "../bot/bot-view.ts";
+import type { BotFacts, Refusal } from "../bot/facts.ts";
 import { provenFlatness } from "../bot/flatness.ts";
 import { isForeign } from "../bot/foreign-pod.ts";
 import { observeBot, observeProgress, type ObserveDeps } from "../bot/observe.ts";
@@ -8,6 +9,7 @@ import type { ClassView } from "../class-view.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import type { Tally } from "./plan-wave.ts";
+import type { HashedTemplate } from "./pod-template.ts";
 import { isFailing, isUnwell, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
 
 type Standing =
@@ -17,6 +19,8 @@ type Standing =
   | "failed"
   | "unproven"
   | "held"
+  | "refused"
+  | "resting"
   | "waiting"
   | "none";
 
@@ -25,7 +29,16 @@ const YIELD_EVERY = 2_000;
 
 /** Counts where the bots of the class stand, from memory and the bots' own plans. */
 export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<Tally> {
-  const counts = { updated: 0, moving: 0, deferred: 0, failed: 0, unproven: 0, held: 0 };
+  const counts = {
+    updated: 0,
+    moving: 0,
+    deferred: 0,
+    failed: 0,
+    unproven: 0,
+    held: 0,
+    refused: 0,
+    resting: 0,
+  };
   const waiting: number[] = [];
   let trouble: string | undefined;
   let seen = 0;
@@ -41,7 +54,9 @@ export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<T
 
 function standingOf(bot: BotView, botClass: ClassView, deps: ObserveDeps): Standing {
   const { pod } = observeProgress(bot, deps);
-  if (pod === undefined || isForeign({ bot, pod })) return standingWithoutPod(bot, botClass, deps);
+  if (pod === undefined || isForeign({ bot, pod })) {
+    return standingWithoutPod(bot, botClass, () => observeBot(bot, deps));
+  }
   const { target, stable, direction } = botClass.rollout;
   const goal = direction === "Forward" ? target : stable;
   if (templateHashOf(pod) === goal?.hash && !pod.isDeleting) return health(pod, bot, deps.now());
@@ -69,22 +84,34 @@ function standingBefore(pod: PodView, { bot, botClass, deps }: Before): Standing
   const turn = turnOf(botClass, bot.uid);
   if (pod.isDeleting) return turn.isDue ? "moving" : "waiting";
   const flatness = provenFlatness(observeProgress(bot, deps));
-  const dueInMs = replacementDueInMs({ pod, turn, flatness, now: deps.now() });
+  const dueInMs = replacementDueInMs({ pod, bot, turn, flatness, now: deps.now() });
   if (dueInMs === undefined) return "waiting";
   if (dueInMs > 0) return "deferred";
   return planBot(observeBot(bot, deps)).write === "delete-pod" ? "moving" : "held";
 }
 
 /** Between two pods, or refused one. Whoever had none before the rollout is no part of it. */
-function standingWithoutPod(bot: BotView, botClass: ClassView, deps: ObserveDeps): Standing {
-  if (bot.spec.state !== "Running") return "none";
+export function standingWithoutPod(
+  bot: BotView,
+  botClass: ClassView,
+  observe: () => BotFacts,
+): Standing {
   const { podName, conditions } = bot.status;
+  const flat = conditionOf(conditions, "Flat")?.reason ?? "NeverStarted";
+  const absent = flat === "NeverStarted" ? "none" : "resting";
+  if (bot.spec.state !== "Running") return absent;
   const reason = conditionOf(conditions, "Ready")?.reason ?? "";
   const isBetween = podName !== undefined || reason === "StartQueued" || reason === "PodRefused";
-  if (!isBetween || !turnOf(botClass, bot.uid).isDue) return "none";
-  const facts = observeBot(bot, deps);
-  if (facts.refusal !== undefined) return "failed";
-  return planBot(facts).write === undefined ? "none" : "moving";
+  const { isDue, template } = turnOf(botClass, bot.uid);
+  if (!isBetween || !isDue) return absent;
+  const facts = observe();
+  if (facts.refusal !== undefined) return refusedAs(facts.refusal, template);
+  return planBot(facts).write === undefined ? absent : "moving";
+}
+
+function refusedAs({ reason, blamedTemplate }: Refusal, { hash }: HashedTemplate): Standing {
+  if (reason !== "PodRefused") return "held";
+  return blamedTemplate === hash ? "failed" : "refused";
 }
 
 function troubleOf(bot: BotView, deps: ObserveDeps): string | undefined {

@@ -1,9 +1,17 @@
+import { BotClass } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
-import { exampleClass, exampleFacts, examplePod, NOW } from "../bot/example-facts.ts";
+import {
+  condition,
+  exampleBot,
+  exampleClass,
+  exampleFacts,
+  examplePod,
+  NOW,
+} from "../bot/example-facts.ts";
 import type { Flatness } from "../bot/flatness.ts";
-import { type ClassView, rolloutView } from "../class-view.ts";
+import { type ClassView, classView, rolloutView } from "../class-view.ts";
 import type { PodView } from "../pod-view.ts";
-import { DEFERRAL_MAX_MS, replacementDueInMs, slotOf, turnOf } from "./turn.ts";
+import { DEFERRAL_MAX_MS, replacementDueInMs, ROLLOUT_DEFERRED, slotOf, turnOf } from "./turn.ts";
 
 const UID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 const SLOT = slotOf(UID);
@@ -11,14 +19,15 @@ const good = exampleClass.wanted;
 const next = { ...good, image: "bot:2" };
 const nextHash = rolloutView({ stable: next }).stable.hash;
 
-const rolling = (direction: "Forward" | "Back", reach: number, waveAgoMs = 0): ClassView => ({
+/** Its last wave has begun this moment. */
+const rolling = (direction: "Forward" | "Back", reach: number): ClassView => ({
   ...exampleClass,
   rollout: rolloutView({
     stable: good,
     target: next,
     direction,
     reach,
-    waveStartedAt: new Date(NOW.getTime() - waveAgoMs).toISOString(),
+    waveStartedAt: NOW.toISOString(),
   }),
 });
 
@@ -53,6 +62,8 @@ interface Case {
   readonly botClass: ClassView;
   readonly flatness?: Flatness;
   readonly pod?: Partial<PodView>;
+  /** Milliseconds since its position began to keep its pod. */
+  readonly deferredForMs?: number;
   /** Its pod has the next template already. */
   readonly hasNext?: boolean;
   readonly dueInMs: number | undefined;
@@ -79,10 +90,36 @@ test.each<Case>([
   { name: "nothing known, in turn", botClass: inTurn, flatness: SILENT, dueInMs: DEFERRAL_MAX_MS },
   { name: "position open, no deferral", botClass: noDeferral, flatness: OPEN, dueInMs: 0 },
   {
-    name: "position open for too long",
-    botClass: rolling("Forward", SLOT + 1, DEFERRAL_MAX_MS),
+    name: "position open since its turn came, other waves later",
+    botClass: inTurn,
     flatness: OPEN,
+    deferredForMs: 60_000,
+    dueInMs: DEFERRAL_MAX_MS - 60_000,
+  },
+  {
+    name: "position open for too long, though a wave has just begun",
+    botClass: inTurn,
+    flatness: OPEN,
+    deferredForMs: DEFERRAL_MAX_MS,
     dueInMs: 0,
+  },
+  {
+    name: "of a class that is made anew and not decided",
+    botClass: classView(
+      BotClass.schema.parse({
+        apiVersion: BotClass.apiVersion,
+        kind: BotClass.kind,
+        metadata: {
+          name: "free",
+          uid: "another",
+          resourceVersion: "1",
+          generation: 1,
+          creationTimestamp: NOW.toISOString(),
+        },
+        spec: { image: "bot:2" },
+      }),
+    ),
+    dueInMs: undefined,
   },
   {
     name: "failing, in turn, position open",
@@ -131,14 +168,24 @@ test.each<Case>([
     flatness: OPEN,
     dueInMs: 0,
   },
-])("a pod is replaced: $name", ({ botClass, flatness = FLAT, pod = {}, hasNext, dueInMs }) => {
-  const made = examplePod(exampleFacts(), pod);
-  const inputsHash = hasNext === true ? `${nextHash}.x` : made.inputsHash;
-  const occasion = {
-    pod: { ...made, inputsHash },
-    turn: turnOf(botClass, UID),
-    flatness,
-    now: NOW,
-  };
-  expect(replacementDueInMs(occasion)).toBe(dueInMs);
-});
+])(
+  "a pod is replaced: $name",
+  ({ botClass, flatness = FLAT, pod = {}, deferredForMs, hasNext, dueInMs }) => {
+    const made = examplePod(exampleFacts(), pod);
+    const inputsHash = hasNext === true ? `${nextHash}.x` : made.inputsHash;
+    const since = new Date(NOW.getTime() - (deferredForMs ?? 0)).toISOString();
+    const deferred = {
+      ...condition(ROLLOUT_DEFERRED, "True", "PositionOpen"),
+      lastTransitionTime: since,
+    };
+    const conditions = deferredForMs === undefined ? [] : [deferred];
+    const occasion = {
+      pod: { ...made, inputsHash },
+      bot: exampleBot({}, {}, { conditions }),
+      turn: turnOf(botClass, UID),
+      flatness,
+      now: NOW,
+    };
+    expect(replacementDueInMs(occasion)).toBe(dueInMs);
+  },
+);

@@ -1,6 +1,8 @@
 import { SLOTS } from "@tradingbots/crds";
+import type { BotView } from "../bot/bot-view.ts";
 import type { Flatness } from "../bot/flatness.ts";
 import type { ClassView } from "../class-view.ts";
+import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
 import type { HashedTemplate } from "./pod-template.ts";
 
@@ -10,8 +12,8 @@ export interface Turn {
   readonly template: HashedTemplate;
   /** A healthy pod of another template is replaced now; a failing one always is. */
   readonly isDue: boolean;
-  /** Until then, in milliseconds since the epoch, a bot with an open position keeps its pod. */
-  readonly deferUntilMs: number;
+  /** An open position keeps its bot's pod for a while. */
+  readonly defers: boolean;
 }
 
 /** A position may last for days; a pod that is replaced leaves its stop at the exchange, and the next one takes it up. */
@@ -19,12 +21,12 @@ export const DEFERRAL_MAX_MS = 3_600_000;
 
 /** The bot's turn comes by its slot alone, so that a hundred thousand bots need one number in the class's status. */
 export function turnOf({ rollout, spec }: ClassView, uid: string): Turn {
-  const { target, stable, reach, direction, waveStartedAtMs } = rollout;
-  const deferUntilMs = spec.rollout.deferWhilePositionOpen ? waveStartedAtMs + DEFERRAL_MAX_MS : 0;
-  if (target === undefined) return { template: stable, isDue: true, deferUntilMs: 0 };
+  const { target, stable, reach, direction } = rollout;
+  const defers = spec.rollout.deferWhilePositionOpen;
+  if (target === undefined) return { template: stable, isDue: true, defers: false };
   const hasTarget = slotOf(uid) < reach;
-  if (direction === "Back") return { template: stable, isDue: !hasTarget, deferUntilMs };
-  return { template: hasTarget ? target : stable, isDue: hasTarget, deferUntilMs };
+  if (direction === "Back") return { template: stable, isDue: !hasTarget, defers };
+  return { template: hasTarget ? target : stable, isDue: hasTarget, defers };
 }
 
 /** A bot's place in the order of rollouts: from 0 to 2^32 − 1, the same for ever (FNV-1a of its uid). */
@@ -81,18 +83,37 @@ export function isUnwellAlready(pod: PodView, { template }: Turn): boolean {
   return !pod.isReady && isFailing(pod) && (hasOther || pod.wasUnwell);
 }
 
+/** The condition of a bot whose turn has come and whose position keeps its pod. Its time is the memory of when that began. */
+export const ROLLOUT_DEFERRED = "RolloutDeferred";
+
 export interface Occasion {
   readonly pod: PodView;
+  readonly bot: Pick<BotView, "status">;
   readonly turn: Turn;
   readonly flatness: Flatness;
   readonly now: Date;
 }
 
 /** Whether the pod is replaced for the sake of its template: now, in so many milliseconds at most, or not at all. */
-export function replacementDueInMs({ pod, turn, flatness, now }: Occasion): number | undefined {
+export function replacementDueInMs(occasion: Occasion): number | undefined {
+  const { pod, turn, now } = occasion;
   if (templateHashOf(pod) === turn.template.hash) return undefined;
   if (isFailing(pod)) return 0;
   if (!turn.isDue) return undefined;
-  const mayHavePosition = flatness.status !== "True";
-  return mayHavePosition ? Math.max(turn.deferUntilMs - now.getTime(), 0) : 0;
+  if (!isDeferred(occasion)) return 0;
+  return Math.max(deferredSinceMs(occasion) + DEFERRAL_MAX_MS - now.getTime(), 0);
+}
+
+/** The bot's turn has come, and its position keeps its pod, or has done so for too long. */
+export function isDeferred({ pod, turn, flatness }: Omit<Occasion, "bot" | "now">): boolean {
+  const isDue = turn.isDue && templateHashOf(pod) !== turn.template.hash && !isFailing(pod);
+  return isDue && turn.defers && flatness.status !== "True";
+}
+
+/** In whole seconds, as it is written down. Later waves are nothing to it. */
+function deferredSinceMs({ bot, now }: Pick<Occasion, "bot" | "now">): number {
+  const deferred = conditionOf(bot.status.conditions, ROLLOUT_DEFERRED);
+  return deferred === undefined
+    ? Math.floor(now.getTime() / 1_000) * 1_000
+    : Date.parse(deferred.lastTransitionTime);
 }
