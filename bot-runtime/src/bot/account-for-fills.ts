@@ -1,6 +1,7 @@
 import {
   type Dated,
   type Execution,
+  EXECUTIONS_KEPT_MS,
   type OrderView,
   RECEIVE_WINDOW_MS,
 } from "../exchange/exchange.ts";
@@ -21,8 +22,15 @@ import { reasonToClose } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { isLeftBehind, type Work } from "./work.ts";
 
+/**
+ * An exchange may show executions so long after they happened, funding too. What is older is read once by each process: else an
+ * old position would take longer to read than its answer is good for.
+ */
+const SHOWN_LATE_MS = 86_400_000;
+
 /** Of the receive window, which runs from the question on, at least this much is left for the order's own way. */
 const WAY_MS = 2_000;
+const LATE_MS = RECEIVE_WINDOW_MS - WAY_MS;
 /** Answers that took so long that too little was left, in a row, before a longer window is used. */
 const LATE_ANSWERS_MAX = 2;
 /** For an exchange that takes that long; answers of 8 s (the client's limit) and the way of the order fit in. */
@@ -30,15 +38,15 @@ const LATE_RECEIVE_WINDOW_MS = 12_000;
 
 /** Accounts for the work from the exchange's executions and tells the journal what is new. */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
-  const { symbol, sinceMs, entryId } = work;
-  const [askedMs, askedWallMs] = [deps.monotonicMs(), deps.nowMs()];
+  const { symbol } = work;
+  const [askedMs, askedWallMs, askedExchangeMs] = [
+    deps.monotonicMs(),
+    deps.nowMs(),
+    exchangeTime(deps),
+  ];
+  const sinceMs = Math.max(work.sinceMs, work.settled.untilMs);
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
-  const seen = exitsOfUnknown(work, executions);
-  if (work.accountedMs === -Infinity || seen.size > 0) {
-    const { botUid } = deps.config();
-    for (const id of exitOrderIds({ botUid, symbol, entryId }, seen)) work.exitIds.add(id);
-  }
-  work.account = accountForTrade(work, executions);
+  settleAccount(deps, work, { executions, askedMs: askedExchangeMs });
   work.accountedMs = askedMs;
   work.accountedWallMs = askedWallMs;
   if (work.account.open.gt(0)) work.closedSeenMs = undefined;
@@ -64,12 +72,71 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
   recordTrade(deps, work);
 }
 
+/** The exchange's time, not later than it is, ms; undefined while it is not known. */
+function exchangeTime({ exchange, nowMs }: TraderDeps): number | undefined {
+  const clock = exchange.clock();
+  return clock && nowMs() - clock.skewMs - clock.uncertaintyMs;
+}
+
+/**
+ * Accounts for what was executed since the time until which all is settled. Executions never change: of those that are old
+ * enough to have been shown only the account is kept, so a work holds its own fills and fundings, and nobody else's.
+ */
+function settleAccount(
+  deps: TraderDeps,
+  work: Work,
+  answer: { readonly executions: readonly Execution[]; readonly askedMs: number | undefined },
+): void {
+  const before = work.settled;
+  const asked = answer.executions.filter(({ atMs }) => atMs >= before.untilMs);
+  const executions = [...forgottenEntry(deps, work, { ...answer, executions: asked }), ...asked];
+  noteExits(deps, work, executions);
+  const untilMs = Math.max((answer.askedMs ?? -Infinity) - SHOWN_LATE_MS, before.untilMs);
+  const older = executions.filter(({ atMs }) => atMs < untilMs);
+  const account = accountForTrade(work, older, before.account);
+  // What has shown no fill of the entry may have to show all of it: the account of another key, which is replaced.
+  if (account.entered.gt(0)) work.settled = { untilMs, account };
+  const newer = executions.filter(({ atMs }) => atMs >= work.settled.untilMs);
+  work.account = accountForTrade(work, newer, work.settled.account);
+}
+
+/**
+ * The entry as the journal knows it, where the exchange has forgotten it. Its fundings of before are forgotten as well: they are
+ * in the journal one by one, and not in the trade's result any more.
+ */
+function forgottenEntry(
+  deps: TraderDeps,
+  { symbol, entryId, opened, settled, recordedExecutions }: Work,
+  answer: { readonly executions: readonly Execution[]; readonly askedMs: number | undefined },
+): readonly Execution[] {
+  const { executions, askedMs = -Infinity } = answer;
+  if (opened === undefined || opened.atMs >= askedMs - EXECUTIONS_KEPT_MS) return [];
+  const isKnown = settled.account.entered.gt(0);
+  if (isKnown || executions.some(({ clientOrderId }) => clientOrderId === entryId)) return [];
+  // The journal has its fills.
+  recordedExecutions.add(opened.executionId);
+  const message = `${symbol}: the exchange has forgotten what opened the position more than two years ago; it is managed by what the journal knows, and its result lacks the funding of before`;
+  deps.record(eventRecord("history-forgotten", message, deps.nowMs()));
+  return [opened];
+}
+
+/** An exit in the bot's form that this process did not send is another process's. */
+function noteExits(deps: TraderDeps, work: Work, executions: readonly Execution[]): void {
+  const { symbol, entryId } = work;
+  const seen = exitsOfUnknown(work, executions);
+  if (work.accountedMs !== -Infinity && seen.size === 0) return;
+  const { botUid } = deps.config();
+  for (const id of exitOrderIds({ botUid, symbol, entryId }, seen)) work.exitIds.add(id);
+}
+
 /** Ids in the bot's form that reduced the position since the entry, and are none of the exits that are known. */
 function exitsOfUnknown(
-  { entryId, side, exitIds }: Work,
+  { entryId, side, exitIds, settled }: Work,
   executions: readonly Execution[],
 ): ReadonlySet<string> {
-  const openedMs = executions.find(({ clientOrderId }) => clientOrderId === entryId)?.atMs;
+  const openedMs =
+    settled.account.openedMs ??
+    executions.find(({ clientOrderId }) => clientOrderId === entryId)?.atMs;
   if (openedMs === undefined) return new Set();
   const exitSide = side === "long" ? "sell" : "buy";
   const ids = executions.flatMap(({ clientOrderId: id, side: executed, atMs }) =>
@@ -87,13 +154,24 @@ export async function stillHeldAt(
   deps: TraderDeps,
   work: Work,
 ): Promise<Required<Dated> | undefined> {
-  const isOld = () => ageMs(deps, work) > RECEIVE_WINDOW_MS - WAY_MS;
+  const isOld = () => ageMs(deps, work) > LATE_MS;
   if (work.accountedMs < work.lookedMs || isOld()) await accountForFills(deps, work);
   work.lateAnswers = isOld() ? work.lateAnswers + 1 : 0;
   if (work.account.open.isZero()) return undefined;
   const receiveWindowMs = isOld() ? lateWindowMs(deps, work) : RECEIVE_WINDOW_MS;
+  noteWaiting(deps, work, receiveWindowMs === undefined);
   if (receiveWindowMs === undefined) return undefined;
   return { madeMs: work.accountedWallMs, receiveWindowMs };
+}
+
+/** Tells, once each time, that what shall be closed is not while the exchange goes on to answer too late. */
+function noteWaiting(deps: TraderDeps, work: Work, isTooLate: boolean): void {
+  if (!isTooLate) work.exitWaits = undefined;
+  const isWaiting = isTooLate && work.lateAnswers > LATE_ANSWERS_MAX;
+  if (!isWaiting || work.exitWanted === undefined || work.exitWaits !== undefined) return;
+  work.exitWaits = `${work.symbol}: the position is to be closed (${work.exitWanted}), but the exchange takes more than ${LATE_MS / 1_000} s to say whose it is, and an order that goes by so old an answer could close what somebody has opened since; it is sent as soon as an answer comes in time`;
+  deps.log.warn("exit-waits", { symbol: work.symbol, reason: work.exitWanted });
+  deps.record(eventRecord("exit-waits", work.exitWaits, deps.nowMs()));
 }
 
 /**
@@ -104,7 +182,7 @@ export async function stillHeldAt(
 function lateWindowMs(deps: TraderDeps, work: Work): number | undefined {
   const leftMs = LATE_RECEIVE_WINDOW_MS - ageMs(deps, work);
   if (leftMs < WAY_MS || work.lateAnswers <= LATE_ANSWERS_MAX) return undefined;
-  const isOrdered = reasonToClose(deps.config(), work) !== undefined;
+  const isOrdered = reasonToClose(deps, work) !== undefined;
   const isSafe = isOrdered && deps.journal.leaseRemainingMs() >= leftMs;
   if (!isNaked(work) && !isSafe) return undefined;
   deps.journal.keepLeaseFor(leftMs);

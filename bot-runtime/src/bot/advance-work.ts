@@ -80,8 +80,7 @@ async function protectUnclosed(deps: TraderDeps, work: Work): Promise<void> {
 /** States, halts, requests and a delisting close a position; a signal's exit comes from the strategy. */
 export function wantExitByState(deps: TraderDeps, work: Work): void {
   if (work.exitWanted !== undefined || work.account.open.isZero()) return;
-  const isDelisted = deps.exchange.delisted(work.symbol);
-  const reason = reasonToClose(deps.config(), work) ?? (isDelisted ? "delisting" : undefined);
+  const reason = reasonToClose(deps, work);
   if (reason === undefined) return;
   work.exitWanted = reason;
   const message = `${work.symbol}: closing the position (${reason})`;

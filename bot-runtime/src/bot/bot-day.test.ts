@@ -13,7 +13,8 @@ import {
   SYMBOL,
 } from "./example-bot.ts";
 
-beforeEach(() => void vi.useFakeTimers());
+// What the exchange shows here has just happened.
+beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);

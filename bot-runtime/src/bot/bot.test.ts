@@ -148,6 +148,7 @@ test("without trading rules what is open is closed all the same, and nothing is 
     kind: "accepted",
     exchangeOrderId: "x2",
   }));
+  vi.setSystemTime(0);
   const prepare = vi.fn<Exchange["prepare"]>().mockRejectedValue(new Error("no rules"));
   const it = startExampleBot({ exchange: { submitExit, prepare, market: () => undefined } });
   const trade = exampleTrade(SYMBOL);

@@ -50,8 +50,14 @@ export class ExampleExchange {
   answerLevels: ((levels: Levels) => Outcome) | undefined;
   /** What happens right before the question for executions reaches the exchange. */
   beforeAsked: (() => void) | undefined;
-  /** What happens between the question for executions and its answer. */
-  whileAsked: (() => void) | undefined;
+  /** What happens between the question for executions (since that time, ms) and its answer. */
+  whileAsked: ((sinceMs: number) => void) | undefined;
+  /** How far the bot's wall clock is ahead. */
+  skewMs = 0;
+  /** What is executed now happens so long after the position was opened. */
+  ageMs = 0;
+  /** Older executions than this are forgotten, ms. */
+  keptSinceMs = -Infinity;
   /** Executions are written but not shown yet. */
   lags = false;
   /** Orders that exist and are not shown. */
@@ -79,7 +85,7 @@ export class ExampleExchange {
       fee: amount("0"),
       feeCurrency: "USDT",
       cause,
-      atMs: OPENED_MS + number,
+      atMs: OPENED_MS + this.ageMs + number,
     });
     if (id !== undefined) this.place(id, { side, quantity: units, filledQuantity: units });
   }
@@ -104,11 +110,12 @@ export class ExampleExchange {
       position: async () => ({ leverage: 1, held: this.#held() }),
       findOrder: async ({ clientOrderId: id }) =>
         this.hidden.has(id) ? undefined : this.orders.get(id),
-      executions: async () => {
+      executions: async ({ sinceMs }) => {
         this.beforeAsked?.();
+        const fromMs = Math.max(sinceMs, this.keptSinceMs);
         const shown = this.executions.slice(0, this.lags ? 1 : undefined);
-        this.whileAsked?.();
-        return shown;
+        this.whileAsked?.(fromMs);
+        return shown.filter(({ atMs }) => atMs >= fromMs);
       },
     };
     return {
@@ -122,7 +129,7 @@ export class ExampleExchange {
       setLeverage: unused,
       submitEntry: unused,
       describeKey: unused,
-      clock: unused,
+      clock: () => ({ skewMs: this.skewMs, uncertaintyMs: 0 }),
       cancel: async ({ clientOrderId }) => {
         this.cancelled.push(clientOrderId);
         return accepted;
@@ -168,7 +175,8 @@ export class ExampleExchange {
 export function startExampleHolder(config: Partial<BotConfig> = {}) {
   const market = new ExampleExchange();
   const records: RecordBody[] = [];
-  const clock = { nowMs: OPENED_MS + 60_000, monotonicMs: 60_000 };
+  const clock = { monotonicMs: 60_000 };
+  const nowMs = () => OPENED_MS + clock.monotonicMs + market.skewMs;
   const lease = { remainingMs: 0, keptForMs: 0 };
   let standing: JournalStanding = "ready";
   const exchange = market.exchange();
@@ -187,16 +195,16 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
       keepLeaseFor: (ms) => void (lease.keptForMs = ms),
     },
     record,
-    account: new Account({ exchange, record, now: () => new Date(clock.nowMs) }),
+    account: new Account({ exchange, record, now: () => new Date(nowMs()) }),
     config: () => current,
     standing: unused,
-    requests: new RequestLog({ record, nowMs: () => clock.nowMs }),
+    requests: new RequestLog({ record, nowMs }),
     otherAccount: () => undefined,
     openDay: unused,
     isStreamed: () => false,
     metrics,
     log: { info: silent, warn: silent, error: silent },
-    nowMs: () => clock.nowMs,
+    nowMs,
     monotonicMs: () => clock.monotonicMs,
   };
   return {
@@ -208,14 +216,11 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     /** Another pod has taken over. */
     replace: () => void (standing = "stale"),
     /** The wall clock is set: nothing of this may change what the bot does. */
-    setWallClock: (byMs: number) => void (clock.nowMs += byMs),
+    setWallClock: (byMs: number) => void (market.skewMs += byMs),
     /** By every clock. */
-    passTime: (ms: number) => {
-      clock.nowMs += ms;
-      clock.monotonicMs += ms;
-    },
+    passTime: (ms: number) => void (clock.monotonicMs += ms),
     /** Wall clock, ms. */
-    nowMs: () => clock.nowMs,
+    nowMs,
     /** One look at the exchange, and what follows from it; true once the work is over. */
     look: (work: Work) => advanceWork(deps, work),
     /** The executions are asked for once more, as after the end of a work. */
@@ -224,7 +229,6 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     run: async (work: Work, forMs: number): Promise<boolean> => {
       for (let passedMs = 0; passedMs < forMs; passedMs += POLL_MS) {
         if (await advanceWork(deps, work)) return true;
-        clock.nowMs += POLL_MS;
         clock.monotonicMs += POLL_MS;
       }
       return false;
@@ -232,7 +236,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     /** The work of an entry that was just sent; `accepted` by its answer. */
     sentEntry: (given: { readonly accepted?: boolean } & Partial<TakenUp> = {}): Work => {
       const taken = { adopted: false, takenUpMs: clock.monotonicMs, ...given };
-      const work = workFromIntent(intent(clock.nowMs), taken);
+      const work = workFromIntent(intent(nowMs()), taken);
       if (given.accepted === true) work.entry = "open";
       return work;
     },
@@ -243,6 +247,19 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
     },
     unprotectedSeconds: () => metrics.value("bot_unprotected_seconds_total"),
   };
+}
+
+/** A bot whose process has just begun, with a position that is so old, ms. */
+export function startOldHolder(ageMs: number, config: Partial<BotConfig> = {}) {
+  const it = startExampleHolder(config);
+  /** What is held grows older. */
+  const age = (ms: number) => {
+    it.passTime(ms);
+    it.market.ageMs += ms;
+  };
+  const work = it.heldWork({ adopted: true });
+  age(ageMs);
+  return { ...it, work, age };
 }
 
 const trade = {

@@ -1,9 +1,11 @@
+import type { BotConfig } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
-import { price, quantity } from "../money.ts";
+import { amount, price, quantity } from "../money.ts";
 import { orderId } from "../orders/order-id.ts";
-import { exampleMarket, SYMBOL } from "./example-bot.ts";
+import { accountForTrade } from "../orders/trade-account.ts";
+import { exampleExecution, exampleMarket, SYMBOL } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
-import { ENTRY, startExampleHolder } from "./example-holder.ts";
+import { ENTRY, startExampleHolder, startOldHolder } from "./example-holder.ts";
 import { isLeftBehind } from "./work.ts";
 
 const STOPPED = { state: "Stopped" } as const;
@@ -497,6 +499,141 @@ describe("an answer about whose the position is", () => {
     // The exchange refuses it when the process or the way takes longer than the receive window from there.
     const [sent] = what === "an exit" ? market.sent : market.levelsSent;
     expect(sent?.madeMs).toBe(askedMs);
+  });
+});
+
+describe("a position that is as old as an exchange needs long to tell of it", () => {
+  const WEEK_MS = 7 * 86_400_000;
+  /** A round trip for each week that is asked for. */
+  const slowly =
+    ({ passTime, nowMs }: Pick<ReturnType<typeof startExampleHolder>, "passTime" | "nowMs">) =>
+    (sinceMs: number) =>
+      passTime(250 * Math.ceil((nowMs() - sinceMs) / WEEK_MS));
+
+  function held(weeks: number, config: Partial<BotConfig> = {}) {
+    const it = startOldHolder(weeks * WEEK_MS, config);
+    it.market.whileAsked = slowly(it);
+    return it;
+  }
+
+  test.each([20, 60, 104])("of %d weeks is closed by a signal", async (weeks) => {
+    const { market, run, work } = held(weeks);
+    await run(work, 250);
+    work.exitWanted = "signal";
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.length).toBe(1);
+    expect(market.net.isZero()).toBe(true);
+  });
+
+  test("is closed when the bot is stopped, in the first turn of a process and without a lease", async () => {
+    const { market, look, work } = held(60, STOPPED);
+    await look(work);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["1"]);
+  });
+
+  test("gets its stop in the first turn of a process", async () => {
+    const { market, look, work } = held(60);
+    market.stopLoss = undefined;
+    await look(work);
+    expect(market).toMatchObject({ stopLoss: price("99") });
+  });
+
+  test("costs one question for a day at each look that follows", async () => {
+    const { market, run, nowMs, work } = held(60);
+    await run(work, 250);
+    const asked: number[] = [];
+    market.whileAsked = (sinceMs) => void asked.push(nowMs() - sinceMs);
+    market.fill("buy", quantity("1")); // of somebody else: each look asks
+    await run(work, 60_000);
+    expect(asked.length).toBeGreaterThan(100);
+    expect(Math.max(...asked)).toBeLessThan(86_400_000 + 60_000);
+  });
+
+  test("is accounted for as it would be in one piece, with what is shown a day late", async () => {
+    const { market, run, age, records, nowMs, work } = held(20);
+    market.fill("buy", quantity("2"), { at: "90" }); // of somebody else
+    await run(work, 250);
+    const atMs = nowMs();
+    age(86_000_000);
+    const funding = { side: "buy", cause: "funding", fee: amount("0.5"), atMs } as const;
+    market.executions.push(exampleExecution("buy", { ...funding, executionId: "late" }));
+    market.fill("sell", quantity("1.5"), { at: "101" }); // of somebody else
+    await run(work, 61_000);
+    age(WEEK_MS);
+    market.fill("sell", quantity("1.5"), { cause: "stop", at: "99" });
+    expect(await run(work, 1_000)).toBe(true);
+    const whole = accountForTrade(work, market.executions);
+    expect(work.account).toEqual(whole);
+    expect(whole.funding.toFixed()).toBe("-0.5");
+    for (const type of ["fill", "funding"] as const) {
+      const told = records.flatMap((body) =>
+        (body.type === "fill" || body.type === "funding") && body.type === type
+          ? [body.executionId]
+          : [],
+      );
+      expect(new Set(told).size).toBe(told.length);
+      expect(told.length).toBe(type === "fill" ? 2 : 1);
+    }
+  });
+
+  test("of 110 weeks, whose entry the exchange has forgotten, is managed by what the journal knows", async () => {
+    const { market, run, records, nowMs, work } = held(110);
+    market.keptSinceMs = nowMs() - 730 * 86_400_000;
+    market.stopLoss = undefined;
+    await run(work, 250);
+    expect(market).toMatchObject({ stopLoss: price("99") });
+    expect(work.account).toMatchObject({ open: quantity("1"), entryPrice: price("100") });
+    work.exitWanted = "signal";
+    // Its entry is looked for over the settle window.
+    expect(await run(work, 25_000)).toBe(true);
+    expect(market.net.isZero()).toBe(true);
+    const told = records.filter((body) => body.type === "event").map(({ kind }) => kind);
+    expect(told).toContain("history-forgotten");
+    expect(records.filter((body) => body.type === "fill")).toMatchObject([{ purpose: "exit" }]);
+  });
+
+  test("of 110 weeks that is the owner's by now is left alone", async () => {
+    const { market, run, age, nowMs, work } = held(109, STOPPED);
+    market.fill("sell", quantity("1"), { cause: "stop", at: "99" });
+    market.fill("buy", quantity("1"), { id: "by-hand" });
+    age(WEEK_MS);
+    market.keptSinceMs = nowMs() - 730 * 86_400_000;
+    expect(await run(work, 25_000)).toBe(true);
+    expect([market.sent, market.net.toFixed()]).toEqual([[], "1"]);
+  });
+});
+
+describe("what is to be closed, and is not while the exchange answers late", () => {
+  test.each([
+    ["stopped, without a lease", STOPPED, 0],
+    ["by a signal, under a lease", {}, 15_000],
+  ])("is told once: %s", async (...[, config, leaseMs]) => {
+    const { market, run, records, passTime, lease, heldWork } = startExampleHolder(config);
+    const work = heldWork();
+    if (config !== STOPPED) work.exitWanted = "signal";
+    lease.remainingMs = leaseMs;
+    const told = () =>
+      records.filter((body) => body.type === "event" && body.kind === "exit-waits");
+    market.whileAsked = () => passTime(4_000);
+    await run(work, 500);
+    expect(told()).toEqual([]); // an answer or two may be late
+    await run(work, 5_000);
+    expect(market.sent).toEqual([]);
+    expect(told().length).toBe(1);
+    expect(work.exitWaits).toContain("to be closed");
+    market.whileAsked = undefined;
+    expect(await run(work, 1_000)).toBe(true);
+    expect(work.exitWaits).toBeUndefined();
+  });
+
+  test("because it is delisted is closed under a lease as what was ordered is", async () => {
+    const { market, run, passTime, lease, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.isDelisted = true;
+    lease.remainingMs = 12_000;
+    market.whileAsked = () => passTime(4_000);
+    await run(work, 5_000);
+    expect(market.sent.length).toBe(1);
   });
 });
 

@@ -11,9 +11,9 @@ export function lookUps(deps: TraderDeps, work: Work): LookUps {
   return isUrgent(deps, work) ? deps.exchange.urgent : deps.looks;
 }
 
-export function isUrgent({ config }: Pick<TraderDeps, "config">, work: Work): boolean {
-  if (work.exitWanted !== undefined || reasonToClose(config(), work) !== undefined) return true;
-  if (work.entry !== "over" && isEntryUnwanted(config(), work)) return true;
+export function isUrgent(deps: Pick<TraderDeps, "config" | "exchange">, work: Work): boolean {
+  if (work.exitWanted !== undefined || reasonToClose(deps, work) !== undefined) return true;
+  if (work.entry !== "over" && isEntryUnwanted(deps.config(), work)) return true;
   return isNaked(work);
 }
 

@@ -6,7 +6,7 @@ import { isOfOthers } from "./reconcile.ts";
 import { type OrderFacts, orderRecord } from "./records.ts";
 import { isEntryUnwanted } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { heldOf, type Work } from "./work.ts";
+import { heldOf, UNREAD, type Work } from "./work.ts";
 
 /**
  * An entry of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive
@@ -35,7 +35,10 @@ export async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
 async function settleFoundEntry(deps: TraderDeps, work: Work, order: OrderView): Promise<void> {
   work.contradiction = undefined;
   // By the exchange's clock, however wrong this machine's was.
-  work.sinceMs = Math.min(work.sinceMs, order.createdMs);
+  if (order.createdMs < work.sinceMs) {
+    work.sinceMs = order.createdMs;
+    work.settled = UNREAD;
+  }
   if (order.status === "open") {
     if (work.entry === "unknown") deps.record(orderRecord(entryFacts(work, order), deps.nowMs()));
     work.entry = "open";

@@ -1,11 +1,21 @@
 import type { BotConfig } from "@tradingbots/crds";
+import type { TraderDeps } from "./trader-deps.ts";
 import type { ExitReason, Work } from "./work.ts";
 
 /** What the owner or an operator has ordered, whatever the strategy proposes: states of the bot, halts, and requests. */
 type Ordered = Pick<BotConfig, "state" | "halts">;
 
-/** Why the position is to be closed; undefined when it is not. */
+/** Why the position is to be closed, whatever the strategy proposes; undefined when it is not. */
 export function reasonToClose(
+  { config, exchange }: Pick<TraderDeps, "config" | "exchange">,
+  work: Pick<Work, "symbol" | "requested">,
+): ExitReason | undefined {
+  return (
+    orderedToClose(config(), work) ?? (exchange.delisted(work.symbol) ? "delisting" : undefined)
+  );
+}
+
+function orderedToClose(
   config: Ordered,
   { symbol, requested }: Pick<Work, "symbol" | "requested">,
 ): ExitReason | undefined {

@@ -13,7 +13,8 @@ import {
   SYMBOL,
 } from "./example-bot.ts";
 
-beforeEach(() => void vi.useFakeTimers());
+// What the exchange shows here has just happened.
+beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
 
 /** Lets `ms` pass and whatever waits for it happen. */
@@ -332,6 +333,26 @@ test("what somebody else holds costs one question for executions at each look, b
     expect(sinceMs).toBeLessThan(openedMs - 540_000);
     expect(sinceMs).toBeGreaterThan(openedMs - 700_000);
   }
+});
+
+test("a closing that waits while the exchange answers late is told, and sent once it answers in time", async () => {
+  let answersAfterMs = 0;
+  const executions: Exchange["executions"] = async () => {
+    await new Promise((resolve) => void setTimeout(resolve, answersAfterMs));
+    return [exampleExecution("buy", { clientOrderId: exampleTrade(SYMBOL).id })];
+  };
+  const { bot, config, journal, submitExit, lastReport } = await holdingBot({ executions });
+  const reasons = () => lastReport()?.blocked.map(({ reason }) => reason);
+  journal.leaseMs = 0;
+  answersAfterMs = 4_000;
+  bot.applyConfig({ ...config, state: "Stopped", generation: 2 });
+  await pass(20_000);
+  expect(submitExit).not.toHaveBeenCalled();
+  expect(reasons()).toContain("ExitWaits");
+  answersAfterMs = 0;
+  await pass(6_000);
+  expect(submitExit).toHaveBeenCalledTimes(1);
+  expect(reasons()).not.toContain("ExitWaits");
 });
 
 test("a key of another account that is the right one again: the position is managed as before", async () => {

@@ -111,6 +111,7 @@ export class SymbolTrader {
   get unusable(): Refusal | undefined {
     return (
       this.positionUnknown ??
+      this.#works.exitWaits ??
       this.#works.dust ??
       this.#untraded ??
       this.#failure ??

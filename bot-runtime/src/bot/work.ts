@@ -1,6 +1,6 @@
 import type { Intent, Trade } from "@tradingbots/crds";
-import type { HeldPosition, PositionSide } from "../exchange/exchange.ts";
-import type { Quantity } from "../money.ts";
+import type { Execution, HeldPosition, PositionSide } from "../exchange/exchange.ts";
+import { amount, price, type Quantity, quantity } from "../money.ts";
 import { EMPTY_ACCOUNT, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
@@ -25,6 +25,8 @@ export interface Work {
   readonly side: PositionSide;
   /** No execution of it can be older; wall clock of the exchange, ms. */
   sinceMs: number;
+  /** Its entry as the journal tells it, for an exchange that has forgotten it; undefined while the journal knows no fill. */
+  readonly opened: Execution | undefined;
   /** When this process sent the entry or learnt of it: the settle window runs from here. */
   readonly takenUpMs: number;
   /** Whether another process may have sent exits already. */
@@ -39,12 +41,16 @@ export interface Work {
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
+  /** As it stood before a time of the exchange, ms, from which on executions are asked for: what is older is not read again. */
+  settled: { readonly untilMs: number; readonly account: TradeAccount };
   /** When the question was asked that the account is the answer to. */
   accountedMs: number;
   /** The same by the wall clock of this machine. */
   accountedWallMs: number;
   /** Answers in a row that came too late to be acted on. */
   lateAnswers: number;
+  /** Why what is wanted of it is not sent although it is open, as a sentence. */
+  exitWaits: string | undefined;
   /** When nothing of it was first seen to be open any more. */
   closedSeenMs: number | undefined;
   /** The journal has been told that the trade is closed, with its result. */
@@ -107,6 +113,9 @@ interface Protection {
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
 const CLOCK_MARGIN_MS = 600_000;
 
+/** Nothing of a work's executions has been read. */
+export const UNREAD: Work["settled"] = { untilMs: -Infinity, account: EMPTY_ACCOUNT };
+
 /** How a work came to be known, and when (monotonic clock, ms). */
 export interface TakenUp {
   readonly adopted: boolean;
@@ -124,7 +133,22 @@ export function workFromIntent(intent: Intent, taken: TakenUp): Work {
 export function workFromTrade(trade: Trade, taken: TakenUp): Work {
   const sinceMs = Date.parse(trade.openedAt) - CLOCK_MARGIN_MS;
   const { id: entryId, symbol, side } = trade;
-  return newWork({ entryId, symbol, side, sinceMs, filled: true }, taken);
+  return newWork({ entryId, symbol, side, sinceMs, filled: true, opened: opened(trade) }, taken);
+}
+
+/** All that was entered as one fill, at its mean price. */
+function opened(trade: Trade): Execution {
+  return {
+    executionId: trade.id,
+    clientOrderId: trade.id,
+    side: trade.side === "long" ? "buy" : "sell",
+    price: price(trade.entryPrice),
+    quantity: quantity(trade.quantity),
+    fee: amount(trade.fees),
+    feeCurrency: trade.symbol.replace(/^.*:/, ""),
+    cause: "order",
+    atMs: Date.parse(trade.openedAt),
+  };
 }
 
 /** Of an entry that only the exchange knows. */
@@ -139,11 +163,13 @@ export function workFromOrphan(
   );
 }
 
-type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled">;
+type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled"> &
+  Partial<Pick<Work, "opened">>;
 
 function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work {
   return {
     ...origin,
+    opened: origin.opened,
     adopted,
     counts: counts ?? true,
     takenUpMs,
@@ -151,9 +177,11 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     entryCancelledMs: -Infinity,
     contradiction: undefined,
     account: EMPTY_ACCOUNT,
+    settled: UNREAD,
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
     lateAnswers: 0,
+    exitWaits: undefined,
     closedSeenMs: undefined,
     toldClosed: false,
     held: undefined,

@@ -85,6 +85,13 @@ export class Works {
     return dust && { reason: "Dust", message: dust.message };
   }
 
+  /** What is to be closed, and is not while the exchange answers too late. */
+  get exitWaits(): Refusal | undefined {
+    const held = this.#open.filter(({ account }) => account.open.gt(0));
+    const message = held.find((work) => work.exitWaits !== undefined)?.exitWaits;
+    return message === undefined ? undefined : { reason: "ExitWaits", message };
+  }
+
   get positions(): readonly HeldPosition[] {
     return this.#open.flatMap(({ held, account }) => (held && account.open.gt(0) ? [held] : []));
   }

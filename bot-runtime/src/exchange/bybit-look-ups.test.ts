@@ -19,12 +19,35 @@ function row(number: number) {
   };
 }
 
+const options = {
+  key: { reveal: () => ({ apiKey: "key", apiSecret: "secret" }), scrub: (said: string) => said },
+  testnet: false,
+  restUrl: "http://exchange",
+};
+
+test("of a position older than what Bybit remembers everything is read that it does", async () => {
+  const client = createClient(options);
+  const asked: { readonly startTime: number; readonly endTime?: number }[] = [];
+  client.privateGetV5ExecutionList = async (window: (typeof asked)[number]) => {
+    asked.push(window);
+    return { retCode: 0, result: { list: [row(asked.length)], nextPageCursor: "" } };
+  };
+  const DAY_MS = 86_400_000;
+  const sinceMs = Date.now() - 1_000 * DAY_MS;
+  const found = await lookUps(client).executions({ symbol: "BTC/USDT:USDT", sinceMs });
+  expect(found.length).toBe(asked.length);
+  const [first] = asked;
+  expect(Date.now() - (first?.startTime ?? 0)).toBeGreaterThan(728 * DAY_MS);
+  expect(Date.now() - (first?.startTime ?? 0)).toBeLessThan(730 * DAY_MS);
+  for (const [index, { startTime, endTime }] of asked.entries()) {
+    // Each reaches to the next, and the last one, without an end, to the present.
+    expect(endTime).toBe(asked[index + 1] && (asked[index + 1]?.startTime ?? 0) - 1);
+    expect((endTime ?? Date.now()) - startTime).toBeLessThan(7 * DAY_MS);
+  }
+});
+
 test("an execution that two pages show is there once, and all are oldest first", async () => {
-  const client = createClient({
-    key: { reveal: () => ({ apiKey: "key", apiSecret: "secret" }), scrub: (said) => said },
-    testnet: false,
-    restUrl: "http://exchange",
-  });
+  const client = createClient(options);
   // Newest first; one more has happened before the second page was asked for.
   const pages = [
     Array.from({ length: PAGE }, (_, index) => row(PAGE + 2 - index)),

@@ -10,14 +10,15 @@ import {
 import { type BybitClient, QUOTE } from "./bybit-client.ts";
 import { request } from "./bybit-names.ts";
 import { exchangeFault } from "./bybit-outcomes.ts";
-import type {
-  Execution,
-  ExecutionQuery,
-  HeldPosition,
-  LookUps,
-  OrderReference,
-  OrderView,
-  PositionView,
+import {
+  type Execution,
+  type ExecutionQuery,
+  EXECUTIONS_KEPT_MS,
+  type HeldPosition,
+  type LookUps,
+  type OrderReference,
+  type OrderView,
+  type PositionView,
 } from "./exchange.ts";
 
 const PAGE_LIMIT = { order: 50, execution: 100 };
@@ -28,8 +29,6 @@ const PAGES_MAX = { order: 20, execution: 200 };
  * last question, which has no end, reaches the present even where that is known badly.
  */
 const EXECUTION_WINDOW_MS = 7 * 86_400_000 - 3_600_000;
-/** Bybit keeps executions for two years. https://bybit-exchange.github.io/docs/v5/order/execution */
-const EXECUTION_WINDOWS_MAX = 105;
 
 /** Bybit's implicit calls: exact strings, the exchange's own filters, and no further call hidden behind one. */
 export function lookUps(client: BybitClient): LookUps {
@@ -147,23 +146,21 @@ function orderView(order: BybitOrder): OrderView {
 const isStop = (type: string) => ["StopLoss", "PartialStopLoss", "TrailingStop"].includes(type);
 const isTarget = (type: string) => ["TakeProfit", "PartialTakeProfit"].includes(type);
 
-/** Everything that happened to the symbol's positions since a time, oldest first. */
+/** Everything that happened to the symbol's positions since a time, as far back as Bybit knows, oldest first. */
 async function executions(
   client: BybitClient,
   query: ExecutionQuery,
 ): Promise<readonly Execution[]> {
   const found: Execution[] = [];
-  let fromMs = query.sinceMs;
-  for (let windows = 0; windows < EXECUTION_WINDOWS_MAX; windows += 1) {
-    const untilMs = fromMs + EXECUTION_WINDOW_MS;
-    // By the exchange's time: this machine's may be days behind.
-    const last = untilMs >= client.nonce();
-    const window = last ? { startTime: fromMs } : { startTime: fromMs, endTime: untilMs };
+  // By the exchange's time: this machine's may be days behind.
+  const nowMs = client.nonce();
+  let fromMs = Math.max(query.sinceMs, nowMs - EXECUTIONS_KEPT_MS);
+  for (; fromMs + EXECUTION_WINDOW_MS < nowMs; fromMs += EXECUTION_WINDOW_MS + 1) {
+    const window = { startTime: fromMs, endTime: fromMs + EXECUTION_WINDOW_MS };
     found.push(...(await executionWindow(client, query.symbol, window)));
-    if (last) return eachOnce(found);
-    fromMs = untilMs + 1;
   }
-  throw exchangeFault("Refused", { code: "TooOld", message: "executions older than two years" });
+  found.push(...(await executionWindow(client, query.symbol, { startTime: fromMs })));
+  return eachOnce(found);
 }
 
 /** What happens between two pages moves the rest: an execution may be on both. */

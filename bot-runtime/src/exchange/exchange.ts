@@ -151,6 +151,12 @@ export interface ExecutionQuery {
   readonly sinceMs: number;
 }
 
+/**
+ * Executions are asked for back to here: Bybit keeps them for two years, and one that is just being forgotten is a matter of luck.
+ * https://bybit-exchange.github.io/docs/v5/order/execution
+ */
+export const EXECUTIONS_KEPT_MS = 729 * 86_400_000;
+
 /** What moved a position, or its funding, which moves only money. */
 export interface Execution {
   readonly executionId: string;

@@ -252,3 +252,22 @@ test("a fee in a third currency is named and left out of the sum", () => {
   const account = accountForTrade(trade("long"), [entry]);
   expect([text(account.fees), ...account.unvaluedFees]).toEqual(["0", "BNB"]);
 });
+
+test("what is accounted for in two pieces is as in one, wherever it is parted", () => {
+  const executions = [
+    execution({ side: "sell", price: "99", quantity: "1", id: "earlier" }),
+    execution({ side: "buy", price: "100", quantity: "2", fee: "0.11", id: "own" }),
+    execution({ side: "buy", price: "101", quantity: "3", id: "of somebody else" }),
+    execution({ side: "buy", price: "0", quantity: "5", fee: "0.25", cause: "funding" }),
+    execution({ side: "buy", price: "102", quantity: "1", fee: "0.06", id: "own" }),
+    execution({ side: "sell", price: "103", quantity: "2", fee: "0.1", id: OWN_EXIT }),
+    execution({ side: "sell", price: "103", quantity: "3.5", fee: "0.2", id: "of somebody else" }),
+    execution({ side: "sell", price: "98", quantity: "0.5", fee: "0.02", cause: "stop" }),
+  ];
+  const whole = accountForTrade(trade("long"), executions);
+  expect(whole.open.toFixed()).toBe("0");
+  for (let parted = 0; parted <= executions.length; parted += 1) {
+    const before = accountForTrade(trade("long"), executions.slice(0, parted));
+    expect(accountForTrade(trade("long"), executions.slice(parted), before)).toEqual(whole);
+  }
+});

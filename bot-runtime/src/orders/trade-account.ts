@@ -27,6 +27,8 @@ export interface TradeFill {
   readonly execution: Execution;
   readonly purpose: "entry" | "exit";
   readonly quantity: Quantity;
+  /** What it did to the holding: less than was executed where the fee is taken from the coins bought. */
+  readonly held: Quantity;
   /** In the execution's fee currency. */
   readonly fee: Amount;
 }
@@ -70,11 +72,6 @@ export interface TradeAccount {
 /** Places kept of a share: what a protocol can carry. */
 const SHARE_PLACES = 16;
 
-/** A fill with what it did to the holding: less than was executed where the fee is taken from the coins bought. */
-interface BookedFill extends TradeFill {
-  readonly held: Quantity;
-}
-
 /** What a symbol's position consists of, while executions are gone through: flat until the trade's first fill. */
 interface Holding {
   /** Of the trade. */
@@ -83,19 +80,32 @@ interface Holding {
   others: Quantity;
 }
 
+/** A trade as it stood at some time: what happened afterwards is accounted for on top of it. */
+export type TradeBasis = Pick<TradeAccount, "fills" | "fundings" | "open" | "others">;
+
+const NOTHING: TradeBasis = {
+  fills: [],
+  fundings: [],
+  open: ZERO_QUANTITY,
+  others: ZERO_QUANTITY,
+};
+
 /**
- * Accounts for a trade from everything that happened to a symbol's positions. What reduces a position takes from its owner:
- * an exit of the trade from the trade, anybody else's order from what that one holds and only then from the trade. Stops,
- * targets and what the exchange itself closes take from the trade first: they are for the whole position.
+ * Accounts for a trade from everything that happened to a symbol's positions, or that has since `before`. What reduces a
+ * position takes from its owner: an exit of the trade from the trade, anybody else's order from what that one holds and only
+ * then from the trade. Stops, targets and what the exchange itself closes take from the trade first: they are for the whole
+ * position.
  */
 export function accountForTrade(
   trade: TradeIdentity,
   executions: readonly Execution[],
+  before: TradeBasis = NOTHING,
 ): TradeAccount {
-  const holding: Holding = { open: ZERO_QUANTITY, others: ZERO_QUANTITY };
-  const fills: BookedFill[] = [];
-  const fundings: TradeFunding[] = [];
-  for (const execution of sinceEntry(trade, executions)) {
+  const holding: Holding = { open: before.open, others: before.others };
+  const fills = [...before.fills];
+  const fundings = [...before.fundings];
+  const ordered = inOrder(trade, executions);
+  for (const execution of fills.length > 0 ? ordered : sinceEntry(trade, ordered)) {
     if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
     else fills.push(...book(trade, execution, holding));
   }
@@ -119,8 +129,7 @@ export const EMPTY_ACCOUNT = accountForTrade(
 );
 
 /** An entry is sent into an empty symbol: what was executed before its first fill opened and closed somebody else's positions. */
-function sinceEntry(trade: TradeIdentity, executions: readonly Execution[]): readonly Execution[] {
-  const ordered = inOrder(trade, executions);
+function sinceEntry(trade: TradeIdentity, ordered: readonly Execution[]): readonly Execution[] {
   const first = ordered.findIndex((execution) => isEntry(trade, execution));
   return first < 0 ? [] : ordered.slice(first);
 }
@@ -142,7 +151,7 @@ function isOpening(side: PositionSide, execution: Execution): boolean {
 }
 
 /** Changes the holding by one execution; gives the trade's fill, if it has a part in it. */
-function book(trade: TradeIdentity, execution: Execution, holding: Holding): BookedFill[] {
+function book(trade: TradeIdentity, execution: Execution, holding: Holding): TradeFill[] {
   const units = execution.quantity;
   if (isEntry(trade, execution)) {
     const held = heldAfterFee(trade, execution);
@@ -193,7 +202,7 @@ function realisedPart(
   return amount(side === "long" ? result.plus(cost) : result.minus(cost));
 }
 
-function totals(trade: TradeIdentity, fills: readonly BookedFill[], funding: Amount) {
+function totals(trade: TradeIdentity, fills: readonly TradeFill[], funding: Amount) {
   const entry = sum(fills.filter((fill) => fill.purpose === "entry"));
   const exit = sum(fills.filter((fill) => fill.purpose === "exit"));
   const long = trade.side === "long";
@@ -231,7 +240,7 @@ function currencies(symbol: string) {
 }
 
 /** By what was held: a fee in coins counts as coins that were sold for it, at the price that they were bought at. */
-function sum(fills: readonly BookedFill[]) {
+function sum(fills: readonly TradeFill[]) {
   let total = ZERO_AMOUNT;
   let units = ZERO_QUANTITY;
   for (const { execution, held } of fills) {

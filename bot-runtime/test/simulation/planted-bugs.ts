@@ -472,6 +472,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "what was executed before the last answer is never asked for again",
+    patches: [
+      {
+        module: `${src}/bot/account-for-fills.ts`,
+        text: "const SHOWN_LATE_MS = 86_400_000;",
+        replacement: "const SHOWN_LATE_MS = 0;",
+      },
+    ],
+  },
+  {
     name: "a process that takes over does not record what happened before it",
     patches: [
       {
