@@ -62,3 +62,19 @@ test("a POST that a redirect answers is not sent elsewhere", async () => {
   const answer = await createHttpClient()(order.url, order.call);
   expect([answer.status, seen.length]).toEqual([307, 1]);
 });
+
+test("an answer whose body stalls, or drips, ends when the caller's time is over", async () => {
+  server.removeAllListeners("request");
+  server.on("request", (request, response) => {
+    response.writeHead(200, { "content-length": 1_000 }).write("{");
+    if (request.url !== "/drips") return;
+    const drip = setInterval(() => response.write(" "), 10);
+    response.once("close", () => clearInterval(drip));
+  });
+  const send = createHttpClient();
+  for (const path of ["/stalls", "/drips"]) {
+    const { url, call } = post(path);
+    const signal = AbortSignal.timeout(200);
+    await expect(send(url, { ...call, signal })).rejects.toMatchObject({ name: "AbortError" });
+  }
+});

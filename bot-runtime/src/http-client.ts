@@ -26,6 +26,9 @@ export type HttpClient = (url: string, call: HttpCall) => Promise<HttpAnswer>;
 /**
  * HTTP with kept connections of its own, in the shape that ccxt asks of a `fetchImplementation`. Node's fetch and ccxt's own
  * undici would cost each bot some 20 MB of resident memory; this costs nothing that a health server has not loaded already.
+ *
+ * An answer is handed over when it is there to its last byte: ccxt ends its time limit with what it is handed, and a body may
+ * stall as well as headers. Until then the signal ends it, with an `AbortError`.
  */
 export function createHttpClient(): HttpClient {
   const options = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS };
@@ -38,16 +41,21 @@ export function createHttpClient(): HttpClient {
       const send = isSecure ? httpsRequest : httpRequest;
       const agent = isSecure ? (secure ??= new HttpsAgent(options)) : plain;
       const request = send(url, { method, headers, agent, signal }, (response) => {
-        resolve({
-          status: response.statusCode ?? 0,
-          statusText: response.statusMessage ?? "",
-          headers: response.headers,
-          text: () => readText(response),
-        });
+        readAnswer(response).then(resolve, reject);
       });
       request.once("error", reject);
       request.end(body);
     });
+}
+
+async function readAnswer(response: IncomingMessage): Promise<HttpAnswer> {
+  const body = await readText(response);
+  return {
+    status: response.statusCode ?? 0,
+    statusText: response.statusMessage ?? "",
+    headers: response.headers,
+    text: async () => body,
+  };
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -130,6 +130,33 @@ test("a ban that lasts does not keep positions unseen for longer than 5 s", asyn
   }
 });
 
+test("an answer that stalls half-way ends with the request's limit, on every connection", async () => {
+  const fresh = adapter();
+  const paper = paperExchange();
+  simulator.control.setFaults([{ match: {}, fault: { kind: "stall" }, times: null }]);
+  const order = { symbol: SYMBOL, clientOrderId: ID };
+  const levels = { stopLoss: price("2450"), takeProfit: undefined };
+  const candles = { symbol: SYMBOL, timeframe: "1m", limit: 5 } as const;
+  const looks = Promise.allSettled([
+    exchange.position(SYMBOL),
+    exchange.urgent.findOrder(order),
+    exchange.candles(candles),
+    fresh.prepare([SYMBOL]),
+    paper.candles(candles),
+  ]);
+  const changes = await Promise.all([
+    exchange.submitEntry(entry()),
+    exchange.submitExit({ ...order, side: "sell", quantity: quantity("0.1") }),
+    exchange.cancel(order),
+    exchange.protect(SYMBOL, levels),
+  ]);
+  const late = { reason: { fault: "Unavailable", code: "RequestTimeout" } };
+  const aborted = { reason: { fault: "Unavailable", code: "AbortError" } };
+  expect(await looks).toMatchObject([late, late, late, late, aborted]);
+  const unknown = { kind: "unknown", code: "RequestTimeout" };
+  expect(changes).toMatchObject([unknown, unknown, unknown, unknown]);
+}, 30_000);
+
 function fault(
   given:
     | { readonly kind: "reset" | "empty"; readonly when: "before" | "after" }

@@ -23,6 +23,8 @@ type Spoiling =
   | { readonly kind: "break-after" }
   /** The exchange has accepted; half of its answer arrives. */
   | { readonly kind: "truncate" }
+  /** The exchange has accepted; half of its answer arrives, the connection stays open. */
+  | { readonly kind: "stall" }
   /** The exchange has accepted; status 200 without a body arrives. */
   | { readonly kind: "empty" }
   /** The exchange has accepted; a gateway answers with another status. */
@@ -205,12 +207,11 @@ const JSON_TYPE = { "content-type": "application/json" };
 function deliver(fault: Fault, response: ServerResponse, answer: Answer): void {
   switch (fault.kind) {
     case "truncate":
-      response.writeHead(answer.status, {
-        ...JSON_TYPE,
-        "content-length": `${answer.body.length}`,
-      });
-      response.write(answer.body.subarray(0, answer.body.length / 2));
+      deliverHalf(response, answer);
       setTimeout(() => response.destroy(), 10);
+      break;
+    case "stall":
+      deliverHalf(response, answer);
       break;
     case "empty":
       response.writeHead(200, JSON_TYPE).end();
@@ -235,4 +236,9 @@ function deliver(fault: Fault, response: ServerResponse, answer: Answer): void {
     default:
       fault satisfies never;
   }
+}
+
+function deliverHalf(response: ServerResponse, { status, body }: Answer): void {
+  response.writeHead(status, { ...JSON_TYPE, "content-length": `${body.length}` });
+  response.write(body.subarray(0, body.length / 2));
 }

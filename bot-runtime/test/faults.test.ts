@@ -84,6 +84,7 @@ describe("the exchange accepted the entry, but the answer is", () => {
   test.each<[string, Fault]>([
     ["lost with the connection", { kind: "break-after" }],
     ["truncated", { kind: "truncate" }],
+    ["stalled in the middle", { kind: "stall" }],
     ["empty", { kind: "empty" }],
     ["a 502", { kind: "status", status: 502 }],
     ["never delivered", { kind: "swallow-answer" }],

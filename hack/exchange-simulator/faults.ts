@@ -17,6 +17,8 @@ const Fault = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("reset"), when: When.default("before"), hideMs }),
   /** The connection ends in the middle of the answer to an accepted request. */
   z.strictObject({ kind: z.literal("truncate"), hideMs }),
+  /** The headers and half of the answer to an accepted request, and then nothing; the connection stays. */
+  z.strictObject({ kind: z.literal("stall"), hideMs }),
   /** HTTP 200 without a body. */
   z.strictObject({ kind: z.literal("empty"), when: When, hideMs }),
   /** Another retCode than the true one. */

@@ -75,6 +75,7 @@ export const CRASHES: readonly Crash[] = [
   { name: "reset-before", taken: false, applies: WRITES, strike: () => ({ kind: "break-before" }) },
   { name: "reset-after", taken: true, applies: ALL, strike: () => ({ kind: "break-after" }) },
   { name: "truncate", taken: true, applies: ALL, strike: () => ({ kind: "truncate" }) },
+  { name: "stall", taken: true, applies: ALL, strike: () => ({ kind: "stall" }) },
   { name: "empty", taken: true, applies: WRITES, strike: () => ({ kind: "empty" }) },
   { name: "duplicate", taken: true, applies: WRITES, strike: () => ({ kind: "send-twice" }) },
   { name: "429", taken: false, applies: ALL, strike: () => TOO_MANY_REQUESTS },

@@ -435,6 +435,7 @@ export class Platform {
       case "answer":
         return { kind: "answer", status: delivery.status, text: delivery.text };
       case "hang":
+      case "stalled":
         return { kind: "silence" };
       case "reset":
       case "truncated":

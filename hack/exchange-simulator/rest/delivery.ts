@@ -23,6 +23,8 @@ export type Delivery =
   | { readonly kind: "reset" }
   /** The connection ends after `text`, the beginning of `whole`. */
   | { readonly kind: "truncated"; readonly text: string; readonly whole: string }
+  /** Nothing comes after `text`, the beginning of `whole`, on a connection that lives. */
+  | { readonly kind: "stalled"; readonly text: string; readonly whole: string }
   /** Nothing for `ms`; then what `next` gives. */
   | { readonly kind: "wait"; readonly ms: number; readonly next: () => Delivery };
 
@@ -123,10 +125,10 @@ function spoil(fault: Fault, accept: () => Answer, nowMs: number): Delivery {
     case "hang":
     case "reset":
       return { kind: fault.kind };
-    case "truncate": {
-      const whole = accept().text;
-      return { kind: "truncated", text: whole.slice(0, Math.floor(whole.length / 2)), whole };
-    }
+    case "truncate":
+      return { kind: "truncated", ...halfOf(accept()) };
+    case "stall":
+      return { kind: "stalled", ...halfOf(accept()) };
     case "empty":
       return { kind: "answer", status: 200, headers: JSON_TYPE, text: "" };
     case "retCode":
@@ -150,6 +152,10 @@ function spoil(fault: Fault, accept: () => Answer, nowMs: number): Delivery {
     default:
       return fault satisfies never;
   }
+}
+
+function halfOf({ text: whole }: Answer) {
+  return { text: whole.slice(0, Math.floor(whole.length / 2)), whole };
 }
 
 function falseRefusal(fault: Extract<Fault, { kind: "retCode" }>, nowMs: number): Answer {

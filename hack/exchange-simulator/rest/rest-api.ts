@@ -73,6 +73,12 @@ async function act(delivery: Delivery, reply: FastifyReply): Promise<FastifyRepl
       raw.writeHead(200, { "content-length": Buffer.byteLength(delivery.whole) });
       raw.write(delivery.text, () => raw.destroy());
       return reply;
+    case "stalled":
+      // Ends as "hang" does.
+      reply.hijack();
+      raw.writeHead(200, { "content-length": Buffer.byteLength(delivery.whole) });
+      raw.write(delivery.text);
+      return reply;
     case "wait":
       await setTimeout(delivery.ms, undefined, { ref: false });
       return act(delivery.next(), reply);

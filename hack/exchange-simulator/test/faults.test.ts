@@ -111,6 +111,14 @@ describe("faults of one order", () => {
     expect(linkIds()).toEqual(accepted ? ["entry", "next"] : ["next"]);
   });
 
+  test("a stalled answer begins and does not end", async () => {
+    await start({ match: { endpoint: "GET /v5/market/time" }, fault: { kind: "stall" } });
+    const signal = AbortSignal.timeout(400);
+    const answer = await fetch(`${simulator.url}/v5/market/time`, { signal });
+    expect(answer.status).toBe(200);
+    await expect(answer.text()).rejects.toMatchObject({ name: "TimeoutError" });
+  });
+
   test("an empty answer looks like success without an id", async () => {
     await start(onCreate({ kind: "empty", when: "after" }));
     expect(await buy("entry")).toMatchObject({ id: undefined });

@@ -174,10 +174,13 @@ describe("deliveries", () => {
     ]);
   });
 
-  test("a truncated answer is a beginning of the true one", () => {
-    exchange.control.setFaults([{ match: {}, fault: { kind: "truncate" } }]);
+  test.each([
+    ["truncated", "truncate"],
+    ["stalled", "stall"],
+  ] as const)("a %s answer is a beginning of the true one", (shown, kind) => {
+    exchange.control.setFaults([{ match: {}, fault: { kind } }]);
     const delivery = deliverEntry();
-    if (delivery.kind !== "truncated") throw new Error(delivery.kind);
+    if (delivery.kind !== shown) throw new Error(delivery.kind);
     expect(delivery.whole.startsWith(delivery.text)).toBe(true);
     expect(Refusal.parse(JSON.parse(delivery.whole)).retCode).toBe(0);
     expect(() => z.json().parse(JSON.parse(delivery.text))).toThrow(SyntaxError);
