@@ -31,6 +31,9 @@ const IMPLICIT = {
   privatePostV5PositionSetLeverage: "POST position/set-leverage",
 } as const;
 
+/** Weights of ccxt's: of an order or its cancellation, and (at most) of everything else. */
+const WEIGHT = { order: 2.5, other: 5 };
+
 /**
  * Stands where the bot's bundle has ccxt's Bybit: what the adapter (bybit-ccxt.ts) uses of it, with the same requests and the
  * same errors, and a twentieth of its time. `thin-bybit.test.ts` holds it to the real one.
@@ -72,6 +75,11 @@ export class ThinBybit {
     return this.milliseconds() - Number(this.options["timeDifference"]);
   }
 
+  /** The adapter overrides it with its own limiter. */
+  throttle(_weight: number): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** The adapter overrides it to sign with a time of its own. */
   sign(...[path, api, method, params]: [string, string, string, Params]): Signed {
     return {
@@ -111,8 +119,8 @@ export class ThinBybit {
     readonly method: string;
     readonly params: Params;
   }): Promise<unknown> {
-    // The limiter of ccxt takes a turn before the request is signed.
-    await Promise.resolve();
+    const isOrder = /^v5\/order\/(create|cancel)$/.test(call.path);
+    await this.throttle(isOrder ? WEIGHT.order : WEIGHT.other);
     const signed = this.sign(call.path, call.api, call.method, call.params);
     const arrival = await this.#send(signed);
     if (arrival.kind === "broken") throw new ExchangeNotAvailable(`bybit ${arrival.message}`);
