@@ -38,6 +38,11 @@ const BALANCE_EVERY_MS = 30_000;
 const EQUITY_EVERY_MS = 60_000;
 /** A bot that ends for good gives the journal this long to take its last records. */
 const LAST_FLUSH_MS = 60_000;
+/**
+ * The exchange may answer each question late and not too late, and a first look at a position that is a year old asks fifty: a new
+ * process would begin that anew. What takes longer than this will not end.
+ */
+const HOPELESS_TURN_MS = 300_000;
 /** Within the pod's grace period of 30 s: one request to the exchange (8 s), then the journal. */
 const SETTLE_ON_STOP_MS = 12_000;
 const FLUSH_ON_STOP_MS = 5_000;
@@ -121,6 +126,8 @@ export class Bot {
       clock: () => deps.exchange.clock(),
       longestGapMs: () => this.#loop.longestMs,
       candleAgesMs: () => this.#config.symbols.map((symbol) => [symbol, deps.stream.ageMs(symbol)]),
+      turnAgesMs: () =>
+        [...this.#traders.values()].map(({ symbol, turnAgeMs }) => [symbol, turnAgeMs]),
       unexplainedEquity: () => this.#unexplainedEquity,
       blocked: () => this.#blocked,
     });
@@ -135,6 +142,11 @@ export class Bot {
   get ready(): boolean {
     if (this.#unsupported !== undefined) return true;
     return [...this.#traders.values()].every((trader) => trader.reconciled);
+  }
+
+  /** Every symbol is looked after; if not, only another process helps. */
+  get alive(): boolean {
+    return [...this.#traders.values()].every(({ turnAgeMs }) => turnAgeMs < HOPELESS_TURN_MS);
   }
 
   start(): void {

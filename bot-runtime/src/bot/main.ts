@@ -118,6 +118,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   });
   gaugeProcess(metrics, { bot, journal, orderStream });
   await startHealthServer(environment.healthPort, {
+    alive: () => bot.alive,
     ready: () => bot.ready,
     metrics: () => metrics.print(),
   });

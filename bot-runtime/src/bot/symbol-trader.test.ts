@@ -156,6 +156,23 @@ describe("what cannot wait does not wait for a look that hangs:", () => {
   });
 });
 
+test("a turn that does not end is told within a minute, and ends the process after five", async () => {
+  let hangs = false;
+  const position = async () => (hangs ? never() : { leverage: 10, held });
+  const it = await holdingBot({ position });
+  const blocks = () => it.lastReport()?.blocked.map(({ reason }) => reason);
+  hangs = true;
+  await pass(58_000);
+  expect(blocks()).not.toContain("TurnHangs");
+  await pass(5_000);
+  expect(blocks()).toContain("TurnHangs");
+  expect(it.metrics.print()).toMatch(/bot_turn_age_seconds\{symbol=".*"\} 6\d/);
+  await pass(230_000);
+  expect(it.bot.alive).toBe(true);
+  await pass(15_000);
+  expect(it.bot.alive).toBe(false);
+});
+
 /** Shows the entry of the example trade as filled. */
 const findOrder: Exchange["findOrder"] = async ({ clientOrderId }) => {
   const found = { exchangeOrderId: "o", side: "buy", isProtection: false } as const;

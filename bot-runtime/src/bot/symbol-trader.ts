@@ -34,6 +34,8 @@ const SYMBOLS_PER_POLL = 4;
 const UNKNOWN_LOOK_MS = 5_000;
 /** What is settled and protected is looked at this often while the exchange itself tells of changes: it may have lost one. */
 const STREAMED_LOOK_MS = 5_000;
+/** Whatever a turn waits for has a limit of seconds: one that takes longer than this is told. */
+const LONG_TURN_MS = 60_000;
 /** Longest pause after failed turns: something open is not left alone for long. */
 const PAUSE_MAX_MS = { open: 2_000, flat: 15_000 };
 /** After so many failed turns in a row what was known may be wrong. */
@@ -110,6 +112,7 @@ export class SymbolTrader {
 
   get unusable(): Refusal | undefined {
     return (
+      this.#hanging ??
       this.positionUnknown ??
       this.#works.exitWaits ??
       this.#works.dust ??
@@ -118,6 +121,17 @@ export class SymbolTrader {
       this.#withoutRules ??
       this.#withoutCandles
     );
+  }
+
+  /** How long the turn under way has taken so far, ms; 0 without one. */
+  get turnAgeMs(): number {
+    return this.#turns.ageMs;
+  }
+
+  get #hanging(): Refusal | undefined {
+    if (this.turnAgeMs < LONG_TURN_MS) return undefined;
+    const message = `${this.symbol}: what the bot began more than a minute ago has not ended: until it has, or the process is replaced, nothing is opened and what is open is not looked after`;
+    return { reason: "TurnHangs", message };
   }
 
   /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */

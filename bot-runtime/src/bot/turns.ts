@@ -15,6 +15,7 @@ export class Turns {
   readonly #options: TurnsOptions;
   #due = false;
   #running: Promise<void> | undefined;
+  #begunMs: number | undefined;
   #failures = 0;
   #notBeforeMs = -Infinity;
 
@@ -29,6 +30,11 @@ export class Turns {
   /** Failures since the last turn that succeeded. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** How long the turn under way has taken so far, ms; 0 without one. */
+  get ageMs(): number {
+    return this.#begunMs === undefined ? 0 : this.#options.monotonicMs() - this.#begunMs;
   }
 
   wake(): void {
@@ -61,6 +67,7 @@ export class Turns {
     const { turn, ended, longestPauseMs, monotonicMs } = this.#options;
     while (this.#due && monotonicMs() >= this.#notBeforeMs) {
       this.#due = false;
+      this.#begunMs = monotonicMs();
       try {
         await turn();
         this.#failures = 0;
@@ -74,6 +81,8 @@ export class Turns {
         this.#notBeforeMs = monotonicMs() + pauseMs;
         this.#due = true;
         ended(error);
+      } finally {
+        this.#begunMs = undefined;
       }
     }
   }
