@@ -181,36 +181,37 @@ const findOrder: Exchange["findOrder"] = async ({ clientOrderId }) => {
   return isEntry ? { ...found, ...one, clientOrderId, status: "filled", createdMs: 0 } : undefined;
 };
 
+const fundedMarket = (symbol: string) => ({ ...exampleMarket(symbol), isFunded: true });
+
+/** A bot whose position has just ended, this long after a funding time at which it was held, or not. */
+async function closedBot(openedMs: number, closedMs: number) {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "refused",
+    code: "1",
+    message: "no",
+    final: true,
+  }));
+  const it = await holdingBot({ market: fundedMarket, findOrder, submitEntry });
+  const clientOrderId = it.trade.id;
+  const executions = [
+    exampleExecution("buy", { clientOrderId, atMs: openedMs }),
+    exampleExecution("sell", { cause: "target", price: price("102"), atMs: closedMs }),
+  ];
+  it.shown.held = undefined;
+  it.shown.executions = executions;
+  await pass(3_000);
+  const told = () => it.records.findLast((body) => body.type === "trade")?.trade;
+  return { ...it, executions, told, submitEntry };
+}
+
 describe("funding that the executions show after the closing one", () => {
   const EVERY_MS = 8 * 3_600_000;
-  const market = (symbol: string) => ({ ...exampleMarket(symbol), fundingEveryMs: EVERY_MS });
   const funding = exampleExecution("buy", {
     executionId: "funding",
     cause: "funding",
     fee: amount("0.25"),
     atMs: EVERY_MS,
   });
-
-  /** A bot whose position has just ended, this long after a funding time at which it was held, or not. */
-  async function closedBot(openedMs: number, closedMs: number) {
-    const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
-      kind: "refused",
-      code: "1",
-      message: "no",
-      final: true,
-    }));
-    const it = await holdingBot({ market, findOrder, submitEntry });
-    const clientOrderId = it.trade.id;
-    const executions = [
-      exampleExecution("buy", { clientOrderId, atMs: openedMs }),
-      exampleExecution("sell", { cause: "target", price: price("102"), atMs: closedMs }),
-    ];
-    it.shown.held = undefined;
-    it.shown.executions = executions;
-    await pass(3_000);
-    const told = () => it.records.findLast((body) => body.type === "trade")?.trade;
-    return { ...it, executions, told, submitEntry };
-  }
 
   test("is part of the trade, which is told as closed when it is there", async () => {
     const it = await closedBot(EVERY_MS - 60_000, EVERY_MS + 2_000);
@@ -237,6 +238,16 @@ describe("funding that the executions show after the closing one", () => {
     await pass(15_000);
     expect(it.told()).toMatchObject({ pnl: "2", funding: "0", reason: "target" });
     expect(it.lastReport()?.flat).toBe(true);
+  });
+
+  test("is waited for at any full hour: an interval of eight hours may have been shortened since it was read", async () => {
+    const hourMs = EVERY_MS + 2 * 3_600_000;
+    const it = await closedBot(hourMs - 600_000, hourMs + 20_000);
+    await pass(27_000);
+    expect(it.told()?.closedAt).toBeNull();
+    it.shown.executions = [...it.executions, { ...funding, atMs: hourMs }];
+    await pass(7_000);
+    expect(it.told()).toMatchObject({ pnl: "1.75", funding: "-0.25", reason: "target" });
   });
 
   test.each([

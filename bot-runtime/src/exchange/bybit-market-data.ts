@@ -41,13 +41,13 @@ export function tradingRules(symbol: string, instrument: z.infer<typeof Instrume
   };
 }
 
-/** The same with its funding. */
+/** The same, and whether it is funded. */
 export function tradingRulesWithFunding(
   symbol: string,
   instrument: z.infer<typeof Instrument>,
 ): Market {
-  const fundingEveryMs = (instrument.fundingInterval ?? 0) * 60_000 || undefined;
-  return { ...tradingRules(symbol, instrument), fundingEveryMs };
+  const isFunded = (instrument.fundingInterval ?? 0) > 0;
+  return { ...tradingRules(symbol, instrument), isFunded };
 }
 
 /** Rows of [open time, open, high, low, close, volume, turnover], newest first. */

@@ -78,8 +78,8 @@ export interface Market {
   /** Least value of an opening order. */
   readonly minimumValue: Amount;
   readonly maximumLeverage: number;
-  /** Between two fundings, counted from 00:00 UTC, ms; absent where there is none. */
-  readonly fundingEveryMs?: number | undefined;
+  /** Whoever holds it at a funding time pays or gets funding; absent: nobody does. */
+  readonly isFunded?: boolean;
 }
 
 export interface CandleQuery {
