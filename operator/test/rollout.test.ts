@@ -94,7 +94,7 @@ describe("a good image", { timeout: BUSY_MS }, () => {
   test("is not blamed for what the cluster refuses whatever the image", async () => {
     kubelet.forgetWorst();
     await setPodQuota(platform, "0");
-    await change({ image: "bot:3" });
+    await change({ rollout: { soakSeconds: 0 }, image: "bot:3" });
     await until(() => kubelet.worst() > 1);
     await until(async () => (await refused()) === kubelet.worst());
     await under.settle();
