@@ -57,6 +57,11 @@ export class Proposals {
     if (this.#series?.needsCatchUp === true) this.#catchingUp.wake();
   }
 
+  /** What nobody has taken yet. */
+  get newest(): ProposedCandle | undefined {
+    return this.#newest;
+  }
+
   /** The newest proposal, once. */
   take(): ProposedCandle | undefined {
     const newest = this.#newest;

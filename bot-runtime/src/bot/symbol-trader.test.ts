@@ -8,6 +8,7 @@ import {
   exampleMarket,
   exampleSession,
   exampleTrade,
+  NEWEST,
   OTHER_SYMBOL,
   startExampleBot,
   SYMBOL,
@@ -171,6 +172,57 @@ test("a turn that does not end is told within a minute, and ends the process aft
   expect(it.bot.alive).toBe(true);
   await pass(15_000);
   expect(it.bot.alive).toBe(false);
+});
+
+describe.each([1, 2, 3])("when look %i after it fails, a signal closes:", (nth) => {
+  const unavailable = Object.assign(new Error("down"), {
+    name: "ExchangeFault",
+    fault: "Unavailable",
+    code: "503",
+  });
+  type Example = ReturnType<typeof startExampleBot>;
+  const trade = { ...exampleTrade(SYMBOL), side: "short" } as const;
+  const grant = ({ grantSession }: Example) =>
+    grantSession({ ...exampleSession, openTrades: [trade] });
+
+  test.each<[string, (it: Example) => void, (it: Example) => void]>([
+    [
+      "that of a candle which waited for the one before",
+      grant,
+      ({ closeCandle }) => closeCandle(NEWEST + 1),
+    ],
+    [
+      "that of a candle which came just before the journal's answer",
+      () => undefined,
+      (it) => {
+        it.closeCandle();
+        grant(it);
+      },
+    ],
+  ])("%s", async (...[, before, signal]) => {
+    let looksLeft = Infinity;
+    const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: "x",
+    }));
+    const position: Exchange["position"] = async () => {
+      looksLeft -= 1;
+      if (looksLeft === 0) throw unavailable;
+      return { leverage: 10, held: it.shown.held };
+    };
+    const it = startExampleBot({ exchange: { submitExit, position } });
+    const levels = { stopLoss: price("101"), takeProfit: price("98") };
+    it.shown.held = { ...held, side: "short", ...levels };
+    it.shown.executions = [exampleExecution("sell", { clientOrderId: trade.id })];
+    before(it);
+    await pass(1_000);
+    expect(submitExit).not.toHaveBeenCalled();
+    looksLeft = nth;
+    signal(it);
+    await pass(5_000);
+    expect(looksLeft).toBeLessThanOrEqual(0);
+    expect(submitExit).toHaveBeenCalled();
+  });
 });
 
 /** Shows the entry of the example trade as filled. */

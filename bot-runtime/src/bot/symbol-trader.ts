@@ -402,9 +402,10 @@ export class SymbolTrader {
     }
     const config = this.#deps.config();
     const { enter, exit } = proposed.proposal;
+    // Nobody proposes it again: it must not be lost with a look that fails.
+    this.#wantExitBy(proposed);
     // Stop or target may have ended the work within this very candle.
     if (!this.#works.isEmpty && (enter ?? exit) !== undefined) await this.#advanceAll();
-    this.#wantExitBy(proposed);
     if (this.works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
     if (this.#works.isEmpty) {
       if (enter === undefined) await this.#openDay();
@@ -467,6 +468,8 @@ export class SymbolTrader {
     this.#withoutCandles = error === undefined ? undefined : this.#noteFailure("no-candles", error);
     // Also for an orphan, whose id the candles give.
     if (error === undefined && this.#foreign.sentence !== undefined) this.#foreign.lookSoon();
+    // A newer candle may come before a turn takes what the fetched one proposed.
+    this.#wantExitBy(this.#proposals.newest);
     this.wake();
     this.#changed();
   }
