@@ -1,7 +1,7 @@
 import type { PositionView } from "../exchange/exchange.ts";
 import { text, ZERO_QUANTITY } from "../money.ts";
 import { accountForFills } from "./account-for-fills.ts";
-import { exitPosition } from "./exit-position.ts";
+import { exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
 import { protectPosition } from "./protect-position.ts";
 import { eventRecord } from "./records.ts";
@@ -15,6 +15,8 @@ import { heldOf, type Work } from "./work.ts";
 const FUNDING_LOOK_MS = 60_000;
 /** The exchange has just refused a stop for it, and most likely will again. */
 const PROTECT_UNCLOSED_EVERY_MS = 5_000;
+/** An exit that was taken and has not ended the position after this leaves it open for as long as it likes. */
+const FILLS_IN_MS = 1_000;
 /** A position may be gone this long before the executions say why. */
 const VANISHED_MS = 20_000;
 
@@ -60,21 +62,36 @@ async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
   // Executions may be known before the position shows them, and the other way round.
   if (held === undefined) return;
   if (work.exitWanted === undefined) await protectPosition(deps, work, held);
+  if (work.exitWanted === undefined) await wantBegunExit(deps, work);
   const stillHeld = heldOf(work);
   if (work.exitWanted === undefined || stillHeld === undefined) return;
   await exitPosition(deps, work, stillHeld);
   await protectUnclosed(deps, work);
 }
 
+/** A signal is heard by one process only: what that one began to close, and died, is closed to its end. */
+async function wantBegunExit(deps: TraderDeps, work: Work): Promise<void> {
+  if (!(await isExitBegun(deps, work))) return;
+  work.exitWanted = "signal";
+  const message = `${work.symbol}: closing what is left of the position, as begun before the bot was restarted`;
+  deps.record(eventRecord("closing", message, deps.nowMs()));
+}
+
 /** What no order closes, now or ever, needs its stop all the more: the price that it was refused at may have come back. */
 async function protectUnclosed(deps: TraderDeps, work: Work): Promise<void> {
   const held = heldOf(work);
   const now = deps.monotonicMs();
-  const isUnclosed = work.dust !== undefined || work.exitRetry.refusals > 0;
+  const isUnclosed =
+    work.dust !== undefined || work.exitRetry.refusals > 0 || isUnanswered(work, now);
   if (!isUnclosed || held === undefined || held.stopLoss !== undefined) return;
   if (now < work.protection.unclosedNotBeforeMs) return;
   work.protection.unclosedNotBeforeMs = now + PROTECT_UNCLOSED_EVERY_MS;
   await protectPosition(deps, work, held);
+}
+
+/** An exit of which nobody knows whether it will come, or that has not filled at once as a market order does. */
+function isUnanswered({ exit }: Work, nowMs: number): boolean {
+  return exit !== undefined && (exit.state === "doubtful" || nowMs - exit.sentMs >= FILLS_IN_MS);
 }
 
 /** States, halts, requests and a delisting close a position; a signal's exit comes from the strategy. */

@@ -1,11 +1,17 @@
 import type { BotConfig } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
+import type { Outcome } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
-import { orderId } from "../orders/order-id.ts";
+import { exitOrderIds, orderId } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import { exampleExecution, exampleMarket, SYMBOL } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
-import { ENTRY, startExampleHolder, startOldHolder } from "./example-holder.ts";
+import {
+  ENTRY,
+  type ExampleExchange,
+  startExampleHolder,
+  startOldHolder,
+} from "./example-holder.ts";
 import { isLeftBehind } from "./work.ts";
 
 const STOPPED = { state: "Stopped" } as const;
@@ -61,6 +67,40 @@ test("a position without a stop gets one as soon as the exchange takes one, whil
   // It was to be closed, and still is.
   market.answer = undefined;
   expect(await run(work, 20_000)).toBe(true);
+});
+
+describe("a position without a stop that is to be closed", () => {
+  test.each<[string, (market: ExampleExchange, id: string) => Outcome, number]>([
+    [
+      "gets one at once when nobody knows what became of the exit",
+      () => ({ kind: "unknown", code: "timeout", message: "no answer" }),
+      250,
+    ],
+    [
+      "gets one when the exit is taken and does not fill",
+      (market, id) => {
+        market.place(id, { side: "sell", status: "open" });
+        return { kind: "accepted", exchangeOrderId: "o" };
+      },
+      1_500,
+    ],
+  ])("%s", async (...[, answer, withinMs]) => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.stopLoss = undefined;
+    market.answer = ({ clientOrderId: id }) => answer(market, id);
+    expect(await run(work, withinMs)).toBe(false);
+    expect(market.sent.length).toBe(1);
+    expect(market).toMatchObject({ stopLoss: price("99") });
+  });
+
+  test("gets none when its exit fills", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.stopLoss = undefined;
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.levelsSent).toEqual([]);
+  });
 });
 
 describe("a close takes no more than the bot's own", () => {
@@ -266,6 +306,58 @@ describe("a process that takes up a position", () => {
       { clientOrderId: sent?.clientOrderId, quantity: "0.4" },
       { clientOrderId: market.sent[0]?.clientOrderId, quantity: "0.6" },
     ]);
+  });
+});
+
+describe("a process that takes up a position after a signal that it never heard", () => {
+  const { botUid } = exampleConfig;
+  const [first = "", second = ""] = exitOrderIds({ botUid, symbol: SYMBOL, entryId: ENTRY });
+  const cancelled = { side: "sell", status: "cancelled" } as const;
+
+  test.each<[string, (market: ExampleExchange) => void, string[]]>([
+    ["filled a part", (it) => it.fill("sell", quantity("0.4"), { id: first }), ["0.6"]],
+    ["was cancelled before it filled anything", (it) => it.place(first, cancelled), ["1"]],
+  ])("closes what is left by an exit that %s", async (...[, before, sent]) => {
+    const { market, run, records, heldWork } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    before(market);
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(sent);
+    expect(market.sent[0]?.clientOrderId).toBe(second);
+    const closed = records.findLast((body) => body.type === "trade");
+    expect(closed?.trade).toMatchObject({ id: ENTRY, reason: "signal" });
+  });
+
+  test("closes what is left by a later exit that was open, once that one is over", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    market.place(second, { side: "sell", status: "open" });
+    expect(await run(work, 5_000)).toBe(false);
+    expect(market.sent).toEqual([]);
+    market.place(second, cancelled);
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["1"]);
+  });
+
+  test("closes what is left by an exit that the exchange shows late", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    market.fill("sell", quantity("0.4"), { id: first });
+    market.lags = true;
+    market.hidden.add(first);
+    expect(await run(work, 5_000)).toBe(false);
+    expect(market.sent).toEqual([]);
+    market.lags = false;
+    expect(await run(work, 5_000)).toBe(true);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
+  });
+
+  test("leaves alone what others than the bot have made smaller", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork({ adopted: true });
+    market.fill("sell", quantity("0.4"), { id: "by-hand" });
+    expect(await run(work, 5_000)).toBe(false);
+    expect(market.sent).toEqual([]);
   });
 });
 

@@ -1,4 +1,10 @@
-import type { ExitOrder, HeldPosition, OrderView, Outcome } from "../exchange/exchange.ts";
+import type {
+  Execution,
+  ExitOrder,
+  HeldPosition,
+  OrderView,
+  Outcome,
+} from "../exchange/exchange.ts";
 import { Decimal, quantity, text } from "../money.ts";
 import { exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
@@ -53,20 +59,36 @@ export async function exitPosition(
  */
 async function firstAttempt(deps: TraderDeps, work: Work): Promise<ExitAttempt> {
   if (!work.adopted) return nextAttempt(deps, work, 0);
-  const { botUid } = deps.config();
   const orders = await lookUps(deps, work).openOrders(work.symbol);
+  return nextAttempt(deps, work, Math.max(lastAttempt(deps, work, orders), 0));
+}
+
+/** The last attempt that is among these orders or has filled something; -1 without any. */
+function lastAttempt(deps: TraderDeps, work: Work, orders: readonly OrderView[]): number {
+  const { botUid } = deps.config();
   const filled = work.account.fills.filter(({ purpose }) => purpose === "exit");
   const exits = [...orders, ...filled.map(({ execution }) => execution)];
   const seen = new Set(exits.flatMap(({ clientOrderId: id }) => id ?? []).filter(isOrderId));
   const ids = exitOrderIds({ botUid, symbol: work.symbol, entryId: work.entryId }, seen);
-  return nextAttempt(
-    deps,
-    work,
-    Math.max(
-      ids.findLastIndex((id) => seen.has(id)),
-      0,
-    ),
-  );
+  return ids.findLastIndex((id) => seen.has(id));
+}
+
+/**
+ * Whether the process before has begun to close what this one took up: it was told why, and this one may not be. Fills are
+ * looked for at every look, for they may be shown late; orders once.
+ */
+export async function isExitBegun(deps: TraderDeps, work: Work): Promise<boolean> {
+  if (!work.adopted) return false;
+  const { symbol, entryId, exitIds, account } = work;
+  const isOwn = ({ clientOrderId: id }: Execution) => id !== undefined && exitIds.has(id);
+  if (account.fills.some(({ execution }) => isOwn(execution))) return true;
+  if (work.exitsSought) return false;
+  const [first = ""] = exitOrderIds({ botUid: deps.config().botUid, symbol, entryId });
+  const looks = lookUps(deps, work);
+  const found = await looks.findOrder({ symbol, clientOrderId: first });
+  const orders = found === undefined ? await looks.openOrders(symbol) : [found];
+  work.exitsSought = true;
+  return lastAttempt(deps, work, orders) >= 0;
 }
 
 function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt {

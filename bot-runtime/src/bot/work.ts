@@ -68,6 +68,8 @@ export interface Work {
   /** After refused exits nothing is sent before `notBeforeMs`. */
   exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
   exitWanted: ExitReason | undefined;
+  /** The exchange has been asked for exits of the process that this one took the work up from. */
+  exitsSought: boolean;
   /** What somebody asked for: that what is left of the entry be cancelled, or also that what is held be closed. */
   requested: "cancel" | "close" | undefined;
   /** So little that the exchange lets nobody close it: while this much is open, nothing is sent before `tryAgainMs`. */
@@ -192,6 +194,7 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     exitIds: new Set<string>(),
     exitRetry: { refusals: 0, notBeforeMs: -Infinity },
     exitWanted: undefined,
+    exitsSought: false,
     requested: undefined,
     dust: undefined,
     dustTold: undefined,

@@ -110,14 +110,17 @@ async function auditOrders(world: CaseWorld): Promise<readonly string[]> {
     const leg = order.reduceOnly ? "exit" : "entry";
     const name = `${leg} ${order.orderLinkId}`;
     if (row === undefined) return [`the journal has no order record of ${name}`];
-    const wanted = order.status === "Filled" ? "filled" : "cancelled";
-    // What became of an exit follows from its fills.
+    const filled = new Decimal(order.filledQuantity);
+    // What became of an exit follows from its fills, also of one that was cancelled after a part.
+    const isFilled = order.status === "Filled" || (order.reduceOnly && filled.gt(0));
+    const wanted = isFilled ? "filled" : "cancelled";
     const words = order.reduceOnly ? [wanted, "accepted", "unknown"] : [wanted];
     if (!words.includes(row.status))
       return [`${name} is ${order.status} and in the journal ${row.status}`];
-    return new Decimal(row.quantity).eq(order.quantity)
+    const units = row.status === "filled" ? filled : order.quantity;
+    return new Decimal(row.quantity).eq(units)
       ? []
-      : [`${name} has ${order.quantity} and in the journal ${row.quantity}`];
+      : [`${name} has ${units.toString()} and in the journal ${row.quantity}`];
   });
 }
 

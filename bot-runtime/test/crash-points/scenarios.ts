@@ -59,6 +59,16 @@ export const SCENARIOS: readonly Scenario[] = [
     shows: ({ executions }) => executions.length === 4,
   },
   {
+    name: "rests",
+    leave: "rise",
+    symbols,
+    // Each exit closes a half of what is left.
+    exchange: { fills: [{ reduceOnly: true, parts: 2, rest: "cancelled" }] },
+    phases: ["exit", "exited"],
+    strikes: ({ request }) => request === "order-create-exit",
+    shows: ({ executions }) => executions.length > 3,
+  },
+  {
     name: "funding",
     leave: "rise",
     symbols,

@@ -379,6 +379,14 @@ export class TradeRun {
     return rows.length >= this.#entriesFilled;
   }
 
+  /** The exchange has seen no exit of a position. What was begun has to end without another signal. */
+  get #isUnsold(): boolean {
+    const { positions, orders } = this.world.account;
+    const newest = (of: string) =>
+      orders.findLast(({ symbol, orderLinkId }) => symbol === of && orderLinkId !== "");
+    return positions.some(({ symbol }) => newest(symbol)?.reduceOnly !== true);
+  }
+
   /** Entries of which anything is filled. */
   get #entriesFilled(): number {
     return this.world.account.orders.filter(
@@ -427,7 +435,7 @@ export class TradeRun {
       }
       if (this.#isOpen) {
         const isOverdue = performance.now() - signalMs > SIGNAL_EVERY_MS;
-        if (this.scenario.leave === "rise" && isOverdue) {
+        if (this.scenario.leave === "rise" && isOverdue && this.#isUnsold) {
           signalMs = performance.now();
           this.world.play("rise");
         }
