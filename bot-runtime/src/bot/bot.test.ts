@@ -2,6 +2,7 @@ import type { BotConfig, BotRequest } from "@tradingbots/crds";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange, HeldPosition, Outcome } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
+import { candleReference, orderId } from "../orders/order-id.ts";
 import {
   exampleCandles,
   exampleExecution,
@@ -270,6 +271,33 @@ test("dust that was told of as left behind is an open trade again once the bot r
   await pass(120_000);
   expect(trades()).toBe(toldTimes);
   expect(it.lastReport()?.flat).toBe(true);
+});
+
+describe("dust of a trade that made -30 before", () => {
+  const { botUid, timeframe } = exampleConfig;
+  const reference = candleReference((NEWEST - 1) * 60_000);
+  const identity = { botUid, symbol: SYMBOL, timeframe, reference, attempt: 0 } as const;
+  const id = orderId({ ...identity, leg: "entry" });
+  const dayBaseline = { day: "1970-01-01", equity: "10000", startsFrom: "0" };
+  const begun = { ...exampleSession, dayBaseline };
+
+  test.each([
+    ["was told as closed", { ...begun, realised: "-30" }],
+    ["is open in the journal", { ...begun, openTrades: [{ ...exampleTrade(SYMBOL), id }] }],
+  ])("and %s, found before the journal answers: -30 is the day's result", async (_, session) => {
+    const it = startExampleBot();
+    it.shown.executions = [
+      exampleExecution("buy", { clientOrderId: id, atMs: 1 }),
+      exampleExecution("sell", { quantity: quantity("0.96"), price: price("68.75"), atMs: 2 }),
+    ];
+    it.shown.held = { ...heldLong, quantity: quantity("0.04") };
+    await pass(15_000);
+    const adopted = it.records.filter((body) => body.type === "event" && body.kind === "adopted");
+    expect(adopted.length).toBe(1);
+    it.grantSession(session);
+    await pass(15_000);
+    expect(it.lastReport()).toMatchObject({ openSymbols: [SYMBOL], dayResult: "-30" });
+  });
 });
 
 describe("a bot is not at its end before the journal has heard all", () => {

@@ -15,7 +15,7 @@ import {
   requestedEntryId,
 } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
-import { accountForTrade } from "../orders/trade-account.ts";
+import { accountForTrade, type TradeAccount } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
 
@@ -45,54 +45,60 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
  * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
 export function findOrphan(
-  deps: Pick<TraderDeps, "config" | "log" | "monotonicMs">,
+  deps: Pick<TraderDeps, "config" | "exchange" | "log" | "monotonicMs">,
   { symbol, orders, executions }: SymbolView,
   openTimes: readonly number[],
 ): Work | undefined {
-  const { botUid } = deps.config();
+  const bot = { botUid: deps.config().botUid, symbol };
   const own = ownEntryIds(deps, symbol, openTimes);
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
-  const filled = executions.findLast(
-    (each) => isOwn(each) && isStillOpen({ botUid, symbol }, each, executions),
-  );
+  const filled = executions.findLast((each) => isOwn(each) && isStillOpen(bot, each, executions));
   const placed = filled === undefined ? orders.find((order) => isOwn(order)) : undefined;
   const entryId = filled?.clientOrderId ?? placed?.clientOrderId;
   const found = filled ?? placed;
   if (entryId === undefined || found === undefined) return undefined;
   deps.log.warn("orphan-found", { symbol, clientOrderId: entryId });
   const atMs = "atMs" in found ? found.atMs : found.createdMs;
-  return adopted({ symbol, entryId, atMs, side: found.side }, deps.monotonicMs());
+  const counts = filled === undefined || !isLeftAsDust(deps, bot, { filled, executions });
+  const taken = { adopted: true, counts, takenUpMs: deps.monotonicMs() };
+  const origin = { symbol, entryId, side: positionSide(found.side), openedMs: atMs };
+  return workFromOrphan(origin, taken);
+}
+
+/** Such a trade is told of as closed when its bot stops (records.ts): the journal has counted its result, unless it says otherwise. */
+function isLeftAsDust(
+  { exchange }: Pick<TraderDeps, "exchange">,
+  bot: Bot,
+  seen: { readonly filled: Execution; readonly executions: readonly Execution[] },
+): boolean {
+  const { entryPrice, open } = accountOf(bot, seen.filled, seen.executions);
+  return isDust(exchange.market(bot.symbol), entryPrice, open);
+}
+
+interface Bot {
+  readonly botUid: string;
+  readonly symbol: string;
 }
 
 /** Whether anything is left of what the execution's order opened. */
-function isStillOpen(
-  bot: { readonly botUid: string; readonly symbol: string },
-  { clientOrderId: entryId, side }: Execution,
+function isStillOpen(bot: Bot, opening: Execution, executions: readonly Execution[]): boolean {
+  return opening.clientOrderId !== undefined && accountOf(bot, opening, executions).open.gt(0);
+}
+
+/** The trade that the execution's order opened. */
+function accountOf(
+  bot: Bot,
+  { clientOrderId: entryId = "", side }: Execution,
   executions: readonly Execution[],
-): boolean {
-  if (entryId === undefined) return false;
+): TradeAccount {
   const seen = new Set(executions.flatMap(({ clientOrderId: id }) => id ?? []));
   const exitIds = new Set(exitOrderIds({ ...bot, entryId }, seen));
   const identity = { symbol: bot.symbol, entryId, side: positionSide(side), exitIds };
-  const trade = accountForTrade(identity, executions);
-  return trade.open.gt(0);
+  return accountForTrade(identity, executions);
 }
 
 const positionSide = (side: OrderSide): PositionSide => (side === "buy" ? "long" : "short");
-
-function adopted(
-  found: {
-    readonly symbol: string;
-    readonly entryId: string;
-    readonly atMs: number;
-    readonly side: OrderSide;
-  },
-  takenUpMs: number,
-): Work {
-  const origin = { ...found, side: positionSide(found.side), openedMs: found.atMs };
-  return workFromOrphan(origin, { adopted: true, takenUpMs });
-}
 
 function ownEntryIds(
   deps: Pick<TraderDeps, "config">,

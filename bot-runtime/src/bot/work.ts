@@ -34,7 +34,7 @@ export interface Work {
   /** The journal knows fills of it, so the account that it was traded on knows its order. */
   readonly filled: boolean;
   /** False when its result may be among those that the journal has counted already. */
-  readonly counts: boolean;
+  counts: boolean;
   /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
   entryCancelledMs: number;

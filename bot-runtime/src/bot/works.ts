@@ -117,6 +117,9 @@ export class Works {
   takeUp(session: SessionAnswer): void {
     const known = new Set([...this.#open, ...this.#settling].map((work) => work.entryId));
     const remembered = rememberedWork(session, this.#symbol, this.#deps.monotonicMs());
+    // What is open there is not among the results that it has counted.
+    for (const work of this.#open)
+      work.counts ||= remembered.some(({ entryId }) => entryId === work.entryId);
     this.#open = [...this.#open, ...remembered.filter((work) => !known.has(work.entryId))];
   }
 
