@@ -1,4 +1,5 @@
 import type {
+  Dated,
   Execution,
   ExitOrder,
   HeldPosition,
@@ -25,6 +26,8 @@ const SHARED_SETTLE_WINDOW_MS = 60_000;
 /** As of an entry (settle-entry.ts). */
 const OPEN_MAX_MS = 60_000;
 const CANCEL_EVERY_MS = 5_000;
+/** So long an order for all that is held may be under way. */
+const WHOLE_WAY_MS = 2_000;
 /** Dust that the exchange refused to close is tried again after this. */
 const DUST_RETRY_MS = 60_000;
 
@@ -50,7 +53,18 @@ export async function exitPosition(
   const known = await stillHeldAt(deps, work);
   if (known === undefined) return;
   const order = exitOrder(deps, work, held);
-  if (order !== undefined) await sendExit(deps, work, { order: { ...order, ...known }, held });
+  if (order === undefined) return;
+  const receiveWindowMs =
+    order.wholePosition === true ? wholeWindowMs(deps, known) : known.receiveWindowMs;
+  await sendExit(deps, work, { order: { ...order, ...known, receiveWindowMs }, held });
+}
+
+/**
+ * An order for all that is held would close what somebody opened after a stop took the bot's rest from under it. So it is
+ * refused when its way takes long: what can only be closed so is too little to be in a hurry.
+ */
+function wholeWindowMs(deps: TraderDeps, { madeMs, receiveWindowMs }: Required<Dated>): number {
+  return Math.min(receiveWindowMs, deps.nowMs() - madeMs + WHOLE_WAY_MS);
 }
 
 /**
@@ -249,8 +263,8 @@ function noteRefusal(
   const wasSent = exit.sentMs > work.takenUpMs;
   work.exit = { ...exit, state: "doubtful", sentMs: wasSent ? exit.sentMs : -Infinity };
   // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols.
-  if (!final || said.order.wholePosition !== true) deps.account.noteError();
-  else noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
+  if (said.order.wholePosition !== true) deps.account.noteError();
+  else if (final) noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
 }
 
 /** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
