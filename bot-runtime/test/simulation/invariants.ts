@@ -309,9 +309,9 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "Cancelled",
-    statement: `what is left of an own entry, where the exchange lets it be cancelled, is cancelled within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that is not to enter, or holds a halt that cancels, could reach the exchange`,
+    statement: `what is left of an own entry, while the exchange lets it be cancelled, is cancelled within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that is not to enter, or holds a halt that cancels, could reach the exchange`,
     broken: (moment, world) => {
-      if (moment.kind !== "changed" || !world.cancellable) return undefined;
+      if (moment.kind !== "changed") return undefined;
       const limitMs = world.calm ? UNCLOSED_MS.calm : UNCLOSED_MS.foul;
       const entry = world.ownOrders.find(
         ({ order, opens }) => opens && world.uncancelledMs(order.symbol) > limitMs,

@@ -55,8 +55,8 @@ export interface World {
   readonly calm: boolean;
   /** How long the market needs to take an exit, in all its parts, ms. */
   readonly fillMs: number;
-  /** The exchange lets what is left of an order be cancelled. */
-  readonly cancellable: boolean;
+  /** At this moment the exchange lets what is left of an order be cancelled. */
+  readonly cancellable: (order: Order) => boolean;
   /** What the bot may lose in the run, should it be of one day; undefined when it is not, or there is no such limit. */
   readonly dayLossMax: Decimal | undefined;
   /** What is worth less, in the quote currency, nobody can close: it may be left behind. Zero where everything can be closed. */
@@ -377,7 +377,7 @@ export class Observer {
   /** The same for an entry that is not wanted any more, and has begun to fill: before that the exchange cancels none. */
   #noteUncancelled(): void {
     for (const { order, opens } of this.ownOrders) {
-      if (!opens || order.status !== "PartiallyFilled") continue;
+      if (!opens || !this.#isCancellable(order)) continue;
       const told = this.#parts.runs().filter(({ config }) => isUnwanted(config, order.symbol));
       const isLeft = told.some(({ process }) => process.alive);
       if (isLeft || this.#uncancelled.has(order.symbol))
@@ -403,12 +403,16 @@ export class Observer {
     }
     for (const [symbol] of this.#uncancelled) {
       const isOpen = this.ownOrders.some(
-        ({ order, opens }) =>
-          opens && order.symbol === symbol && order.status === "PartiallyFilled",
+        ({ order, opens }) => opens && order.symbol === symbol && this.#isCancellable(order),
       );
       const isTold = runs.some(({ config }) => isUnwanted(config, symbol));
       if (!isOpen || !isTold) this.#uncancelled.delete(symbol);
     }
+  }
+
+  /** Some of it is left, and its owner can cancel that: not while nobody trades, nor once orders are filled whole again. */
+  #isCancellable(order: Order): boolean {
+    return order.status === "PartiallyFilled" && this.#parts.cancellable(order);
   }
 
   #isNaked(symbol: string): boolean {

@@ -9,6 +9,7 @@ import { createRandom, type Random } from "../../../hack/exchange-simulator/rand
 import { Decimal } from "../../src/money.ts";
 import { balancesOf } from "../../../hack/exchange-simulator/account.ts";
 import { MINIMUM_ORDER_VALUE } from "../../../hack/exchange-simulator/instruments.ts";
+import { fillRuleFor } from "../../../hack/exchange-simulator/settings.ts";
 import { Commitments } from "../commitments.ts";
 import { JournalModel } from "../journal-model.ts";
 import { randomCandles } from "./candles.ts";
@@ -115,7 +116,8 @@ class Run {
       exchangeUpFromMs: () => this.#platform.exchangeUpFromMs,
       calm: scenario.calm,
       fillMs: fillMs(scenario),
-      cancellable: scenario.rest === "waits",
+      cancellable: (order) =>
+        fillRuleFor(this.#exchange.exchange.settings(), order, account.userId).rest === "waits",
       dayLossMax: dayLossMax(scenario),
       leftBelow: new Decimal(scenario.dust?.isHard === true ? MINIMUM_ORDER_VALUE.toFixed() : 0),
       asked: this.#asked,
