@@ -407,7 +407,7 @@ export class Bot {
       trader.tick();
       // It left the configuration and has been managed to its end. One in a turn may be sending, and dust may cease to be dust.
       const ended = trader.flat && trader.idle && trader.works.length === 0;
-      if (!ended || this.#config.symbols.includes(symbol)) continue;
+      if (!ended || trader.owesAnswers || this.#config.symbols.includes(symbol)) continue;
       this.#traders.delete(symbol);
       // Should the symbol come back, what was open when this process started is not taken up a second time.
       this.#session = this.#session && withoutSymbol(this.#session, symbol);
@@ -443,10 +443,16 @@ export class Bot {
     }
   }
 
-  /** Nothing of the bot's own is left, as far as this process can see. Never without the journal's memory: it may know of more. */
+  /**
+   * Nothing of the bot's own is left, as far as this process can see, and one that is to end has answered all that was asked. Never
+   * without the journal's memory: it may know of more.
+   */
   get #isDone(): boolean {
     if (this.#session === undefined) return false;
-    return [...this.#traders.values()].every((trader) => trader.flat);
+    const isToEnd = this.#config.state !== "Running";
+    return [...this.#traders.values()].every(
+      (trader) => trader.flat && !(isToEnd && trader.owesAnswers),
+    );
   }
 
   /** What the operator goes by. Only who holds the lease may say so: another pod may be about to open something. */

@@ -475,6 +475,37 @@ test("what is asked for waits until the exchange's time is known", async () => {
   expect(it.results().at(0)).toBe("expired");
 });
 
+test("a bot that is stopped ends only when it has answered, also while the exchange's time is not known", async () => {
+  let isKnown = true;
+  const clock = () => (isKnown ? { skewMs: 0, uncertaintyMs: 0 } : undefined);
+  const it = await start({ exchange: { clock } });
+  const ended = vi.fn<() => void>();
+  void it.bot.finished.then(ended);
+  isKnown = false;
+  await it.apply({ state: "Stopped", requests: [ask("ClosePosition"), ask("Order", CLOSE)] });
+  await pass(20_000);
+  expect(ended).not.toHaveBeenCalled();
+  // The operator would end the pod of a bot whose last word this is.
+  expect(it.lastReport()).toMatchObject({ state: "Stopped", flat: false, openSymbols: [] });
+  isKnown = true;
+  await pass(1_000);
+  expect(it.results()).toEqual(["begun", "begun", "NotRunning", "done"]);
+  expect(await it.bot.finished).toMatchObject({ flat: true });
+});
+
+test("a symbol that left the settings is answered for when the exchange's time is known again", async () => {
+  let isKnown = true;
+  const clock = () => (isKnown ? { skewMs: 0, uncertaintyMs: 0 } : undefined);
+  const it = await start({ exchange: { clock } });
+  isKnown = false;
+  await it.apply({ symbols: [OTHER_SYMBOL], requests: [ask("ClosePosition")] });
+  await pass(5_000);
+  expect(it.results()).toEqual([]);
+  isKnown = true;
+  await pass(1_000);
+  expect(it.results()).toEqual(["begun", "done"]);
+});
+
 test("neither a request that is past nor one beside a halt enables a bot that has disabled itself", async () => {
   const session = { errors: { generation: 1, count: 5 } };
   const requests = [ask("CancelOrders", { notAfter: inMs(-1) })];

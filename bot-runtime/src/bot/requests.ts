@@ -67,6 +67,15 @@ export class Requests {
     return this.#underWay.some(({ works }) => works.length === 0);
   }
 
+  /** Something was asked of this process that it has not begun: a turn has to come, or the exchange's time is not known. */
+  get areUnanswered(): boolean {
+    const { config, requests: log, standing } = this.#deps;
+    const isUnanswered = config().requests.some(
+      ({ id, symbol }) => symbol === this.#symbol && !log.isKnown(id),
+    );
+    return isUnanswered && standing(this.#symbol).journal !== "stale";
+  }
+
   /** Tells what has come to its end. `isAllKnown`: since that time (monotonic clock, ms) the exchange has shown nothing else of the bot's. */
   settle(isAllKnown: (sinceMs: number) => boolean): void {
     this.#underWay = this.#underWay.map((each) => this.#withFound(each));

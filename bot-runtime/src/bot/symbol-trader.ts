@@ -180,6 +180,11 @@ export class SymbolTrader {
     return this.isKnown && !this.#entering;
   }
 
+  /** Nobody else answers what was asked of it, should this process end now. */
+  get owesAnswers(): boolean {
+    return this.#requests.areUnanswered;
+  }
+
   /** An entry may still fill, or it is not known whether one may. */
   get entryOpen(): boolean {
     return !this.#upToDate || this.#works.areEntering;
@@ -220,7 +225,8 @@ export class SymbolTrader {
     this.#works.noteNaked();
     // It may have waited for the exchange's time.
     if (this.#adoptedSession && this.#requests.take()) this.wake();
-    const due = !this.isKnown || !this.#works.isEmpty;
+    // What was asked may wait for the exchange's time, which only a turn asks for.
+    const due = !this.isKnown || !this.#works.isEmpty || this.owesAnswers;
     if ((due && this.#isLate) || this.#foreign.isDue || this.#works.awaitFunding) this.wake();
     else this.#turns.resume();
   }
