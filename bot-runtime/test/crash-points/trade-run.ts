@@ -249,10 +249,11 @@ export class TradeRun {
     const isAsked = this.scenario.asks === "Order";
     for (let attempt = 1; ; attempt += 1) {
       if (nth > 1 || attempt > 1) await this.#calm();
-      const lost = await this.#lostToBusyMachine();
+      const epoch = await this.#newestEpoch();
+      const lost = await this.#lostToBusyMachine(epoch);
       const wish = isAsked ? await this.#askForOrder(nth) : await this.#signal(nth);
       const isOrdered = await this.#decided(wish);
-      const missed = (await this.#lostToBusyMachine()) - lost;
+      const missed = (await this.#lostToBusyMachine(epoch)) - lost;
       const isOfCrash = nth === 1 && this.strike?.step.phase === "enter" && this.hit;
       if (isOrdered) {
         if (!isOfCrash) this.missed += missed;
@@ -263,14 +264,25 @@ export class TradeRun {
     }
   }
 
-  /** Signals that were refused because too much time had passed: right, and no crash's doing, where the processor is busy. */
-  async #lostToBusyMachine(): Promise<number> {
+  /**
+   * Signals that were refused because too much time had passed: right, and no crash's doing, where the processor is busy. A pod
+   * that was replaced before hears them as well: its refusals cost nothing.
+   */
+  async #lostToBusyMachine(epoch: number): Promise<number> {
     const rows = await this.world.platform.query(
-      `select 1 from events where bot_id = $1 and kind = 'entry-refused'
+      `select 1 from events where bot_id = $1 and epoch >= ${epoch} and kind = 'entry-refused'
           and message ~ 'TooLate|StaleSignal|Stalled|10002'`,
       this.world.bot,
     );
     return rows.length;
+  }
+
+  async #newestEpoch(): Promise<number> {
+    const [row] = await this.world.platform.query<{ readonly epoch: number }>(
+      "select coalesce(max(epoch), 0)::int as epoch from journal_sessions where bot_id = $1",
+      this.world.bot,
+    );
+    return row?.epoch ?? 0;
   }
 
   /** Quiet candles, each dealt with, until the index has forgotten what ended the trade before. */
