@@ -2,7 +2,7 @@ import { BotClass, type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import { classView } from "../class-view.ts";
 import { lacksWitness, planRollout } from "./plan-rollout.ts";
-import type { Tally } from "./plan-wave.ts";
+import { NOBODY, type Tally } from "./plan-wave.ts";
 
 const NOW = new Date("2026-01-01T12:00:00Z");
 const AGO = (seconds: number) => new Date(NOW.getTime() - seconds * 1_000).toISOString();
@@ -35,18 +35,11 @@ type Counts = Partial<Omit<Tally, "waiting">> & { readonly waiting?: number };
 
 /** Two hundred bots, none of which has been looked at, but for the changes. */
 function tally({ waiting = 200, ...changes }: Counts): Tally {
-  const none = {
-    updated: 0,
-    moving: 0,
-    deferred: 0,
-    failed: 0,
-    unproven: 0,
-    held: 0,
-    refused: 0,
-    resting: 0,
-    trouble: undefined,
+  return {
+    ...NOBODY,
+    ...changes,
+    waiting: Array.from({ length: waiting }, (_, slot) => slot * 10),
   };
-  return { ...none, ...changes, waiting: Array.from({ length: waiting }, (_, slot) => slot * 10) };
 }
 
 const forward: RolloutStatus = {

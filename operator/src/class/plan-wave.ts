@@ -24,6 +24,20 @@ export interface Tally {
   readonly trouble: string | undefined;
 }
 
+/** Of a class without bots: what counting begins with. */
+export const NOBODY: Tally = {
+  updated: 0,
+  moving: 0,
+  deferred: 0,
+  failed: 0,
+  unproven: 0,
+  held: 0,
+  refused: 0,
+  resting: 0,
+  waiting: [],
+  trouble: undefined,
+};
+
 type Limits = BotClass["spec"]["rollout"];
 
 /** All bots that have a pod or are about to get one. */

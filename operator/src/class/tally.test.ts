@@ -19,7 +19,7 @@ import { type ClassView, rolloutView } from "../class-view.ts";
 import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import { planRollout } from "./plan-rollout.ts";
 import { health, standingWithoutPod, tallyOf } from "./tally.ts";
-import type { Tally } from "./plan-wave.ts";
+import { NOBODY } from "./plan-wave.ts";
 import { hashedTemplate } from "./pod-template.ts";
 import { turnOf } from "./turn.ts";
 
@@ -79,19 +79,6 @@ function replaced(bot: BotView, before: Partial<PodView>) {
   const { annotations } = botPod(inputs, made.config, SETTINGS).metadata;
   return examplePod(after, { ...crashing, wasUnwell: UNWELL_BEFORE_ANNOTATION in annotations });
 }
-
-const NOBODY: Tally = {
-  updated: 0,
-  moving: 0,
-  deferred: 0,
-  failed: 0,
-  unproven: 0,
-  held: 0,
-  refused: 0,
-  resting: 0,
-  waiting: [],
-  trouble: undefined,
-};
 
 /** The rollout's next step, with two more bots that run well with the next template. */
 function planWith(pod: PodView) {

@@ -8,7 +8,7 @@ import { planBot } from "../bot/plan.ts";
 import type { ClassView } from "../class-view.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
-import type { Tally } from "./plan-wave.ts";
+import { NOBODY, type Tally } from "./plan-wave.ts";
 import type { HashedTemplate } from "./pod-template.ts";
 import { isFailing, isUnwell, replacementDueInMs, slotOf, templateHashOf, turnOf } from "./turn.ts";
 
@@ -29,16 +29,7 @@ const YIELD_EVERY = 2_000;
 
 /** Counts where the bots of the class stand, from memory and the bots' own plans. */
 export async function tallyOf(botClass: ClassView, deps: ObserveDeps): Promise<Tally> {
-  const counts = {
-    updated: 0,
-    moving: 0,
-    deferred: 0,
-    failed: 0,
-    unproven: 0,
-    held: 0,
-    refused: 0,
-    resting: 0,
-  };
+  const counts = { ...NOBODY };
   const waiting: number[] = [];
   let trouble: string | undefined;
   let seen = 0;
