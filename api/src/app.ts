@@ -68,10 +68,9 @@ export interface AppDeps {
   readonly audit: Pick<AuditQueue, "push" | "refuse">;
   readonly kube: Kube;
   readonly credentials: CredentialStore;
-  readonly passwords: Pick<Passwords, "hash" | "compare" | "isAlive">;
+  readonly passwords: Pick<Passwords, "hash" | "compare" | "decoy" | "isAlive">;
   readonly isBreached: IsBreached;
   /** A bcrypt hash of nobody's password. */
-  readonly decoyHash: string;
   readonly tokens: Tokens;
   readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "tierOf">;
   /** Of 32 bytes, known to this service alone: refresh tokens follow from one another by the first. */

@@ -63,9 +63,19 @@ export function connectionOptions({
   };
 }
 
+/** @throws Error for any other mode: it must not be taken for one that looks at no certificate */
 function sslOption(mode: string | null): boolean | { readonly rejectUnauthorized: false } {
-  if (mode === null || mode === "disable") return false;
-  return mode === "verify-full" ? true : { rejectUnauthorized: false };
+  switch (mode) {
+    case null:
+    case "disable":
+      return false;
+    case "require":
+      return { rejectUnauthorized: false };
+    case "verify-full":
+      return true;
+    default:
+      throw new Error(`sslmode=${mode}: use disable, require or verify-full`);
+  }
 }
 
 /** What row-level security is told for the length of one transaction. */

@@ -34,6 +34,7 @@ export const ERRORS = {
   bot_not_running: { status: 409, title: "The bot is not Running" },
   requests_pending: { status: 409, title: "Too many requests wait for the bot" },
   approval_missing: { status: 409, title: "Two people are needed" },
+  erasure_under_way: { status: 409, title: "The user is being erased" },
   role_held: { status: 409, title: "The user has a role" },
   changed_meanwhile: { status: 412, title: "The object has changed since it was read" },
   body_too_large: { status: 413, title: "The body is too large" },

@@ -35,9 +35,14 @@ export interface LogSettings {
 const WRITTEN_FROM_CHARACTERS = 65_536;
 const WRITTEN_EVERY_MS = 100;
 
-type Lines = NonNullable<LogSettings["stream"]>;
+export type Lines = NonNullable<LogSettings["stream"]>;
 
 let standardOutput: Lines | undefined;
+
+/** Where lines go. */
+export function linesOf({ stream }: LogSettings): Lines {
+  return stream ?? gathered();
+}
 
 /**
  * Standard output, written many lines at a time while the process works on. They are gathered here, because pino's destination
@@ -69,21 +74,20 @@ function gathered(): Lines {
  * Structured logs of method, path, status and time: never a header, a body or a query. Lines are written while the process works
  * on; at its end, also after an uncaught error, those that wait are written first. A process that is killed loses a tenth of a second.
  */
-export function loggerOptions({
-  level,
-  stream,
-}: LogSettings): FastifyLoggerOptions & LoggerOptions {
+export function loggerOptions(settings: LogSettings): FastifyLoggerOptions & LoggerOptions {
   return {
-    level,
-    stream: stream ?? gathered(),
+    level: settings.level,
+    stream: linesOf(settings),
     base: null,
     serializers: {
       err: (error: unknown) => loggedError(error),
-      req: (request: FastifyRequest) => ({
-        method: request.method,
-        path: request.url.split("?", 1)[0] ?? "",
-        address: request.ip,
-      }),
+      req: loggedRequest,
     },
   };
+}
+
+/** The parts of a request that may be written down. */
+export function loggedRequest({ method, url, ip: address }: FastifyRequest) {
+  const query = url.indexOf("?");
+  return { method, path: query < 0 ? url : url.slice(0, query), address };
 }

@@ -29,6 +29,7 @@ import { createRateLimiter, type RateLimiter } from "./rate-limit.ts";
 import { createRedisCounter } from "./redis-counter.ts";
 import { repeat } from "./repeat.ts";
 import { createSealer, readServiceKeys } from "./sealer.ts";
+import { BACKLOG } from "./server.ts";
 import { createSharedRateLimiter } from "./shared-rate-limit.ts";
 import { expireSubscriptions } from "./subscriptions/expire.ts";
 import { settleBots } from "./subscriptions/settle-bots.ts";
@@ -120,7 +121,6 @@ const app = stack.adopt(
     credentials: createVaultStore({ ...config.vault, now: Date.now }),
     passwords,
     isBreached: await readBreachedPasswords(config.breachedPasswordsFile),
-    decoyHash: await passwords.hash("nobody has this password"),
     tokens: await createTokens(signingKeys, Date.now),
     successorKeys: [successorKeyOf(signingKeys[0]), ...signingKeys.slice(1).map(successorKeyOf)],
     sealer,
@@ -155,14 +155,14 @@ const sweeps = {
     await settleBots(swept);
   },
   halfMade: () => sweepHalfMade(swept),
-  personalData: () => workOnPersonalData({ ...swept, pool }),
+  personalData: (ending: AbortSignal) => workOnPersonalData({ ...swept, pool }, ending),
 } as const;
 for (const [what, everyMs] of [
   ["subscriptions", SWEEP_MS],
   ["halfMade", SWEEP_MS],
   ["personalData", PERSONAL_DATA_MS],
 ] as const) {
-  const work = () => alone(workerPool, what, sweeps[what]);
+  const work = (ending: AbortSignal) => alone(workerPool, what, () => sweeps[what](ending));
   stack.adopt(repeat({ everyMs, work, onError: onSweepError }), (open) => open.stop());
 }
 const gauge = gaugeMonths(registry);
@@ -197,10 +197,11 @@ if (deliver === undefined) {
   stack.adopt(sendMails({ database: authPool, sealer, deliver, onFailure }), (open) => open.stop());
 }
 await revocations.start();
-await app.listen({ host: config.host, port: config.port });
+await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
 
 await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
 app.log.info("ending: requests under way are finished first");
+await app.close(); // before the sweeps and mails that are under way: they may take longer than a pod is given
 
 function onRedisAway(error: unknown): void {
   app.log.warn({ err: error }, "Redis is away: requests are counted per process");

@@ -67,6 +67,14 @@ export async function markRetired(database: Queryable, table: Table, { userId, i
   );
 }
 
+/** The API has the custom resource of an account in hand: when that is gone one day, nothing is left to end. */
+export async function markAccountMade(database: Queryable, { userId, id }: Owned) {
+  await database.query(
+    "update accounts set made_at = now() where user_id = $1 and id = $2 and made_at is null",
+    [userId, id],
+  );
+}
+
 /** There is no custom resource, and none will come. */
 async function markGone(database: Queryable, table: Table, { userId, id }: Owned) {
   await database.query(
@@ -78,11 +86,15 @@ async function markGone(database: Queryable, table: Table, { userId, id }: Owned
 /** A creation that never came to its custom resource is over after this time: no request lasts so long. */
 const HALF_MADE_FOR = "10 minutes";
 
-/** The same, judged by the row as it is now: a repeated request may just have begun to create it anew. */
+/**
+ * The same, judged by the row as it is now: a repeated request may just have begun to create it anew. An account that was never seen may
+ * have left its key in Vault: only the sweep of half-made ones knows how to end it.
+ */
 async function markGoneUnlessHalfMade(database: Queryable, table: Table, { userId, id }: Owned) {
+  const isSeen = table === "accounts" ? "made_at is not null" : "true";
   await database.query(
     `update ${table} set gone_at = now()
-      where user_id = $1 and id = $2 and gone_at is null
+      where user_id = $1 and id = $2 and gone_at is null and ${isSeen}
         and (retired_at is not null or created_at < now() - interval '${HALF_MADE_FOR}')`,
     [userId, id],
   );
@@ -122,7 +134,7 @@ interface OwnedObject {
 
 /**
  * Makes the custom resource of a row, or answers the one that an earlier attempt made. When it is refused, and there is
- * none, the row counts no more.
+ * none, a bot's row counts no more; an account's stays for the sweep, because its key may be in Vault.
  */
 export async function createOwned<T extends OwnedObject>(
   { pool, table, objects }: Source<T>,
@@ -136,7 +148,9 @@ export async function createOwned<T extends OwnedObject>(
     if (error instanceof ApiError && error.code === "cluster_unavailable") throw error;
     const existing = await objects.get({ namespace, name: id });
     if (existing?.spec.userId === userId) return existing;
-    await asTenant(pool, { userId }, (database) => markGone(database, table, { userId, id }));
+    if (table === "bots") {
+      await asTenant(pool, { userId }, (database) => markGone(database, table, { userId, id }));
+    }
     throw error;
   }
 }

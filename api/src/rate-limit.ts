@@ -17,22 +17,22 @@ export interface RateLimiter {
   readonly check?: () => Promise<void>;
 }
 
-/** Counts requests per key and minute, in this process. */
-export function createRateLimiter(now: () => number) {
+/** Counts requests per key and minute, or another window, in this process. */
+export function createRateLimiter(now: () => number, windowMs = WINDOW_MS) {
   const windows = new Map<string, { startedAtMs: number; count: number }>();
 
-  /** Counts one request of `key` against `limit` a minute; 0 means no limit. */
+  /** Counts one request of `key` against `limit` a window; 0 means no limit. */
   function take(key: string, limit: number): RateState {
     const at = now();
     let window = windows.get(key);
-    if (window === undefined || at - window.startedAtMs >= WINDOW_MS) {
+    if (window === undefined || at - window.startedAtMs >= windowMs) {
       windows.delete(key);
       window = { startedAtMs: at, count: 0 };
       windows.set(key, window);
       forgetOldest();
     }
     window.count++;
-    const resetMs = window.startedAtMs + WINDOW_MS - at;
+    const resetMs = window.startedAtMs + windowMs - at;
     return stateOf({ count: window.count, limit, resetMs });
   }
 

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 interface Repeated {
   readonly everyMs: number;
-  readonly work: () => Promise<unknown>;
+  /** Told of the end: what takes long looks at it between two pieces. */
+  readonly work: (ending: AbortSignal) => Promise<unknown>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -15,7 +16,7 @@ export function repeat({ everyMs, work, onError }: Repeated): {
 
   async function run(): Promise<void> {
     while (!ending.signal.aborted) {
-      await work().catch(onError);
+      await work(ending.signal).catch(onError);
       await sleep(everyMs, undefined, { signal: ending.signal }).catch(() => {});
     }
   }

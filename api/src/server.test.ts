@@ -1,6 +1,8 @@
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { Problem } from "./problem.ts";
 import { createServer } from "./server.ts";
 
@@ -53,6 +55,26 @@ test.for<[what: string, bytes: string, status: number, code: string]>([
     expect(head).toContain("x-content-type-options: nosniff");
     expect(Problem.parse(JSON.parse(body))).toMatchObject({ code, status });
   } finally {
+    await server.close();
+  }
+});
+
+test("an answer that nobody reads is not kept for ever", async () => {
+  const server = createServer({ log: { level: "silent" }, bodyBytesMax: 1_000 });
+  server.get("/", async () => "x".repeat(20_000_000));
+  const { port, hostname } = new URL(await server.listen({ host: "127.0.0.1", port: 0 }));
+  const { server: listening } = server;
+  expect(listening.timeout).toBe(60_000);
+  listening.timeout = 200; // the same, sooner
+  const accepted = once(listening, "connection");
+  const reader = connect(Number(port), hostname).pause();
+  try {
+    reader.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    const [connection] = z.tuple([z.instanceof(Socket)]).parse(await accepted);
+    await once(connection, "close");
+    expect(reader.destroyed).toBe(false);
+  } finally {
+    reader.destroy();
     await server.close();
   }
 });

@@ -15,14 +15,23 @@ import {
 } from "fastify-type-provider-zod";
 import type { Certificate } from "./certificate.ts";
 import { ApiError, invalidField } from "./errors.ts";
-import { loggerOptions, type LogSettings } from "./logger.ts";
+import { linesOf, loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
+import { RequestLog } from "./request-log.ts";
 
 const REQUEST_LIMIT_MS = 30_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
+/** A connection on which nothing moves for so long is closed: else whoever asks and does not read has us keep the answers for ever. */
+const SILENCE_LIMIT_MS = 60_000;
 /** Reading costs a connection and no memory; beyond this, closing it is the better answer. */
 const FORGOTTEN_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
+
+/**
+ * Connections that wait to be taken. Whoever finds no place asks again after 1, 3, 7, 15, 31 s, and 19,000 who come back at once overran
+ * Fastify's 511: a tenth of them was not back after a minute. Linux cuts it to net.core.somaxconn, 4,096 unless somebody set it.
+ */
+export const BACKLOG = 4_096;
 
 /**
  * On every answer. Answers are data: nothing of them may be run, framed, embedded, guessed at or kept. Two years of HTTPS are what
@@ -53,12 +62,16 @@ export interface ServerOptions {
  */
 export function createServer(options: ServerOptions) {
   const { log, bodyBytesMax, trustedProxies, certificate } = options;
+  const sink = { lines: linesOf(log), level: log.level };
   const server = Fastify({
     ...(certificate === undefined ? {} : { serverFactory: overTls(certificate) }),
     logger: loggerOptions(log),
+    childLoggerFactory: (parent, bindings, level) =>
+      new RequestLog({ parent, bindings, options: level }, sink),
     logController: new OneLineARequest(),
     http: CONNECTIONS,
     bodyLimit: bodyBytesMax,
+    connectionTimeout: SILENCE_LIMIT_MS,
     requestTimeout: REQUEST_LIMIT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     genReqId: () => randomUUID(),
@@ -75,8 +88,9 @@ export function createServer(options: ServerOptions) {
   const methodsOf = noteRoutes(server);
   server.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id).headers(SECURITY_HEADERS);
+    const { headers } = request.raw;
     // A type of a body that is not there: waiting for it would be for ever.
-    if (!hasBody(request)) delete request.raw.headers["content-type"];
+    if (headers["content-type"] !== undefined && !hasBody(request)) delete headers["content-type"];
     if (request.url.includes("%00")) return done(nulIn(request.url));
     // Before the body is looked at: with a path or method that is not ours it does not matter.
     return done(request.is404 ? unknownRoute(request, reply, methodsOf) : undefined);
@@ -111,6 +125,7 @@ function overTls(certificate: Certificate) {
       },
       handler,
     );
+    server.setTimeout(SILENCE_LIMIT_MS);
     // First of all who hear of it: words to somebody without TLS would wait for a handshake that never comes.
     server.prependListener("tlsClientError", (_, socket) => socket.destroy());
     return server;
@@ -237,9 +252,13 @@ class OneLineARequest extends LogController {
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
+    const { log } = request;
+    if (log instanceof RequestLog && (error === null || error === undefined)) {
+      log.answered(request, reply);
+      return;
+    }
     const line = { req: request, status: reply.statusCode, ms: reply.elapsedTime };
-    if (error === null || error === undefined) request.log.info(line, "answered");
-    else request.log.error({ ...line, err: error }, "the answer was cut off");
+    log.error({ ...line, err: error }, "the answer was cut off");
   }
 }
 

@@ -122,6 +122,16 @@ test("an administrator without a second factor is shown nothing, and enrolling a
   expect(await ask()).toBe("second_factor_required");
 });
 
+test("a call that is not valid is audited, and shows nobody else that there is something", async () => {
+  const stranger = await signUp(api, "curious");
+  const path = "/api/admin/users?limit=x" as const;
+  expect((await stranger.call(`GET ${path}`)).status).toBe(404);
+  expect((await people.viewer.call(`GET ${path}`)).status).toBe(422);
+  expect(
+    await audited(`actor_id = '${people.viewer.id}' and code = 'validation_failed'`),
+  ).toMatchObject([{ actor_kind: "admin", action: "GET /api/admin/users", outcome: "failed" }]);
+});
+
 test("of two admins who disable each other at once one is left", async () => {
   const [one, two] = [
     await signUpAdministrator(api, "one", "admin"),
@@ -214,6 +224,20 @@ test("a disabled user is out within a second and back only when enabled", async 
   await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
   expect((await people.operator.call(`POST ${path}/enable`)).body).toMatchObject({
     disabledAt: null,
+  });
+});
+
+test("whoever is being erased is not let in again", async () => {
+  const user = await signUp(api, "half-erased");
+  await api.database.superuser.query(
+    "insert into personal_data_jobs (user_id, kind) values ($1, 'erasure')",
+    [user.id],
+  );
+  const path = `/api/admin/users/${user.id}`;
+  expect((await people.operator.call(`POST ${path}/disable`)).status).toBe(200);
+  expect(await people.operator.call(`POST ${path}/enable`)).toMatchObject({
+    status: 409,
+    body: { code: "erasure_under_way" },
   });
 });
 

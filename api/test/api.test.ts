@@ -610,7 +610,8 @@ describe("a repeated creation", () => {
     expect(await rows()).toEqual({ live: [id], all: 1 }); // it may be on its way
     await update(`${path} set created_at = now() - interval '11 minutes'`);
     expect((await call(`GET /api/${path}/${id}`)).status).toBe(404);
-    expect(await rows()).toEqual({ live: [], all: 1 });
+    // An account may have left its key: that is the sweep's to end.
+    expect(await rows()).toEqual({ live: path === "accounts" ? [id] : [], all: 1 });
     await update("idempotency_keys set claimed_at = null");
     expect(idOf(await post())).toBe(id);
     expect(await objects()).toEqual([id]);
@@ -895,10 +896,12 @@ describe("the server", () => {
       },
     });
     api.credentials.setDown(true);
-    expect(await call("GET /readyz")).toMatchObject({
-      status: 200,
-      body: { checks: { vault: "failing" } },
-    });
+    await expect
+      .poll(() => call("GET /readyz"))
+      .toMatchObject({
+        status: 200,
+        body: { checks: { vault: "failing" } },
+      });
     api.credentials.setDown(false);
     expect((await call("GET /api/openapi.json")).body).toMatchObject({ openapi: "3.1.0" });
     expect(codeOf(await call("GET /api/nothing"))).toEqual({ status: 404, code: "not_found" });

@@ -48,11 +48,14 @@ interface ApiOptions {
 /** The API over a real Postgres and a real API server; Vault is the small fake. */
 export async function startApi(options: ApiOptions = {}) {
   const [database, cluster] = await Promise.all([startDatabase(), startCluster()]);
-  const app = await startApp(database, cluster, options);
+  const keys = newServiceKeys();
+  const app = await startApp({ database, cluster, keys }, options);
   return {
     ...app,
     database,
     cluster,
+    /** Another process of the same installation: with the same keys, and pools, caches and a poll of its own. */
+    startReplica: () => startApp({ database, cluster, keys }, options),
     stop: async () => {
       await app.close();
       await Promise.all([database.stop(), cluster.stop()]);
@@ -61,9 +64,21 @@ export async function startApi(options: ApiOptions = {}) {
 }
 export type TestApi = Awaited<ReturnType<typeof startApi>>;
 
+/** What all processes of an installation share by its Secrets. */
+const newServiceKeys = () => ({
+  jwt: generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey,
+  service: randomBytes(32),
+  successor: randomBytes(32),
+});
+
+interface Installation {
+  readonly database: TestDatabase;
+  readonly cluster: TestCluster;
+  readonly keys: ReturnType<typeof newServiceKeys>;
+}
+
 async function startApp(
-  database: TestDatabase,
-  cluster: TestCluster,
+  { database, cluster, keys }: Installation,
   { smtpUrl, stepUpSeconds = 300, ...limits }: ApiOptions,
 ) {
   const pool = createPool({ url: database.apiUrl, connectionsMax: 8, ...limits });
@@ -72,11 +87,10 @@ async function startApp(
   const audit = createAuditQueue({ database: pool, now: Date.now });
   const passwords = createPasswords({ cost: BCRYPT_COST });
   const credentials = createFakeCredentialStore();
-  const sealer = createSealer([randomBytes(32)]);
+  const sealer = createSealer([keys.service]);
   const connection = { fault: "none" as Fault };
   const logs: string[] = [];
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const tokens = await createTokens([privateKey], Date.now);
+  const tokens = await createTokens([keys.jwt], Date.now);
   const pollPool = createPool({
     url: database.authUrl,
     connectionsMax: 1,
@@ -104,10 +118,9 @@ async function startApp(
     credentials,
     passwords,
     isBreached: (password) => password === "everybody uses it",
-    decoyHash: await passwords.hash("nobody has this password"),
     tokens,
     revocations,
-    successorKeys: [randomBytes(32)],
+    successorKeys: [keys.successor],
     sealer,
     mailer: smtpUrl === undefined ? undefined : createMailer({ sealer, appUrl: APP_URL }),
     appUrl: APP_URL,
@@ -140,7 +153,7 @@ async function startApp(
     tokens,
     /** An access token that was good an hour ago. */
     tokenOfThePast: async (userId: string): Promise<string> => {
-      const past = await createTokens([privateKey], () => Date.now() - 3_600_000);
+      const past = await createTokens([keys.jwt], () => Date.now() - 3_600_000);
       return past.issue({ userId, email: "x@example.com", tier: "free", sessionId: randomUUID() });
     },
     pool,
@@ -155,12 +168,13 @@ async function startApp(
 }
 
 /** What happens to creations on their way to the API server or back. */
-type Fault = "none" | "request lost" | "answer lost";
+type Fault = "none" | "request lost" | "answer lost" | "refused";
 
 function overConnection(kube: Kube, connection: { readonly fault: Fault }): Kube {
   const lossy = <T>(objects: CustomObjects<T>): CustomObjects<T> => ({
     ...objects,
     create: async (object) => {
+      if (connection.fault === "refused") throw new ApiError("validation_failed", "by a rule");
       if (connection.fault === "request lost") throw new ApiError("cluster_unavailable", "lost");
       const created = await objects.create(object);
       if (connection.fault === "answer lost") throw new ApiError("cluster_unavailable", "lost");

@@ -145,10 +145,33 @@ test("strangers who are refused are counted by network and minute, users beyond 
 test("a refused stranger is seen through the API", async () => {
   await caller(api)("GET /api/bots");
   await caller(api, "spoilt")("GET /api/me");
+  const guess = { email: alice.email, password: "not the password" };
+  for (let guesses = 0; guesses < 3; guesses++) {
+    await caller(api)("POST /api/auth/login", { body: guess });
+  }
   await api.audit.end();
   expect(await entries("actor_kind = 'stranger' and code = 'unauthenticated'")).toMatchObject([
     { outcome: "denied", details: { count: 2 } },
   ]);
+  const guessed = `actor_kind = 'stranger' and code = 'invalid_credentials' and user_id = '${alice.id}'`;
+  expect(await entries(guessed)).toMatchObject([{ outcome: "denied", details: { count: 3 } }]);
+});
+
+test("a token that may not do it is told of by name", async () => {
+  const made = await alice.call("POST /api/tokens", { body: { name: "Script", scopes: ["read"] } });
+  const { id, token } = z.object({ id: z.string(), token: z.string() }).parse(made.body);
+  await caller(api, token)("POST /api/bots", { body: BOT });
+  await caller(api, token)("GET /api/tokens");
+  const told = await entries(
+    `actor_kind = 'token' and actor_id = '${id}' and user_id = '${alice.id}'`,
+  );
+  // Both of one millisecond may come in either order.
+  expect(told.toSorted((a, b) => String(a["code"]).localeCompare(String(b["code"])))).toMatchObject(
+    [
+      { action: "POST /api/bots", outcome: "denied", code: "scope_missing" },
+      { action: "GET /api/tokens", outcome: "denied", code: "token_refused" },
+    ],
+  );
 });
 
 test("what waits while the database is away is written later, and what was too much is counted", async () => {

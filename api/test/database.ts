@@ -47,6 +47,8 @@ export async function startDatabase() {
     adminUrl: urlOf("admin"),
     workerUrl: urlOf("worker"),
     freeze: () => postgres.freeze(),
+    /** As after a crash; `superuser` is of no use after it. */
+    restart: () => postgres.restart(),
     stop: async () => {
       await superuser.end();
       await postgres.stop();

@@ -6,9 +6,15 @@ import { ApiError } from "../src/errors.ts";
 export function createFakeCredentialStore() {
   const versions = new Map<string, Credentials[]>();
   let isDown = false;
+  let losesAnswers = false;
 
   function assertUp(): void {
     if (isDown) throw new ApiError("vault_unavailable", "try again in a moment");
+  }
+
+  /** Of what it has stored. */
+  function assertAnswers(): void {
+    if (losesAnswers) throw new ApiError("vault_unavailable", "it did not answer in time");
   }
 
   const store: CredentialStore = {
@@ -16,12 +22,14 @@ export function createFakeCredentialStore() {
       assertUp();
       if (versions.has(path)) throw new ApiError("vault_unavailable", "there is a key already");
       versions.set(path, [credentials]);
+      assertAnswers();
       return 1;
     },
     replace: async (path, credentials) => {
       assertUp();
       const kept = versions.get(path) ?? [];
       versions.set(path, [...kept, credentials]);
+      assertAnswers();
       return kept.length + 1;
     },
     ping: async () => assertUp(),
@@ -31,5 +39,6 @@ export function createFakeCredentialStore() {
     /** The newest key at a path. */
     peek: (path: string) => versions.get(path)?.at(-1),
     setDown: (down: boolean) => void (isDown = down),
+    loseAnswers: (loses: boolean) => void (losesAnswers = loses),
   };
 }

@@ -19,6 +19,8 @@ let api: TestApi;
 let owner: TestUser;
 let other: TestUser;
 let revoked: TestUser;
+/** API tokens of the owner that allowed all that a token may. */
+let overTokens: { readonly expired: string; readonly revoked: string };
 /** Of things that belong to the owner, by the path that leads to them. */
 let ids: Readonly<Record<string, string>>;
 
@@ -154,10 +156,24 @@ async function passkey(): Promise<string> {
   return WithId.parse((await owner.call("POST /api/passkeys", { body })).body).id;
 }
 
-async function apiToken(user: TestUser, scope: Scope) {
-  const body = { name: "Owners script", scopes: [scope] };
+async function apiToken(user: TestUser, ...scopes: readonly Scope[]) {
+  const body = { name: "Owners script", scopes };
   const made = await user.call("POST /api/tokens", { body });
   return WithId.extend({ token: z.string() }).parse(made.body);
+}
+
+async function tokensThatAreOver(): Promise<typeof overTokens> {
+  const expired = await apiToken(owner, ...Scope.options);
+  await api.database.superuser.query(
+    "update api_tokens set expires_at = now() - interval '1 second' where id = $1",
+    [expired.id],
+  );
+  const ended = await apiToken(owner, ...Scope.options);
+  const statusOfEnded = async () => (await caller(api, ended.token)("GET /api/me")).status;
+  expect(await statusOfEnded()).toBe(200); // from now on the process knows it
+  await owner.call(`DELETE /api/tokens/${ended.id}`);
+  await vi.waitUntil(async () => (await statusOfEnded()) === 401, { timeout: 10_000 });
+  return { expired: expired.token, revoked: ended.token };
 }
 
 async function everything(): Promise<Readonly<Record<string, string>>> {
@@ -193,6 +209,7 @@ beforeAll(async () => {
   revoked = await signUp(api, "revoked");
   ids = await everything();
   await trade();
+  overTokens = await tokensThatAreOver();
   await revoked.call("DELETE /api/sessions");
   await vi.waitUntil(async () => (await revoked.call("GET /api/me")).status === 401, {
     timeout: 10_000,
@@ -210,6 +227,8 @@ test("without a valid token every route but the open ones answers 401 and nothin
     ["anonymous", caller(api), "unauthenticated"],
     ["expired", caller(api, expired), "token_expired"],
     ["revoked", revoked.call, "session_ended"],
+    ["expired API token", caller(api, overTokens.expired), "unauthenticated"],
+    ["revoked API token", caller(api, overTokens.revoked), "unauthenticated"],
     ["spoilt", caller(api, `${owner.accessToken}x`), "unauthenticated"],
     // All that somebody gets who has shown a password and no second factor.
     ["half in", caller(api, requestId), "unauthenticated"],

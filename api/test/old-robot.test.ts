@@ -7,7 +7,8 @@ import { credentialsPath } from "@tradingbots/crds";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { createPool } from "../src/database.ts";
-import { createKube } from "../src/kube.ts";
+import { ApiError } from "../src/errors.ts";
+import { createKube, type Kube } from "../src/kube.ts";
 import { readOldRobots } from "../src/old-robot/input.ts";
 import { migrateUser, type MigrationDeps, type Outcome } from "../src/old-robot/migrate-user.ts";
 import { signUp, startApi, type TestApi } from "./api.ts";
@@ -40,18 +41,20 @@ async function read(users: unknown, profiles: Readonly<Record<string, string>> =
 async function migrate(
   { robots }: Awaited<ReturnType<typeof read>>,
   isApplied: boolean,
+  kube: Kube = createKube(api.cluster.client),
 ): Promise<readonly Outcome[]> {
   const { users, profiles } = await robots();
   const deps: MigrationDeps = {
     pool: api.pool,
     authPool,
-    kube: createKube(api.cluster.client),
+    kube,
     credentials: api.credentials,
     passwords: { hash: async () => "nobody's" },
     buckets: 1,
     profiles,
     isApplied,
     requireStepUp: async () => {},
+    mailer: undefined,
   };
   const outcomes = [];
   for (const user of users) outcomes.push(...(await migrateUser(deps, user)));
@@ -145,6 +148,44 @@ test("a key that was replaced since stays, and an account that was given up stay
   ]);
 });
 
+function lost(): never {
+  throw new ApiError("cluster_unavailable", "lost");
+}
+
+test.each(["accounts", "bots"] as const)(
+  "what a run without an answer left half made (%s) the next one finishes",
+  async (kind) => {
+    const email = `${kind}@example.com`;
+    const file = await read([{ email, keys: [{ ...KEY, profile: "careful" }] }], {
+      "careful.yaml": "leverage: 3\n",
+    });
+    const kube = createKube(api.cluster.client);
+    const lossy = { ...kube, [kind]: { ...kube[kind], create: lost } };
+    await expect(migrate(file, true, lossy)).rejects.toThrow("lost");
+    expect(short(await migrate(file, true))).toEqual([
+      `is there: user ${email}`,
+      `${kind === "accounts" ? "created" : "is there"}: account bybit "Main" of ${email}`,
+      `created: robot "careful" on account bybit "Main" of ${email}`,
+    ]);
+    const { rows } = await api.database.superuser.query<{ account: string; bot: string }>(
+      `select a.id as account, b.id as bot from users u join accounts a on a.user_id = u.id join bots b on b.user_id = u.id
+        where u.email = $1`,
+      [email],
+    );
+    const { account = "", bot = "" } = rows[0] ?? {};
+    const namespace = "tradingbots-00";
+    expect(await kube.accounts.get({ namespace, name: account })).toMatchObject({
+      spec: { state: "Active" },
+    });
+    expect(await kube.bots.get({ namespace, name: bot })).toMatchObject({
+      spec: { state: "Stopped", accountName: account },
+    });
+    expect(api.credentials.peek(credentialsPath(namespace, account))).toMatchObject({
+      apiKey: SECRETS.api_key,
+    });
+  },
+);
+
 test("whoever took somebody's address beforehand gets none of their keys", async () => {
   const squatter = await signUp(api, "victim");
   const file = await read([{ email: "victim@example.com", keys: [KEY] }]);
@@ -166,9 +207,28 @@ test("what the class does not allow is told, and the rest goes on", async () => 
   const file = await read([{ email: "dora@example.com", keys: [{ ...KEY, profile: "wild" }] }], {
     "wild.yml": "leverage: 100\n",
   });
-  const outcomes = await migrate(file, true);
-  expect(outcomes.map(({ outcome }) => outcome)).toEqual(["created", "created", "refused"]);
-  expect(outcomes.at(-1)?.reason).toMatch(/leverage 100 is above the limit 10/);
+  for (const [isApplied, done] of [
+    [false, "would be created"],
+    [true, "created"],
+    [false, "is there"],
+  ] as const) {
+    const outcomes = await migrate(file, isApplied);
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual([done, done, "refused"]);
+    expect(outcomes.at(-1)?.reason).toMatch(/leverage 100 is above the limit 10/);
+  }
+});
+
+test("what no bot can trade at is refused before a key is kept, in a dry run too", async () => {
+  const keys = [{ ...KEY, exchange: "binance" }];
+  const file = await read([{ email: "finn@example.com", keys }]);
+  for (const isApplied of [false, true]) {
+    const [, account] = await migrate(file, isApplied);
+    expect(account).toMatchObject({ outcome: "refused" });
+  }
+  const { rows } = await api.database.superuser.query(
+    "select from accounts a join users u on u.id = a.user_id where u.email = 'finn@example.com'",
+  );
+  expect(rows).toEqual([]);
 });
 
 test.for<[name: string, users: unknown, profiles: Record<string, string>, told: RegExp]>([

@@ -341,15 +341,19 @@ test("an erasure: bots, then accounts, then rows; nobody finds the user again, a
   expect(await jobOf(user, id)).toMatchObject({ status: "running" });
 
   const { superuser } = api.database;
-  const kept =
-    "select count(*)::int as count, count(distinct user_id)::int as users from trades where bot_id = $1";
+  const kept = `select count(*)::int as count, count(distinct bot_id)::int as bots from trades
+     where user_id = (select user_id from fills where execution_id = 'x-' || $1)`;
   await turn();
   await vi.waitUntil(async () => (await user.call("GET /api/me")).status === 401);
-  expect((await superuser.query(kept, [bot])).rows).toEqual([{ count: 2_500, users: 1 }]);
+  expect((await superuser.query(kept, [bot])).rows).toEqual([{ count: 2_500, bots: 1 }]);
   expect((await superuser.query(kept.replace("trades", "orders"), [bot])).rows).toEqual([
-    { count: 60_001, users: 1 },
+    { count: 60_001, bots: 1 },
   ]);
-  for (const { table } of KEPT) expect(await rowsOf(user.id)).not.toHaveProperty(table);
+  for (const { table } of KEPT) {
+    expect(await rowsOf(user.id)).not.toHaveProperty(table);
+    const named = await superuser.query(`select from ${table} where bot_id = $1`, [bot]);
+    expect(named.rowCount).toBe(0); // the audit names it, beside the user's id
+  }
   const login = { email: "leaving@example.com", password: "correct horse battery" };
   const refused = await caller(api)("POST /api/auth/login", { body: login });
   expect(refused).toMatchObject({ status: 403, body: { code: "user_disabled" } });
@@ -408,9 +412,9 @@ test("an erasure lets nobody in first, then goes bot by bot, whose rows get one 
     `insert into bots (user_id, id, namespace, made_at, gone_at)
      select '${user.id}', id, 'tradingbots-00', now(), now() from unnest(array['${first}', '${second}']) id;
      insert into trades (user_id, bot_id, id, epoch, sequence, symbol, side, quantity, entry_price, fees, opened_at)
-     select '${user.id}', id, gen_random_uuid(), 1, 1, 'X', 'long', 1, 1, 0, now() from unnest(array['${first}', '${second}']) id;
+     select '${user.id}', id, gen_random_uuid(), 1, 1, id, 'long', 1, 1, 0, now() from unnest(array['${first}', '${second}']) id;
      insert into orders (user_id, bot_id, epoch, sequence, client_order_id, symbol, purpose, side, quantity, status, at)
-     select '${user.id}', id, 1, 1, gen_random_uuid(), 'X', 'entry', 'buy', 1, 'filled', now() from unnest(array['${first}', '${second}']) id`,
+     select '${user.id}', id, 1, 1, gen_random_uuid(), id, 'entry', 'buy', 1, 'filled', now() from unnest(array['${first}', '${second}']) id`,
   );
   await begin(user, "erasure");
   await turn();
@@ -421,7 +425,7 @@ test("an erasure lets nobody in first, then goes bot by bot, whose rows get one 
   const ownersOf = async (bot: string) => {
     const { rows } = await superuser.query<{ owner: string; rows: number }>(
       `select user_id as owner, count(*)::int as rows
-         from (select user_id from trades where bot_id = $1 union all select user_id from orders where bot_id = $1) kept
+         from (select user_id from trades where symbol = $1 union all select user_id from orders where symbol = $1) kept
         group by 1`,
       [bot],
     );
@@ -458,6 +462,47 @@ test("the key of an account that was never finished goes before the account's ro
   await operatorRemoves("account", account);
   await turn();
   expect((await jobOf(user, id)).detail).toBe("");
+});
+
+test("an export that is asked for when the rows go is not written: its files would outlive them", async () => {
+  const user = await signUp(api, "hesitant");
+  await begin(user, "erasure");
+  await turn();
+  const id = await begin(user, "export");
+  await turn(); // the rows go, and then it is the export's turn
+  const { rows } = await api.database.superuser.query<{ status: string; parts: number }>(
+    `select status, (select count(*)::int from personal_data_parts where user_id = $1) as parts
+       from personal_data_jobs where user_id = $1 and id = $2`,
+    [user.id, id],
+  );
+  expect(rows).toEqual([{ status: "failed", parts: 0 }]);
+});
+
+test("whom an administrator lets in during an erasure is shut out again", async () => {
+  const user = await signUp(api, "let-in");
+  const { superuser } = api.database;
+  const id = await begin(user, "erasure");
+  await turn();
+  await turn();
+  await superuser.query("update users set disabled_at = null where id = $1", [user.id]);
+  const back = await api.app.inject({
+    method: "POST",
+    url: "/api/auth/login",
+    payload: { email: user.email, password: "correct horse battery" },
+  });
+  expect(back.statusCode).toBe(200);
+  await superuser.query(
+    "update personal_data_jobs set stepped_at = now() - interval '21 minutes' where id = $1",
+    [id],
+  );
+  await turn();
+  await turn();
+  const { rows } = await superuser.query(
+    `select disabled_at is not null as out, (select count(*)::int from sessions where user_id = $1 and ended_at is null) as living
+       from users where id = $1`,
+    [user.id],
+  );
+  expect(rows).toEqual([{ out: true, living: 0 }]);
 });
 
 test("what is made while an erasure runs is retired too", async () => {

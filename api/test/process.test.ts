@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { TradingBot } from "@tradingbots/crds";
 import { customResource } from "@tradingbots/kube";
@@ -25,6 +26,15 @@ async function get(path: string, headers: Record<string, string> = {}) {
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
+function register(email: string, password: string): Promise<Response> {
+  return fetch(`${api.url}/api/auth/register`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ email, password }),
+  });
+}
+const AccessToken = z.object({ accessToken: z.string() });
+
 test("it is ready without Vault and says that Vault fails", async () => {
   expect(JSON.parse((await get("/readyz")).text)).toEqual({
     ready: true,
@@ -40,13 +50,9 @@ test("it is ready without Vault and says that Vault fails", async () => {
 });
 
 test("a user signs up with a password of cost 12 and has as many requests as the tier", async () => {
-  const response = await fetch(`${api.url}/api/auth/register`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ email: "a@example.com", password: "a-secret-password" }),
-  });
+  const response = await register("a@example.com", "a-secret-password");
   expect(response.status).toBe(201);
-  const { accessToken } = z.object({ accessToken: z.string() }).parse(await response.json());
+  const { accessToken } = AccessToken.parse(await response.json());
   const { rows } = await database.superuser.query<{ password_hash: string }>(
     "select password_hash from users",
   );
@@ -60,6 +66,36 @@ test("a user signs up with a password of cost 12 and has as many requests as the
   expect(answers[5]?.headers.get("retry-after")).toMatch(/^\d+$/);
   expect(api.output()).not.toContain("a-secret-password");
   expect(api.output()).not.toContain(accessToken);
+});
+
+test("whoever shows bad tokens by the thousand keeps out nobody who shares the address", async () => {
+  const response = await register("neighbour@example.com", "a-secret-password");
+  const { accessToken } = AccessToken.parse(await response.json());
+  const forged = accessToken.replace(/[^.]+$/, "A".repeat(86));
+  const statuses = new Set<number>();
+  for (let batch = 0; batch < 20; batch++) {
+    const tries = Array.from({ length: 50 }, () =>
+      get("/api/me", { authorization: `Bearer ${forged}` }),
+    );
+    for (const { status } of await Promise.all(tries)) statuses.add(status);
+  }
+  expect(statuses).toEqual(new Set([401]));
+  const me = await get("/api/me", { authorization: `Bearer ${accessToken}` });
+  expect(me.status).toBe(200);
+});
+
+test("an address signs up no more than twenty users an hour, and mistypes as often as it likes", async () => {
+  const mistyped = await Promise.all(
+    Array.from({ length: 25 }, () => register("c@example.com", "short")),
+  );
+  expect(new Set(mistyped.map(({ status }) => status))).toEqual(new Set([422]));
+  const taken = "a@example.com"; // two have signed up above
+  for (let attempt = 2; attempt < 20; attempt++) {
+    expect((await register(taken, "a-secret-password")).status).toBe(409);
+  }
+  const refused = await register("c@example.com", "a-secret-password");
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(60);
 });
 
 test("it says at its start that no mails can be sent", async () => {
@@ -86,6 +122,39 @@ test("the committed description is the one that is served", async () => {
   expect(JSON.parse((await get("/api/openapi.json")).text)).toEqual(committed);
   expect(await openApiDocument()).toEqual(committed);
 });
+
+test("whatever is under way besides, SIGTERM closes the port first", async () => {
+  await using stack = new AsyncDisposableStack();
+  const silent = createServer(); // a mail server that takes connections and says nothing
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const { port } = z.object({ port: z.int() }).parse(silent.address());
+  const environment = {
+    SMTP_URL: `smtp://127.0.0.1:${port}`,
+    MAIL_FROM: "bots@example.com",
+    APP_URL: "https://app.example.com",
+  };
+  const mailing = stack.adopt(await startApiProcess({ database, cluster, environment }), (open) =>
+    open.stop(),
+  );
+  const connected = once(silent, "connection");
+  await fetch(`${mailing.url}/api/auth/register`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ email: "b@example.com", password: "a-secret-password" }),
+  });
+  await connected;
+  const exited = once(mailing.child, "exit");
+  mailing.child.kill("SIGTERM");
+  const answers = () =>
+    fetch(`${mailing.url}/healthz`).then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(answers, { timeout: 2_000 }).toBe(false);
+  expect(mailing.child.exitCode).toBeNull(); // it waits for the mail, which is given up after 5 s
+  await exited;
+  expect(mailing.child.exitCode).toBe(0);
+}, 60_000);
 
 test("SIGTERM ends it with its bcrypt process", async () => {
   const exited = once(api.child, "exit");

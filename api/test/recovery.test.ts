@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
+import {
+  APP_URL,
+  caller,
+  signUp,
+  startApi,
+  type Answer,
+  type TestApi,
+  type TestUser,
+} from "./api.ts";
+import { createAuthenticator } from "./authenticator.ts";
 import { type MailSink, startMailSink } from "./mail-sink.ts";
 import { currentCode, enrolTotp, PASSWORD } from "./second-factor.ts";
 
@@ -103,6 +112,26 @@ describe("an address", () => {
   });
 });
 
+test("nobody has pods before their address is confirmed", async () => {
+  const bot = {
+    displayName: "Robot",
+    exchange: "bybit",
+    mode: "paper",
+    symbols: ["BTC/USDT:USDT"],
+    strategy: { name: "rsi", params: {} },
+  };
+  const create = (state: string) => user.call("POST /api/bots", { body: { ...bot, state } });
+  const stopped = await create("Stopped");
+  const { id } = z.object({ id: z.string() }).parse(stopped.body);
+  const start = () => user.call(`POST /api/bots/${id}/start`);
+  const REFUSED = { status: 403, code: "email_unverified" };
+  expect(codeOf(await create("Running"))).toEqual(REFUSED);
+  expect(codeOf(await start())).toEqual(REFUSED);
+  await post("verify-email", { token: await sink.tokenTo(user.email, CONFIRM) });
+  expect((await create("Running")).status).toBe(201);
+  expect((await start()).status).toBe(202);
+});
+
 const shape = ({ status, body, headers }: Answer) => ({
   status,
   body,
@@ -200,6 +229,35 @@ test.each([
   );
   await post("reset", { token: await resetToken(), newPassword: NEW_PASSWORD });
   expect((await logIn(NEW_PASSWORD)).status).toBe(status);
+});
+
+/** Resolves when so many statements wait for somebody's lock. */
+async function waitingForLocks(count: number): Promise<void> {
+  const { superuser } = api.database;
+  await expect
+    .poll(async () => (await superuser.query("select from pg_locks where not granted")).rowCount, {
+      timeout: 10_000,
+    })
+    .toBe(count);
+}
+
+test("a passkey that is under way goes with the others", async () => {
+  const { state, options } = z
+    .object({ state: z.string(), options: z.unknown() })
+    .parse((await user.call("POST /api/passkeys/options")).body);
+  const credential = createAuthenticator({ origin: APP_URL }).create(options);
+  const token = await resetToken();
+  const { superuser } = api.database;
+  await superuser.query("begin; lock table recovery_codes in share mode");
+  const adding = user.call("POST /api/passkeys", { body: { state, credential, name: "Phone" } });
+  await waitingForLocks(1); // it is inserted, and not committed
+  const resetting = post("reset", { token, newPassword: NEW_PASSWORD });
+  await waitingForLocks(2);
+  await superuser.query("commit");
+  expect((await adding).status).toBe(201);
+  expect((await resetting).status).toBe(204);
+  const left = "select from passkeys where user_id = $1";
+  expect((await superuser.query(left, [user.id])).rowCount).toBe(0);
 });
 
 test("an address that nobody confirmed is told of no changes: it may be a stranger's", async () => {

@@ -309,10 +309,12 @@ async function liveAccount(): Promise<string> {
   return WithId.parse((await user.call("POST /api/accounts", { body: account(false) })).body).id;
 }
 
+const WAITING_FOR_LOCK = "select from pg_locks where locktype = 'advisory' and not granted";
+
 /** Whether each session of the user has shown a second factor. */
 async function shownFactors(): Promise<readonly boolean[]> {
   const { rows } = await api.database.superuser.query<{ has_second_factor: boolean }>(
-    "select has_second_factor from sessions where user_id = $1",
+    "select has_second_factor from sessions where user_id = $1 order by created_at",
     [user.id],
   );
   return rows.map((row) => row.has_second_factor);
@@ -372,6 +374,7 @@ describe("stepping up", () => {
   test("takes the second factor too where there is one, or a passkey alone", async () => {
     await enrolTotp();
     const { device } = await enrolPasskey();
+    await stepUp({ password: PASSWORD, passkey: await answerOf(device) });
     await grow();
     expect(codeOf(await stepUp({ password: PASSWORD }))).toEqual(MFA_REQUIRED);
     expect(codeOf(await stepUp({})).code).toBe("validation_failed");
@@ -381,17 +384,56 @@ describe("stepping up", () => {
     expect((await user.call("DELETE /api/auth/mfa/totp")).status).toBe(204);
   });
 
-  test("a passkey that the session may have registered is no second factor without the password", async () => {
+  test("a passkey is no second factor before it was shown with the password, in whatever log-in", async () => {
     const { device } = await enrolPasskey();
-    expect((await stepUp({ passkey: await answerOf(device) })).status).toBe(200);
-    expect(await shownFactors()).toEqual([false]);
+    await grow();
+    expect(codeOf(await stepUp({ passkey: await answerOf(device) }))).toEqual(STEP_UP);
+    const another = await post("passkey-login", await answerOf(device));
+    const call = caller(api, AccessToken.parse(another.body).accessToken);
+    const body = { passkey: await answerOf(device) };
+    expect(codeOf(await call("POST /api/auth/step-up", { body }))).toEqual(STEP_UP);
+    const token = { body: { name: "Script", scopes: ["read"] } };
+    expect(codeOf(await call("POST /api/tokens", token))).toEqual(STEP_UP);
+    expect(codeOf(await user.call("POST /api/tokens", token))).toEqual(STEP_UP);
+    expect(await shownFactors()).toEqual([false, false]);
     expect((await stepUp({ password: PASSWORD, passkey: await answerOf(device) })).status).toBe(
       200,
     );
-    expect(await shownFactors()).toEqual([true]);
-    await sql("update passkeys set created_at = created_at - interval '1 day' where user_id = $1");
-    expect((await stepUp({ passkey: await answerOf(device) })).status).toBe(200);
-    expect(await shownFactors()).toEqual([true]);
+    const vouched = await post("passkey-login", await answerOf(device));
+    expect(await shownFactors()).toEqual([true, false, true]);
+    const { accessToken } = AccessToken.parse(vouched.body);
+    expect((await caller(api, accessToken)("POST /api/tokens", token)).status).toBe(201);
+  });
+
+  test.for<[name: string, prepare: () => Promise<() => Promise<Answer>>]>([
+    [
+      "an API token",
+      async () => () =>
+        user.call("POST /api/tokens", { body: { name: "Script", scopes: ["read"] } }),
+    ],
+    [
+      "a passkey",
+      async () => {
+        const { state, options } = Challenge.parse(
+          (await user.call("POST /api/passkeys/options")).body,
+        );
+        const credential = createAuthenticator({ origin: APP_URL }).create(options);
+        const body = { state, credential, name: "Phone" };
+        return () => user.call("POST /api/passkeys", { body });
+      },
+    ],
+  ])("%s that was asked for before all log-ins ended is not made after it", async ([, prepare]) => {
+    const ask = await prepare();
+    const { superuser } = api.database;
+    await superuser.query("begin");
+    await superuser.query("select pg_advisory_xact_lock(hashtextextended($1, 0))", [user.id]);
+    const asked = ask();
+    await expect
+      .poll(async () => (await superuser.query(WAITING_FOR_LOCK)).rowCount, { timeout: 10_000 })
+      .toBe(1);
+    await sql("update sessions set ended_at = now(), end_reason = 'password' where user_id = $1");
+    await superuser.query("commit");
+    expect(codeOf(await asked)).toEqual(STEP_UP);
   });
 
   test("is counted like a log-in when it fails", async () => {

@@ -143,6 +143,19 @@ test("an ended subscription: back to free, bots above pause and say so, position
   expect(failures).toEqual([]);
 });
 
+test("a bot is started in the class that its owner has now, whatever the token says", async () => {
+  const user = await signUp(api, "upgraded"); // a token of the tier free
+  await user.call("POST /api/bots", { body: { ...BOT, displayName: "first", state: "Stopped" } });
+  // One transaction: no poll sees the change, as in the half second before one does.
+  await api.database.superuser.query(
+    `update users set tier = 'pro' where id = '${user.id}'; update users set tier_changed_at = null where id = '${user.id}'`,
+  );
+  const { body } = await user.call("GET /api/bots");
+  const [bot] = z.object({ items: z.array(Created) }).parse(body).items;
+  expect((await user.call(`POST /api/bots/${bot?.id}/start`)).status).toBe(202);
+  expect(await states(user)).toEqual({ first: "Running pro" });
+});
+
 test("one user whose class is missing keeps nobody else waiting", async () => {
   const stuck = await customer("stuck");
   await createBot(stuck, "bot");
@@ -186,12 +199,18 @@ const ACCOUNT = {
 };
 
 /** A creation that came as far as Vault. */
-async function halfMadeAccount(user: TestUser, key: string): Promise<string> {
-  api.connection.fault = "request lost";
+async function halfMadeAccount(
+  user: TestUser,
+  key: string,
+  fault: "request lost" | "refused" | "Vault's answer lost" = "request lost",
+): Promise<string> {
+  if (fault === "Vault's answer lost") api.credentials.loseAnswers(true);
+  else api.connection.fault = fault;
   const headers = { "idempotency-key": key };
   const { status } = await user.call("POST /api/accounts", { body: ACCOUNT, headers });
   api.connection.fault = "none";
-  expect(status).toBe(503);
+  api.credentials.loseAnswers(false);
+  expect(status).toBe(fault === "refused" ? 422 : 503);
   const { rows } = await api.database.superuser.query<{ id: string }>(
     "select id from accounts where user_id = $1 order by created_at desc limit 1",
     [user.id],
@@ -235,6 +254,20 @@ test("an account that was never finished is retired, so that the operator remove
   expect(failures).toEqual([]);
 });
 
+test.each(["request lost", "refused", "Vault's answer lost"] as const)(
+  "the key of an account that ended before it began (%s) is removed, also when its owner looks first",
+  async (fault) => {
+    const user = await signUp(api, fault.replaceAll(/[^a-z]/g, ""));
+    const id = await halfMadeAccount(user, "half", fault);
+    await age();
+    expect((await user.call("GET /api/accounts")).body).toMatchObject({ items: [] });
+    expect((await user.call(`GET /api/accounts/${id}`)).status).toBe(404);
+    await sweepHalfMade(swept);
+    expect(await accountResource(id)).toMatchObject({ spec: { state: "Retired" } });
+    expect(failures).toEqual([]);
+  },
+);
+
 test("a sweep that died in the middle is finished by the next", async () => {
   const user = await signUp(api, "interrupted");
   const id = await halfMadeAccount(user, "interrupted");
@@ -249,9 +282,39 @@ test("a sweep that died in the middle is finished by the next", async () => {
     },
   };
   await sweepHalfMade({ ...swept, kube });
-  expect(failures.splice(0)).toMatchObject([{ message: "died" }]);
+  await sweepHalfMade({ ...swept, kube });
+  expect(failures.splice(0)).toMatchObject([{ message: "died" }, { message: "died" }]);
   await sweepHalfMade(swept);
   expect(await accountResource(id)).toMatchObject({ spec: { state: "Retired" } });
+  expect(await givenUp(user)).toBe(1); // once, however often it is tried
+});
+
+/** How often the audit says that an account of the user's was given up. */
+async function givenUp(user: TestUser): Promise<number | null> {
+  const { rowCount } = await api.database.superuser.query(
+    "select from audit where user_id = $1 and action = 'account.give-up'",
+    [user.id],
+  );
+  return rowCount;
+}
+
+test("an account that its owner deletes within minutes does not come back", async () => {
+  const user = await signUp(api, "mistyped");
+  const { id } = Created.parse((await user.call("POST /api/accounts", { body: ACCOUNT })).body);
+  expect((await user.call(`DELETE /api/accounts/${id}`)).status).toBe(202);
+  const resource = await accountResource(id);
+  const key = { namespace: resource?.metadata.namespace ?? "", name: id };
+  await api.cluster.admin.remove(customResource(ExchangeAccount), key); // as the operator does
+  expect((await user.call(`GET /api/accounts/${id}`)).status).toBe(404);
+  await age();
+  await sweepHalfMade(swept);
+  expect(await accountResource(id)).toBeUndefined();
+  expect(await givenUp(user)).toBe(0);
+  const { rows } = await api.database.superuser.query(
+    "select gone_at is not null as gone from accounts where id = $1",
+    [id],
+  );
+  expect(rows).toEqual([{ gone: true }]);
 });
 
 test("what is whole, and what a repeated request has taken up again, is left alone", async () => {

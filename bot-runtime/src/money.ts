@@ -1,4 +1,5 @@
 import { Decimal as BaseDecimal } from "decimal.js";
+import { oncePer } from "./once-per.ts";
 
 /**
  * Exact decimals. 64 significant digits hold every product of a price and a quantity that an exchange can state, so sums
@@ -21,7 +22,7 @@ export type Amount = Decimal & { readonly __unit: "amount" };
 
 type Given = string | Decimal;
 
-const HALF = new Decimal("0.5");
+const halfOf = oncePer((step: Decimal) => step.div(2));
 
 /** Places kept of a quotient (a mean price): more than any exchange states, short enough for a `DecimalString`. */
 const QUOTIENT_PLACES = 16;
@@ -74,7 +75,7 @@ export function text(decimal: Decimal): string {
 /** The multiple of `step` nearest to a `decimal` that is not negative; a half goes up. */
 export function roundToStep(decimal: Decimal, step: Decimal): Decimal {
   // Whole steps by one integer division: a quotient of 64 digits takes three times as long.
-  return decimal.plus(step.times(HALF)).divToInt(step).times(step);
+  return decimal.plus(halfOf(step)).divToInt(step).times(step);
 }
 
 /** Decimals never change: one that is there needs no copy. */

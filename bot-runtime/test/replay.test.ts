@@ -169,6 +169,16 @@ test.each([
     refusals: [],
   },
   {
+    name: "at an exchange that fills at once",
+    fillsAtOnce: true,
+    market: recorded,
+    candles: 250,
+    params: { period: 5, buyBelow: 35, sellAbove: 65 },
+    risk: { stopLossPercent: 0.1, takeProfitPercent: 0.15, dailyLossPercent: 100 },
+    reasons: ["stop", "target", "signal"],
+    refusals: [],
+  },
+  {
     name: "candles that jump",
     market: jumping,
     candles: 300,
@@ -189,13 +199,14 @@ test.each([
 ])(
   "backtest = replay: $name",
   { timeout: 300_000 },
-  async ({ market, candles, params, risk, reasons, refusals }) => {
+  async ({ fillsAtOnce = false, market, candles, params, risk, reasons, refusals }) => {
     const settings = { strategy: { name: "rsi", params }, risk: Risk.parse(risk) };
     const series = await market();
     world = await createWorld({
       config: settings,
       simulator: { candles: [series], historyCandles: HISTORY },
     });
+    world.exchange.control.changeSettings({ fillsAtOnce });
     await world.bot.start("pod-1");
     await untilTrading(world);
     const it = world;

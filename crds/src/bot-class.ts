@@ -18,14 +18,6 @@ const Placement = z.object({
   priorityClassName: z.string().max(63).optional(),
 });
 
-/** What a class decides about the pods of its bots; a change of it is rolled out in waves. */
-const PodTemplate = z.object({
-  image: Image,
-  resources: z.object({ requests: ResourceList, limits: ResourceList }),
-  placement: Placement.optional(),
-});
-export type PodTemplate = z.infer<typeof PodTemplate>;
-
 /** Where the bots of a class reach an exchange instead of its public address: testnets and the simulator. */
 const EndpointOverride = z.object({
   exchange: Exchange,
@@ -39,6 +31,20 @@ const EndpointOverride = z.object({
     .regex(/^wss?:\/\//),
 });
 export type EndpointOverride = z.infer<typeof EndpointOverride>;
+
+const Endpoints = z
+  .array(EndpointOverride)
+  .max(8)
+  .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["exchange"] });
+
+/** What a class decides about the pods of its bots; a change of it is rolled out in waves. */
+const PodTemplate = z.object({
+  image: Image,
+  resources: z.object({ requests: ResourceList, limits: ResourceList }),
+  placement: Placement.optional(),
+  endpoints: Endpoints.optional(),
+});
+export type PodTemplate = z.infer<typeof PodTemplate>;
 
 /** The most that a bot of the class may ask for. */
 const Ceilings = z.object({
@@ -134,11 +140,9 @@ const spec = z
       .prefault({}),
     placement: Placement.optional(),
     ceilings: Ceilings.prefault({}),
-    endpoints: z
-      .array(EndpointOverride)
-      .max(8)
-      .optional()
-      .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["exchange"] }),
+    endpoints: Endpoints.optional().describe(
+      "Addresses of exchanges instead of their public ones. A change comes in waves, to each bot when nothing is open.",
+    ),
     rollout: Rollout.prefault({}),
   })
   .meta(
@@ -193,5 +197,12 @@ export const BotClass = defineKind({
   ],
   spec,
   status,
+  rules: [
+    // Pods may have the images that the status names: whoever writes statuses must not be able to choose one.
+    rule(
+      "[self.?status.?rollout.?stable.?image, self.?status.?rollout.?target.?image].all(i, !i.hasValue() || i.value() == self.spec.image || i == oldSelf.?status.?rollout.?stable.?image || i == oldSelf.?status.?rollout.?target.?image)",
+      "status.rollout names images that the specification asks for, or did when the status was written before",
+    ),
+  ],
 });
 export type BotClass = z.infer<typeof BotClass.schema>;

@@ -59,6 +59,7 @@ export {
   RecordBatch,
   type RecordBody,
   Report,
+  BotReportLine,
   ReportLine,
 } from "./journal-records.ts";
 export { customResourceDefinition, openApiV3Schema } from "./manifest.ts";

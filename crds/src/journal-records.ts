@@ -159,20 +159,23 @@ export const RecordBatch = z.object({
   records: z.array(JournalRecord).min(1).max(JOURNAL_BATCH_MAX),
 });
 
+/** A bot's latest report. */
+export const BotReportLine = z.object({
+  botName: z.string(),
+  namespace: z.string(),
+  podUid: z.string(),
+  epoch: z.int().min(1),
+  report: Report,
+  receivedAt: Timestamp,
+  ageMs: z
+    .int()
+    .min(0)
+    .describe("Age of the report by the database's own clock when this line was sent."),
+});
+export type BotReportLine = z.infer<typeof BotReportLine>;
 /** One line of `GET /v1/reports` (newline-delimited JSON). */
 export const ReportLine = z.union([
-  z.object({
-    botName: z.string(),
-    namespace: z.string(),
-    podUid: z.string(),
-    epoch: z.int().min(1),
-    report: Report,
-    receivedAt: Timestamp,
-    ageMs: z
-      .int()
-      .min(0)
-      .describe("Age of the report by the database's own clock when this line was sent."),
-  }),
+  BotReportLine,
   z.object({ synced: z.literal(true) }),
   z.object({ heartbeat: z.literal(true) }),
 ]);

@@ -141,6 +141,10 @@ export const TradingBot = defineKind({
   status,
   rules: [
     rule(
+      "!self.metadata.name.startsWith('verify-')",
+      "metadata.name begins with verify-, and a bot's pod has its name: pods that check keys are called so",
+    ),
+    rule(
       "!has(self.spec.abandonPosition) || (has(oldSelf.spec.abandonPosition) && self.spec.abandonPosition == oldSelf.spec.abandonPosition) || (has(self.status) && has(self.status.conditions) && self.status.conditions.exists(c, c.type == 'PositionUnknown' && c.status == 'True' && c.lastTransitionTime == self.spec.abandonPosition))",
       "abandonPosition can be set only while the condition PositionUnknown is True, and to its lastTransitionTime",
     ),

@@ -56,7 +56,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
-type Parts = Readonly<Record<string, () => Promise<readonly Figure[]>>>;
+/** Gives back its figures; a long part may add to `known` what stands already, should a later step of it fail. */
+type Part = (known: Figure[]) => Promise<readonly Figure[]>;
+type Parts = Readonly<Record<string, Part>>;
 
 /** So many bots are read for minutes: chance has less to say, and a second round would double the time. */
 const ONE_ROUND_ABOVE = 20_000;
@@ -81,11 +83,12 @@ function partsOfBot(bundled: BotBundle): Parts {
   };
 }
 
-const scale = () =>
+const scale: Part = (known) =>
   measureScale({
     bots: Number(values.bots),
     rounds: Number(values.bots) > ONE_ROUND_ABOVE ? 1 : 2,
     idleSeconds: Number(values.idle),
+    known,
   });
 const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
   bot: measureBot,
@@ -105,7 +108,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<void>>> = {
     }),
 };
 
-/** Runs the parts that are wanted, writes `<what>.json` and prints the table. */
+/** Runs the parts that are wanted, writes `<what>.json` and prints the table. A part that fails takes none of the others with it. */
 async function measure(what: string, parts: Parts): Promise<void> {
   const wanted = values.only?.split(",") ?? Object.keys(parts);
   const figures: Figure[] = [];
@@ -114,10 +117,10 @@ async function measure(what: string, parts: Parts): Promise<void> {
     if (part === undefined) throw new Error(`no part ${name}\n${usage}`);
     console.error(`measuring ${name}…`);
     try {
-      figures.push(...(await part()));
+      figures.push(...(await part(figures)));
     } catch (error) {
-      console.log(figureTable(figures)); // of the parts before it
-      throw new Error(`while measuring ${name}`, { cause: error });
+      console.error(describeError(new Error(`while measuring ${name}`, { cause: error })));
+      process.exitCode = 1;
     }
   }
   const path = join(import.meta.dirname, "..", "..", "bench-results", `${what}.json`);

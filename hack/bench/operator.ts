@@ -24,6 +24,8 @@ export interface ScaleSize {
   readonly bots: number;
   readonly rounds: number;
   readonly idleSeconds: number;
+  /** Takes each figure as soon as it stands, but for the last ones. */
+  readonly known: Figure[];
 }
 
 /** Bursts and paced creations against their baselines. */
@@ -39,18 +41,17 @@ export function measureSpeed({ bots, rounds }: BurstSize): Promise<readonly Figu
 export function measureScale(size: ScaleSize): Promise<readonly Figure[]> {
   return inCluster(namespacesOf(SCALE_BUCKETS), SCALE_BUCKETS, async (parts) => {
     const options = { ...parts, buckets: SCALE_BUCKETS, ...size };
-    const figures: Figure[] = [];
     const firstStop = Math.min(FIRST_STOP, size.bots);
     await settle(options, { from: 0, to: firstStop });
     if (firstStop < size.bots) {
-      figures.push(...(await measureMemory({ ...options, bots: firstStop })));
+      size.known.push(...(await measureMemory({ ...options, bots: firstStop })));
       const rate = await settle(options, { from: firstStop, to: size.bots });
       console.error(`${label(size.bots)} bots are there, ${rate.toFixed(0)} a second`);
     }
     const { etcd, apiserver } = parts.cluster.controlPlane.pids;
     const [store, server] = await Promise.all([etcd, apiserver].map(residentBytes));
     console.error(`resident: etcd ${gigabytes(store)}, API server ${gigabytes(server)}`);
-    return [...figures, ...(await measureAtRest(options))];
+    return measureAtRest(options);
   });
 }
 

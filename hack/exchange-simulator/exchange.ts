@@ -7,7 +7,7 @@ import { isFundingTime, settleFunding } from "./funding.ts";
 import { liquidate } from "./liquidation.ts";
 import type { Market } from "./market.ts";
 import { Decimal } from "./money.ts";
-import type { Order } from "./order.ts";
+import { isActive, type Order } from "./order.ts";
 import {
   changedSettings,
   defaultSettings,
@@ -177,14 +177,18 @@ export class Exchange {
     for (const account of this.#accounts.values()) settleDelisting(account, symbol, this.trading);
   }
 
-  /** To be called after an order came or changed: a market that stands still fills it at its last price. */
+  /** To be called after an order came or changed: a market that stands still, or fills at once, fills it at its last price. */
   settle(account: Account): void {
-    if (!this.#isStanding() || this.#settings.maintenance) return;
+    const { maintenance, fillsAtOnce } = this.#settings;
+    if (maintenance || !(fillsAtOnce || this.#isStanding())) return;
     for (const symbol of this.market.symbols) {
       const tick = { kind: "price", price: this.market.lastPrice(symbol) } as const;
-      // Ends: every round fills a part of an order, and orders have few.
+      const orders = () => ordersOf(account, symbol);
+      const isMet = orders().some((order) => isActive(order) && !order.resting);
+      if (!isMet && !this.#isStanding()) continue;
+      // Ends: every round fills a part of an order, and orders have few. A market that goes on fills the others at its next prices.
       do this.#serve(account, { symbol, tick });
-      while (ordersOf(account, symbol).some(isFilling));
+      while (this.#isStanding() && orders().some(isFilling));
     }
   }
 

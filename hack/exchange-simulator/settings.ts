@@ -60,6 +60,8 @@ const SettingsChange = z.strictObject({
   makerFeeRate: Rate.optional(),
   /** The first rule that fits an order decides; orders without one are filled whole. */
   fills: z.array(FillRule).max(100).optional(),
+  /** Whether an order that meets the market trades at its last price before it is answered, as at an exchange; its first part, if it has parts. */
+  fillsAtOnce: z.boolean().optional(),
   /** By symbol: what longs pay shorts of the position's value at 00:00, 08:00 and 16:00 UTC of replay time. None by default. */
   fundingRates: z.record(z.string(), SignedRate).optional(),
   /** How late /v5/execution/list shows executions; the first rule that fits one decides. Positions, wallet and streams stay true. */
@@ -91,6 +93,7 @@ export interface Settings {
   readonly takerFeeRate: Decimal;
   readonly makerFeeRate: Decimal;
   readonly fills: readonly z.output<typeof FillRule>[];
+  readonly fillsAtOnce: boolean;
   readonly fundingRates: Readonly<Record<string, Decimal>>;
   readonly executionDelays: readonly z.output<typeof ExecutionDelay>[];
   readonly positionDelays: readonly z.output<typeof PositionDelay>[];
@@ -109,6 +112,7 @@ export const defaultSettings: Settings = {
   takerFeeRate: TAKER_FEE_RATE,
   makerFeeRate: MAKER_FEE_RATE,
   fills: [],
+  fillsAtOnce: false,
   fundingRates: {},
   executionDelays: [],
   positionDelays: [],

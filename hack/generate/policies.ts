@@ -45,11 +45,12 @@ interface Policy {
   readonly validations: readonly Validation[];
   /** Evaluated once for every BotClass, which is `params`. */
   readonly perClass: boolean;
-  readonly where: "everywhere" | "bucket namespaces";
+  readonly where: "everywhere" | "bucket namespaces" | "other namespaces";
 }
 
 export function policyManifests(): readonly GeneratedFile[] {
-  return [classCeilings(), botPods(), botPodImages(), apiIdentity()].map((policy) => ({
+  const policies = [classCeilings(), botPods(), botPodImages(), apiIdentity(), botNamespaces()];
+  return policies.map((policy) => ({
     path: `${POLICIES_FOLDER}/${policy.name}.yaml`,
     content: chartTemplate(policy),
   }));
@@ -162,10 +163,17 @@ with pods that belong to a bot or an account and run as nobody else.`,
       },
       {
         expression: created(
-          `${HAS_LABELS} && object.metadata.labels[?'${LABELS.class}'].orValue('') != '' && has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists_one(o, o.apiVersion == '${API_VERSION}' && has(o.controller) && o.controller && ((${isBots}) || (${isAccounts})))`,
+          `${HAS_LABELS} && has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists_one(o, o.apiVersion == '${API_VERSION}' && has(o.controller) && o.controller && ((${isBots}) || (${isAccounts})))`,
         ),
         message:
-          "a pod in a bot namespace has a class, belongs to the TradingBot of its name or to an ExchangeAccount, and runs as that one's service account",
+          "a pod in a bot namespace belongs to the TradingBot of its name or to an ExchangeAccount, and runs as that one's service account",
+      },
+      {
+        // Every class judges the images of its own pods; of a label that names none, nobody does.
+        expression: created(
+          `object.metadata.?labels[?'${LABELS.class}'].orValue('') in ['${classes("', '")}']`,
+        ),
+        message: `a pod in a bot namespace has a class of this release: ${classes(", ")}`,
       },
       {
         expression: created(
@@ -274,9 +282,35 @@ moves nothing from one user to another. Its role has no verb delete; this holds 
   };
 }
 
+function botNamespaces(): Policy {
+  return {
+    name: "bot-namespaces",
+    about: `Bots and accounts live in bucket namespaces. The operator has no right to make pods elsewhere: there nobody would serve them, nor say so.`,
+    group: GROUP,
+    version: VERSION,
+    resources: [TradingBot.plural, ExchangeAccount.plural],
+    operations: ["CREATE"],
+    matchConditions: [],
+    validations: [
+      {
+        expression: "false",
+        messageExpression:
+          "'nobody serves namespace ' + request.namespace + ': bots and accounts live in tradingbots-00 and the buckets after it'",
+      },
+    ],
+    perClass: false,
+    where: "other namespaces",
+  };
+}
+
 /** A value of the chart inside an expression. */
 function helm(path: string): string {
   return `{{ ${path} }}`;
+}
+
+/** Names of the release's classes. Quoted as Go does it, which YAML leaves alone. */
+function classes(separator: string): string {
+  return helm(`keys .Values.classes | sortAlpha | join \`${separator}\``);
 }
 
 const BUCKETS = "BUCKETS";
@@ -318,9 +352,8 @@ function chartTemplate(policy: Policy): string {
 function bindingOf({ name, perClass, where }: Policy, metadata: object) {
   // With Deny, a cluster that has lost its last class could not even stop a bot.
   const paramRef = { selector: {}, parameterNotFoundAction: "Allow" };
-  const matchExpressions = [
-    { key: "kubernetes.io/metadata.name", operator: "In", values: [BUCKETS] },
-  ];
+  const operator = where === "other namespaces" ? "NotIn" : "In";
+  const matchExpressions = [{ key: "kubernetes.io/metadata.name", operator, values: [BUCKETS] }];
   return {
     apiVersion: "admissionregistration.k8s.io/v1",
     kind: "ValidatingAdmissionPolicyBinding",

@@ -28,6 +28,7 @@ interface DatabaseRole {
 
 export interface Postgres {
   readonly port: number;
+  /** Of the server that runs now. */
   readonly pid: number;
   /** Connection URL for a database, as the superuser or as `role`. */
   url(database: string, role?: DatabaseRole): string;
@@ -35,6 +36,8 @@ export interface Postgres {
   createDatabase(template?: string): Promise<string>;
   /** Stops the server's processes where they are, and gives back how to let them go on. */
   freeze(): Promise<() => void>;
+  /** Ends the server without a last word (its immediate mode) and starts it again: it recovers from its log. */
+  restart(): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -61,7 +64,7 @@ export async function startPostgres(): Promise<Postgres> {
     const superuser = { name: "postgres", password: randomBytes(16).toString("hex") };
     await initialise(installation, directory, superuser.password);
     const { server, port } = await listen(installation, directory);
-    return handleOf(server, { directory, port, superuser });
+    return handleOf(server, { installation, directory, port, superuser });
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
@@ -194,15 +197,17 @@ async function untilReady(server: ChildProcess, directory: string): Promise<stri
 }
 
 interface Running {
+  readonly installation: Installation;
   readonly directory: string;
   readonly port: number;
   readonly superuser: DatabaseRole;
 }
 
-function handleOf(server: ChildProcess, { directory, port, superuser }: Running): Postgres {
-  if (server.pid === undefined) throw new Error("Postgres has no process id");
-  const { pid } = server;
-  const guard = guardAgainstOurDeath([pid], directory);
+function handleOf(first: ChildProcess, running: Running): Postgres {
+  const { installation, directory, port, superuser } = running;
+  let server = first;
+  let pid = pidOf(server);
+  let guard = guardAgainstOurDeath([pid], directory);
   let databases = 0;
 
   function url(database: string, role: DatabaseRole = superuser): string {
@@ -222,17 +227,46 @@ function handleOf(server: ChildProcess, { directory, port, superuser }: Running)
     return name;
   }
 
+  async function end(signal: "SIGINT" | "SIGQUIT"): Promise<void> {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const exited = once(server, "exit");
+    server.kill(signal);
+    const timer = setTimeout(() => server.kill("SIGQUIT"), STOP_LIMIT_MS);
+    await exited;
+    clearTimeout(timer);
+  }
+
+  async function restart(): Promise<void> {
+    await end("SIGQUIT");
+    guard.kill("SIGKILL"); // only now: until here the process id is the server's
+    server = await spawnServer(installation, directory, port);
+    pid = pidOf(server);
+    guard = guardAgainstOurDeath([pid], directory);
+    const failure = await untilReady(server, directory);
+    if (failure !== undefined) throw new Error(`Postgres did not start again:\n${failure}`);
+  }
+
   async function stop(): Promise<void> {
-    if (server.exitCode === null && server.signalCode === null) {
-      const exited = once(server, "exit");
-      server.kill("SIGINT"); // fast shutdown: open sessions are ended
-      const timer = setTimeout(() => server.kill("SIGQUIT"), STOP_LIMIT_MS);
-      await exited;
-      clearTimeout(timer);
-    }
+    await end("SIGINT"); // fast shutdown: open sessions are ended
     guard.kill("SIGKILL"); // only now: until here the process id is the server's
     await rm(directory, { recursive: true, force: true });
   }
 
-  return { port, pid, url, createDatabase, freeze: () => freezeProcesses(pid), stop };
+  const freeze = () => freezeProcesses(pid);
+  return {
+    port,
+    get pid() {
+      return pid;
+    },
+    url,
+    createDatabase,
+    freeze,
+    restart,
+    stop,
+  };
+}
+
+function pidOf({ pid }: ChildProcess): number {
+  if (pid === undefined) throw new Error("Postgres has no process id");
+  return pid;
 }

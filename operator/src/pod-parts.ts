@@ -1,6 +1,5 @@
 import { ANNOTATIONS, AUDIENCES, LABELS, POD_PATHS, type PodTemplate } from "@tradingbots/crds";
 import { dirname, basename } from "node:path";
-import type { ClassView } from "./class-view.ts";
 import type { PodSettings } from "./config.ts";
 import { MANAGED_BY } from "./resources.ts";
 
@@ -138,9 +137,9 @@ export function placementOf({ placement }: PodTemplate) {
   };
 }
 
-/** Where a class reaches an exchange instead of its public address; null for the public one. */
-export function endpointOf(botClass: ClassView, exchange: string) {
-  const override = botClass.spec.endpoints?.find((endpoint) => endpoint.exchange === exchange);
+/** Where pods of a template reach an exchange instead of its public address; null for the public one. */
+export function endpointOf({ endpoints }: PodTemplate, exchange: string) {
+  const override = endpoints?.find((endpoint) => endpoint.exchange === exchange);
   if (override === undefined) return null;
   return { restUrl: override.restUrl, websocketUrl: override.websocketUrl };
 }

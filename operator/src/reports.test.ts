@@ -14,6 +14,7 @@ const line = (botName: string, epoch: number, { generation = 1, ageMs = 0 } = {}
   ageMs,
 });
 
+const ofBucket = (told: string) => (told === "heard" ? told : `tradingbots-00/${told}`);
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
@@ -94,6 +95,19 @@ test("a report's age is what the journal says, and from then on what passes here
   expect(stale()).toEqual(["old"]);
   clock.ms += 60_000;
   expect(stale()).toEqual(["old", "new"]);
+});
+
+test("who says the same again is not told of, and has spoken all the same", async () => {
+  const { reports, told, send, clock } = await follow();
+  send(line("a", 1));
+  await expect.poll(() => reports.latest("tradingbots-00/a")).toBeDefined();
+  clock.ms += 50_000;
+  send(line("a", 1), { synced: true });
+  await expect.poll(() => reports.isHeard()).toBe(true);
+  expect(reports.latest("tradingbots-00/a")?.saidAtMs).toBe(clock.ms);
+  send(line("a", 1, { generation: 2 }), line("b", 1));
+  await expect.poll(() => reports.latest("tradingbots-00/b")).toBeDefined();
+  expect(told).toEqual(["a - 1", "heard", "a 1 1", "b - 1"].map(ofBucket));
 });
 
 test("what the journal remembers of bots that are gone is not kept", async () => {

@@ -1,4 +1,4 @@
-import { Report, ReportLine } from "@tradingbots/crds";
+import { BotReportLine, type Report, ReportLine } from "@tradingbots/crds";
 import { backOffMs, keyOf, linesOf, timeSlices } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
@@ -52,7 +52,7 @@ export function isStale({ saidAtMs }: BotReport, clockMs: number): boolean {
 
 /** Follows the journal's stream of reports and keeps the latest of each bot. */
 export function createReports(options: ReportsOptions) {
-  const latest = new Map<string, BotReport>();
+  const kept = keepLatest(options);
   const stopping = new AbortController();
   const dispatcher = new Agent({
     connections: 1,
@@ -96,14 +96,7 @@ export function createReports(options: ReportsOptions) {
 
   function take(line: ReportLine): void {
     if ("synced" in line) setHeard(true);
-    if (!("report" in line)) return;
-    const key = keyOf({ namespace: line.namespace, name: line.botName });
-    const previous = latest.get(key);
-    if ((previous?.epoch ?? 0) > line.epoch || !options.isKnown(key)) return;
-    const { podUid, epoch, report } = line;
-    const next = { podUid, epoch, report: slim(report), saidAtMs: options.clock() - line.ageMs };
-    latest.set(key, next);
-    options.onReport(key, next, previous);
+    if ("report" in line) kept.take(line);
   }
 
   function setHeard(value: boolean): void {
@@ -119,12 +112,40 @@ export function createReports(options: ReportsOptions) {
       await running;
       await dispatcher.destroy();
     },
-    latest: (botKey: string) => latest.get(botKey),
+    latest: kept.get,
     isHeard: () => heard,
     /** A bot that is gone will not report again. */
-    forget: (botKey: string) => void latest.delete(botKey),
+    forget: kept.forget,
     /** All bots with a report. */
-    entries: () => latest.entries(),
+    entries: kept.entries,
+  };
+}
+
+/** Most reports say what the one before said: then only their time changes. */
+function keepLatest({ isKnown, onReport, clock }: ReportsOptions) {
+  const latest = new Map<string, Omit<BotReport, "saidAtMs"> & { saidAtMs: number }>();
+
+  function take({ namespace, botName, podUid, epoch, ageMs, ...said }: BotReportLine): void {
+    const key = keyOf({ namespace, name: botName });
+    const previous = latest.get(key);
+    if ((previous?.epoch ?? 0) > epoch || !isKnown(key)) return;
+    const saidAtMs = clock() - ageMs;
+    const report = slim(said.report);
+    const isSamePod = previous?.podUid === podUid && previous.epoch === epoch;
+    if (isSamePod && isSame(previous.report, report)) {
+      previous.saidAtMs = saidAtMs;
+      return;
+    }
+    const next = { podUid, epoch, report, saidAtMs };
+    latest.set(key, next);
+    onReport(key, next, previous);
+  }
+
+  return {
+    take,
+    get: (botKey: string): BotReport | undefined => latest.get(botKey),
+    forget: (botKey: string) => void latest.delete(botKey),
+    entries: (): Iterable<[string, BotReport]> => latest.entries(),
   };
 }
 
@@ -147,9 +168,21 @@ function slim(report: Report): Report {
   };
 }
 
+/** Of reports that were made slim: their lists are the same objects when they say the same. */
+function isSame(a: Report, b: Report): boolean {
+  const fields = Object.keys(b) as (keyof Report)[]; // oxlint-disable-line typescript/no-unsafe-type-assertion
+  return fields.length === Object.keys(a).length && fields.every((field) => a[field] === b[field]);
+}
+
 async function* reportLines(body: AsyncIterable<unknown>) {
   for await (const line of linesOf(body, LINES)) {
     if (timeSlices.isOver()) await timeSlices.next(); // at the start all bots' reports come at once
-    yield ReportLine.parse(JSON.parse(line));
+    yield readLine(JSON.parse(line));
   }
+}
+
+/** A union tries one kind after the other, which costs as much as a report itself. */
+function readLine(value: unknown): ReportLine {
+  const isReport = typeof value === "object" && value !== null && "report" in value;
+  return isReport ? BotReportLine.parse(value) : ReportLine.parse(value);
 }

@@ -43,14 +43,14 @@ test("nobody overtakes who asks while others wait", () => {
   expect(ask("late")).toEqual({ mayStart: false, ahead: undefined });
 });
 
-test("users go first, then what may hold a position, also when it becomes so", () => {
+test("what may hold a position goes first, then users, also when it becomes so", () => {
   for (const bot of ids("b", 14)) ask(bot);
   ask("open", "position");
   ask("new", "user");
   ask("b12", "position");
   ask("b13", "user");
   vi.advanceTimersByTime(1_000);
-  expect(woken).toEqual(["new", "b13", "open", "b12", "b10", "b11"]);
+  expect(woken).toEqual(["open", "b12", "new", "b13", "b10", "b11"]);
 });
 
 test("who leaves is not called, and who was called and does not come is forgotten", () => {

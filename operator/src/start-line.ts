@@ -6,8 +6,8 @@ export interface StartLineOptions {
   readonly clock: Clock;
 }
 
-/** In this order: what a user waits for, what may hold a position, what only comes back. */
-const START_RANKS = ["user", "position", "rest"] as const;
+/** In this order: what may hold a position, for nobody watches over it; what a user waits for; what only comes back. */
+const START_RANKS = ["position", "user", "rest"] as const;
 export type StartRank = (typeof START_RANKS)[number];
 
 export interface StartWish {

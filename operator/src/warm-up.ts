@@ -1,5 +1,11 @@
 import { setImmediate } from "node:timers/promises";
-import { API_VERSION, BotClass, ExchangeAccount, ReportLine, TradingBot } from "@tradingbots/crds";
+import {
+  API_VERSION,
+  BotClass,
+  BotReportLine,
+  ExchangeAccount,
+  TradingBot,
+} from "@tradingbots/crds";
 import { accountView } from "./account/account-view.ts";
 import { botView } from "./bot/bot-view.ts";
 import { classView } from "./class-view.ts";
@@ -85,7 +91,7 @@ const FIRST = [
   () => void botView(TradingBot.schema.parse(bot)),
   () => void accountView(ExchangeAccount.schema.parse(account)),
   () => void classView(BotClass.schema.parse(botClass)),
-  () => void ReportLine.parse(report),
+  () => void BotReportLine.parse(report),
 ];
 
 /**

@@ -263,6 +263,23 @@ describe("a deletion from outside", () => {
     expect(await platform.pod(name)).toBeUndefined();
   });
 
+  test("that leaves a verify pod without an owner ends it with its account: it holds the key", async () => {
+    const account = await platform.createAccount();
+    await under.vault.store(NAMESPACE, account);
+    const pod = `verify-${account}-v1`;
+    await eventually(() => platform.pod(pod)).toBeDefined();
+    await platform.bind(pod);
+    const orphaned = { metadata: { ownerReferences: null } };
+    await platform.client.patch(PODS, at(pod), { type: "merge", body: orphaned });
+    await platform.patch(EXCHANGE_ACCOUNTS, account, { state: "Retired" });
+    await eventually(
+      async () => (await platform.pod(pod))?.metadata?.deletionTimestamp,
+    ).toBeDefined();
+    expect(await platform.account(account)).toBeDefined();
+    await platform.kill(pod);
+    await eventually(() => platform.account(account)).toBeUndefined();
+  });
+
   test("of the namespace leaves a bot that says why it stays, and goes when it is given up", async () => {
     const { name } = await holdingBot();
     const { name: flat } = await runningBot({ platform, under }, { symbols: ["ETH/USDT:USDT"] });

@@ -266,7 +266,7 @@ const BINDINGS = (pod: string): Resource<unknown> => ({
 /** Runs the operator as `main.ts` does, without lease and port, against fakes of Vault and journal. */
 export async function startOperator(
   platform: Platform,
-  { isJournalHeard = true, vaultLoginsPerSecond = 1_000 } = {},
+  { isJournalHeard = true, vaultLoginsPerSecond = 1_000, aheadMs = 0 } = {},
 ) {
   const writes: string[] = [];
   const reads: string[] = [];
@@ -282,7 +282,7 @@ export async function startOperator(
   const reports = createFakeReports(isJournalHeard);
   const leases = new Map<string, number>();
   let leaseFailures = 0;
-  let aheadMs = 0;
+  let skippedMs = aheadMs;
   const operator = createOperator(
     {
       namespaces: [NAMESPACE],
@@ -311,7 +311,7 @@ export async function startOperator(
       metrics: createMetrics(),
       log: pino({ level: process.env["LOG_LEVEL"] ?? "silent" }), // oxlint-disable-line node/no-process-env
       guard: { mayWrite: () => true },
-      now: () => new Date(Date.now() + aheadMs),
+      now: () => new Date(Date.now() + skippedMs),
       clock: () => performance.now(),
     },
   );
@@ -325,7 +325,7 @@ export async function startOperator(
     leases,
     leaseFailures: () => leaseFailures,
     /** The operator's wall clock goes ahead by so much; its timers do not. */
-    skip: (ms: number) => void (aheadMs += ms),
+    skip: (ms: number) => void (skippedMs += ms),
     writes,
     reads,
     report: reports.report,

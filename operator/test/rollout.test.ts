@@ -61,10 +61,28 @@ describe("a bad image", () => {
   });
 });
 
+test("another address of the exchange comes in waves, and pauses no more bots at a time", async () => {
+  await change({
+    image: "bot:1",
+    rollout: { soakSeconds: 0, maxUnavailablePercent: 50, failureBudgetPercent: 50 },
+  });
+  kubelet.forgetWorst();
+  kubelet.endPaused(true);
+  const address = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
+  await change({ endpoints: [{ exchange: "bybit", ...address }] });
+  await ended();
+  kubelet.endPaused(false);
+  expect(kubelet.worst()).toBeLessThanOrEqual(BOTS / 2);
+  const told = await Promise.all(NAMES.map((name) => platform.config(name)));
+  for (const config of told) expect(config).toMatchObject({ endpoint: address, state: "Running" });
+  await until(() => kubelet.readyWith("bot:1") === BOTS);
+});
+
 describe("a good image", { timeout: BUSY_MS }, () => {
   test("comes in waves, also past the end of an operator, and to open positions last", async () => {
     kubelet.open(OPEN);
-    await change({ rollout: { maxUnavailablePercent: 25, failureBudgetPercent: 25 } });
+    const quarters = { soakSeconds: 1, maxUnavailablePercent: 25, failureBudgetPercent: 25 };
+    await change({ rollout: quarters });
     kubelet.forgetWorst();
     await change({ image: "bot:2" });
     await until(async () => ((await rollout())?.wave ?? 0) >= 2);
@@ -193,6 +211,7 @@ function startKubelet() {
   const uids = new Map<string, string>();
   let open: ReadonlySet<string> = new Set();
   let worst = 0;
+  let endsPaused = false;
 
   const noteWorst = () => void (worst = Math.max(worst, BOTS - ready.size));
   const report = (name: string) => {
@@ -206,8 +225,18 @@ function startKubelet() {
     if (image === BAD) return void (await platform.setStatus(name, CRASHING));
     uids.set(name, uid);
     report(name);
-    await platform.becomeReady(name);
-    ready.set(name, image);
+    ready.set(name, image); // before the operator can see it: the answer may come long after the next wave has begun
+    await platform.becomeReady(name).catch((error: unknown) => {
+      ready.delete(name);
+      throw error;
+    });
+  }
+  /** Nothing is open, and nothing shall be opened. */
+  async function end({ metadata }: Pod): Promise<void> {
+    const name = metadata?.name ?? "";
+    ready.delete(name);
+    noteWorst();
+    await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
   }
   const reflector = createReflector<Pod, Pod>({
     client: platform.client,
@@ -218,6 +247,8 @@ function startKubelet() {
     handlers: {
       onUpsert: (pod, previous) => {
         if (previous === undefined) void run(pod).catch(() => {}); // it may be gone again
+        else if (endsPaused && isToldToPause(pod) && !isToldToPause(previous))
+          void end(pod).catch(() => {});
       },
       onDelete: ({ metadata }) => {
         ready.delete(metadata?.name ?? "");
@@ -241,12 +272,18 @@ function startKubelet() {
     /** The most bots that were without a ready pod at one time. */
     worst: () => worst,
     forgetWorst: () => void (worst = 0),
+    /** Whether bots that are told to open nothing end, as flat ones do; those whose class is gone for a moment are told so too. */
+    endPaused: (on: boolean) => void (endsPaused = on),
     open: (names: ReadonlySet<string>) => {
       open = names;
       reportAll();
     },
     reportAll,
   };
+}
+
+function isToldToPause({ metadata }: Pod): boolean {
+  return metadata?.annotations?.["tradingbots.dev/config"]?.includes('"state":"Paused"') ?? false;
 }
 
 const CRASHING = {

@@ -17,6 +17,7 @@ import {
   earlierAttempt,
   findOwned,
   loadOwned,
+  markAccountMade,
   markRetired,
   type OwnedRow,
 } from "../owned-objects.ts";
@@ -142,6 +143,7 @@ export async function retireAccount(deps: AccountDeps, caller: Caller, id: strin
   const { row } = await findAccount(deps, caller, id);
   const bots = await asTenant(deps.pool, { userId }, async (database) => {
     await lockUser(database, userId);
+    await markAccountMade(database, { userId, id }); // findAccount has seen it
     await markRetired(database, "accounts", { userId, id });
     const { rows } = await database.query<{ id: string; namespace: string }>(
       `select id, namespace from bots

@@ -59,7 +59,8 @@ async function sweepAccount({ workerPool, kube }: HalfMadeDeps, row: UnseenRow):
 }
 
 /** From here on a repeated request is told to use a new key. False when one has begun anew. */
-async function giveUp(workerPool: Database, { user_id: userId, id }: UnseenRow): Promise<boolean> {
+async function giveUp(workerPool: Database, row: UnseenRow): Promise<boolean> {
+  const { user_id: userId, id, retired_at: retiredAt } = row;
   return asTenant(workerPool, { userId }, async (database) => {
     await lockUser(database, userId);
     const { rowCount } = await database.query(
@@ -68,6 +69,7 @@ async function giveUp(workerPool: Database, { user_id: userId, id }: UnseenRow):
       [userId, id],
     );
     if (rowCount !== 1) return false;
+    if (retiredAt !== null) return true; // an earlier sweep got as far as here, and told
     await recordAudit(database, {
       actorKind: "system",
       userId,

@@ -2,11 +2,12 @@ import { Credentials, DnsLabel, Exchange } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
-import { assertRunnable } from "../bots/runnable.ts";
+import { assertConfirmed } from "../auth/confirmed-address.ts";
 import { scoped } from "../auth/scopes.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
 import type { Caller } from "../auth/user.ts";
 import { findUser } from "../auth/user-store.ts";
+import { assertRunnable } from "../bots/runnable.ts";
 import { mapLimited } from "../concurrency.ts";
 import { asTenant } from "../database.ts";
 import { ApiError } from "../errors.ts";
@@ -91,7 +92,7 @@ export function accountRoutes(deps: AccountRouteDeps): FastifyPluginAsyncZod {
       // Before anybody's key is kept for nothing.
       assertRunnable(body.exchange);
       await deps.requireStepUp(caller);
-      if (!body.testnet && deps.mailer !== undefined) await requireVerifiedEmail(deps, caller);
+      if (!body.testnet) await requireConfirmedAddress(deps, caller);
       const intended = {
         userId: caller.userId,
         key: headers["idempotency-key"],
@@ -142,12 +143,8 @@ async function listAccounts({ pool, kube }: AccountDeps, userId: string, query: 
   return { items: accounts.filter((account) => account !== undefined).map(accountView), next };
 }
 
-/** Real money needs an address that notices and new passwords can be sent to. @throws ApiError `email_unverified` */
-async function requireVerifiedEmail({ pool }: AccountDeps, { userId }: Caller): Promise<void> {
-  const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
-  if (user?.email_verified_at != null) return;
-  throw new ApiError(
-    "email_unverified",
-    "open the link that we mailed you, or ask for another with POST /api/auth/verification-mail",
-  );
+async function requireConfirmedAddress(deps: AccountRouteDeps, { userId }: Caller): Promise<void> {
+  const user = await asTenant(deps.pool, { userId }, (database) => findUser(database, userId));
+  if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
+  assertConfirmed(deps, user);
 }

@@ -26,7 +26,8 @@ await runCommand(USAGE, async () => {
   const { data: role } = Role.safeParse(values.role);
   if (command !== "grant" && command !== "revoke") throw new UsageError();
   if (email === undefined) throw new UsageError("--email wants the address of a user");
-  if (role === undefined) throw new UsageError("--role wants viewer, operator or admin");
+  if (role === undefined)
+    throw new UsageError("--role, or ROLE in a Job, wants viewer, operator or admin");
   const env = Config.parse(process.env);
   const connection = new Client(
     connectionOptions({

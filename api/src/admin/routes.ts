@@ -22,12 +22,14 @@ export interface AdminDeps {
 export function adminRoutes(deps: AdminDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.addHook("onRoute", ({ schema }) => void wantedRole(schema)); // none is forgotten
-    app.addHook("preHandler", requireRole(deps.adminPool));
-    app.addHook("preHandler", (request) => deps.requireTwoFactors(callerOf(request)));
-    app.addHook("preHandler", async (request) => {
+    // Before what was sent is judged: to others there is nothing here, and calls that are not valid are audited too.
+    app.addHook("preValidation", requireRole(deps.adminPool));
+    app.addHook("preValidation", (request) => deps.requireTwoFactors(callerOf(request)));
+    app.addHook("preValidation", async (request) => {
       if (request.method !== "GET") await deps.requireStepUp(callerOf(request));
     });
-    app.addHook("preHandler", auditAttempts(deps.adminPool, { actorKind: "admin", reads: true }));
+    const audited = auditAttempts(deps.adminPool, { actorKind: "admin", reads: true });
+    app.addHook("preValidation", audited);
     await app.register(adminUserRoutes(deps), { prefix: "/users" });
     await app.register(adminHaltRoutes(deps), { prefix: "/halts" });
     await app.register(adminAuditRoutes(deps), { prefix: "/audit" });

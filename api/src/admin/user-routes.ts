@@ -16,6 +16,7 @@ import {
   disableUser,
   endLogins,
   enableUser,
+  isBeingErased,
   findKnownUser,
   type KnownUser,
   replaceSubscription,
@@ -165,6 +166,9 @@ export function adminUserRoutes(deps: AdminUserDeps): FastifyPluginAsyncZod {
     app.post("/:id/enable", { schema: SCHEMAS.enable }, async (request) =>
       changeUser(deps, { request, id: request.params.id }, async (database, user) => {
         assertMayDisable(administratorOf(request), user);
+        if (await isBeingErased(database, user.id)) {
+          throw new ApiError("erasure_under_way", "whoever is being erased is not let in again");
+        }
         await enableUser(database, user.id);
         return { action: "user.enable" };
       }),

@@ -101,6 +101,15 @@ export async function enableUser(database: Queryable, userId: string): Promise<v
   await database.query("update users set disabled_at = null where id = $1", [userId]);
 }
 
+/** The user has asked to be erased, and it is not done. */
+export async function isBeingErased(database: Queryable, userId: string): Promise<boolean> {
+  const { rowCount } = await database.query(
+    "select from personal_data_jobs where user_id = $1 and kind = 'erasure' and finished_at is null",
+    [userId],
+  );
+  return rowCount !== 0;
+}
+
 interface OwnBot {
   readonly id: string;
   readonly namespace: string;

@@ -11,7 +11,10 @@ interface Sum {
   count: number;
 }
 
-/** Who was refused what in one minute. Strangers are summed up by network, users beyond their first refusals. */
+/**
+ * Who was refused what in one minute. Strangers are summed up by network and by whom they said they are, users beyond their first
+ * refusals.
+ */
 export function createRefusals() {
   const sums = new Map<string, Sum>();
   const refusalsOf = new Map<string, number>();
@@ -21,7 +24,7 @@ export function createRefusals() {
     const { actorKind, actorId, userId, address = "", code = "", outcome } = entry;
     if (actorId === undefined) {
       const network = networkOf(address) ?? "unknown";
-      count(`${network} ${code}`, { ...strangers(code), address });
+      count(`${network} ${userId ?? ""} ${code}`, { ...strangers(code), address, userId });
       return false;
     }
     const refusals = (refusalsOf.get(actorId) ?? 0) + 1;

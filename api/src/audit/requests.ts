@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { findCaller } from "../auth/authenticate.ts";
+import { findClaim } from "../auth/claimed-user.ts";
 import type { Caller } from "../auth/user.ts";
 import type { Queryable } from "../database.ts";
 import { toApiError } from "../problem.ts";
@@ -69,7 +70,7 @@ function entryOf(request: FastifyRequest): Omit<AuditEntry, "outcome"> & { outco
   const { method, routeOptions, url, ip, id } = request;
   return {
     ...actorOf(caller),
-    userId: caller?.userId,
+    userId: caller?.userId ?? findClaim(request),
     action: `${method} ${routeOptions.url ?? "unknown"}`.slice(0, ACTION_MAX),
     object: url.split("?", 1)[0]?.slice(0, ACTION_MAX),
     outcome: "attempted",

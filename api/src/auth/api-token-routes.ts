@@ -81,13 +81,13 @@ export function apiTokenRoutes(deps: ApiTokenRouteDeps): FastifyPluginAsyncZod {
 
     app.post("", { schema: SCHEMAS.make }, async (request, reply) => {
       const caller = callerOf(request);
-      await requireStepUp(caller);
       const { userId } = caller;
       const token = newApiToken();
       const id = randomUUID();
       const made = { ...request.body, userId, id, hash: hashOfApiToken(token) };
       const row = await asTenant(authPool, caller, async (database) => {
         await lockUser(database, userId);
+        await requireStepUp(caller, database);
         if ((await listApiTokens(database, userId)).length >= TOKENS_MAX) {
           throw new ApiError("too_many_tokens", `at most ${TOKENS_MAX}: revoke one first`);
         }

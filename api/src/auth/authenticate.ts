@@ -24,7 +24,7 @@ interface Authenticated {
   [CALLER]?: Caller;
 }
 
-/** Who makes the request; undefined for whoever did not get past `authenticate`. */
+/** Who makes the request, also when they are refused; undefined for whoever showed no token that is ours. */
 export function findCaller(request: FastifyRequest & Authenticated): Caller | undefined {
   return request[CALLER];
 }
@@ -79,6 +79,7 @@ function admit(
   { request, reply }: Exchange,
   deps: AuthenticateDeps,
 ): Promise<void> | undefined {
+  request[CALLER] = known; // the audit tells who was refused
   const caller = upToDate(known, deps);
   if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
   const { tier, userId } = caller;
@@ -95,7 +96,10 @@ function admit(
   return state instanceof Promise ? state.then(counted) : counted(state);
 }
 
-/** An API token that is not known yet costs a query: whoever makes them up is stopped by their address. */
+/**
+ * An API token that is not known yet costs a query: whoever makes them up is stopped by their address. Access tokens cost a signature
+ * check, less than a millisecond: to refuse an address that has shown bad ones would shut out whoever shares it.
+ */
 async function verify(token: string, address: string, deps: AuthenticateDeps): Promise<Caller> {
   const { tokens, apiTokens, limiter, requestsPerMinute } = deps;
   if (!isApiToken(token)) return tokens.verify(token);

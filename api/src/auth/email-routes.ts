@@ -24,7 +24,7 @@ import { assertAcceptable, type Passwords } from "./passwords.ts";
 import { removeFactors } from "./second-factor-store.ts";
 import { endSessions } from "./session-store.ts";
 import { Email } from "./user.ts";
-import { findLogin, findUser, markEmailVerified, setPasswordHash } from "./user-store.ts";
+import { findLogin, findUser, lockUser, markEmailVerified, setPasswordHash } from "./user-store.ts";
 
 const Nothing = z.null().describe("Nothing.");
 const OPEN = { tags: ["auth"], security: [] };
@@ -186,11 +186,12 @@ async function resetPassword(
   if (!isGood) throw linkInvalid();
   const passwordHash = await passwords.hash(newPassword);
   await asTenant(authPool, { userId }, async (database) => {
+    await lockUser(database, userId); // a factor or token that is being made now is seen below
     if (!(await useEmailToken(database, token, "reset"))) throw linkInvalid();
     const email = await setPasswordHash(database, { userId, to: passwordHash });
+    await endSessions(database, userId, "password");
     // What was enrolled before anybody had shown that the mailbox is theirs may be a stranger's.
     if (await markEmailVerified(database, userId)) await removeFactors(database, userId);
-    await endSessions(database, userId, "password");
     await endApiTokens(database, userId); // whoever had the account may have made some
     await noteDeed(database, origin, { userId, action: "password.reset" });
     await mailer?.notify(database, { userId, email }, noticeLetter("password", mailer));

@@ -4,11 +4,9 @@ import { PASSWORD_BYTES_MAX, type Passwords } from "./passwords.ts";
 import { isWrongProof, type Method, type Proof, type SecondFactors } from "./second-factors.ts";
 
 interface IdentifyDeps {
-  readonly passwords: Pick<Passwords, "compare">;
+  readonly passwords: Pick<Passwords, "compare" | "decoy">;
   readonly throttle: LoginThrottle;
   readonly secondFactors: Pick<SecondFactors, "prove">;
-  /** A hash of nobody's password: unknown users take as long as known ones. */
-  readonly decoyHash: string;
 }
 
 interface Identification extends Attempt {
@@ -19,7 +17,7 @@ interface Identification extends Attempt {
 }
 
 /** Finds out whether somebody is who they say, and makes it slower and slower for those who guess. */
-export function createIdentify({ passwords, throttle, secondFactors, decoyHash }: IdentifyDeps) {
+export function createIdentify({ passwords, throttle, secondFactors }: IdentifyDeps) {
   /**
    * Undefined when the password is wrong. A wrong code counts as a failure, whatever the password: only the whole proof forgives.
    * @throws ApiError `mfa_required`, `code_invalid`, `passkey_invalid`, `too_many_attempts`, `login_overloaded`
@@ -34,7 +32,7 @@ export function createIdentify({ passwords, throttle, secondFactors, decoyHash }
     }
     throttle.begin(attempt);
     try {
-      const matches = await passwords.compare(password, user?.passwordHash ?? decoyHash);
+      const matches = await passwords.compare(password, user?.passwordHash ?? passwords.decoy);
       // bcrypt would ignore what exceeds its limit, and no stored password does.
       const isRight = matches && Buffer.byteLength(password) <= PASSWORD_BYTES_MAX;
       if (!isRight || user === undefined) return undefined;

@@ -121,9 +121,11 @@ export function mfaRoutes(deps: MfaDeps): FastifyPluginAsyncZod {
     });
 
     app.post("/recovery-codes", { schema: SCHEMAS.renew }, async (request, reply) => {
-      const { userId } = await freshCaller(request);
+      const caller = callerOf(request);
+      const { userId } = caller;
       const recoveryCodes = await asTenant(authPool, { userId }, async (database) => {
         await lockUser(database, userId);
+        await requireStepUp(caller, database);
         if (!isEnrolled(await findFactors(database, userId))) {
           throw new ApiError("not_found", "there is no second factor that they could stand in for");
         }
@@ -148,14 +150,15 @@ interface FactorChange {
   readonly factor: string;
 }
 
-/** Audits and mails that a second factor was added, and answers recovery codes for the first. */
+/** Audits and mails that a second factor was added, and answers recovery codes for the first. @throws ApiError `step_up_required` */
 export async function noteEnrolled(
-  { mailer }: FactorDeps,
+  { mailer, requireStepUp }: FactorDeps,
   database: Queryable,
   { caller, origin, factor }: FactorChange,
 ): Promise<string[]> {
   const { userId } = caller;
   await lockUser(database, userId); // two at once would each make the first codes
+  await requireStepUp(caller, database);
   await noteDeed(database, origin, { userId, action: `${factor}.enrol` });
   await mailer?.notify(database, caller, noticeLetter("factorAdded", mailer));
   const { recovery_codes: left } = await findFactors(database, userId);
@@ -164,11 +167,12 @@ export async function noteEnrolled(
 
 /** The same when one was removed; after the last, recovery codes stand in for nothing. */
 export async function noteRemoved(
-  { mailer }: FactorDeps,
+  { mailer, requireStepUp }: FactorDeps,
   database: Queryable,
   { caller, origin, factor }: FactorChange,
 ): Promise<void> {
   const { userId } = caller;
+  await requireStepUp(caller, database);
   await noteDeed(database, origin, { userId, action: `${factor}.remove` });
   await mailer?.notify(database, caller, noticeLetter("factorRemoved", mailer));
   if (isEnrolled(await findFactors(database, userId))) return;

@@ -15,6 +15,13 @@ import {
 } from "./passkey-challenge.ts";
 import { findPasskey, takeAnswer } from "./passkey-store.ts";
 
+/** Whose passkey has answered. */
+interface Answered {
+  readonly userId: string;
+  /** Whether it was ever shown together with the password. */
+  readonly isVouched: boolean;
+}
+
 /** What a browser's `PublicKeyCredential.toJSON` gives for a known one; members that are not named here are ignored. */
 export const PasskeyAnswer = z.strictObject({
   state: ChallengeState,
@@ -41,7 +48,7 @@ export interface PasskeyDeps {
 
 /**
  * Checks the answers of passkeys, by WebAuthn level 3. A passkey remembers when the last challenge that it answered was made, so that
- * none is answered twice. The device must have verified its user: a passkey is two factors.
+ * none is answered twice. The device must have verified its user: a passkey that somebody has vouched for is two factors.
  */
 export function createPasskeyAnswers({ authPool, sealer, appUrl, now }: PasskeyDeps) {
   const challenges = createPasskeyChallenges({ sealer, now });
@@ -57,7 +64,7 @@ export function createPasskeyAnswers({ authPool, sealer, appUrl, now }: PasskeyD
   }
 
   /** Whose passkey has answered. @throws ApiError `passkey_invalid` */
-  async function verify({ state, credential }: PasskeyAnswer): Promise<string> {
+  async function verify({ state, credential }: PasskeyAnswer): Promise<Answered> {
     const { hostname, origin } = partyOf(appUrl);
     const asked = challenges.open(state, "passkey answer");
     const userId = userIdOf(credential.response.userHandle);
@@ -86,7 +93,7 @@ export function createPasskeyAnswers({ authPool, sealer, appUrl, now }: PasskeyD
     const use = { userId, id, counter, challengedAt: new Date(asked.madeAtMs) };
     const isTaken = await asTenant(authPool, { userId }, (database) => takeAnswer(database, use));
     if (!isTaken) throw passkeyInvalid();
-    return userId;
+    return { userId, isVouched: known.is_vouched };
   }
 
   return { challenge, verify };

@@ -84,10 +84,11 @@ export function passkeyLoginRoutes(deps: PasskeyLoginDeps): FastifyPluginAsyncZo
     });
 
     app.post("/passkey-login", { schema: SCHEMAS.login }, async (request, reply) => {
-      const userId = await deps.passkeys.verify(request.body);
+      const { userId, isVouched } = await deps.passkeys.verify(request.body);
       const user = await findLoginById(deps.authPool, userId);
       if (user === undefined) throw new ApiError("passkey_invalid", "its user is gone");
-      const proven = { user, passwordHash: user.password_hash, method: "passkey" } as const;
+      const method = isVouched ? "passkey" : "new_passkey";
+      const proven = { user, passwordHash: user.password_hash, method } as const;
       return signedInBody(user, await signIn(deps, proven, { request, reply }));
     });
   };

@@ -11,9 +11,11 @@ export interface PasskeyRow {
   readonly name: string;
   readonly created_at: Date;
   readonly last_used_at: Date | null;
+  readonly is_vouched: boolean;
 }
 
-const COLUMNS = "id, public_key, counter, transports, name, created_at, last_used_at";
+const COLUMNS =
+  "id, public_key, counter, transports, name, created_at, last_used_at, vouched_at is not null as is_vouched";
 
 /** The user's passkeys, the oldest first. */
 export async function listPasskeys(
@@ -84,6 +86,17 @@ export async function takeAnswer(
     [userId, id, counter.from, counter.to, challengedAt],
   );
   return rowCount === 1;
+}
+
+/** The passkey was shown together with the password: from now on it is two factors by itself. */
+export async function vouchForPasskey(
+  database: Queryable,
+  { userId, id }: { readonly userId: string; readonly id: string },
+): Promise<void> {
+  await database.query(
+    "update passkeys set vouched_at = now() where user_id = $1 and id = $2 and vouched_at is null",
+    [userId, id],
+  );
 }
 
 /** False when there is no such passkey of the user. */

@@ -1,5 +1,6 @@
 import { getPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { getRounds } from "bcrypt";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { assertAcceptable, createPasswords, type Passwords } from "./passwords.ts";
 
@@ -15,6 +16,13 @@ test("a password matches its own hash, which has cost 12, and no other", async (
   expect(hash).toMatch(/^\$2b\$12\$/);
   expect(await passwords.compare("correct horse battery", hash)).toBe(true);
   expect(await passwords.compare("correct horse batterz", hash)).toBe(false);
+});
+
+test("the decoy has the form of a hash of the same cost, so that it is compared as long, and matches nothing", async () => {
+  const hash = await passwords.hash("correct horse battery");
+  expect(passwords.decoy).toHaveLength(hash.length);
+  expect(getRounds(passwords.decoy)).toBe(getRounds(hash));
+  expect(await passwords.compare("correct horse battery", passwords.decoy)).toBe(false);
 });
 
 test("the work happens in another process, which everybody else goes before", async () => {

@@ -16,6 +16,8 @@ const RETRY_AFTER_SECONDS = 5;
 const PASSWORD_CHARACTERS_MIN = 12;
 /** bcrypt ignores whatever follows. */
 export const PASSWORD_BYTES_MAX = 72;
+/** 22 of salt and 31 of hash, in bcrypt's own base 64. */
+const SALT_AND_HASH_CHARACTERS = 53;
 
 /** What people think of first here: guesses begin with it, and lists of breaches are of other places (OWASP ASVS 5 V6.2.11). */
 const OBVIOUS =
@@ -116,6 +118,8 @@ export function createPasswords({ cost }: { readonly cost: number }) {
       z.string().parse(await run({ type: "hash", password, cost })),
     compare: async (password: string, hash: string): Promise<boolean> =>
       z.boolean().parse(await run({ type: "compare", password, hash })),
+    /** The form of a hash, of no password that anybody knows: comparing with it takes as long as with a user's. */
+    decoy: `$2b$${String(cost).padStart(2, "0")}$${"a".repeat(SALT_AND_HASH_CHARACTERS)}`,
     isAlive: worker.isAlive,
     workerPid: worker.pid,
     close: () => {

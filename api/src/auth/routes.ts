@@ -7,7 +7,9 @@ import { ApiError } from "../errors.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
+import { noteClaim } from "./claimed-user.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
+import { limitRegistrations } from "./limit-registrations.ts";
 import { welcome } from "./email-routes.ts";
 import type { Identify } from "./identify.ts";
 import type { IsBreached } from "./breached-passwords.ts";
@@ -33,12 +35,14 @@ export interface AuthDeps extends AddressLimit, SignInDeps {
   readonly isBreached: IsBreached;
   readonly buckets: number;
   readonly mailer: Mailer | undefined;
+  readonly now: () => number;
 }
 
 /** POST /api/auth/register, /login */
 export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
   return async (app) => {
     app.addHook("onRequest", limitAddress(deps, "address"));
+    const countRegistration = limitRegistrations(deps);
 
     app.post(
       "/register",
@@ -53,6 +57,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       async (request, reply) => {
         const { email, password } = request.body;
         assertAcceptable(password, deps.isBreached);
+        countRegistration(request.ip); // made, or told that the address is taken
         const passwordHash = await deps.passwords.hash(password);
         const namespace = bucketNamespace(randomInt(deps.buckets));
         const created = { id: randomUUID(), email, passwordHash, namespace };
@@ -84,6 +89,7 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
         const { email, password, ...proof } = request.body;
         const login = await findLogin(deps.authPool, email);
         const user = login && { id: login.id, passwordHash: login.password_hash };
+        if (user !== undefined) noteClaim(request, user.id);
         const device = deps.devices.find(request, user);
         const attempt = { address: request.ip, account: email, device, password, user, proof };
         const method = await deps.identify(attempt);

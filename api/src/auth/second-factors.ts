@@ -5,6 +5,7 @@ import type { Sealer } from "../sealer.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import { noticeLetter } from "./letters.ts";
 import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
+import { vouchForPasskey } from "./passkey-store.ts";
 import { useRecoveryCode } from "./recovery-codes.ts";
 import {
   claimAttempt,
@@ -29,8 +30,15 @@ export interface Proof {
   readonly passkey?: PasskeyAnswer | undefined;
 }
 
-/** How a user has proven to be them. */
-export type Method = "password" | "totp" | "recovery_code" | "passkey";
+/**
+ * How a user has proven to be them. A new passkey is one that was never shown together with the password: whoever has stolen an access
+ * token may have registered it.
+ */
+export type Method = "password" | "totp" | "recovery_code" | "passkey" | "new_passkey";
+
+/** Whether it takes more than one thing to prove it so. */
+export const isTwoFactors = (method: Method): boolean =>
+  method !== "password" && method !== "new_passkey";
 
 /** The wrong guesses among the errors of `prove`: the others say nothing about what was shown. */
 export function isWrongProof(error: unknown): boolean {
@@ -55,7 +63,7 @@ export const totpPurpose = (userId: string): string => `totp of ${userId}`;
 
 /** Judges what comes after a right password. */
 export function createSecondFactors(deps: SecondFactorDeps) {
-  const { authPool, sealer, passkeys, now } = deps;
+  const { authPool, sealer, now } = deps;
 
   /**
    * Passes who has no second factor, or shows one.
@@ -66,10 +74,7 @@ export function createSecondFactors(deps: SecondFactorDeps) {
       findFactors(database, userId),
     );
     if (!isEnrolled(factors)) return "password";
-    if (passkey !== undefined) {
-      if ((await passkeys.verify(passkey)) === userId) return "passkey";
-      throw new ApiError("passkey_invalid", "the passkey is another user's");
-    }
+    if (passkey !== undefined) return takePasskey(deps, userId, passkey);
     if (code === undefined) {
       throw new ApiError("mfa_required", "send a code of your app, a recovery code or a passkey");
     }
@@ -151,10 +156,27 @@ async function warn(
   );
 }
 
+/** Beside the password, which vouches for it. */
+async function takePasskey(
+  { authPool, passkeys }: Pick<SecondFactorDeps, "authPool" | "passkeys">,
+  userId: string,
+  answer: PasskeyAnswer,
+): Promise<"passkey"> {
+  const shown = await passkeys.verify(answer);
+  if (shown.userId !== userId) throw anothersPasskey();
+  const { id } = answer.credential;
+  await asTenant(authPool, { userId }, (database) => vouchForPasskey(database, { userId, id }));
+  return "passkey";
+}
+
 async function takeRecovery(database: Queryable, userId: string, code: string): Promise<boolean> {
   if (!(await useRecoveryCode(database, userId, code))) return false;
   await forgiveFailures(database, userId);
   return true;
+}
+
+export function anothersPasskey(): ApiError {
+  return new ApiError("passkey_invalid", "the passkey is another user's");
 }
 
 function codeInvalid(): ApiError {

@@ -12,15 +12,18 @@ export interface NewSession {
   readonly address: string;
   readonly userAgent: string;
   readonly hasSecondFactor: boolean;
+  /** Whether the log-in proves enough for what step-up is asked for. */
+  readonly isFresh: boolean;
 }
 
 /** Begins a session; for the auth role inside the user's transaction. */
 export async function insertSession(database: Queryable, session: NewSession): Promise<void> {
-  const { userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor } = session;
+  const { userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor, isFresh } =
+    session;
   await database.query(
-    `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent, has_second_factor)
-     values ($1, $2, $3, $4, $5, $6, $7)`,
-    [userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor],
+    `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent, has_second_factor, authenticated_at)
+     values ($1, $2, $3, $4, $5, $6, $7, case when $8 then now() else 'epoch' end)`,
+    [userId, id, proofHash, refreshHash, address, userAgent, hasSecondFactor, isFresh],
   );
 }
 
@@ -158,7 +161,10 @@ export async function listDevices(
   return rows;
 }
 
-/** Whether the session lives and its user proved to be them so lately. */
+/**
+ * Whether the session lives and its user proved to be them so lately; it lives on until the end of the transaction, so whoever ends it
+ * sees what was made in it.
+ */
 export async function isFreshSession(
   database: Queryable,
   { userId, id, seconds }: SessionKey & { readonly seconds: number },
@@ -166,7 +172,8 @@ export async function isFreshSession(
   const { rowCount } = await database.query(
     `select 1 from sessions
       where user_id = $1 and id = $2 and ended_at is null
-        and authenticated_at > now() - make_interval(secs => $3)`,
+        and authenticated_at > now() - make_interval(secs => $3)
+        for share`,
     [userId, id, seconds],
   );
   return rowCount === 1;
@@ -184,21 +191,6 @@ export async function refreshProof(
     `update sessions set authenticated_at = now(), has_second_factor = $3
       where user_id = $1 and id = $2 and ended_at is null`,
     [userId, id, hasSecondFactor],
-  );
-  return rowCount === 1;
-}
-
-/**
- * Whether the passkey was registered since the session began: then whoever has stolen its token may have registered that. For the auth role.
- */
-export async function isOlderThanPasskey(
-  database: Queryable,
-  { userId, id, passkeyId }: SessionKey & { readonly passkeyId: string },
-): Promise<boolean> {
-  const { rowCount } = await database.query(
-    `select 1 from sessions s join passkeys p on p.user_id = s.user_id
-      where s.user_id = $1 and s.id = $2 and p.id = $3 and p.created_at >= s.created_at`,
-    [userId, id, passkeyId],
   );
   return rowCount === 1;
 }

@@ -21,7 +21,7 @@ import {
   type SessionRow,
 } from "./session-store.ts";
 import { noteDeed, type Origin } from "./note.ts";
-import type { Method } from "./second-factors.ts";
+import { isTwoFactors, type Method } from "./second-factors.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Tier } from "./user.ts";
 import { holdPassword, lockUser } from "./user-store.ts";
@@ -172,7 +172,8 @@ function newSession(
     refreshHash: hashOf(token.secret),
     address: isIP(address) === 0 ? UNKNOWN_ADDRESS : address,
     userAgent: userAgent.slice(0, USER_AGENT_MAX),
-    hasSecondFactor: method !== "password",
+    hasSecondFactor: isTwoFactors(method),
+    isFresh: method !== "new_passkey",
   };
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { asTenant, type Database, type Queryable } from "../database.ts";
+import { asTenant, type Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
@@ -8,13 +8,17 @@ import type { Identify } from "./identify.ts";
 import { noteDeed } from "./note.ts";
 import type { Attempt } from "./login-throttle.ts";
 import type { PasskeyAnswers } from "./passkey-answer.ts";
-import { type Method, Proof } from "./second-factors.ts";
-import { isOlderThanPasskey, refreshProof } from "./session-store.ts";
+import { anothersPasskey, isTwoFactors, type Method, Proof } from "./second-factors.ts";
+import { refreshProof } from "./session-store.ts";
 import { sessionEnded } from "./sessions.ts";
 import { findPasswordHash } from "./user-store.ts";
 
 const StepUp = z.strictObject({
-  password: z.string().max(1_024).optional().describe("Not needed with a passkey."),
+  password: z
+    .string()
+    .max(1_024)
+    .optional()
+    .describe("Not needed with a passkey that was shown together with it before."),
   ...Proof,
 });
 type StepUp = z.infer<typeof StepUp>;
@@ -49,11 +53,7 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
         const attempt = { address: request.ip, account: userId, device: id };
         const method = await prove(deps, attempt, request.body);
         await asTenant(authPool, { userId }, async (database) => {
-          const hasSecondFactor = await isTwoFactors(
-            database,
-            { userId, id, method },
-            request.body,
-          );
+          const hasSecondFactor = isTwoFactors(method);
           if (!(await refreshProof(database, { userId, id, hasSecondFactor })))
             throw sessionEnded();
           const deed = { userId, action: "session.step_up", object: `session/${id}` };
@@ -65,24 +65,6 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
   };
 }
 
-interface Shown {
-  readonly userId: string;
-  readonly id: string;
-  readonly method: Method;
-}
-
-/** A passkey without the password counts as both factors unless this session may have registered it. */
-async function isTwoFactors(
-  database: Queryable,
-  { userId, id, method }: Shown,
-  { password, passkey }: StepUp,
-): Promise<boolean> {
-  if (method === "password") return false;
-  if (password !== undefined || passkey === undefined) return true;
-  const passkeyId = passkey.credential.id;
-  return !(await isOlderThanPasskey(database, { userId, id, passkeyId }));
-}
-
 async function prove(
   { authPool, identify, passkeys }: StepUpDeps,
   attempt: Attempt,
@@ -92,8 +74,10 @@ async function prove(
   const { password, ...proof } = shown;
   if (password === undefined) {
     if (proof.passkey === undefined) throw invalidField("password", "is needed without a passkey");
-    if ((await passkeys.verify(proof.passkey)) === userId) return "passkey";
-    throw new ApiError("passkey_invalid", "the passkey is another user's");
+    const answered = await passkeys.verify(proof.passkey);
+    if (answered.userId !== userId) throw anothersPasskey();
+    if (!answered.isVouched) throw isNewPasskey();
+    return "passkey";
   }
   const passwordHash = await findPasswordHash(authPool, userId);
   const user = passwordHash === undefined ? undefined : { id: userId, passwordHash };
@@ -102,4 +86,9 @@ async function prove(
     throw new ApiError("invalid_credentials", "the current password is another");
   }
   return method;
+}
+
+/** Whoever has stolen a fresh access token may have registered it: it must not keep the account open for them. */
+function isNewPasskey(): ApiError {
+  return new ApiError("step_up_required", "this passkey is new: show it with the password once");
 }

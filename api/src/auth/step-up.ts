@@ -1,4 +1,4 @@
-import { asTenant, type Database } from "../database.ts";
+import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { isFreshSession, isTwoFactorSession } from "./session-store.ts";
 import type { Caller } from "./user.ts";
@@ -14,11 +14,15 @@ interface StepUpDeps {
  * answer of another process counts at once.
  */
 export function createStepUp({ pool, stepUpSeconds }: StepUpDeps) {
-  /** @throws ApiError `step_up_required`, to API tokens always */
-  return async ({ userId, sessionId }: Caller): Promise<void> => {
-    const isFresh = await asTenant(pool, { userId }, (database) =>
-      isFreshSession(database, { userId, id: sessionId, seconds: stepUpSeconds }),
-    );
+  /**
+   * `within` a transaction of the user's the answer holds until its end: what gives new ways in must not outlive a new password that
+   * comes in between.
+   * @throws ApiError `step_up_required`, to API tokens always
+   */
+  return async ({ userId, sessionId }: Caller, within?: Queryable): Promise<void> => {
+    const ask = (database: Queryable) =>
+      isFreshSession(database, { userId, id: sessionId, seconds: stepUpSeconds });
+    const isFresh = await (within === undefined ? asTenant(pool, { userId }, ask) : ask(within));
     if (isFresh) return;
     throw new ApiError("step_up_required", "prove who you are with POST /api/auth/step-up first");
   };

@@ -1,11 +1,18 @@
 import { LABELS, type TradingBot } from "@tradingbots/crds";
+import { assertConfirmed } from "../auth/confirmed-address.ts";
 import type { Caller } from "../auth/user.ts";
 import { asTenant } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { mergePatch } from "../merge-patch.ts";
 import { findOwned, loadOwned, markRetired } from "../owned-objects.ts";
 import { ceilingCrossed } from "./ceilings.ts";
-import { assertModeFits, type BotDeps, requireAccount, requireClass } from "./create-bot.ts";
+import {
+  assertModeFits,
+  type BotDeps,
+  requireAccount,
+  requireClass,
+  requireUser,
+} from "./create-bot.ts";
 import { needsStepUp } from "./exposure.ts";
 import { assertRunnable } from "./runnable.ts";
 import { type BotPatch, BotSettings } from "./settings.ts";
@@ -137,8 +144,15 @@ export async function setState(
 ): Promise<TradingBot> {
   const bot = await findBot(deps, caller, id);
   if (bot.spec.state === state) return bot;
-  const className = state === "Running" ? { className: caller.tier } : {};
+  const className = state === "Running" ? await classToRunIn(deps, caller) : {};
   return deps.kube.bots.patch(keyOf(bot), { spec: { state, ...className } });
+}
+
+/** By the row: what the token says of the tier may be half a second old, and nothing would judge the class again. */
+async function classToRunIn(deps: BotDeps, { userId }: Caller): Promise<{ className: string }> {
+  const user = await requireUser(deps, userId);
+  assertConfirmed(deps, user);
+  return { className: user.tier };
 }
 
 /** Closes the bot's positions through the bot, then the object goes. It counts against no limit from now on. */

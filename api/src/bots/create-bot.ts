@@ -7,14 +7,16 @@ import {
   type TradingBot,
 } from "@tradingbots/crds";
 import { findAccount } from "../accounts/accounts.ts";
+import { assertConfirmed } from "../auth/confirmed-address.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
-import type { Caller } from "../auth/user.ts";
+import type { Caller, Tier } from "../auth/user.ts";
 import { findUser, lockUser, type UserRow } from "../auth/user-store.ts";
 import { asTenant, atMostOne, type Queryable, type Database } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import type { Kube } from "../kube.ts";
+import type { Mailer } from "../mail/mailer.ts";
 import { countLive, createOwned, earlierAttempt, findOwned } from "../owned-objects.ts";
-import { ceilingCrossed } from "./ceilings.ts";
+import { ceilingCrossed, type Limited } from "./ceilings.ts";
 import { needsStepUp } from "./exposure.ts";
 import { assertRunnable } from "./runnable.ts";
 import type { NewBot } from "./settings.ts";
@@ -23,6 +25,8 @@ export interface BotDeps {
   readonly pool: Database;
   readonly kube: Kube;
   readonly requireStepUp: RequireStepUp;
+  /** Undefined when mails cannot be sent here. */
+  readonly mailer: Mailer | undefined;
 }
 
 export interface WantedBot extends NewBot {
@@ -40,15 +44,9 @@ export async function createBot(
 ): Promise<TradingBot> {
   const { userId } = caller;
   const user = await requireUser(deps, userId);
-  const botClass = await requireClass(deps.kube, user.tier);
+  if (wanted.state === "Running") assertConfirmed(deps, user);
   const exchange = await exchangeOf(deps, caller, wanted);
-  assertRunnable(exchange, wanted.symbols);
-  const crossed = ceilingCrossed({
-    wanted: { ...wanted, exchange },
-    className: user.tier,
-    ceilings: botClass.spec.ceilings,
-  });
-  if (crossed !== undefined) throw crossed;
+  const botClass = await requireRoom(deps.kube, user.tier, { ...wanted, exchange });
   if (needsStepUp({ wanted })) await deps.requireStepUp(caller);
 
   await asTenant(deps.pool, { userId }, (database) =>
@@ -61,7 +59,28 @@ export async function createBot(
   );
 }
 
-async function requireUser({ pool }: BotDeps, userId: string): Promise<UserRow> {
+/**
+ * The class of a tier, after it has judged a bot.
+ * @throws ApiError `exchange_unsupported`, `symbol_unsupported`, or what the class does not allow
+ */
+export async function requireRoom(
+  kube: Pick<Kube, "findClass">,
+  tier: Tier,
+  wanted: Limited & Pick<NewBot, "symbols">,
+): Promise<BotClass> {
+  const botClass = await requireClass(kube, tier);
+  assertRunnable(wanted.exchange, wanted.symbols);
+  const { ceilings } = botClass.spec;
+  const crossed = ceilingCrossed({ wanted, className: tier, ceilings });
+  if (crossed !== undefined) throw crossed;
+  return botClass;
+}
+
+/** The user's row as it is now. */
+export async function requireUser(
+  { pool }: Pick<BotDeps, "pool">,
+  userId: string,
+): Promise<UserRow> {
   const user = await asTenant(pool, { userId }, (database) => findUser(database, userId));
   if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
   return user;
@@ -129,7 +148,8 @@ async function reserve(database: Queryable, { user, wanted, botsMax }: Reservati
   if (earlier !== "counted" && (await countLive(database, "bots", user.id)) >= botsMax) {
     throw new ApiError("bots_above_class", `class ${user.tier} allows ${botsMax} bots`);
   }
-  if (isDefault && (await findDefaultBot(database, user.id)) !== undefined) {
+  const known = isDefault ? await findDefaultBot(database, user.id) : undefined;
+  if (known !== undefined && known !== id) {
     throw new ApiError("config_in_progress", "another request has just made it: repeat", {
       retryAfterSeconds: 1,
     });

@@ -2,10 +2,20 @@ import { Risk } from "@tradingbots/crds";
 import { expect, test } from "vitest";
 import { type Exposure, needsStepUp } from "./exposure.ts";
 
-const bot = (mode: Exposure["mode"], risk: object = {}): Exposure => ({
+const bot = (
+  mode: Exposure["mode"],
+  risk: object = {},
+  others: Partial<Pick<Exposure, "autoTrade" | "symbols">> = {},
+): Exposure => ({
   mode,
+  autoTrade: false,
+  symbols: ["BTC/USDT:USDT"],
+  ...others,
   risk: Risk.parse(risk),
 });
+const TRADING = bot("live", {}, { autoTrade: true });
+const ANOTHER = bot("live", {}, { symbols: ["ETH/USDT:USDT"] });
+const BOTH = bot("live", {}, { symbols: ["ETH/USDT:USDT", "BTC/USDT:USDT"] });
 
 test.for<[name: string, before: Exposure | undefined, wanted: Exposure, needed: boolean]>([
   ["a new paper bot", undefined, bot("paper", { leverage: 50 }), false],
@@ -22,6 +32,11 @@ test.for<[name: string, before: Exposure | undefined, wanted: Exposure, needed: 
   ["live with more loss a day", bot("live"), bot("live", { dailyLossPercent: 6 }), true],
   ["live with more errors", bot("live"), bot("live", { maxConsecutiveErrors: 6 }), true],
   ["live with a nearer target", bot("live"), bot("live", { takeProfitPercent: 1 }), false],
+  ["live that begins to trade", bot("live"), TRADING, true],
+  ["live that trades no more", TRADING, bot("live"), false],
+  ["live on another market", bot("live"), ANOTHER, true],
+  ["live on one market more", bot("live"), BOTH, true],
+  ["live on one market less", BOTH, bot("live"), false],
   ["testnet with higher leverage", bot("testnet"), bot("testnet", { leverage: 50 }), false],
 ])("%s", ([, before, wanted, needed]) => {
   expect(needsStepUp({ wanted, ...(before === undefined ? {} : { before }) })).toBe(needed);

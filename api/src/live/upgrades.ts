@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Server } from "../server.ts";
+import { createTurns } from "./turns.ts";
 
 /** What a browser's WebSocket can say of itself beside the address: it sets no headers. */
 const TOKEN_PROTOCOL = "bearer.";
@@ -13,8 +14,13 @@ export function upgradeOf(request: IncomingMessage): Socket | undefined {
   return upgrades.get(request);
 }
 
-/** Requests for a WebSocket go the way of every other request, past the same hooks: authentication, limits, logs. */
+/**
+ * Requests for a WebSocket go the way of every other request, past the same hooks: authentication, limits, logs. When a process dies,
+ * thousands come to another at once: a little of them is done in each turn, so that all other requests go on. As many wait as have a
+ * connection.
+ */
 export function routeUpgrades(server: Server): void {
+  const inTurns = createTurns(() => performance.now());
   server.server.on("upgrade", (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     // The types allow for other streams than TCP and TLS; an error here would be nobody's.
     if (!(socket instanceof Socket)) {
@@ -23,9 +29,12 @@ export function routeUpgrades(server: Server): void {
     }
     if (early.length > 0) socket.unshift(early);
     socket.on("error", () => socket.destroy());
-    upgrades.set(request, socket);
-    takeToken(request);
-    server.routing(request, responseOn(request, socket));
+    inTurns(() => {
+      if (socket.destroyed) return;
+      upgrades.set(request, socket);
+      takeToken(request);
+      server.routing(request, responseOn(request, socket));
+    });
   });
 }
 

@@ -9,7 +9,7 @@ import { type MailRow, postponeMail, removeMail, takeMails } from "./outbox.ts";
 const POLL_MS = 250;
 /** At once, in each process: mail servers count connections. */
 const BATCH_MAX = 8;
-/** Without a pause, so that whoever wants to stop need not wait for the whole outbox. */
+/** Without a pause. */
 const ROUNDS_MAX = 10;
 /** Longer than any provider here may take. */
 const LEASE_SECONDS = 60;
@@ -56,8 +56,8 @@ export function sendMails({ database, sealer, deliver, onFailure }: MailSenderDe
     await removeMail(database, id);
   }
 
-  async function empty(): Promise<void> {
-    for (let round = 0; round < ROUNDS_MAX; round++) {
+  async function empty(ending: AbortSignal): Promise<void> {
+    for (let round = 0; round < ROUNDS_MAX && !ending.aborted; round++) {
       const taken = await takeMails(database, { limit: BATCH_MAX, leaseSeconds: LEASE_SECONDS });
       await Promise.all(taken.map(send));
       if (taken.length < BATCH_MAX) return;

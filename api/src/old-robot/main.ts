@@ -73,6 +73,7 @@ async function run({ users, profiles }: OldRobots, isApplied: boolean): Promise<
     isApplied,
     // Whoever may run this may do what the step-up protects from a stolen access token.
     requireStepUp: async () => {},
+    mailer: undefined, // whoever migrates them answers for them
   };
   const counts = new Map<Outcome["outcome"], number>();
   for (const user of users) {

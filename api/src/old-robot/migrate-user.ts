@@ -1,14 +1,15 @@
 import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
 import { bucketNamespace, Risk } from "@tradingbots/crds";
-import { type AccountDeps, createAccount } from "../accounts/accounts.ts";
+import { type AccountDeps, createAccount, findAccount } from "../accounts/accounts.ts";
 import { recordAudit } from "../audit/record.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import { insertUser } from "../auth/user-store.ts";
-import type { Caller } from "../auth/user.ts";
-import { type BotDeps, createBot } from "../bots/create-bot.ts";
+import type { Caller, Tier } from "../auth/user.ts";
+import { findBot } from "../bots/change-bot.ts";
+import { type BotDeps, createBot, requireRoom, requireUser } from "../bots/create-bot.ts";
+import { assertRunnable } from "../bots/runnable.ts";
 import { asTenant, atMostOne, type Database, inTransaction } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import { findOwned } from "../owned-objects.ts";
 import { patchOf, type RobotConfig } from "../robot/config.ts";
 import type { OldKey, OldUser } from "./input.ts";
 
@@ -104,22 +105,52 @@ async function migrateKey(
   const what = `account ${key.exchange} "${key.name}" of ${user.email}`;
   const config = key.profile === undefined ? undefined : deps.profiles.get(key.profile);
   const botWhat = `robot "${key.profile}" on ${what}`;
+  const judgeAccount = async () => assertRunnable(key.exchange);
   if (userId === undefined) {
-    const outcome = "would be created" as const;
-    return [{ what, outcome }, ...(config === undefined ? [] : [{ what: botWhat, outcome }])];
+    const account = await judged(judgeAccount);
+    if (config === undefined || account.outcome === "refused") return [{ what, ...account }];
+    const judge = () =>
+      judgeBot(deps, "free", { key, settings: botOf({ user, key, userId: "" }, config) });
+    return [
+      { what, ...account },
+      { what: botWhat, ...(await judged(judge)) },
+    ];
   }
   const caller = { userId, email: user.email, tier: "free", sessionId: "" } as const;
   const accountId = idOf("acct", userId, key);
-  const account = await attempt(deps, { caller, table: "accounts", id: accountId }, () =>
-    createAccount(deps, caller, accountOf(accountId, key)),
+  const account = await attempt(
+    deps,
+    { caller, table: "accounts", id: accountId },
+    {
+      find: () => findAccount(deps, caller, accountId),
+      judge: judgeAccount,
+      create: () => createAccount(deps, caller, accountOf(accountId, key)),
+    },
   );
   const outcomes: Outcome[] = [{ what, ...account }];
   if (config === undefined || account.outcome === "refused") return outcomes;
   const bot = botOf({ user, key, userId }, config);
-  const made = await attempt(deps, { caller, table: "bots", id: bot.id }, () =>
-    createBot(deps, caller, bot),
+  const { tier } = await requireUser(deps, userId);
+  const made = await attempt(
+    deps,
+    { caller, table: "bots", id: bot.id },
+    {
+      find: () => findBot(deps, caller, bot.id),
+      judge: () => judgeBot(deps, tier, { key, settings: bot }),
+      create: () => createBot(deps, caller, bot),
+    },
   );
   return [...outcomes, { what: botWhat, ...made }];
+}
+
+interface Robot {
+  readonly key: OldKey;
+  readonly settings: ReturnType<typeof botOf>;
+}
+
+/** @throws ApiError for what the class of the tier does not allow */
+async function judgeBot({ kube }: MigrationDeps, tier: Tier, { key, settings }: Robot) {
+  await requireRoom(kube, tier, { ...settings, exchange: key.exchange });
 }
 
 interface Thing {
@@ -128,17 +159,24 @@ interface Thing {
   readonly id: string;
 }
 
-/** Creates what is not there; what the platform refuses is told with its sentence. */
+interface Ways {
+  /** @throws ApiError `not_found` */
+  readonly find: () => Promise<unknown>;
+  /** @throws ApiError for what would be refused */
+  readonly judge: () => Promise<void>;
+  /** Takes up what an earlier attempt left. */
+  readonly create: () => Promise<unknown>;
+}
+
+/** Creates what is not there, or only half; what the platform refuses is told with its sentence. */
 async function attempt(
   { pool, isApplied }: MigrationDeps,
   { caller: { userId }, table, id }: Thing,
-  create: () => Promise<unknown>,
+  { find, judge, create }: Ways,
 ): Promise<Omit<Outcome, "what">> {
-  const row = await asTenant(pool, { userId }, (database) =>
-    findOwned(database, table, { userId, id }),
-  );
-  if (row !== undefined) return { outcome: "is there" };
-  if (!isApplied) return { outcome: "would be created" };
+  if (await exists(find)) return { outcome: "is there" };
+  const judgement = await judged(judge);
+  if (!isApplied || judgement.outcome === "refused") return judgement;
   try {
     await asTenant(pool, { userId }, (database) =>
       recordAudit(database, {
@@ -152,8 +190,28 @@ async function attempt(
     await create();
     return { outcome: "created" };
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status >= 500) throw error;
-    return { outcome: "refused", reason: error.message };
+    return refusal(error);
+  }
+}
+
+/** What a dry run says. */
+async function judged(judge: () => Promise<void>): Promise<Omit<Outcome, "what">> {
+  return judge().then(() => ({ outcome: "would be created" }), refusal);
+}
+
+/** @throws whatever is no refusal */
+function refusal(error: unknown): Omit<Outcome, "what"> {
+  if (!(error instanceof ApiError) || error.status >= 500) throw error;
+  return { outcome: "refused", reason: error.message };
+}
+
+async function exists(find: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await find();
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === "not_found") return false;
+    throw error;
   }
 }
 

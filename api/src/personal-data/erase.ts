@@ -59,6 +59,9 @@ const AGAIN = {
   detail: "it begins anew: something was made meanwhile",
 } as const;
 
+/** An administrator has enabled the user: whoever has logged in since is shut out again, and their token gets its time to run out. */
+const LET_IN = { status: "running", step: "erase", detail: "" } as const;
+
 function waitsForRole(step: string): Progress {
   return { status: "running", step, detail: "it waits until your role has been taken away" };
 }
@@ -188,25 +191,39 @@ interface OfBot {
   readonly botId: string;
 }
 
+/** Who owns what is kept, and what makes other ids of bots' ids: the audit names bots, and must not lead to what is kept. Neither is stored. */
+interface Pseudonym {
+  readonly userId: string;
+  readonly salt: string;
+}
+
+function newPseudonym(): Pseudonym {
+  return { userId: randomUUID(), salt: randomUUID() };
+}
+
+const UNDER_PSEUDONYM =
+  "set user_id = $2, bot_id = 'bot-' || substr(encode(sha256(convert_to(bot_id || $3, 'UTF8')), 'hex'), 1, 20)";
+
 /** All of a bot or nothing, so that what is kept of it stands under one pseudonym. Answers how many rows. */
 async function pseudonymise(
   workerPool: Database,
   { userId, botId }: OfBot,
-  pseudonym: string,
+  { userId: pseudonym, salt }: Pseudonym,
 ): Promise<number> {
   return asTenant(workerPool, { userId }, async (database) => {
     await allowPseudonym(database, pseudonym);
     let kept = 0;
     for (const { table, key } of KEPT) {
-      const rest = `update ${table} set user_id = $3 where user_id = $1 and bot_id = $2`;
+      const rest = `update ${table} ${UNDER_PSEUDONYM} where user_id = $1 and bot_id = $4`;
       const some = `${rest} and (${key}) <= (
-        select ${key} from ${table} where user_id = $1 and bot_id = $2 order by ${key} offset ${ROWS_AT_ONCE} limit 1)`;
+        select ${key} from ${table} where user_id = $1 and bot_id = $4 order by ${key} offset ${ROWS_AT_ONCE} limit 1)`;
+      const values = [userId, pseudonym, salt, botId];
       let moved: number;
       do {
-        moved = countOf(await database.query(some, [userId, botId, pseudonym]));
+        moved = countOf(await database.query(some, values));
         kept += moved;
       } while (moved > 0);
-      kept += countOf(await database.query(rest, [userId, botId, pseudonym]));
+      kept += countOf(await database.query(rest, values));
     }
     return kept;
   });
@@ -224,7 +241,7 @@ function countOf({ rowCount }: { readonly rowCount: number | null }): number {
 async function erase(workerPool: Database, userId: string): Promise<Progress> {
   const obstacle = await shutOut(workerPool, userId);
   if (obstacle !== undefined) return obstacle;
-  const pseudonym = randomUUID(); // kept nowhere: what is left after a crash gets another
+  const pseudonym = newPseudonym(); // what is left after a crash gets another
   const { rows: bots } = await asTenant(workerPool, { userId }, (database) =>
     database.query<{ id: string }>("select id from bots where user_id = $1 order by id", [userId]),
   );
@@ -235,12 +252,13 @@ async function erase(workerPool: Database, userId: string): Promise<Progress> {
   }
   return asTenant(workerPool, { userId }, async (database) => {
     if (await hasLiving(database, userId)) return AGAIN;
-    await allowPseudonym(database, pseudonym);
+    await allowPseudonym(database, pseudonym.userId);
     for (const { table } of KEPT) {
       // What came after its bot's turn.
-      await database.query(`update ${table} set user_id = $2 where user_id = $1`, [
+      await database.query(`update ${table} ${UNDER_PSEUDONYM} where user_id = $1`, [
         userId,
-        pseudonym,
+        pseudonym.userId,
+        pseudonym.salt,
       ]);
     }
     for (const table of FORGOTTEN) {
@@ -261,6 +279,7 @@ async function erase(workerPool: Database, userId: string): Promise<Progress> {
 async function forget(workerPool: Database, { user_id: userId, id }: Job): Promise<Progress> {
   return asTenant(workerPool, { userId }, async (database) => {
     if (await hasLiving(database, userId)) return AGAIN;
+    if (await isEnabled(database, userId)) return LET_IN;
     const { rowCount } = await database.query(
       `delete from users where id = $1 and exists (
          select from personal_data_jobs
@@ -284,6 +303,13 @@ async function hasLiving(database: Queryable, userId: string): Promise<boolean> 
   await lockUser(database, userId);
   const bots = await livingRows(database, userId, "bots");
   return bots.length > 0 || (await livingRows(database, userId, "accounts")).length > 0;
+}
+
+async function isEnabled(database: Queryable, userId: string): Promise<boolean> {
+  const { rows } = await database.query("select from users where id = $1 and disabled_at is null", [
+    userId,
+  ]);
+  return rows.length > 0;
 }
 
 async function exists(database: Queryable, userId: string): Promise<boolean> {

@@ -130,6 +130,16 @@ export async function noteProgress(
   );
 }
 
+/** Whether an erasure of the user has come to the rows, or is done. */
+export async function isBeingForgotten(database: Queryable, userId: string): Promise<boolean> {
+  const { rows } = await database.query(
+    `select from personal_data_jobs
+      where user_id = $1 and kind = 'erasure' and step in ('erase', 'forget') limit 1`,
+    [userId],
+  );
+  return rows.length > 0;
+}
+
 /** Whose exports have been there long enough. */
 export async function expiredExports(
   database: Queryable,

@@ -1,7 +1,14 @@
 import { asTenant, type Database } from "../database.ts";
 import { type EraseDeps, erasureTurn } from "./erase.ts";
 import { type ExportDeps, writeExport } from "./export.ts";
-import { expiredExports, type Job, noteProgress, openJobs, type Progress } from "./job-store.ts";
+import {
+  expiredExports,
+  isBeingForgotten,
+  type Job,
+  noteProgress,
+  openJobs,
+  type Progress,
+} from "./job-store.ts";
 
 /** Of one turn; the others come in the next. */
 const JOBS_MAX = 50;
@@ -13,9 +20,13 @@ const EXPORT_DAYS = 7;
 export type PersonalDataDeps = ExportDeps &
   EraseDeps & { readonly onError: (error: unknown) => void };
 
-/** One turn of every job that is open, and the end of old exports. A process that dies leaves jobs that go on at the next turn. */
-export async function workOnPersonalData(deps: PersonalDataDeps): Promise<void> {
+/** One turn of every job that is open, and the end of old exports. A process that ends or dies leaves jobs that go on at the next turn. */
+export async function workOnPersonalData(
+  deps: PersonalDataDeps,
+  ending?: AbortSignal,
+): Promise<void> {
   for (const job of await openJobs(deps.workerPool, JOBS_MAX)) {
+    if (ending?.aborted === true) return;
     try {
       await noteOf(deps.workerPool, job, await turn(deps, job));
     } catch (error) {
@@ -32,8 +43,15 @@ export async function workOnPersonalData(deps: PersonalDataDeps): Promise<void> 
 
 async function turn(deps: PersonalDataDeps, job: Job): Promise<Progress> {
   if (job.kind === "erasure") return erasureTurn(deps, job);
+  // Erasures have their turns in this loop too: none comes between the question and the files.
+  if (await isBeingForgotten(deps.workerPool, job.user_id)) return tooLate(job);
   await writeExport(deps, job);
   return { status: "done", step: job.step, detail: "" };
+}
+
+/** Files that were written now would outlive what they are of. */
+function tooLate({ step }: Job): Progress {
+  return { status: "failed", step, detail: "what it would hold is being erased" };
 }
 
 /** What is to be erased is erased, however long it takes. */

@@ -70,7 +70,12 @@ async function startApi(database: TestDatabase) {
     audit: { push: () => {}, refuse: () => {} },
     kube: createKubeInMemory(),
     credentials: createFakeCredentialStore(),
-    passwords: { hash: async () => "a hash", compare: async () => false, isAlive: () => true },
+    passwords: {
+      hash: async () => "a hash",
+      compare: async () => false,
+      decoy: "nobody's hash",
+      isAlive: () => true,
+    },
     isBreached: () => false,
     tokens,
     revocations: { isFresh: () => true, hasEnded: () => false, tierOf: () => undefined },

@@ -8,6 +8,9 @@ import {
 /** The columns of a candle file, in this order: the open time in ms UTC, prices and volume as decimals. */
 const COLUMNS = ["openTime", "open", "high", "low", "close", "volume"] as const;
 
+/** No exchange has shorter candles; times in seconds are a thousandth apart of what they should be. */
+const MIN_INTERVAL_MS = 1_000;
+
 /** A candle is 60 characters long; nothing that is one comes near this. */
 const MAX_LINE_BYTES = 1_024;
 
@@ -73,7 +76,12 @@ export class CandleCsvParser {
     if (this.#rest.length > 0) this.push(Uint8Array.of(LINE_FEED));
     if (this.#table.length === 0) throw this.#error("there are no candles in it");
     try {
-      return this.#table.build(this.#priceDecimals);
+      const table = this.#table.build(this.#priceDecimals);
+      if (table.length > 1 && table.intervalMs < MIN_INTERVAL_MS)
+        throw this.#error(
+          `candles open every ${table.intervalMs} ms: openTime is in milliseconds, and these look like seconds`,
+        );
+      return table;
     } catch (error) {
       if (!(error instanceof OffGridError)) throw error;
       throw new CandleFileError(this.#file, error.index + 2, error.message);

@@ -63,6 +63,11 @@ describe("a candle file", () => {
       [HEADER, "0,1,1,1,1,1", "60000,1,1,1"],
       "test.csv:3: 4 columns instead of 6",
     ],
+    [
+      "times in seconds",
+      [HEADER, "1750204800,1,1,1,1,1", "1750204860,1,1,1,1,1"],
+      "test.csv:3: candles open every 60 ms: openTime is in milliseconds, and these look like seconds",
+    ],
     ["too many columns", [HEADER, "0,1,1,1,1,1,1"], "test.csv:2: 7 columns instead of 6"],
     [
       "a blank line",

@@ -93,6 +93,7 @@ interface Money {
 /** Sizes entries and asks the risk gate, which is the bots' own. */
 export class EntryDesk {
   readonly #sizing: Sizing;
+  readonly #market: Market;
   readonly #config: Standing["config"];
   readonly #refusals = new Map<string, RefusalCount>();
   /** The weakest signal that passed while nothing but confidence can differ, and its size. */
@@ -102,6 +103,8 @@ export class EntryDesk {
 
   constructor(sizing: Sizing, risk: Risk) {
     this.#sizing = sizing;
+    this.#market =
+      sizing.kind === "account" ? { ...sizing.market, tick: NO_MARKET.tick } : NO_MARKET;
     this.#config = {
       state: "Running",
       autoTrade: true,
@@ -154,12 +157,6 @@ export class EntryDesk {
     const known = this.#refusals.get(reason);
     this.#refusals.set(reason, { message, ...known, count: (known?.count ?? 0) + 1 });
     return undefined;
-  }
-
-  get #market(): Market {
-    return this.#sizing.kind === "account"
-      ? { ...this.#sizing.market, tick: NO_MARKET.tick }
-      : NO_MARKET;
   }
 
   /** Without an account each position has its own money, all of which it takes. */

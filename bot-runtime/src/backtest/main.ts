@@ -22,8 +22,9 @@ async function main(): Promise<void> {
     throw new UsageError(`--json: there is no directory ${dirname(json)}`);
   const file = basename(options.candles);
   const candles = await readCandleFile(options.candles).catch((error: unknown) => {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    throw new Error(`--candles: there is no file ${options.candles}`, { cause: error });
+    if (!(error instanceof Error && "code" in error)) throw error; // what is wrong in it names the line
+    const problem = error.code === "ENOENT" ? "there is no such file" : error.message;
+    throw new Error(`--candles ${options.candles}: ${problem}`, { cause: error });
   });
   const lastMs = candles.openTimesMs[candles.length - 1] ?? 0;
   if (options.fromMs !== undefined && options.fromMs > lastMs) {

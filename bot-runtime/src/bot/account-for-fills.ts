@@ -73,7 +73,7 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
 }
 
 /** The exchange's time, not later than it is, ms; undefined while it is not known. */
-function exchangeTime({ exchange, nowMs }: TraderDeps): number | undefined {
+export function exchangeTime({ exchange, nowMs }: TraderDeps): number | undefined {
   const clock = exchange.clock();
   return clock && nowMs() - clock.skewMs - clock.uncertaintyMs;
 }

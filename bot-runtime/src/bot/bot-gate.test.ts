@@ -8,6 +8,7 @@ import {
   exampleKey,
   type ExampleOptions,
   exampleSession,
+  exampleTrade,
   NEWEST,
   OTHER_SYMBOL,
   startExampleBot,
@@ -81,6 +82,73 @@ test.each([
     expect(it.reasons()).toContain("ForeignPosition");
   },
 );
+
+describe("the leverage is changed by what was just asked, as an order is sent", () => {
+  type Trading = Awaited<ReturnType<typeof trading>>;
+  /** What happens while the exchange is asked what is open, and how long it takes. */
+  async function changing(meanwhile: (it: Trading) => void, takesMs: number) {
+    const setLeverage = vi.fn<Exchange["setLeverage"]>(async () => ({
+      kind: "accepted",
+      exchangeOrderId: undefined,
+    }));
+    let isSignalled = false;
+    const balance = async () => {
+      if (isSignalled) {
+        await systemClock.sleep(takesMs);
+        meanwhile(it);
+      }
+      return { equity: amount("10000"), available: amount("10000"), currency: "USDT" };
+    };
+    const it = await trading({ exchange: { setLeverage, balance } });
+    isSignalled = true;
+    const signalledMs = Date.now();
+    await it.signal();
+    await pass(12_000);
+    const told = it.records.flatMap((body) => (body.type === "event" ? [body.message] : []));
+    return { setLeverage, signalledMs, told: told.at(-1) };
+  }
+
+  test("and is signed with the time of the question", async () => {
+    const { setLeverage, signalledMs } = await changing(() => undefined, 500);
+    const [, leverage, asked] = setLeverage.mock.calls[0] ?? [];
+    expect(leverage).toBe(10);
+    expect((asked?.madeMs ?? 0) - signalledMs).toBeLessThan(2_000);
+    expect(Date.now() - (asked?.madeMs ?? 0)).toBeGreaterThan(11_000);
+  });
+
+  test.each<[string, (it: Trading) => void, number, string]>([
+    ["the lease has gone", (it) => void (it.journal.leaseMs = 5_000), 0, "NoLease"],
+    ["another pod took over", (it) => void (it.journal.standing = "stale"), 0, "StaleEpoch"],
+    [
+      "the owner has set another one",
+      ({ bot, config }) =>
+        bot.applyConfig({ ...config, generation: 2, risk: { ...config.risk, leverage: 5 } }),
+      0,
+      "ConfigChanged",
+    ],
+    ["the answer came late", () => undefined, 3_100, "TooLate"],
+  ])("not when %s", async (...[, meanwhile, takesMs, reason]) => {
+    const { setLeverage, told } = await changing(meanwhile, takesMs);
+    expect(setLeverage).not.toHaveBeenCalled();
+    expect(told).toContain(`${reason}: `);
+  });
+});
+
+test("executions that nobody can tell the meaning of close no trade, and are named", async () => {
+  const unknown = exchangeFault("Refused", {
+    code: "UnknownExecution",
+    message: "BTCUSDT: execution x7 is of type OfTomorrow (not known to the bot)",
+  });
+  const it = await trading(
+    { exchange: { executions: async () => Promise.reject(unknown) } },
+    { ...exampleSession, openTrades: [exampleTrade(SYMBOL)] },
+  );
+  await pass(60_000);
+  expect(it.lastReport()).toMatchObject({ trading: false, flat: false });
+  expect(it.told()).toContain("execution x7 is of type OfTomorrow");
+  expect(await it.signal()).toBe(0);
+  expect(it.records.filter((body) => body.type === "trade")).toEqual([]);
+});
 
 describe("the key is looked at before the first order", () => {
   test("a hedge-mode account opens nothing", async () => {
@@ -325,6 +393,19 @@ describe("errors in a row", () => {
     expect(it.reasons()).toEqual([]);
     expect(it.lastReport()?.consecutiveErrors).toBe(0);
     expect(await it.signal()).toBe(6);
+  });
+
+  test("do not count what was turned away before it was read as an order", async () => {
+    const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+      kind: "refused",
+      code: "10006",
+      message: "too many visits",
+      final: false,
+    }));
+    const it = await trading({ exchange: { submitEntry } });
+    for (let sent = 1; sent <= 6; sent += 1) await it.signal();
+    expect(submitEntry).toHaveBeenCalledTimes(6);
+    expect(it.lastReport()?.consecutiveErrors).toBe(0);
   });
 
   test("are remembered over a restart under the same configuration", async () => {

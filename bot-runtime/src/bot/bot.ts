@@ -204,6 +204,7 @@ export class Bot {
   candleArrived({ symbol, candle, closed, sentAtMs }: StreamedCandle): void {
     this.#lastCandles.set(symbol, candle);
     if (closed) this.#traders.get(symbol)?.candleClosed(candle, this.#sentBy(sentAtMs));
+    else this.#traders.get(symbol)?.candleSeen(candle, this.#sentBy(sentAtMs));
   }
 
   /** A time of the exchange's clock by the one that nobody sets. While its clock is not known nothing is opened anyway. */

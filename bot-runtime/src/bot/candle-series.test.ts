@@ -69,6 +69,42 @@ describe("CandleSeries", () => {
     expect(queries.at(-1)?.sinceMs).toBe(10 * MINUTE);
   });
 
+  test("a candle in progress shows what is missing before it, and that opens nothing", async () => {
+    let newest = 10;
+    const { fetchCandles } = source(() => newest);
+    const series = new CandleSeries(options, fetchCandles);
+    expect(series.see(candle(10), 1)).toBe(false);
+    await series.catchUp();
+    expect([series.see(candle(10), 2), series.needsCatchUp]).toEqual([false, false]);
+    newest = 12;
+    expect([series.see(candle(12), 3), series.see(candle(12), 4)]).toEqual([true, false]);
+    expect(series.needsCatchUp).toBe(true);
+    // Prices rise.
+    expect(await series.catchUp()).toMatchObject({
+      candle: { openTimeMs: 11 * MINUTE },
+      proposal: { enter: undefined, exit: "long" },
+      sentMs: 4,
+    });
+    expect([series.last?.openTimeMs, series.needsCatchUp]).toEqual([11 * MINUTE, false]);
+    expect(series.push(candle(12), 5)?.proposal.enter).toBe("short");
+  });
+
+  test("what a missed candle wants closed is not lost with a quiet one after it", async () => {
+    // The index is 80 at the candle that is missed, and 44 at the next.
+    const closes = [100, 101, 100, 101, 100, 103, 100];
+    const page = closes.map((close, minute) => candle(minute, close));
+    const series = new CandleSeries(options, async ({ sinceMs = 0 }) =>
+      sinceMs === 0 ? page.slice(0, 6) : page.filter(({ openTimeMs }) => openTimeMs >= sinceMs),
+    );
+    await series.catchUp();
+    expect(series.last?.openTimeMs).toBe(4 * MINUTE);
+    series.push(candle(6, 100), 9);
+    expect(await series.catchUp()).toMatchObject({
+      candle: { openTimeMs: 6 * MINUTE },
+      proposal: { enter: undefined, exit: "long" },
+    });
+  });
+
   test("a streamed candle that the first page holds already is not shown twice", async () => {
     const { fetchCandles } = source(() => 10);
     const series = new CandleSeries(options, fetchCandles);
@@ -111,6 +147,41 @@ describe("CandleSeries", () => {
     series.push(candle(14), 0);
     expect((await series.catchUp())?.candle.openTimeMs).toBe(14 * MINUTE);
     expect(series.openTimes.slice(-3)).toEqual([11, 13, 14].map((minute) => minute * MINUTE));
+  });
+
+  test("a candle that was left out before the one in progress is asked for once", async () => {
+    let queries = 0;
+    const series = new CandleSeries(options, async ({ sinceMs = 0 }) => {
+      queries += 1;
+      const there = [...Array.from({ length: 20 }, (_, minute) => candle(minute)), candle(26)];
+      return there.filter(({ openTimeMs }) => openTimeMs >= sinceMs);
+    });
+    await series.catchUp();
+    expect(series.see(candle(26), 0)).toBe(true);
+    const catchingUp = series.catchUp();
+    series.see(candle(26), 1);
+    await catchingUp;
+    expect(series.needsCatchUp).toBe(false);
+    const asked = queries;
+    expect(series.see(candle(26), 2)).toBe(false);
+    expect(series.needsCatchUp).toBe(false);
+    expect(queries).toBe(asked);
+    series.push(candle(26), 3);
+    expect(await series.catchUp()).toMatchObject({ candle: { openTimeMs: 26 * MINUTE } });
+  });
+
+  test("a candle that is still in progress where it is asked for is not taken as closed", async () => {
+    let newest = 10;
+    const { fetchCandles } = source(() => newest);
+    const series = new CandleSeries(options, fetchCandles);
+    await series.catchUp();
+    newest = 11;
+    series.see(candle(12), 0);
+    await expect(series.catchUp()).rejects.toThrow("has no candle");
+    expect(series.last?.openTimeMs).toBe(10 * MINUTE);
+    newest = 12;
+    await series.catchUp();
+    expect(series.last?.openTimeMs).toBe(11 * MINUTE);
   });
 
   test("after a gap longer than a page it starts again", async () => {

@@ -30,7 +30,8 @@ interface StreamedCandle {
 
 /**
  * The closed candles of one symbol in order, each shown to the strategy exactly once. Candles that the stream missed are
- * fetched before the next one counts; a candle that was only caught up with leads to no proposal.
+ * fetched as soon as a later one shows it, closed or in progress. What was only caught up with opens nothing, because it is too
+ * late for that; but what the strategy wants closed by then is to be closed.
  */
 export class CandleSeries {
   readonly #options: SeriesOptions;
@@ -38,10 +39,17 @@ export class CandleSeries {
   readonly #stepMs: number;
   #strategy: Strategy;
   #last: Candle | undefined;
+  #lastProposal: Proposal | undefined;
   /** Of the newest candles: their prices are the strategy's business, and a thousand of them are 0.5 MB. */
   #openTimes: number[] = [];
   /** The first streamed candle that does not continue the series. */
   #awaiting: StreamedCandle | undefined;
+  /** The newest candle in progress that opened later than the one which continues the series. */
+  #inProgress: StreamedCandle | undefined;
+  /** Open time of the newest candle in progress up to which all was fetched that there is: the exchange itself may have left some out. */
+  #caughtUpToMs = -Infinity;
+  /** The newest word about what is to be closed, of candles that were caught up with; nobody has heard it yet. */
+  #missed: ProposedCandle | undefined;
 
   constructor(options: SeriesOptions, fetchCandles: FetchCandles) {
     this.#options = options;
@@ -52,6 +60,11 @@ export class CandleSeries {
 
   get last(): Candle | undefined {
     return this.#last;
+  }
+
+  /** What the strategy said at the newest closed candle, also where that was only caught up with. */
+  get lastProposal(): Proposal | undefined {
+    return this.#lastProposal;
   }
 
   /** Close time of the newest closed candle, ms of candle time. */
@@ -65,7 +78,20 @@ export class CandleSeries {
   }
 
   get needsCatchUp(): boolean {
-    return this.#last === undefined || this.#awaiting !== undefined;
+    if (this.#last === undefined || this.#awaiting !== undefined) return true;
+    return this.#inProgress !== undefined && this.#isBeyondNext(this.#inProgress.candle);
+  }
+
+  #isBeyondNext({ openTimeMs }: Candle): boolean {
+    return this.#last !== undefined && openTimeMs > this.#last.openTimeMs + this.#stepMs;
+  }
+
+  /** Takes a candle in progress of the stream. True when it is the first to show that closed ones before it were missed. */
+  see(candle: Candle, sentMs: number): boolean {
+    if (!this.#isBeyondNext(candle) || candle.openTimeMs <= this.#caughtUpToMs) return false;
+    const isNews = !this.needsCatchUp;
+    this.#inProgress = { candle, sentMs };
+    return isNews;
   }
 
   /** Takes a closed candle of the stream. Undefined when it is old, or when candles before it are missing. */
@@ -79,24 +105,51 @@ export class CandleSeries {
     return { candle, proposal: this.#append(candle), sentMs };
   }
 
-  /** Fetches what is missing. Gives the proposal of the streamed candle that waited for it, if one did. */
+  /**
+   * Fetches what is missing. Gives the proposal of the streamed candle that waited for it, if one did, and else what is to be
+   * closed by what was fetched.
+   */
   async catchUp(): Promise<ProposedCandle | undefined> {
     const awaiting = this.#awaiting;
-    const awaited = awaiting?.candle;
     const last = this.last;
-    if (last !== undefined && awaited !== undefined && awaited.openTimeMs <= last.openTimeMs) {
+    if (last !== undefined && awaiting !== undefined && !isBefore(last, awaiting.candle)) {
       this.#awaiting = undefined; // it came while it was being fetched
-      return undefined;
+      return this.#takeMissed();
     }
-    const gap = last && awaited ? (awaited.openTimeMs - last.openTimeMs) / this.#stepMs : Infinity;
-    if (last === undefined || gap > WARM_UP_CANDLES) await this.#warmUp(awaited);
-    else await this.#fill(last, awaited);
+    const shown = awaiting ?? this.#inProgress;
+    if (last === undefined || shown === undefined || this.#isFarBeyond(last, shown.candle))
+      await this.#warmUp(shown?.candle);
+    else await this.#fill(last, shown);
+    this.#noteCaughtUp(shown);
     // A newer candle may have come meanwhile: then the next catch-up continues from here.
     if (this.#awaiting !== awaiting) return undefined;
     this.#awaiting = undefined;
-    if (awaiting === undefined || awaiting.candle.openTimeMs <= (this.last?.openTimeMs ?? 0))
-      return undefined;
-    return { ...awaiting, proposal: this.#append(awaiting.candle) };
+    if (
+      awaiting === undefined ||
+      (this.last !== undefined && !isBefore(this.last, awaiting.candle))
+    )
+      return this.#takeMissed();
+    const missed = this.#takeMissed()?.proposal;
+    const proposal = this.#append(awaiting.candle);
+    return { ...awaiting, proposal: proposal.exit === undefined ? (missed ?? proposal) : proposal };
+  }
+
+  /** What is still missing before a candle in progress will not come. */
+  #noteCaughtUp(shown: StreamedCandle | undefined): void {
+    if (shown === undefined) return;
+    this.#caughtUpToMs = Math.max(this.#caughtUpToMs, shown.candle.openTimeMs);
+    const seen = this.#inProgress?.candle.openTimeMs ?? -Infinity;
+    if (seen <= this.#caughtUpToMs) this.#inProgress = undefined;
+  }
+
+  #isFarBeyond(last: Candle, shown: Candle): boolean {
+    return shown.openTimeMs - last.openTimeMs > WARM_UP_CANDLES * this.#stepMs;
+  }
+
+  #takeMissed(): ProposedCandle | undefined {
+    const missed = this.#missed;
+    this.#missed = undefined;
+    return missed;
   }
 
   async #warmUp(awaited: Candle | undefined): Promise<void> {
@@ -105,23 +158,32 @@ export class CandleSeries {
     // The newest one is still in progress, unless the stream has shown that it is not.
     const closed = candles.slice(0, -1).filter((each) => isBefore(each, awaited));
     this.#last = undefined;
+    this.#lastProposal = undefined;
     this.#openTimes = [];
     this.#strategy = startStrategy(this.#options.strategy);
     for (const candle of closed) this.#append(candle);
   }
 
-  async #fill(last: Candle, awaited: Candle | undefined): Promise<void> {
+  /** Up to the candle that was shown, without it. */
+  async #fill(last: Candle, shown: StreamedCandle): Promise<void> {
     const { symbol, timeframe } = this.#options;
+    const { candle: limit, sentMs } = shown;
     const sinceMs = last.openTimeMs + this.#stepMs;
-    const candles = await this.#fetch({ symbol, timeframe, sinceMs, limit: WARM_UP_CANDLES });
+    const told = await this.#fetch({ symbol, timeframe, sinceMs, limit: WARM_UP_CANDLES });
+    // An answer that does not reach the candle in progress which the stream has shown may end in one that is in progress there.
+    const isWhole = shown === this.#awaiting || told.some((each) => !isBefore(each, limit));
+    const candles = isWhole ? told : told.slice(0, -1);
     for (const candle of candles) {
       const expected = (this.last?.openTimeMs ?? 0) + this.#stepMs;
-      if (isBefore(candle, awaited) && candle.openTimeMs === expected) this.#append(candle);
+      if (!isBefore(candle, limit) || candle.openTimeMs !== expected) continue;
+      const proposal = { ...this.#append(candle), enter: undefined, confidence: 0 };
+      if (proposal.exit !== undefined) this.#missed = { candle, proposal, sentMs };
     }
     const next = (this.last?.openTimeMs ?? 0) + this.#stepMs;
-    if (awaited === undefined || awaited.openTimeMs === next) return;
+    // One that came by the stream meanwhile may have gone beyond it.
+    if (limit.openTimeMs <= next) return;
     // The exchange itself left it out (maintenance): the series starts again from what there is.
-    if (candles.some((candle) => candle.openTimeMs > next)) return this.#warmUp(awaited);
+    if (candles.some((candle) => candle.openTimeMs > next)) return this.#warmUp(limit);
     throw new Error(`${symbol}: the exchange has no candle ${new Date(next).toISOString()}`);
   }
 
@@ -129,10 +191,11 @@ export class CandleSeries {
     this.#last = candle;
     this.#openTimes.push(candle.openTimeMs);
     if (this.#openTimes.length > WARM_UP_CANDLES) this.#openTimes.shift();
-    return propose(this.#strategy, {
+    this.#lastProposal = propose(this.#strategy, {
       openTimeMs: candle.openTimeMs,
       close: candle.close.toNumber(),
     });
+    return this.#lastProposal;
   }
 }
 

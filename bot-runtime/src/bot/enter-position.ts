@@ -5,10 +5,11 @@ import {
   type Market,
   OPENING_LEASE_MS,
   type PositionSide,
+  RECEIVE_WINDOW_MS,
 } from "../exchange/exchange.ts";
 import { type Amount, Decimal, text } from "../money.ts";
 import { protectionLevels } from "../orders/levels.ts";
-import { candleReference, orderId, requestedEntryId } from "../orders/order-id.ts";
+import { candleReference } from "../orders/order-id.ts";
 import { positionSize, type Size } from "../orders/sizing.ts";
 import {
   commitmentLimit,
@@ -29,6 +30,8 @@ import type { Works } from "./works.ts";
 const SIGNAL_MAX_AGE_MS = 10_000;
 /** An entry leaves at most this long after its decision; the exchange's receive window bounds what a frozen process holds up. */
 const DECISION_MAX_AGE_MS = 2_000;
+/** What a change of the leverage goes by may be so old: of the receive window, which runs from the question, the rest is its way. */
+const FLAT_MAX_AGE_MS = 3_000;
 
 /** Of a margin that the journal adds to others': quotients have no end. */
 const COMMITMENT_PLACES = 8;
@@ -36,6 +39,8 @@ const COMMITMENT_PLACES = 8;
 export interface EntrySignal extends ProposedCandle {
   readonly symbol: string;
   readonly side: PositionSide;
+  /** Client order id: the candle's, or the request's. A refused or lost entry is never sent again: the next one is another order. */
+  readonly entryId: string;
   /** In force when the signal was acted on: the entry follows all of it that concerns it, or is not sent. */
   readonly config: BotConfig;
   /** Somebody's who asked for it, and until when it may be at the exchange (exchange's clock, ms); undefined for a strategy's. */
@@ -72,6 +77,7 @@ async function enterAlone(
 ): Promise<EntryResult> {
   const { symbol } = wish;
   const balanceAskedMs = deps.monotonicMs();
+  const askedMs = deps.nowMs();
   const [view, orders, balance] = await Promise.all([
     deps.exchange.position(symbol),
     deps.exchange.openOrders(symbol),
@@ -94,7 +100,8 @@ async function enterAlone(
   });
   if (refusal !== undefined) return { kind: "refused", refusal };
   const isLevered = view.leverage === wish.config.risk.leverage;
-  const unset = isLevered ? undefined : await setLeverage(deps, wish);
+  const asked = { madeMs: askedMs, madeAtMs: balanceAskedMs };
+  const unset = isLevered ? undefined : await setLeverage(deps, wish, asked);
   const old = unset ?? outdated(deps, wish);
   if (old !== undefined) return { kind: "refused", refusal: old };
   const order = entryOrder(wish, market, size);
@@ -210,6 +217,14 @@ function tooLate(deps: TraderDeps, { madeAtMs }: Decision): Refusal | undefined 
   return { reason: "TooLate", message: `${ageMs} ms passed between the decision and the order` };
 }
 
+/** The same of what the leverage is changed by. */
+function tooOld(deps: TraderDeps, madeAtMs: number): Refusal | undefined {
+  const ageMs = Math.round(deps.monotonicMs() - madeAtMs);
+  if (ageMs <= FLAT_MAX_AGE_MS) return undefined;
+  const message = `the exchange took ${ageMs} ms to say that nothing is open: the leverage is not changed by so old an answer`;
+  return { reason: "TooLate", message };
+}
+
 function sizeOf({ candle, config }: EntrySignal, market: Market, balance: Balance): Size {
   const { positionPercent, leverage } = config.risk;
   return positionSize({
@@ -221,15 +236,24 @@ function sizeOf({ candle, config }: EntrySignal, market: Market, balance: Balanc
   });
 }
 
-/** The symbol is flat here: the only time at which leverage may change. */
+/**
+ * The symbol was flat when it was asked: the only time at which leverage may change. It would move the liquidation of whatever
+ * is open there, so it is fenced as the order is: by the gate, by the lease, and by the time of the question in its signature.
+ */
 async function setLeverage(
   deps: TraderDeps,
-  { symbol, config }: EntrySignal,
+  wish: EntrySignal,
+  asked: Pick<Decision, "madeAtMs"> & { readonly madeMs: number },
 ): Promise<Refusal | undefined> {
+  const { symbol, config } = wish;
+  const barred =
+    firstBlock(deps.standing(symbol)) ?? outdated(deps, wish) ?? tooOld(deps, asked.madeAtMs);
+  if (barred !== undefined) return barred;
+  deps.journal.keepLeaseFor(RECEIVE_WINDOW_MS);
   const { leverage } = config.risk;
-  const outcome = await deps.exchange.setLeverage(symbol, leverage);
+  const outcome = await deps.exchange.setLeverage(symbol, leverage, { madeMs: asked.madeMs });
   if (outcome.kind === "accepted") return undefined;
-  deps.account.noteError();
+  if (outcome.kind === "unknown" || outcome.final) deps.account.noteError();
   return {
     reason: "LeverageNotSet",
     message: `leverage ${leverage}: ${outcome.message} (${outcome.code})`,
@@ -287,7 +311,8 @@ async function send(
     work.entry = "open";
     return { kind: "sent", work };
   }
-  deps.account.noteError();
+  // What was turned away for traffic, clock or ban says nothing of the bot.
+  if (outcome.kind === "unknown" || outcome.final) deps.account.noteError();
   if (outcome.kind === "unknown") return { kind: "sent", work };
   // Whoever waits for its end follows it still.
   work.entry = "over";
@@ -299,18 +324,13 @@ async function send(
 }
 
 function entryOrder(wish: EntrySignal, market: Market, size: Size): EntryOrder {
-  const { symbol, side, candle } = wish;
-  const { botUid, timeframe, risk } = wish.config;
-  const asked = wish.request && requestedEntryId({ botUid, symbol }, wish.request.id);
-  const reference = candleReference(candle.openTimeMs);
+  const { symbol, side, candle, entryId } = wish;
   return {
     symbol,
-    // A refused or lost entry is never sent again: the next candle, or request, is another order. So the attempt stays 0.
-    clientOrderId:
-      asked ?? orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt: 0 }),
+    clientOrderId: entryId,
     side: side === "long" ? "buy" : "sell",
     quantity: size.quantity,
-    ...protectionLevels({ side, price: candle.close }, risk, market),
+    ...protectionLevels({ side, price: candle.close }, wish.config.risk, market),
   };
 }
 

@@ -209,6 +209,7 @@ export function startExampleHolder(config: Partial<BotConfig> = {}) {
   };
   return {
     market,
+    deps,
     records,
     metrics,
     config: current,

@@ -744,6 +744,36 @@ test("a position of the same size that somebody else has by now is left alone", 
 });
 
 test.each([
+  ["an hour in which nobody may trade is one error", "110074", true, 1],
+  ["a rate limit is none of the bot's", "10006", false, 0],
+])("%s, however often an exit is tried", async (...[, code, final, errors]) => {
+  const { deps, market, run, heldWork } = startExampleHolder();
+  const work = heldWork();
+  market.answer = () => ({ kind: "refused", code, message: "no", final });
+  work.exitWanted = "signal";
+  await run(work, 600_000);
+  expect(market.sent.length).toBeGreaterThan(10);
+  expect(deps.account.consecutiveErrors).toBe(errors);
+});
+
+const refused = (code: string, final: boolean): Outcome => ({
+  kind: "refused",
+  code,
+  message: "no",
+  final,
+});
+
+test("one that is refused for good counts also after a rate limit", async () => {
+  const { deps, market, run, heldWork } = startExampleHolder();
+  const work = heldWork();
+  market.answer = () =>
+    market.sent.length === 1 ? refused("10006", false) : refused("110074", true);
+  work.exitWanted = "signal";
+  await run(work, 600_000);
+  expect(deps.account.consecutiveErrors).toBe(1);
+});
+
+test.each([
   ["Stopped", {}, "stopped"],
   ["Retired", { state: "Retired" as const }, "retired"],
   [

@@ -31,7 +31,7 @@ const WHOLE_WAY_MS = 2_000;
 /** Dust that the exchange refused to close is tried again after this. */
 const DUST_RETRY_MS = 60_000;
 
-const AT_ONCE: Work["exitRetry"] = { refusals: 0, notBeforeMs: -Infinity };
+const AT_ONCE: Work["exitRetry"] = { refusals: 0, wasFinal: false, notBeforeMs: -Infinity };
 const RETRY_MIN_MS = 500;
 /** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
 const RETRY_MAX_MS = 15_000;
@@ -160,7 +160,7 @@ function noteEnd(deps: TraderDeps, work: Work, found: OrderView): void {
   if (wasAccepted) recordFound(deps, work, found);
   // One of a process before is no reason to wait.
   if (wasAccepted || (work.exit?.sentMs ?? -Infinity) > work.takenUpMs)
-    work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
+    work.exitRetry = laterRetry(work.exitRetry, deps.monotonicMs());
 }
 
 /** A market order fills or ends at once: one that does not is cancelled, so that another can close what it has left. */
@@ -256,15 +256,20 @@ function noteRefusal(
   const { exit } = work;
   if (exit === undefined) return;
   const { final, message } = said.outcome;
-  work.exitRetry = laterRetry(work.exitRetry.refusals, deps.monotonicMs());
+  // Not the first of all: a rate limit may have come before it.
+  const isFirst = final && !work.exitRetry.wasFinal;
+  work.exitRetry = laterRetry(work.exitRetry, deps.monotonicMs());
+  if (final) work.exitRetry = { ...work.exitRetry, wasFinal: true };
   // Nothing became an order. Whether the id can be used again Bybit does not say (of cancelled and filled orders it cannot:
   // https://bybit-exchange.github.io/docs/fix-api/create-order); if not, it answers that it is taken, and the next one follows.
   // That holds for this answer only: the same order may have been sent before, with an outcome that nobody knows.
   const wasSent = exit.sentMs > work.takenUpMs;
   work.exit = { ...exit, state: "doubtful", sentMs: wasSent ? exit.sentMs : -Infinity };
-  // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols.
-  if (said.order.wholePosition !== true) deps.account.noteError();
-  else if (final) noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
+  // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols. An exit is tried on and on as
+  // well: an hour in which nobody may trade is one error, and what is about traffic, clock or ban none of the bot's.
+  if (said.order.wholePosition !== true) {
+    if (isFirst) deps.account.noteError();
+  } else if (final) noteDust(deps, work, { why: message, retryMs: DUST_RETRY_MS });
 }
 
 /** Named once, and left to its stop, its target or its owner; but what refuses it may end, and somebody else's share too. */
@@ -284,7 +289,7 @@ function noteDust(
   deps.record(eventRecord("dust", message, deps.nowMs()));
 }
 
-function laterRetry(refusals: number, nowMs: number): Work["exitRetry"] {
-  const pauseMs = Math.min(RETRY_MIN_MS * 2 ** Math.min(refusals, 10), RETRY_MAX_MS);
-  return { refusals: refusals + 1, notBeforeMs: nowMs + pauseMs };
+function laterRetry(before: Work["exitRetry"], nowMs: number): Work["exitRetry"] {
+  const pauseMs = Math.min(RETRY_MIN_MS * 2 ** Math.min(before.refusals, 10), RETRY_MAX_MS);
+  return { ...before, refusals: before.refusals + 1, notBeforeMs: nowMs + pauseMs };
 }

@@ -1,17 +1,18 @@
-import type { OrderView } from "../exchange/exchange.ts";
+import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
+import { isDust } from "../orders/sizing.ts";
 import type { Refusal } from "../risk/gate.ts";
+import { exchangeTime } from "./account-for-fills.ts";
+import { OpeningSearch } from "./opening-search.ts";
 import { couldBeOwn, foreignHolding, type SymbolView } from "./reconcile.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import type { Work } from "./work.ts";
 
-/** How far back executions are searched for what opened a position, at most. */
-const SEARCH_MAX_MS = 7 * 86_400_000;
-/** A position may be shown so much later than it was opened, and clocks may differ. */
-const LATE_MS = 600_000;
 /** Looked for this often: somebody else's order or position shows before an entry meets it. */
 const LOOK_MS = 30_000;
 /** What was found is looked at this often: only somebody else can change it. */
 const FOUND_LOOK_MS = 5_000;
+/** While older executions are still to be read. */
+const SEARCH_LOOK_MS = 1_000;
 /** A protection without a position is cancelled when it stays for so long: an exchange may show positions later than orders. */
 const STRAY_AFTER_MS = 20_000;
 
@@ -20,9 +21,10 @@ export class ForeignHoldings {
   readonly #symbol: string;
   readonly #deps: TraderDeps;
   #sentence: string | undefined;
-  #mayBeOwn = false;
+  /** Why it may be this bot's own all the same: what nothing explains carries such an id, or nobody knows all that opened it. */
+  #doubt: "id" | "unread" | undefined;
   #seen: SymbolView | undefined;
-  /** When nothing was held here at last, wall clock, ms. */
+  /** When nothing was held here at last, by the exchange's clock, ms. */
   #emptyMs = -Infinity;
   #lookedMs = -Infinity;
   /** When the newest look that came to its end began. */
@@ -32,10 +34,12 @@ export class ForeignHoldings {
   /** Since when every look has shown that nobody holds anything here. */
   #flatSinceMs: number | undefined;
   #strays: readonly OrderView[] = [];
+  readonly #search: OpeningSearch;
 
   constructor(symbol: string, deps: TraderDeps) {
     this.#symbol = symbol;
     this.#deps = deps;
+    this.#search = new OpeningSearch(symbol, deps);
   }
 
   /** What is there, for the bot's owner; undefined when there is nothing. */
@@ -48,18 +52,23 @@ export class ForeignHoldings {
     return this.#seen;
   }
 
-  /** It carries an id as this bot gives them, which nothing explains. */
+  /** It may be this bot's own: nothing is opened, and the bot is not flat. */
   get mayBeOwn(): Refusal | undefined {
-    if (!this.#mayBeOwn) return undefined;
+    if (this.#doubt === undefined) return undefined;
+    const why =
+      this.#doubt === "id"
+        ? "what is open there carries an order id as this bot gives them, but neither the journal nor the candles explain it"
+        : "not all executions that opened what is held there are known, so it may be this bot's";
     return {
       reason: "PositionUnknown",
-      message: `${this.#symbol}: what is open there carries an order id as this bot gives them, but neither the journal nor the candles explain it; close it at the exchange, unless another bot of the account does`,
+      message: `${this.#symbol}: ${why}; close it at the exchange, unless another bot of the account does`,
     };
   }
 
   get isDue(): boolean {
     const isClear = this.#sentence === undefined && this.#strays.length === 0;
-    const everyMs = isClear ? LOOK_MS : FOUND_LOOK_MS;
+    const foundMs = this.#search.isUnderWay ? SEARCH_LOOK_MS : FOUND_LOOK_MS;
+    const everyMs = isClear ? LOOK_MS : foundMs;
     return this.#deps.monotonicMs() - this.#lookedMs >= everyMs;
   }
 
@@ -82,25 +91,38 @@ export class ForeignHoldings {
     const beganMs = this.#deps.monotonicMs();
     this.#lookedMs = beganMs;
     const symbol = this.#symbol;
-    const askedMs = this.#deps.nowMs();
-    const sinceMs = Math.max(this.#emptyMs - LATE_MS, askedMs - SEARCH_MAX_MS);
-    const search = { symbol, sinceMs };
+    const askedMs = exchangeTime(this.#deps) ?? this.#deps.nowMs();
     const [{ held }, orders] = await Promise.all([
       this.#deps.looks.position(symbol),
       this.#deps.looks.openOrders(symbol),
     ]);
     const sentence = foreignHolding(works, { symbol, held, orders });
-    const executions = sentence === undefined ? [] : await this.#deps.looks.executions(search);
+    // Named at once, and nobody knows whose it is before its executions have come.
+    if (sentence !== undefined && this.#sentence === undefined && this.#countsHeld(held))
+      this.#doubt = "unread";
+    this.#sentence = sentence;
+    if (sentence === undefined) this.#search.forget();
+    const { executions, isWhole } =
+      sentence === undefined
+        ? { executions: [], isWhole: true }
+        : await this.#search.look(held, { askedMs, emptyMs: this.#emptyMs });
     const seen = { symbol, held, orders, executions };
     this.#seen = seen;
     this.#shownMs = beganMs;
-    this.#sentence = sentence;
-    this.#mayBeOwn = sentence !== undefined && couldBeOwn(this.#deps, works, seen);
+    const hasOwnId = sentence !== undefined && couldBeOwn(this.#deps, works, seen);
+    const isUnread = !isWhole && this.#countsHeld(held);
+    this.#doubt = hasOwnId ? "id" : isUnread ? "unread" : undefined;
     if (held === undefined) this.#emptyMs = askedMs;
     const isFlat = held === undefined && works.length === 0;
     this.#flatSinceMs = isFlat ? (this.#flatSinceMs ?? this.#lookedMs) : undefined;
     this.#strays = isFlat ? orders.filter((order) => this.#isStray(order)) : [];
     await this.#removeStrays();
+  }
+
+  /** Dust holds nobody up, whosever it is. */
+  #countsHeld(held: HeldPosition | undefined): boolean {
+    if (held === undefined) return false;
+    return !isDust(this.#deps.exchange.market(this.#symbol), held.entryPrice, held.quantity);
   }
 
   /** What is newer than the end of the bot's position may protect one that somebody else has opened since. */

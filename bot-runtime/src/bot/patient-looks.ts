@@ -33,6 +33,10 @@ export class PatientLooks implements LookUps {
     const leave = () => reject(new LookGivenUp());
     this.#waiting.add(leave);
     asking.then(resolve, reject);
-    return promise.finally(() => this.#waiting.delete(leave));
+    try {
+      return await promise;
+    } finally {
+      this.#waiting.delete(leave);
+    }
   }
 }

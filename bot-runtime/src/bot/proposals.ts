@@ -1,4 +1,5 @@
 import type { Candle } from "../exchange/exchange.ts";
+import type { Proposal } from "../strategies/strategy.ts";
 import type { CandleSeries, ProposedCandle } from "./candle-series.ts";
 import { Turns } from "./turns.ts";
 
@@ -47,6 +48,11 @@ export class Proposals {
     }
   }
 
+  /** A candle in progress of the stream; true when it is the first to show that closed ones before it were missed. */
+  see(candle: Candle, sentMs: number): boolean {
+    return this.#series?.see(candle, sentMs) === true;
+  }
+
   /** No candles are being fetched. */
   get idle(): boolean {
     return this.#catchingUp.idle;
@@ -72,6 +78,11 @@ export class Proposals {
   /** Open times of the candles known, ms of candle time. */
   get openTimes(): readonly number[] {
     return this.#series?.openTimes ?? [];
+  }
+
+  /** What the strategy said at the newest close that is known, however that came to be known. */
+  get lastSaid(): Proposal | undefined {
+    return this.#series?.lastProposal;
   }
 
   get lastCloseMs(): number | undefined {

@@ -59,14 +59,18 @@ describe("stop and target", () => {
     expect(work.exitWanted).toBeUndefined();
   });
 
-  test("refused for good leave the old ones", async () => {
+  test("that are refused leave the old ones, and are asked for ever more rarely until they are taken", async () => {
     const { market, run, heldWork } = startExampleHolder();
     const work = heldWork();
     market.stopLoss = price("98");
     market.answerLevels = () => refused;
-    await run(work, 120_000);
-    expect(market.levelsSent.length).toBe(1);
-    expect(work.exitWanted).toBeUndefined();
+    await run(work, 3_600_000);
+    // At 0, 0.5, 1.5, 3.5, 7.5, 15.5, 30.5 and 45.5 minutes.
+    expect(market.levelsSent.length).toBe(8);
+    expect([levelsOf(market)[0], work.exitWanted]).toEqual(["98", undefined]);
+    market.answerLevels = undefined;
+    await run(work, 900_000);
+    expect(levelsOf(market)[0]).toBe("99");
   });
 });
 

@@ -20,11 +20,13 @@ const WITHOUT_RULES_MAX_MS = 20_000;
  * moved on and on would one day be missing at the wrong moment (freqtrade#11788: 175 times in 14 minutes).
  */
 const MOVE_AGAIN_MS = 30_000;
+/** Levels that it refuses again and again are asked for ever more rarely, up to this: a settlement ends, a price comes back. */
+const MOVE_AGAIN_MAX_MS = 900_000;
 
 /**
  * Brings stop and target of a held position to its mean entry price × (1 ± p), rounded to the tick. They follow the
  * configuration: a changed percentage moves them, unless the exchange refuses because the price has passed the new level; then
- * the old ones stay. A position without a stop that cannot be given one is closed, and so is one whose stop lies where the
+ * the old ones stay until it takes them. A position without a stop that cannot be given one is closed, and so is one whose stop lies where the
  * exchange would have liquidated it before.
  */
 export async function protectPosition(
@@ -111,9 +113,14 @@ function noteRefused(
   { protection }: Work,
   { wanted, outcome }: { readonly wanted: ClosingLevels; readonly outcome: Outcome },
 ): void {
+  const isAgain = protection.refusedFor === nameOf(wanted);
+  const isRefusedForNow = outcome.kind === "refused" && outcome.final;
+  protection.refusals = isRefusedForNow ? (isAgain ? protection.refusals : 0) + 1 : 0;
   protection.refusedFor = nameOf(wanted);
-  // A definite no stays one: the price has passed the level. An unknown outcome is worth another try.
-  const pauseMs = outcome.kind === "refused" && outcome.final ? Infinity : MOVE_AGAIN_MS;
+  const pauseMs = Math.min(
+    MOVE_AGAIN_MS * 2 ** Math.max(protection.refusals - 1, 0),
+    MOVE_AGAIN_MAX_MS,
+  );
   protection.notBeforeMs = deps.monotonicMs() + pauseMs;
 }
 

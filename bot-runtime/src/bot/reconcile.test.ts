@@ -2,11 +2,11 @@ import type { Intent, Trade } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
-import { exitOrderIds } from "../orders/order-id.ts";
+import { candleReference, exitOrderIds, orderId } from "../orders/order-id.ts";
 import { exampleExecution } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
 import { ExampleExchange } from "./example-holder.ts";
-import { couldBeOwn, foreignHolding, rememberedWork } from "./reconcile.ts";
+import { couldBeOwn, findOrphan, foreignHolding, rememberedWork } from "./reconcile.ts";
 import { type Work, workFromTrade } from "./work.ts";
 
 const SYMBOL = "BTC/USDT:USDT";
@@ -165,6 +165,60 @@ describe("what holds a symbol could be the bot's own", () => {
     const exchange = { ...new ExampleExchange().exchange(), market: () => undefined };
     const deps = { config: () => exampleConfig, exchange };
     expect(couldBeOwn(deps, works, seen)).toBe(expected);
+  });
+});
+
+describe("a position that nothing remembers is the bot's own by the id of what opened it", () => {
+  const HOUR_MS = 3_600_000;
+  const NOW_MS = Date.parse("2026-01-10T00:00:00Z");
+  const deps = {
+    config: () => exampleConfig,
+    exchange: new ExampleExchange().exchange(),
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    monotonicMs: () => 0,
+  };
+  /** Bought so long ago, 20 s after the close of such a candle, by the bot with this uid. */
+  function bought(
+    ageMs: number,
+    given: {
+      readonly timeframe?: string;
+      readonly botUid?: string;
+      readonly leg?: "entry" | "exit";
+    } = {},
+  ) {
+    const {
+      timeframe = exampleConfig.timeframe,
+      botUid = exampleConfig.botUid,
+      leg = "entry",
+    } = given;
+    const stepMs = timeframe === "4h" ? 4 * HOUR_MS : 60_000;
+    const closeMs = Math.floor((NOW_MS - ageMs) / stepMs) * stepMs;
+    const reference = candleReference(closeMs - stepMs);
+    const identity = { botUid, symbol: SYMBOL, timeframe, reference, leg, attempt: 0 };
+    return exampleExecution("buy", { clientOrderId: orderId(identity), atMs: closeMs + 20_000 });
+  }
+  test.each<[string, boolean, Execution]>([
+    ["17 hours ago, before the candles that are kept", true, bought(17 * HOUR_MS)],
+    ["a year ago", true, bought(365 * 24 * HOUR_MS)],
+    ["under another timeframe", true, bought(9 * 24 * HOUR_MS, { timeframe: "4h" })],
+    ["not another bot's", false, bought(17 * HOUR_MS, { botUid: "another" })],
+    ["not when the id is of another order", false, bought(17 * HOUR_MS, { leg: "exit" })],
+    [
+      "not when it is of another time",
+      false,
+      { ...bought(17 * HOUR_MS), atMs: NOW_MS - 16 * HOUR_MS },
+    ],
+  ])("%s", (...[, isOwn, opened]) => {
+    const seen = { symbol: SYMBOL, held: held("long", "1"), orders: [], executions: [opened] };
+    const found = findOrphan(deps, seen, []);
+    expect(found?.entryId).toBe(isOwn ? opened.clientOrderId : undefined);
+  });
+
+  test("an order of its own that may still open one, too", () => {
+    const { clientOrderId, atMs } = bought(17 * HOUR_MS);
+    const orders = [order({ clientOrderId, createdMs: atMs })];
+    const seen = { symbol: SYMBOL, held: undefined, orders, executions: [] };
+    expect(findOrphan(deps, seen, [])?.entryId).toBe(clientOrderId);
   });
 });
 

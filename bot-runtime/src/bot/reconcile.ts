@@ -1,4 +1,4 @@
-import type { SessionAnswer } from "@tradingbots/crds";
+import { type SessionAnswer, Timeframe } from "@tradingbots/crds";
 import type {
   Execution,
   HeldPosition,
@@ -6,6 +6,7 @@ import type {
   OrderView,
   PositionSide,
 } from "../exchange/exchange.ts";
+import { timeframeMs } from "../exchange/timeframe.ts";
 import { quantity, text, ZERO_QUANTITY } from "../money.ts";
 import {
   candleReference,
@@ -21,6 +22,13 @@ import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work
 
 /** Entries of one candle have one attempt today; one more is looked for, should a later version have sent it. */
 const ATTEMPTS_SEARCHED = 2;
+/**
+ * An order is sent within seconds of its candle's close and ends within a minute or two: its candle is one of so many that came
+ * last when it filled, the one in progress among them, should two clocks differ by a little.
+ */
+const CANDLES_SEARCHED = 3;
+/** Orders that opened a position, newest first, whose ids are computed: a position of the bot's own has one. */
+const OPENING_ORDERS_MAX = 100;
 
 /**
  * What the journal remembers of one symbol as work to be taken up. Its settle window runs from now (monotonic clock): the times
@@ -41,16 +49,18 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
 
 /**
  * What no known work explains: is it this bot's own? Only an id says so, never a time: the ids of the entries that this bot
- * could have sent at the candles given, or for requests, are computed and looked for among the symbol's executions and open orders. So it is
- * found again even when the journal cannot be asked. What was closed since is not taken up: nothing is left to be done for it.
+ * could have sent at the candles given, for requests, or, whatever its timeframe was then, when the order was there, are computed
+ * and looked for among the symbol's executions and open orders. So it is found again, however old, even when the journal cannot
+ * be asked. What was closed since is not taken up: nothing is left to be done for it.
  */
 export function findOrphan(
   deps: Pick<TraderDeps, "config" | "exchange" | "log" | "monotonicMs">,
-  { symbol, orders, executions }: SymbolView,
+  seen: SymbolView,
   openTimes: readonly number[],
 ): Work | undefined {
+  const { symbol, orders, executions } = seen;
   const bot = { botUid: deps.config().botUid, symbol };
-  const own = ownEntryIds(deps, symbol, openTimes);
+  const own = new Set([...ownEntryIds(deps, symbol, openTimes), ...entryIdsByTheirTime(bot, seen)]);
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
   const filled = executions.findLast((each) => isOwn(each) && isStillOpen(bot, each, executions));
@@ -105,8 +115,19 @@ function ownEntryIds(
   symbol: string,
   openTimes: readonly number[],
 ): ReadonlySet<string> {
-  const { botUid, timeframe, requests } = deps.config();
-  const ids = new Set(requests.map(({ id }) => requestedEntryId({ botUid, symbol }, id)));
+  const { botUid, requests } = deps.config();
+  const requested = requests.map(({ id }) => requestedEntryId({ botUid, symbol }, id));
+  return new Set([...requested, ...candleEntryIds(deps, symbol, openTimes)]);
+}
+
+/** Ids of the entries that candles of these open times (ms) can lead to. */
+export function candleEntryIds(
+  deps: Pick<TraderDeps, "config">,
+  symbol: string,
+  openTimes: readonly number[],
+): ReadonlySet<string> {
+  const { botUid, timeframe } = deps.config();
+  const ids = new Set<string>();
   for (const openTime of openTimes) {
     for (let attempt = 0; attempt < ATTEMPTS_SEARCHED; attempt += 1) {
       const reference = candleReference(openTime);
@@ -114,6 +135,33 @@ function ownEntryIds(
     }
   }
   return ids;
+}
+
+/** Ids of orders that opened what is held, or still may, which this bot gives to an entry of that time. */
+function entryIdsByTheirTime(bot: Bot, { held, orders, executions }: SymbolView): string[] {
+  const opening = held === undefined ? [] : openingExecutions(held, executions).opening;
+  const placed = orders.map(({ clientOrderId, createdMs }) => ({ clientOrderId, atMs: createdMs }));
+  const times = new Map<string, number>();
+  for (const { clientOrderId: id, atMs } of [...placed, ...opening]) {
+    if (id !== undefined && isOrderId(id) && times.size < OPENING_ORDERS_MAX) times.set(id, atMs);
+  }
+  return [...times].filter(([id, atMs]) => isEntryOf(bot, id, atMs)).map(([id]) => id);
+}
+
+/** Whether this bot gives the id to the entry of a candle that was one of the newest at that time of the exchange, ms. */
+function isEntryOf({ botUid, symbol }: Bot, id: string, atMs: number): boolean {
+  return Timeframe.options.some((timeframe) => {
+    const stepMs = timeframeMs(timeframe);
+    const inProgressMs = Math.floor(atMs / stepMs) * stepMs;
+    for (let back = 0; back < CANDLES_SEARCHED; back += 1) {
+      const reference = candleReference(inProgressMs - back * stepMs);
+      for (let attempt = 0; attempt < ATTEMPTS_SEARCHED; attempt += 1) {
+        if (orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt }) === id)
+          return true;
+      }
+    }
+    return false;
+  });
 }
 
 export interface SymbolView {
@@ -164,6 +212,11 @@ function openingExecutions(
     before = quantity(opens ? before.minus(execution.quantity) : before.plus(execution.quantity));
   }
   return { opening, isAll: before.lte(0) };
+}
+
+/** Whether the executions tell how all that is held was opened. */
+export function areAllOpening(held: HeldPosition, executions: readonly Execution[]): boolean {
+  return openingExecutions(held, executions).isAll;
 }
 
 /** Whether executions of other orders than `entryId` account for all of a position. */

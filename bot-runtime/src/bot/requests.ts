@@ -160,7 +160,7 @@ export class Requests {
     if (found !== undefined) return log.end(asked, endOfFound(found, entryId));
     if (request === undefined || late !== undefined || this.#withdrawn.has(asked.id))
       return log.end(asked, late ?? WITHDRAWN);
-    const signal = await this.#signalOf(request);
+    const signal = await this.#signalOf(request, entryId);
     // What takes it back may have come while the price was asked for.
     if (log.isOver(asked.id)) return;
     if (this.#withdrawn.has(asked.id)) return log.end(asked, WITHDRAWN);
@@ -180,7 +180,10 @@ export class Requests {
     this.#underWay = [...this.#underWay, { request, works, known: this.#works.open, sinceMs }];
   }
 
-  async #signalOf({ id, side, notAfter }: BotRequest): Promise<EntrySignal | Refusal> {
+  async #signalOf(
+    { id, side, notAfter }: BotRequest,
+    entryId: string,
+  ): Promise<EntrySignal | Refusal> {
     const symbol = this.#symbol;
     const config = this.#deps.config();
     if (!this.#works.isEmpty)
@@ -198,6 +201,7 @@ export class Requests {
     return {
       symbol,
       side,
+      entryId,
       candle,
       proposal,
       config,

@@ -98,12 +98,16 @@ test("an accepted entry that is hidden for minutes is waited for, named, and tak
 });
 
 test("an entry whose rest was cancelled is a position of what was filled", async () => {
-  const { market, run, sentEntry } = startExampleHolder();
+  const { market, records, run, sentEntry } = startExampleHolder();
   const work = sentEntry({ accepted: true });
   market.fill("buy", quantity("0.4"), { id: ENTRY });
   market.place(ENTRY, { status: "cancelled", filledQuantity: quantity("0.4") });
   expect(await run(work, 1_000)).toBe(false);
   expect([work.entry, work.account.open.toFixed()]).toEqual(["over", "0.4"]);
+  expect(records.findLast(({ type }) => type === "order")).toMatchObject({
+    status: "filled",
+    quantity: "0.4",
+  });
 });
 
 const halt = (action: "BlockEntries" | "CancelOrders" | "Flatten", symbols: string[] | null) => ({

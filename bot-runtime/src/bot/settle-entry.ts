@@ -114,7 +114,8 @@ function entryFacts(work: Work, order: OrderView): OrderFacts {
     symbol: work.symbol,
     purpose: "entry",
     side: order.side,
-    quantity: order.quantity,
+    // What was cancelled of it after a part was never bought.
+    quantity: over === "filled" ? order.filledQuantity : order.quantity,
     status: over === "open" ? "accepted" : over,
   };
 }

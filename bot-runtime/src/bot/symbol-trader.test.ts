@@ -1,7 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Exchange, HeldPosition, LookUps, OrderView } from "../exchange/exchange.ts";
+import type {
+  Exchange,
+  Execution,
+  HeldPosition,
+  LookUps,
+  OrderView,
+} from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
+import { candleReference, orderId, requestedEntryId } from "../orders/order-id.ts";
 import {
+  exampleCandles,
   exampleExecution,
   exampleIntent,
   exampleKey,
@@ -13,6 +21,7 @@ import {
   startExampleBot,
   SYMBOL,
 } from "./example-bot.ts";
+import { exampleConfig } from "./example-config.ts";
 
 // What the exchange shows here has just happened.
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
@@ -31,6 +40,17 @@ const held: HeldPosition = {
   stopLoss: price("99"),
   takeProfit: price("102"),
   liquidationPrice: undefined,
+};
+
+const filledEntry: OrderView = {
+  clientOrderId: exampleTrade(SYMBOL).id,
+  exchangeOrderId: "o1",
+  side: "sell",
+  quantity: quantity("1"),
+  filledQuantity: quantity("1"),
+  status: "filled",
+  isProtection: false,
+  createdMs: 0,
 };
 
 const halt = (action: "CancelOrders" | "Flatten", symbols: string[] | null) => ({
@@ -154,6 +174,149 @@ describe("what cannot wait does not wait for a look that hangs:", () => {
     await pass(30_000);
     expect(it.submitExit).not.toHaveBeenCalled();
     expect(it.metrics.value("bot_turn_failures_total")).toBe(3);
+  });
+});
+
+/** A bot with a short, at an exchange that fills at once. */
+async function shortBot() {
+  const sent: string[] = [];
+  const page = [...(await exampleCandles())];
+  const closes = { cause: "order" as const, atMs: 2 };
+  const it = startExampleBot({
+    exchange: {
+      candles: async ({ sinceMs = 0 }) => page.filter(({ openTimeMs }) => openTimeMs >= sinceMs),
+      findOrder: async ({ clientOrderId }) =>
+        clientOrderId === exampleTrade(SYMBOL).id ? filledEntry : undefined,
+      submitExit: async ({ clientOrderId, side }) => {
+        sent.push(`exit ${side}`);
+        end({ ...closes, clientOrderId });
+        return { kind: "accepted", exchangeOrderId: "x" };
+      },
+      submitEntry: async ({ side }) => {
+        sent.push(`entry ${side}`);
+        return { kind: "accepted", exchangeOrderId: "y" };
+      },
+    },
+  });
+  const end = (change: Partial<Execution>) => {
+    it.shown.held = undefined;
+    it.shown.executions = [...it.shown.executions, exampleExecution("buy", change)];
+  };
+  const trade = { ...exampleTrade(SYMBOL), side: "short" } as const;
+  it.shown.held = { ...held, side: "short", stopLoss: price("101"), takeProfit: price("98") };
+  it.shown.executions = [exampleExecution("sell", { clientOrderId: trade.id, atMs: 1 })];
+  it.grantSession({ ...exampleSession, openTrades: [trade] });
+  await pass(1_000);
+  return { ...it, sent, end, page };
+}
+
+describe("a candle at which a short is open and the strategy wants to be long", () => {
+  test("closes it, and opens nothing: the next one may", async () => {
+    const { closeCandle, sent } = await shortBot();
+    closeCandle();
+    await pass(2_000);
+    expect(sent).toEqual(["exit buy"]);
+    closeCandle(NEWEST + 1);
+    await pass(2_000);
+    expect(sent).toEqual(["exit buy", "entry buy"]);
+  });
+
+  test("opens a long where the stop had closed it just before", async () => {
+    const { closeCandle, sent, end } = await shortBot();
+    end({ cause: "stop", atMs: 2 });
+    closeCandle();
+    await pass(2_000);
+    expect(sent).toEqual(["entry buy"]);
+  });
+
+  test("closes it when its closing message is lost, at the first sign of the next", async () => {
+    const { bot, sent, page } = await shortBot();
+    const [next] = page.slice(-1);
+    if (next === undefined) throw new Error("no candle");
+    const candle = { ...next, openTimeMs: next.openTimeMs + 60_000 };
+    page.push(candle);
+    const seen = { symbol: SYMBOL, candle, closed: false };
+    for (let push = 0; push < 3; push += 1) {
+      bot.candleArrived({ ...seen, sentAtMs: Date.now() });
+      await pass(500);
+    }
+    expect(sent).toEqual(["exit buy"]);
+  });
+});
+
+/** Candles fall, which closes shorts, unless `candles` are others. */
+function botThatTakesUp(
+  trade: { readonly id: string; readonly side: "long" | "short" },
+  exchange: Partial<Exchange> = {},
+) {
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
+  const it = startExampleBot({ exchange: { submitExit, ...exchange } });
+  const isLong = trade.side === "long";
+  const opened = exampleExecution(isLong ? "buy" : "sell", { clientOrderId: trade.id });
+  it.shown.executions = [opened];
+  it.shown.held = isLong
+    ? held
+    : { ...held, side: "short", stopLoss: price("101"), takeProfit: price("98") };
+  const session = { ...exampleSession, openTrades: [{ ...exampleTrade(SYMBOL), ...trade }] };
+  return { ...it, submitExit, takeUp: () => it.grantSession(session) };
+}
+
+describe("a process that takes up a position hears once what the strategy says at the newest close:", () => {
+  const MINUTE_MS = 60_000;
+  const [botUid, timeframe] = [exampleConfig.botUid, exampleConfig.timeframe];
+  const ofCandle = (minute: number) => {
+    const reference = candleReference(minute * MINUTE_MS);
+    return orderId({ botUid, symbol: SYMBOL, timeframe, reference, leg: "entry", attempt: 0 });
+  };
+
+  test.each([
+    ["out, after the entry's candle", { id: ofCandle(10), side: "short" }, true],
+    ["out, at the entry's own candle", { id: ofCandle(NEWEST - 1), side: "short" }, false],
+    ["out of the other side", { id: ofCandle(10), side: "long" }, false],
+    [
+      "out, and nobody knows whether it said so before the entry was asked for",
+      { id: requestedEntryId({ botUid, symbol: SYMBOL }, "r"), side: "short" },
+      false,
+    ],
+  ] as const)("%s", async (_, trade, isClosed) => {
+    const { takeUp, submitExit } = botThatTakesUp(trade);
+    takeUp();
+    await pass(5_000);
+    expect(submitExit.mock.calls.length > 0).toBe(isClosed);
+  });
+
+  test("also when the journal answers after the candles have come", async () => {
+    const { takeUp, submitExit, records } = botThatTakesUp({ id: ofCandle(10), side: "short" });
+    await pass(2_000);
+    takeUp();
+    await pass(5_000);
+    expect(submitExit).toHaveBeenCalled();
+    expect(records).toContainEqual(expect.objectContaining({ type: "event", kind: "closing" }));
+  });
+
+  test("a strategy that is changed later waits for its next close", async () => {
+    let falls = false;
+    const candles = async () => {
+      const falling = await exampleCandles();
+      return falls
+        ? falling
+        : falling.map((candle, index) => ({
+            ...candle,
+            close: price(index % 2 ? "1000" : "1001"),
+          }));
+    };
+    const trade = { id: ofCandle(10), side: "short" } as const;
+    const { takeUp, submitExit, bot, config } = botThatTakesUp(trade, { candles });
+    takeUp();
+    await pass(5_000);
+    falls = true;
+    const strategy = { ...config.strategy, params: { period: 3 } };
+    bot.applyConfig({ ...config, strategy, generation: 2 });
+    await pass(5_000);
+    expect(submitExit).not.toHaveBeenCalled();
   });
 });
 

@@ -1,4 +1,4 @@
-import type { SessionAnswer } from "@tradingbots/crds";
+import type { BotConfig, SessionAnswer } from "@tradingbots/crds";
 import { type Candle, type HeldPosition, isExchangeFault } from "../exchange/exchange.ts";
 import type { Amount } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
@@ -12,7 +12,9 @@ import {
 } from "./enter-position.ts";
 import { failureOf } from "./failure.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
+import { hearNewestClose } from "./hear-newest-close.ts";
 import { messageOf } from "./log.ts";
+import { NextEntryId } from "./next-entry-id.ts";
 import { LookGivenUp, PatientLooks } from "./patient-looks.ts";
 import { Proposals } from "./proposals.ts";
 import { findOrphan } from "./reconcile.ts";
@@ -60,6 +62,7 @@ export class SymbolTrader {
   readonly #foreign: ForeignHoldings;
   readonly #works: Works;
   readonly #requests: Requests;
+  readonly #entryIds: NextEntryId;
   /** Those that could not wait when the turn began. */
   #urgent: ReadonlySet<Work> = new Set();
   #session: SessionAnswer | undefined;
@@ -67,6 +70,8 @@ export class SymbolTrader {
   #reconciled = false;
   #entering = false;
   #lookedMs = -Infinity;
+  /** What each candle was the first to want closed: another may come while the exit is under way. */
+  readonly #closedBy = new WeakMap<ProposedCandle, Set<Work>>();
   /** Why the trading rules are not known; undefined once they are. */
   #withoutRules: Refusal | undefined = RULES_NOT_READ;
   /** What the last question for them that failed was answered with. */
@@ -80,6 +85,7 @@ export class SymbolTrader {
     this.#looks = new PatientLooks(deps.exchange);
     this.#deps = { ...deps, looks: this.#looks };
     this.#changed = changed;
+    this.#entryIds = new NextEntryId(symbol);
     this.#foreign = new ForeignHoldings(symbol, this.#deps);
     this.#works = new Works(symbol, this.#deps, (closedMs) =>
       this.#foreign.positionEnded(closedMs),
@@ -220,6 +226,11 @@ export class SymbolTrader {
     this.wake();
   }
 
+  /** A candle in progress: what was missed before it is fetched now, not when it closes. */
+  candleSeen(candle: Candle, sentMs: number): void {
+    if (this.#proposals.see(candle, sentMs)) this.wake();
+  }
+
   /** Called several times a second: wakes the trader when something is to be looked at. */
   tick(): void {
     this.#works.noteNaked();
@@ -292,11 +303,11 @@ export class SymbolTrader {
 
   /** What is open comes first: nothing before it waits for candles, balances or other symbols. */
   async #turn(): Promise<void> {
-    const prepared = this.#prepare();
+    const { prepared, noted } = this.#prepare();
     if (!this.#mayHold) {
       // Candles come beside everything else, on a connection of their own.
       if (!this.#hasNoContract) this.#proposals.catchUp();
-      await this.#looks.wait(Promise.allSettled([prepared]));
+      await this.#looks.wait(noted);
     }
     if (this.isKnown) await this.#lookAfterWorks();
     else await this.#reconcile();
@@ -310,19 +321,20 @@ export class SymbolTrader {
     this.#settleRequests();
     // After everything else: what is closed can wait.
     await this.#works.lookForFunding();
+    this.#makeNextEntryId();
   }
 
-  /** The exchange's time and the trading rules, which are waited for only once. */
-  #prepare(): Promise<void> {
+  /** The exchange's time and the trading rules, which are waited for only once; `noted` never rejects. */
+  #prepare() {
     const prepared = this.#deps.exchange.prepare([this.symbol]);
-    prepared.then(
+    const noted = prepared.then(
       () => (this.#withoutRules = undefined),
       (error: unknown) => {
         this.#withoutRules &&= failureOf(error);
         this.#unprepared = error;
       },
     );
-    return prepared;
+    return { prepared, noted };
   }
 
   /** Without the trading rules nothing is opened; what is open, or closed and not yet over, is looked after all the same. */
@@ -356,6 +368,7 @@ export class SymbolTrader {
       this.#works.takeUp(session);
       this.#adoptedSession = true;
       this.#requests.take();
+      hearNewestClose(this.#deps, this.works, this.#proposals);
     }
     await this.#advanceAll();
     await this.#lookForForeign();
@@ -388,6 +401,7 @@ export class SymbolTrader {
     if (orphan === undefined || !this.#works.adopt(orphan)) return;
     const message = `${this.symbol}: took up what order ${orphan.entryId} opened`;
     this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
+    hearNewestClose(this.#deps, this.works, this.#proposals);
     await this.#advanceAll();
     await this.#foreign.look(this.works);
   }
@@ -414,18 +428,42 @@ export class SymbolTrader {
     if (!this.#works.isEmpty && (enter ?? exit) !== undefined) await this.#advanceAll();
     if (this.works.some(({ exitWanted }) => exitWanted !== undefined)) await this.#advanceAll();
     if (this.#works.isEmpty) {
-      if (enter === undefined) await this.#openDay();
-      else await this.#enterToday({ ...proposed, symbol: this.symbol, config, side: enter });
+      if (enter === undefined || this.#hasClosed(proposed)) await this.#openDay();
+      else await this.#enterToday({ ...proposed, ...this.#orderOf(proposed, config), side: enter });
     }
     // Counted when it has been dealt with to the end, orders included.
     this.#deps.metrics.count("bot_candles_total");
   }
 
+  #orderOf({ candle }: ProposedCandle, config: BotConfig) {
+    const entryId = this.#entryIds.of(config, candle.openTimeMs);
+    return { symbol: this.symbol, entryId, config };
+  }
+
+  /** While nothing waits for it. The next candle opens when the newest one closed. */
+  #makeNextEntryId(): void {
+    const { lastCloseMs } = this.#proposals;
+    if (lastCloseMs !== undefined) this.#entryIds.of(this.#deps.config(), lastCloseMs);
+  }
+
+  /**
+   * A candle whose signal closes a position opens none: the backtest's rule (backtest/backtest.ts). What stop or target had ended
+   * before is not closed by it.
+   */
+  #hasClosed(proposed: ProposedCandle): boolean {
+    return [...(this.#closedBy.get(proposed) ?? [])].some(
+      ({ exit, account }) => exit !== undefined || account.lastExit?.cause === "order",
+    );
+  }
+
   #wantExitBy(proposed: ProposedCandle | undefined): void {
-    for (const work of this.works) {
-      if (work.side !== proposed?.proposal.exit || work.exitWanted !== undefined) continue;
+    if (proposed === undefined) return;
+    const { exit, note } = proposed.proposal;
+    const works = this.works.filter(({ side, exitWanted }) => side === exit && !exitWanted);
+    const known = this.#closedBy.get(proposed) ?? [];
+    this.#closedBy.set(proposed, new Set([...known, ...works]));
+    for (const work of works) {
       work.exitWanted = "signal";
-      const { note } = proposed.proposal;
       this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
     }
   }
@@ -476,6 +514,7 @@ export class SymbolTrader {
     if (error === undefined && this.#foreign.sentence !== undefined) this.#foreign.lookSoon();
     // A newer candle may come before a turn takes what the fetched one proposed.
     this.#wantExitBy(this.#proposals.newest);
+    hearNewestClose(this.#deps, this.works, this.#proposals);
     this.wake();
     this.#changed();
   }

@@ -65,11 +65,17 @@ export interface Work {
   readonly exitIds: Set<string>;
   /** The attempt that the exchange shows as open, and when it is to be cancelled (again). */
   exitOpen: { readonly id: string; readonly cancelAtMs: number } | undefined;
-  /** After refused exits nothing is sent before `notBeforeMs`. */
-  exitRetry: { readonly refusals: number; readonly notBeforeMs: number };
+  /** After refused exits nothing is sent before `notBeforeMs`; `wasFinal`: one of them was refused for good. */
+  exitRetry: {
+    readonly refusals: number;
+    readonly wasFinal: boolean;
+    readonly notBeforeMs: number;
+  };
   exitWanted: ExitReason | undefined;
   /** The exchange has been asked for exits of the process that this one took the work up from. */
   exitsSought: boolean;
+  /** What the strategy says at the newest close has been heard for it, should the process before have died with that. */
+  closeHeard: boolean;
   /** What somebody asked for: that what is left of the entry be cancelled, or also that what is held be closed. */
   requested: "cancel" | "close" | undefined;
   /** So little that the exchange lets nobody close it: while this much is open, nothing is sent before `tryAgainMs`. */
@@ -104,6 +110,8 @@ interface Protection {
   /** Levels that the exchange refused, or did not come to show: not asked for again before `notBeforeMs`. */
   refusedFor: string | undefined;
   notBeforeMs: number;
+  /** How often in a row the exchange has said no to them. */
+  refusals: number;
   /** Attempts in a row after which the position still had no stop. */
   failures: number;
   /** Since when it has no stop and the exchange's rules for one are not known. */
@@ -192,15 +200,17 @@ function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work 
     exit: undefined,
     exitOpen: undefined,
     exitIds: new Set<string>(),
-    exitRetry: { refusals: 0, notBeforeMs: -Infinity },
+    exitRetry: { refusals: 0, wasFinal: false, notBeforeMs: -Infinity },
     exitWanted: undefined,
     exitsSought: false,
+    closeHeard: !adopted,
     requested: undefined,
     dust: undefined,
     dustTold: undefined,
     protection: {
       refusedFor: undefined,
       notBeforeMs: -Infinity,
+      refusals: 0,
       failures: 0,
       withoutRulesMs: undefined,
       unclosedNotBeforeMs: -Infinity,

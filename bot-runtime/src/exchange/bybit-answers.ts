@@ -41,6 +41,7 @@ export type BybitOrder = z.infer<typeof Order>;
 export const OrderPage = page(Order);
 
 const Execution = z.object({
+  symbol: z.string(),
   execId: z.string().min(1),
   orderLinkId: z.string(),
   side: z.enum(["Buy", "Sell"]),

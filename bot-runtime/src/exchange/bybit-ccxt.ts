@@ -7,7 +7,7 @@ import { lookUps } from "./bybit-look-ups.ts";
 import { candlesIn, tradingRulesWithFunding } from "./bybit-market-data.ts";
 import { createMarkets } from "./bybit-markets.ts";
 import { bybitInterval, CATEGORY, request } from "./bybit-names.ts";
-import { cancel, protect, submitEntry, submitExit } from "./bybit-orders.ts";
+import { cancel, protect, setLeverage, submitEntry, submitExit } from "./bybit-orders.ts";
 import { faultOfError, outcomeOfError, readError } from "./bybit-outcomes.ts";
 import type {
   Balance,
@@ -81,15 +81,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
     balance: () => reading(lane, () => balance(trading)),
     ...guarded({ ...clients, ban: looksBan }, lookUps(trading)),
     urgent: guarded(urgent, lookUps(kill)),
-    setLeverage: (symbol, leverage) =>
-      changing(lane, async () => {
-        await trading.privatePostV5PositionSetLeverage({
-          ...request(symbol),
-          buyLeverage: `${leverage}`,
-          sellLeverage: `${leverage}`,
-        });
-        return { kind: "accepted", exchangeOrderId: undefined };
-      }),
+    setLeverage: (symbol, leverage, asked) =>
+      changing(lane, () => setLeverage(trading, { ...asked, symbol, leverage })),
     submitEntry: (order) => changing(lane, () => submitEntry(trading, order)),
     submitExit: (order) => changing(urgent, () => submitExit(kill, order)),
     cancel: (reference) => changing(urgent, () => cancel(kill, reference)),

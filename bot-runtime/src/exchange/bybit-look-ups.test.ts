@@ -1,11 +1,13 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createClient } from "./bybit-client.ts";
+import { BYBIT_EXECUTION_TYPES } from "./bybit-execution-types.ts";
 import { lookUps } from "./bybit-look-ups.ts";
 
 const PAGE = 100;
 
 function row(number: number) {
   return {
+    symbol: "BTCUSDT",
     execId: `x${number}`,
     orderLinkId: "",
     side: "Buy",
@@ -63,5 +65,44 @@ test("an execution that two pages show is there once, and all are oldest first",
   const found = await lookUps(client).executions(query);
   expect(found.map(({ executionId }) => executionId)).toEqual(
     Array.from({ length: PAGE + 2 }, (_, index) => `x${index + 1}`),
+  );
+});
+
+/** What a row with these changes is taken for. */
+const causeOf = async (change: Partial<ReturnType<typeof row>>) => {
+  const client = createClient(options);
+  const list = [{ ...row(1), ...change }];
+  client.privateGetV5ExecutionList = async () => ({ retCode: 0, result: { list } });
+  const query = { symbol: "BTC/USDT:USDT", sinceMs: Date.now() };
+  const [execution] = await lookUps(client).executions(query);
+  return execution?.cause;
+};
+
+describe("an execution's type says what it did to the position", () => {
+  test.each([
+    [{ execType: "Trade" }, "order"],
+    [{ execType: "Trade", stopOrderType: "StopLoss" }, "stop"],
+    [{ execType: "Trade", stopOrderType: "PartialTakeProfit" }, "target"],
+    [{ execType: "BlockTrade" }, "order"],
+    [{ execType: "MovePosition" }, "order"],
+    [{ execType: "FutureSpread" }, "order"],
+    [{ execType: "AdlTrade", stopOrderType: "StopLoss" }, "adl"],
+    [{ execType: "BustTrade" }, "liquidation"],
+    [{ execType: "Delivery" }, "delisting"],
+    [{ execType: "Settle" }, "delisting"],
+    [{ execType: "Funding" }, "funding"],
+    [{ execType: "Dividend", side: "Sell" }, "funding"],
+  ])("%o: %s", async (change, cause) => {
+    expect(await causeOf(change)).toBe(cause);
+  });
+
+  const unexplained = Object.entries(BYBIT_EXECUTION_TYPES).filter(([, { cause }]) => !cause);
+  test.each([...unexplained.map(([type]) => type), "UNKNOWN", "OfTomorrow", ""])(
+    "of type %j nobody can tell: the question has no answer, and says so",
+    async (execType) => {
+      const asked = causeOf({ execType });
+      await expect(asked).rejects.toMatchObject({ fault: "Refused", code: "UnknownExecution" });
+      await expect(asked).rejects.toThrow(`BTCUSDT: execution x1 is of type ${execType} (`);
+    },
   );
 });

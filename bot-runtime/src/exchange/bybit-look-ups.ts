@@ -8,6 +8,7 @@ import {
   PositionPage,
 } from "./bybit-answers.ts";
 import { type BybitClient, QUOTE } from "./bybit-client.ts";
+import { executionCause, isStop, isTarget } from "./bybit-execution-types.ts";
 import { request } from "./bybit-names.ts";
 import { exchangeFault } from "./bybit-outcomes.ts";
 import {
@@ -142,11 +143,7 @@ function orderView(order: BybitOrder): OrderView {
   };
 }
 
-// https://bybit-exchange.github.io/docs/v5/enum#stopordertype
-const isStop = (type: string) => ["StopLoss", "PartialStopLoss", "TrailingStop"].includes(type);
-const isTarget = (type: string) => ["TakeProfit", "PartialTakeProfit"].includes(type);
-
-/** Everything that happened to the symbol's positions since a time, as far back as Bybit knows, oldest first. */
+/** Everything that happened to the symbol's positions in a time, as far back as Bybit knows, oldest first. */
 async function executions(
   client: BybitClient,
   query: ExecutionQuery,
@@ -155,11 +152,14 @@ async function executions(
   // By the exchange's time: this machine's may be days behind.
   const nowMs = client.nonce();
   let fromMs = Math.max(query.sinceMs, nowMs - EXECUTIONS_KEPT_MS);
-  for (; fromMs + EXECUTION_WINDOW_MS < nowMs; fromMs += EXECUTION_WINDOW_MS + 1) {
+  const { untilMs } = query;
+  for (; fromMs + EXECUTION_WINDOW_MS < (untilMs ?? nowMs); fromMs += EXECUTION_WINDOW_MS + 1) {
     const window = { startTime: fromMs, endTime: fromMs + EXECUTION_WINDOW_MS };
     found.push(...(await executionWindow(client, query.symbol, window)));
   }
-  found.push(...(await executionWindow(client, query.symbol, { startTime: fromMs })));
+  if (untilMs !== undefined && untilMs < fromMs) return eachOnce(found);
+  const last = { startTime: fromMs, ...(untilMs !== undefined && { endTime: untilMs }) };
+  found.push(...(await executionWindow(client, query.symbol, last)));
   return eachOnce(found);
 }
 
@@ -206,20 +206,4 @@ function executionView(row: BybitExecution): Execution {
     cause: executionCause(row),
     atMs: row.execTime,
   };
-}
-
-/** What is no order of anybody. https://bybit-exchange.github.io/docs/v5/enum#exectype */
-const causes: Readonly<Record<string, Execution["cause"]>> = {
-  AdlTrade: "adl",
-  BustTrade: "liquidation",
-  Delivery: "delisting",
-  Settle: "delisting",
-  Funding: "funding",
-};
-
-function executionCause(row: BybitExecution): Execution["cause"] {
-  const cause = causes[row.execType];
-  if (cause !== undefined) return cause;
-  if (isStop(row.stopOrderType)) return "stop";
-  return isTarget(row.stopOrderType) ? "target" : "order";
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { price, quantity } from "../money.ts";
 import { createClient } from "./bybit-client.ts";
-import { protect, submitEntry, submitExit } from "./bybit-orders.ts";
+import { protect, setLeverage, submitEntry, submitExit } from "./bybit-orders.ts";
 
 const levels = { stopLoss: price("99"), takeProfit: price("102") };
 const order = {
@@ -14,6 +14,10 @@ const order = {
 test.each<[string, (client: ReturnType<typeof createClient>, madeMs: number) => Promise<unknown>]>([
   ["an entry", (client, madeMs) => submitEntry(client, { ...order, ...levels, madeMs })],
   ["an exit", (client, madeMs) => submitExit(client, { ...order, madeMs })],
+  [
+    "a change of the leverage",
+    (client, madeMs) => setLeverage(client, { symbol: order.symbol, leverage: 5, madeMs }),
+  ],
   ["a stop", (client, madeMs) => protect(client, order.symbol, { ...levels, madeMs })],
 ])("%s is signed with the time of what it goes by", async (...[, send]) => {
   const client = createClient({

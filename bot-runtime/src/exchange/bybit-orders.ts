@@ -84,6 +84,19 @@ export async function protect(
   return { kind: "accepted", exchangeOrderId: undefined };
 }
 
+export async function setLeverage(
+  client: BybitClient,
+  change: Dated & { readonly symbol: string; readonly leverage: number },
+): Promise<Outcome> {
+  await client.privatePostV5PositionSetLeverage({
+    ...dated(change),
+    ...request(change.symbol),
+    buyLeverage: `${change.leverage}`,
+    sellLeverage: `${change.leverage}`,
+  });
+  return { kind: "accepted", exchangeOrderId: undefined };
+}
+
 /** For the signature (bybit-client.ts): Bybit does not get to see it. */
 function dated({ madeMs, receiveWindowMs }: Dated): Dated {
   return {

@@ -22,8 +22,8 @@ export interface Exchange {
   readonly executions: (query: ExecutionQuery) => Promise<readonly Execution[]>;
   /** The same look-ups on the exits' own connection and rate budget: what they wait for is nothing but the exchange. */
   readonly urgent: LookUps;
-  /** May be called only while the symbol is flat. */
-  readonly setLeverage: (symbol: string, leverage: number) => Promise<Outcome>;
+  /** May be called only while the symbol is flat, as it was when that was asked. */
+  readonly setLeverage: (symbol: string, leverage: number, asked: Dated) => Promise<Outcome>;
   readonly submitEntry: (order: EntryOrder) => Promise<Outcome>;
   /** Reduces only; own connection and rate budget, so that it never queues behind anything else. */
   readonly submitExit: (order: ExitOrder) => Promise<Outcome>;
@@ -149,6 +149,8 @@ export interface OrderView {
 export interface ExecutionQuery {
   readonly symbol: string;
   readonly sinceMs: number;
+  /** The last millisecond that is asked for; absent: up to now. */
+  readonly untilMs?: number;
 }
 
 /**

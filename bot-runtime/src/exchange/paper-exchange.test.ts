@@ -1,3 +1,4 @@
+import type { SessionAnswer } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import { price, quantity, text } from "../money.ts";
 import { amount } from "../money.ts";
@@ -48,6 +49,8 @@ function exchange(change: Partial<PublicMarketData> = {}) {
     paper.observe({ symbol: SYMBOL, candle, closed, sentAtMs: now });
     if (closed) minute += 1;
   };
+  /** The stream is away for a candle, or for the rest of one. */
+  show.skip = () => void (minute += 1);
   show(["100", "100", "100", "100"], true);
   return { paper, show };
 }
@@ -60,6 +63,33 @@ const entry = (side: "buy" | "sell") => ({
   stopLoss: price(side === "buy" ? "99" : "101"),
   takeProfit: price(side === "buy" ? "102" : "98"),
 });
+
+/** What the journal remembers of a pod that held a long from 99. */
+const restored: SessionAnswer = {
+  epoch: 2,
+  lastSequence: 0,
+  openIntents: [],
+  errors: null,
+  requests: [],
+  dayBaseline: { day: "2025-06-18", equity: "9000", startsFrom: "-1000" },
+  realised: "-1010",
+  openTrades: [
+    {
+      id: entry("buy").clientOrderId,
+      symbol: SYMBOL,
+      side: "long",
+      quantity: "1",
+      entryPrice: "99",
+      exitPrice: null,
+      pnl: null,
+      fees: "0.05",
+      funding: "0",
+      openedAt: "2025-06-18T00:00:00Z",
+      closedAt: null,
+      reason: null,
+    },
+  ],
+};
 
 describe("a long from 100.5 with its stop at 99 and its target at 102", () => {
   const open: Bar = ["100.5", "100.5", "100.5", "100.5"];
@@ -102,6 +132,125 @@ describe("a long from 100.5 with its stop at 99 and its target at 102", () => {
   });
 });
 
+/** The same of a trade at 100 that was opened in this minute. */
+const restoredAt = (minute: number) => ({
+  ...restored,
+  openTrades: restored.openTrades.map((trade) => ({
+    ...trade,
+    entryPrice: "100",
+    openedAt: new Date(minute * 60_000).toISOString(),
+  })),
+});
+
+describe("candles that the stream did not show strike stop and target once they are fetched", () => {
+  const at = (minute: number, [open, high, low, close]: Bar) => ({
+    openTimeMs: minute * 60_000,
+    open: price(open),
+    high: price(high),
+    low: price(low),
+    close: price(close),
+  });
+  const flat: Bar = ["100", "100", "100", "100"];
+  const query = { symbol: SYMBOL, timeframe: "1m", limit: 1_000 } as const;
+  const exits = async (paper: PaperExchange) => {
+    const executions = await paper.executions({ symbol: SYMBOL, sinceMs: 0 });
+    return executions.slice(1).map(({ cause, price: paid }) => `${cause} at ${text(paid)}`);
+  };
+
+  test.each<[string, readonly Bar[], readonly string[]]>([
+    ["the stop", [["100", "100", "90", "100"]], ["stop at 99"]],
+    [
+      "the target, in the first that reaches it",
+      [
+        ["100", "103", "100", "101"],
+        ["100", "100", "90", "95"],
+      ],
+      ["target at 102"],
+    ],
+    ["one that opens below the stop", [["97", "98", "96", "97"]], ["stop at 97"]],
+    ["none", [["100", "101", "99.5", "100"]], []],
+  ])("%s", async (...[, missed, expected]) => {
+    const fetched: ReturnType<typeof at>[] = [];
+    const { paper, show } = exchange({ candles: async () => fetched });
+    await paper.submitEntry(entry("buy"));
+    show(flat, true);
+    fetched.push(...missed.map((bar, index) => at(2 + index, bar)), at(2 + missed.length, flat));
+    for (const _ of missed) show.skip();
+    show(flat, false);
+    await paper.candles(query);
+    expect(await exits(paper)).toEqual(expected);
+  });
+
+  test("but for what an entry inside of one came after", async () => {
+    const fetched = [at(1, ["100", "103", "97", "100"]), at(2, flat)];
+    const { paper, show } = exchange({ candles: async () => fetched });
+    show(flat, false);
+    await paper.submitEntry(entry("buy"));
+    show(flat, false);
+    show.skip();
+    show(flat, false);
+    await paper.candles(query);
+    expect(await exits(paper)).toEqual([]);
+  });
+
+  const levels = { stopLoss: price("99"), takeProfit: price("102") };
+  const low: Bar = ["100", "100", "90", "100"];
+
+  test.each([
+    ["before the journal answers", true],
+    ["after the position got its levels", false],
+  ])("after a restart, fetched %s", async (_, isFetchedFirst) => {
+    const { paper } = exchange({ candles: async () => [at(4, low), at(5, flat), at(6, flat)] });
+    if (isFetchedFirst) await paper.candles(query);
+    paper.restore(restoredAt(3));
+    await paper.protect(SYMBOL, levels);
+    if (!isFetchedFirst) await paper.candles(query);
+    expect(await exits(paper)).toEqual(["stop at 99"]);
+  });
+
+  test("but for shorter ones of before the entry, once the timeframe has changed", async () => {
+    const fetched: ReturnType<typeof at>[] = [];
+    const { paper } = exchange({ candles: async () => fetched });
+    paper.restore({ ...restored, openTrades: [] });
+    await paper.candles({ ...query, timeframe: "1h" });
+    await paper.submitEntry(entry("buy"));
+    const hour = at(-60, flat);
+    paper.observe({ symbol: SYMBOL, candle: hour, closed: false, sentAtMs: 0 });
+    expect((await paper.position(SYMBOL)).held).toBeDefined();
+    fetched.push(at(-1, low), at(2, flat));
+    await paper.candles(query);
+    expect(await exits(paper)).toEqual([]);
+  });
+
+  test("once: levels that are set later do not strike in them", async () => {
+    const { paper } = exchange({ candles: async () => [at(4, low), at(5, flat), at(6, flat)] });
+    paper.restore(restoredAt(3));
+    await paper.protect(SYMBOL, { ...levels, stopLoss: price("80") });
+    await paper.candles(query);
+    await paper.protect(SYMBOL, levels);
+    await paper.candles(query);
+    expect(await exits(paper)).toEqual([]);
+  });
+
+  test("also when a question for the newest one comes before the journal's answer", async () => {
+    const all = [at(4, low), at(5, flat), at(6, flat)];
+    const { paper } = exchange({ candles: async ({ limit }) => all.slice(-limit) });
+    await paper.candles(query);
+    await paper.candles({ ...query, limit: 1 });
+    paper.restore(restoredAt(3));
+    await paper.protect(SYMBOL, levels);
+    expect(await exits(paper)).toEqual(["stop at 99"]);
+  });
+
+  test("after a restart nothing of before the trade", async () => {
+    const { paper } = exchange({ candles: async () => [at(4, low), at(5, flat), at(6, flat)] });
+    paper.restore(restoredAt(4.5));
+    await paper.protect(SYMBOL, levels);
+    await paper.candles(query);
+    expect(await exits(paper)).toEqual([]);
+  });
+});
+
 test("an entry inside a candle is not measured by what the candle did before", async () => {
   const { paper, show } = exchange();
   show(["100", "103", "97", "100"], false);
@@ -136,31 +285,7 @@ test("an id is used once; an exit reduces and is looked up by its id", async () 
 
 test("a restarted pod finds the open trade of the one before", async () => {
   const { paper } = exchange();
-  paper.restore({
-    epoch: 2,
-    lastSequence: 0,
-    openIntents: [],
-    errors: null,
-    requests: [],
-    dayBaseline: { day: "2025-06-18", equity: "9000", startsFrom: "-1000" },
-    realised: "-1010",
-    openTrades: [
-      {
-        id: entry("buy").clientOrderId,
-        symbol: SYMBOL,
-        side: "long",
-        quantity: "1",
-        entryPrice: "99",
-        exitPrice: null,
-        pnl: null,
-        fees: "0.05",
-        funding: "0",
-        openedAt: "2025-06-18T00:00:00Z",
-        closedAt: null,
-        reason: null,
-      },
-    ],
-  });
+  paper.restore(restored);
   expect((await paper.position(SYMBOL)).held).toMatchObject({ side: "long", stopLoss: undefined });
   expect((await paper.findOrder(entry("buy")))?.status).toBe("filled");
   const { equity, available } = await paper.balance();

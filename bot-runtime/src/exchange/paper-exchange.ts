@@ -1,4 +1,4 @@
-import type { SessionAnswer, Trade } from "@tradingbots/crds";
+import type { SessionAnswer, Timeframe, Trade } from "@tradingbots/crds";
 import {
   amount,
   type Amount,
@@ -36,6 +36,8 @@ const FIRST_BALANCE = amount("10000");
 const FEE_RATE = new Decimal("0.00055");
 /** Executions of a symbol that are remembered: more than one trade has. */
 const EXECUTIONS_MAX = 200;
+/** Candles of a symbol that are known to have been shown: as many as the bot fetches at most. */
+const SHOWN_MAX = 1_000;
 const CURRENCY = "USDT";
 
 interface PaperOrder {
@@ -53,6 +55,10 @@ interface PaperPosition {
   readonly levels: Levels | undefined;
   /** Open time of the candle that it was entered in, unless it was entered at that candle's open. */
   readonly enteredInside: number | undefined;
+  /** No candle that opened before this has a price at which it was held, ms. */
+  readonly sinceMs: number;
+  /** When it was entered, ms. */
+  readonly enteredMs: number;
 }
 
 interface Book {
@@ -61,6 +67,12 @@ interface Book {
   position: PaperPosition | undefined;
   leverage: number;
   last: Candle | undefined;
+  /** Of the candles that were fetched last. */
+  timeframe: Timeframe | undefined;
+  /** Open times of candles that the stream has shown to their end, or that were tested since. */
+  shown: Set<number>;
+  /** Fetched candles that it has not, oldest first, until there are levels to test in them. */
+  missed: readonly Candle[];
 }
 
 /**
@@ -70,6 +82,7 @@ interface Book {
  * - stop and target are tested in every candle from the entry on, touch inclusive, the stop first when both are touched; a candle
  *   that opens beyond a level fills at its open, otherwise the level itself;
  * - of a candle that was entered in its middle only later prices count, because its high and low may have come before;
+ * - candles that the stream did not show to their end count when the bot fetches them, after a restart by the levels of now;
  * - the taker fee is paid on every fill; there is no spread, no funding and no liquidation.
  *
  * It lives in the process; what a restarted pod needs is taken from the journal's session.
@@ -80,6 +93,8 @@ export class PaperExchange implements Exchange {
   readonly #books = new Map<string, Book>();
   readonly #leverage: number;
   #wallet = FIRST_BALANCE;
+  /** The journal has told what was open before. */
+  #isRestored = false;
 
   /** `leverage` is in force until another is set: also on positions that the journal remembers, whose margin it decides. */
   constructor(data: PublicMarketData, nowMs: () => number, leverage: number) {
@@ -92,6 +107,8 @@ export class PaperExchange implements Exchange {
   restore({ realised, openTrades }: SessionAnswer): void {
     this.#wallet = amount(FIRST_BALANCE.plus(realised));
     for (const trade of openTrades) this.#restoreTrade(trade);
+    this.#isRestored = true;
+    for (const symbol of this.#books.keys()) this.#testMissed(symbol);
   }
 
   /** A candle of the stream: fills what it fills. */
@@ -107,13 +124,32 @@ export class PaperExchange implements Exchange {
     const inside = book.position?.enteredInside === candle.openTimeMs;
     const whole = { low: candle.low, high: candle.high };
     this.#testLevels(symbol, inside ? { low: candle.close, high: candle.close } : whole);
-    if (closed) book.orders = book.orders.slice(-EXECUTIONS_MAX);
+    if (!closed) return;
+    book.orders = book.orders.slice(-EXECUTIONS_MAX);
+    noteShown(book, candle);
   }
 
   readonly prepare: Exchange["prepare"] = (symbols) => this.#data.prepare(symbols);
   readonly market: Exchange["market"] = (symbol) => this.#data.market(symbol);
   readonly delisted: Exchange["delisted"] = (symbol) => this.#data.delisted(symbol);
-  readonly candles: Exchange["candles"] = (query) => this.#data.candles(query);
+  readonly candles: Exchange["candles"] = async (query) => {
+    const candles = await this.#data.candles(query);
+    const book = this.#book(query.symbol);
+    const newestMs = Math.max(book.last?.openTimeMs ?? 0, candles.at(-1)?.openTimeMs ?? 0);
+    // Shorter candles than the one that it was entered in may be over before it was.
+    if (book.timeframe !== undefined && book.timeframe !== query.timeframe && book.position)
+      book.position = { ...book.position, sinceMs: book.position.enteredMs };
+    book.timeframe = query.timeframe;
+    const known = [...book.missed, ...candles].map(
+      (candle) => [candle.openTimeMs, candle] as const,
+    );
+    // The newest one may be in progress: the stream will show its end.
+    book.missed = [...new Map(known).values()]
+      .filter(({ openTimeMs }) => openTimeMs < newestMs && !book.shown.has(openTimeMs))
+      .toSorted((left, right) => left.openTimeMs - right.openTimeMs);
+    this.#testMissed(query.symbol);
+    return candles;
+  };
 
   readonly balance = async (): Promise<Balance> => {
     let equity: Amount = this.#wallet;
@@ -144,8 +180,8 @@ export class PaperExchange implements Exchange {
     return found && orderView(found);
   };
 
-  readonly executions: Exchange["executions"] = async ({ symbol, sinceMs }) =>
-    this.#book(symbol).executions.filter(({ atMs }) => atMs >= sinceMs);
+  readonly executions: Exchange["executions"] = async ({ symbol, sinceMs, untilMs = Infinity }) =>
+    this.#book(symbol).executions.filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs);
 
   /** Nothing queues here. */
   readonly urgent: LookUps = this;
@@ -196,6 +232,7 @@ export class PaperExchange implements Exchange {
     const passed = last?.close.minus(levels.stopLoss).times(direction).lte(0);
     if (passed === true) return refused("StopPassed", "the price has passed the stop already");
     book.position = { ...position, levels };
+    this.#testMissed(symbol);
     return accepted(undefined);
   };
 
@@ -215,6 +252,9 @@ export class PaperExchange implements Exchange {
       position: undefined,
       leverage: this.#leverage,
       last: undefined,
+      timeframe: undefined,
+      shown: new Set(),
+      missed: [],
     };
     this.#books.set(symbol, book);
     return book;
@@ -258,10 +298,30 @@ export class PaperExchange implements Exchange {
       entryPrice: fill.at,
       levels: placed.levels,
       enteredInside: fill.enteredInside,
+      sinceMs: book.last?.openTimeMs ?? 0,
+      enteredMs: this.#nowMs(),
     };
     const executed = { side, at: fill.at, quantity: placed.order.quantity, clientOrderId };
     const entryId = clientOrderId;
     this.#execute(symbol, { ...executed, entryId, cause: "order" });
+  }
+
+  /** A restored position has its levels only when the bot has looked at it; before that the journal may still tell of one. */
+  #testMissed(symbol: string): void {
+    const book = this.#book(symbol);
+    const { position, missed } = book;
+    const isToCome = position === undefined ? !this.#isRestored : position.levels === undefined;
+    if (isToCome) return;
+    book.missed = [];
+    for (const candle of missed) {
+      const { openTimeMs, open, low, high, close } = candle;
+      // Once: levels that are set later are not those of then.
+      noteShown(book, candle);
+      if (position === undefined || openTimeMs < position.sinceMs) continue;
+      const isInside = openTimeMs === position.enteredInside;
+      this.#testLevels(symbol, isInside ? { low: close, high: close } : { low: open, high: open });
+      if (!isInside) this.#testLevels(symbol, { low, high });
+    }
   }
 
   /** Fills the stop, else the target, if the range touches it. */
@@ -344,6 +404,8 @@ export class PaperExchange implements Exchange {
       entryPrice,
       levels: undefined,
       enteredInside: undefined,
+      sinceMs: createdMs,
+      enteredMs: createdMs,
     };
     this.#wallet = amount(this.#wallet.minus(trade.fees));
     book.executions.push({
@@ -358,6 +420,12 @@ export class PaperExchange implements Exchange {
       atMs: createdMs,
     });
   }
+}
+
+function noteShown({ shown }: Book, { openTimeMs }: Candle): void {
+  shown.add(openTimeMs);
+  const [oldest] = shown;
+  if (shown.size > SHOWN_MAX && oldest !== undefined) shown.delete(oldest);
 }
 
 /** The same for the same fill, whichever process makes or restores it: every order fills at once and as a whole. */

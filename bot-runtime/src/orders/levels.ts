@@ -1,12 +1,17 @@
 import type { Levels, Market, PositionSide } from "../exchange/exchange.ts";
 import { Decimal, price, type Price, roundToStep } from "../money.ts";
+import { oncePer } from "../once-per.ts";
 
 export interface LevelPercents {
   readonly stopLossPercent: number;
   readonly takeProfitPercent: number;
 }
 
-const HUNDRED = new Decimal(100);
+/** What a price is multiplied with, by the side of the position. */
+const factorsOf = oncePer(({ stopLossPercent, takeProfitPercent }: LevelPercents) => ({
+  long: { stopLoss: oneAnd(-stopLossPercent), takeProfit: oneAnd(takeProfitPercent) },
+  short: { stopLoss: oneAnd(stopLossPercent), takeProfit: oneAnd(-takeProfitPercent) },
+}));
 
 /**
  * Stop and target of a position: its price × (1 ± percent / 100), rounded to the instrument's tick. For a long the stop is
@@ -17,14 +22,15 @@ export function protectionLevels(
   percents: LevelPercents,
   market: Pick<Market, "tick">,
 ): Required<Levels> & { readonly takeProfit: Price } {
-  const direction = position.side === "long" ? 1 : -1;
-  const at = (percent: number): Price => {
-    const level = position.price.times(HUNDRED.plus(percent)).div(HUNDRED);
-    const rounded = roundToStep(level, market.tick);
-    return rounded.lt(market.tick) ? market.tick : price(rounded);
+  const factors = factorsOf(percents)[position.side];
+  const at = (factor: Decimal): Price => {
+    const rounded = roundToStep(position.price.times(factor), market.tick);
+    return rounded.isZero() || rounded.isNegative() ? market.tick : price(rounded);
   };
-  return {
-    stopLoss: at(-direction * percents.stopLossPercent),
-    takeProfit: at(direction * percents.takeProfitPercent),
-  };
+  return { stopLoss: at(factors.stopLoss), takeProfit: at(factors.takeProfit) };
+}
+
+/** Exact: dividing by 100 moves the point. */
+function oneAnd(percent: number): Decimal {
+  return new Decimal(percent).div(100).plus(1);
 }

@@ -78,6 +78,16 @@ export function requestedEntryId(
   return orderId({ ...bot, timeframe: "", reference: requestId, leg: "entry", attempt: 0 });
 }
 
+/** The id of the entry that a candle (open time in ms) led to: its only attempt. */
+export function candleEntryId(
+  bot: Pick<OrderIdentity, "botUid" | "symbol" | "timeframe">,
+  openTimeMs: number,
+): string {
+  const { botUid, symbol, timeframe } = bot;
+  const reference = candleReference(openTimeMs);
+  return orderId({ botUid, symbol, timeframe, reference, leg: "entry", attempt: 0 });
+}
+
 /** Whether a client order id has the form of ours: whoever else's it is, it may be an order of this bot. */
 export function isOrderId(id: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id);

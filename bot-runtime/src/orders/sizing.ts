@@ -9,6 +9,7 @@ import {
   value,
   ZERO_QUANTITY,
 } from "../money.ts";
+import { oncePer } from "../once-per.ts";
 
 export interface SizingInput {
   readonly equity: Amount;
@@ -26,6 +27,8 @@ export interface Size {
   readonly margin: Amount;
 }
 
+const hundredOf = oncePer((step: Quantity) => step.times(100));
+
 /**
  * Quantity of a position whose margin is `positionPercent` of equity: equity × percent / 100 × leverage / price, cut to the
  * lot's step, so that rounding never risks more than asked. At most what one market order may have.
@@ -35,7 +38,7 @@ export function positionSize(input: SizingInput): Size {
   const { quantityStep, maximumQuantity } = market;
   // Whole steps by one integer division: quotients of 64 digits were a third of an order's time.
   const margin = equity.times(positionPercent).times(leverage);
-  const wanted = margin.divToInt(price.times(quantityStep).times(100));
+  const wanted = margin.divToInt(price.times(hundredOf(quantityStep)));
   const fits = wanted.times(quantityStep);
   const allowed = fits.lte(maximumQuantity) ? fits : wholeSteps(maximumQuantity, quantityStep);
   const units = allowed.isNegative() ? ZERO_QUANTITY : quantity(allowed);

@@ -1,6 +1,7 @@
 import { type BotConfig, LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "@tradingbots/crds";
 import { type ClockReading, type Market, OPENING_LEASE_MS } from "../exchange/exchange.ts";
 import { type Amount, amount, Decimal, text, ZERO_AMOUNT } from "../money.ts";
+import { oncePerPair } from "../once-per.ts";
 import type { Size } from "../orders/sizing.ts";
 
 /** Why nothing may be opened: a stable reason and a sentence for the bot's owner. */
@@ -158,8 +159,7 @@ const standingChecks: readonly Check<Standing>[] = [
     name: "DailyLoss",
     refuses: ({ dayBaseline, dayResult, config }) => {
       if (dayBaseline === undefined) return undefined;
-      const limit = dayBaseline.times(config.risk.dailyLossPercent);
-      if (dayResult.times(-100).lt(limit)) return undefined;
+      if (dayResult.gt(leastDayResult(config.risk, dayBaseline))) return undefined;
       return `the day's loss ${text(dayResult)} has reached ${config.risk.dailyLossPercent} % of ${text(dayBaseline)}: nothing is opened until 00:00 UTC`;
     },
   },
@@ -207,10 +207,11 @@ const entryChecks: readonly Check<EntryProposal>[] = [
   },
   {
     name: "StopBeyondLiquidation",
-    refuses: ({ risk: { leverage, stopLossPercent }, market }) => {
-      const farthest = leveredStopLimit(leverage, market);
-      if (farthest.gt(new Decimal(stopLossPercent).times(leverage))) return undefined;
-      const limit = farthest.div(leverage).toDecimalPlaces(2, Decimal.ROUND_DOWN);
+    refuses: ({ risk, market }) => {
+      if (isStopNearEnough(market, risk)) return undefined;
+      const { leverage, stopLossPercent } = risk;
+      const farthest = leveredStopLimit(leverage, market).div(leverage);
+      const limit = farthest.toDecimalPlaces(2, Decimal.ROUND_DOWN);
       return `a stop at ${stopLossPercent} % with leverage ${leverage} lies beyond liquidation, or too near to it: it must be below ${text(limit)} %`;
     },
   },
@@ -253,6 +254,16 @@ export function entryRefusal(proposal: EntryProposal): Refusal | undefined {
 }
 
 const HUNDRED = new Decimal(100);
+
+/** The day's loss has reached its limit when its result is no more than this. Exact: dividing by 100 moves the point. */
+const leastDayResult = oncePerPair(({ dailyLossPercent }: BotConfig["risk"], baseline: Amount) =>
+  baseline.times(dailyLossPercent).div(-100),
+);
+
+const isStopNearEnough = oncePerPair(
+  (market: Market, { leverage, stopLossPercent }: BotConfig["risk"]) =>
+    leveredStopLimit(leverage, market).gt(new Decimal(stopLossPercent).times(leverage)),
+);
 
 /**
  * How far a stop may be from the entry price, in percent of the margin: leverage times what it is in percent of the price

@@ -20,6 +20,7 @@ export async function audit(
     ...(await auditFunding(world)),
     ...(await auditTrades(world)),
     ...(await auditRequests(world)),
+    ...auditCancelled(world),
   ];
 }
 
@@ -37,7 +38,7 @@ function auditExchange(world: CaseWorld, entryCounts: readonly number[]): readon
       : []),
     ...positions.map(({ size }) => `a position of ${size} is left`),
     ...orders
-      .filter(({ status }) => status === "New" || status === "Untriggered")
+      .filter(({ status }) => ["New", "PartiallyFilled", "Untriggered"].includes(status))
       .map(({ orderId, stopOrderType }) => `order ${orderId} ${stopOrderType} is left`),
     ...own
       .filter(({ orderLinkId }) => !isOrderId(orderLinkId))
@@ -111,8 +112,8 @@ async function auditOrders(world: CaseWorld): Promise<readonly string[]> {
     const name = `${leg} ${order.orderLinkId}`;
     if (row === undefined) return [`the journal has no order record of ${name}`];
     const filled = new Decimal(order.filledQuantity);
-    // What became of an exit follows from its fills, also of one that was cancelled after a part.
-    const isFilled = order.status === "Filled" || (order.reduceOnly && filled.gt(0));
+    // Also one that was cancelled after a part.
+    const isFilled = filled.gt(0);
     const wanted = isFilled ? "filled" : "cancelled";
     const words = order.reduceOnly ? [wanted, "accepted", "unknown"] : [wanted];
     if (!words.includes(row.status))
@@ -189,7 +190,9 @@ async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
     world.bot,
   );
   const { orders, wallet } = world.account;
-  const filled = entriesOf(orders).filter(({ status }) => status === "Filled");
+  const filled = entriesOf(orders).filter(({ filledQuantity }) =>
+    new Decimal(filledQuantity).gt(0),
+  );
   const pnl = sum(trades.map((trade) => trade.pnl));
   const gained = new Decimal(wallet.balance).minus(wallet.initialBalance);
   const fees = sum(trades.map((trade) => trade.fees));
@@ -209,16 +212,16 @@ async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
       : [`${trades.length} trades for ${filled.length} filled entries`]),
     ...filled
       .filter(
-        ({ orderLinkId, quantity }) =>
+        ({ orderLinkId, filledQuantity }) =>
           !trades.some(
-            (trade) => trade.id === orderLinkId && new Decimal(trade.quantity).eq(quantity),
+            (trade) => trade.id === orderLinkId && new Decimal(trade.quantity).eq(filledQuantity),
           ),
       )
       .map(({ orderLinkId }) => `entry ${orderLinkId} has no trade of its size`),
   ];
 }
 
-/** Each was answered once and as the exchange has it; a closing is always done in the end. */
+/** Each was answered once and as the exchange has it; a closing and a cancellation are always done in the end. */
 async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
   const answers = await world.answers();
   return world.asked.flatMap((request) => {
@@ -232,6 +235,14 @@ async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
     const found = order === undefined ? "no order" : `an order that is ${order.status}`;
     return isTold ? [] : [`${action} ${id} is ${status}, and there is ${found} of it`];
   });
+}
+
+/** Where cancelling was asked for, each entry had its first part by then, and never gets the rest. */
+function auditCancelled({ account, asked }: CaseWorld): readonly string[] {
+  if (asked.every(({ action }) => action !== "CancelOrders")) return [];
+  return entriesOf(account.orders)
+    .filter(({ status }) => status !== "Cancelled")
+    .map(({ orderLinkId, status }) => `entry ${orderLinkId} was to be cancelled and is ${status}`);
 }
 
 /** Null, an open trade's result, makes the sum one that equals nothing. */

@@ -11,8 +11,8 @@ export interface Scenario {
   readonly leave: TapeEvent;
   /** Instead of a candle: what the operator tells the bot. */
   readonly order?: Partial<Pick<BotConfig, "state" | "halts">>;
-  /** What a person asks for: an Order instead of a signal, or a ClosePosition instead of what ends it. */
-  readonly asks?: Exclude<RequestAction, "CancelOrders">;
+  /** What a person asks for: an Order instead of a signal, a ClosePosition instead of what ends it, or CancelOrders after a part. */
+  readonly asks?: RequestAction;
   /** Traded at once, each with signals of its own at the same candles. */
   readonly symbols: readonly [string, ...string[]];
   /** How the exchange behaves beyond the plain case. */
@@ -59,6 +59,14 @@ export const SCENARIOS: readonly Scenario[] = [
     shows: ({ executions }) => executions.length === 4,
   },
   {
+    name: "at-once",
+    leave: "rise",
+    symbols,
+    exchange: { fillsAtOnce: true },
+    phases: ["enter", "exit"],
+    strikes: ({ request }) => request.startsWith("order-create-"),
+  },
+  {
     name: "rests",
     leave: "rise",
     symbols,
@@ -92,6 +100,16 @@ export const SCENARIOS: readonly Scenario[] = [
     symbols,
     asks: "ClosePosition",
     phases: ["exit", "exited"],
+  },
+  {
+    name: "request-cancel",
+    leave: "fall",
+    symbols,
+    // What is left of the entry waits for the next price, and can be cancelled until then.
+    exchange: { fills: [{ reduceOnly: false, parts: 2, rest: "waits" }] },
+    asks: "CancelOrders",
+    phases: ["cancel", "cancelled"],
+    shows: ({ orders }) => orders.some(({ status }) => status === "Cancelled"),
   },
   {
     name: "second",

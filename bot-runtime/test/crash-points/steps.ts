@@ -3,14 +3,17 @@ import type { ProxiedRequest } from "../fault-proxy.ts";
 /**
  * Parts of a trade, in order. A step of the order path is the first request of its kind in one of them.
  * `start`: until the bot may trade · `enter`: a signal, up to the entry's request, of each symbol · `entered`: the order stands ·
- * `partly`: a part of it is filled · `filled`: all of it is, up to the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the exit's request · `exited` ·
- * `end`: the pod is being stopped.
+ * `partly`: a part of it is filled · `cancel`: somebody has asked for the rest to be cancelled, up to that request · `cancelled` ·
+ * `filled`: all of it is filled, up to the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the
+ * exit's request · `exited` · `end`: the pod is being stopped.
  */
 export const PHASES = [
   "start",
   "enter",
   "entered",
   "partly",
+  "cancel",
+  "cancelled",
   "filled",
   "hold",
   "exit",

@@ -40,9 +40,10 @@ const CANDLE_EVERY_MS = 2_000;
 /** A bot that was down at the signal waits for the next; longer than what an exit is waited for (10 s). */
 const SIGNAL_EVERY_MS = 12_000;
 
-/** Parts of a trade that end with an order of each symbol, and what comes after. */
+/** Parts of a trade that end with an order of each symbol, or its cancellation, and what comes after. */
 const BEGUN_BY_ORDERS: Partial<Readonly<Record<Phase, Phase>>> = {
   enter: "entered",
+  cancel: "cancelled",
   exit: "exited",
 };
 
@@ -138,7 +139,8 @@ export class TradeRun {
     await this.#until("the journal knows the order", () => this.#knowsOrders(wish));
     await this.#dwell();
     if (this.scenario.exchange?.fills !== undefined) await this.#fill(nth, "partly");
-    await this.#fill(nth, "filled");
+    if (this.scenario.asks === "CancelOrders") await this.#cancelRest(nth);
+    else await this.#fill(nth, "filled");
     if (nth === 1) await this.#begin("hold");
     await this.#dwell();
     if (nth === 1) this.#holdOverFunding();
@@ -155,6 +157,17 @@ export class TradeRun {
     await this.#until("the position is at its final stop and in the journal", async () => {
       if (!this.#isAtFinalStop() && this.#isOpen) return false;
       return this.#knowsTrades();
+    });
+    await this.#dwell();
+  }
+
+  /** Nothing of the rest is filled meanwhile: what keeps the request from being done is the crash alone. */
+  async #cancelRest(nth: number): Promise<void> {
+    if (nth === 1) await this.#begin("cancel");
+    const request = await this.world.ask("CancelOrders");
+    await this.#until("the rest is cancelled, answered and in the journal", async () => {
+      if (this.#openOrder() !== undefined || !this.#isAtFinalStop()) return false;
+      return (await this.#isAnswered(request)) && (await this.#knowsTrades());
     });
     await this.#dwell();
   }
@@ -205,7 +218,7 @@ export class TradeRun {
   /** The next part of a trade begins with the order of its last symbol. */
   #noteOrder({ phase, request }: Step): void {
     const next = BEGUN_BY_ORDERS[phase];
-    if (next === undefined || !/order-create-(entry|exit)$/.test(request)) return;
+    if (next === undefined || !/order-(create-entry|create-exit|cancel)$/.test(request)) return;
     this.#ordered.add(request);
     if (this.#ordered.size < this.scenario.symbols.length) return;
     this.#phase = next;
@@ -391,8 +404,13 @@ export class TradeRun {
     return rows.length >= this.#entriesFilled;
   }
 
-  /** The exchange has seen no exit of a position. What was begun has to end without another signal. */
+  /**
+   * The exchange has seen no exit of a position, and no process was there to hear the signal. What was begun, or heard, has to end
+   * without another.
+   */
   get #isUnsold(): boolean {
+    const phase = this.strike?.step.phase;
+    if (phase === "exit" || phase === "exited") return false;
     const { positions, orders } = this.world.account;
     const newest = (of: string) =>
       orders.findLast(({ symbol, orderLinkId }) => symbol === of && orderLinkId !== "");
@@ -432,8 +450,12 @@ export class TradeRun {
   async #leave(): Promise<void> {
     const { order, asks, leave } = this.scenario;
     if (asks === "ClosePosition") await this.world.ask(asks);
-    else if (order === undefined) this.world.play(leave);
-    else await this.world.configure(order);
+    else if (order !== undefined) await this.world.configure(order);
+    else {
+      // The index has forgotten the entry's candle by then: one rise is enough.
+      for (let candle = 0; candle < CALM_CANDLES; candle += 1) this.world.play("quiet");
+      this.world.play(leave);
+    }
   }
 
   /** Waits until the position is closed and the journal knows. */

@@ -27,6 +27,12 @@ const NAKED_AFTER_LOSS_MS = { calm: 6_000, foul: 45_000 };
 /** The same for the requests of an exit, besides what the market needs to take it. */
 const UNCLOSED_MS = { calm: 3_000, foul: 45_000 };
 
+/** While nothing disturbs, what the exchange sends has arrived after this. */
+const HEARD_MS = 65;
+
+/** Bots look every 5 s, and one that takes over needs 3 s. */
+const MISPLACED_MS = 10_000;
+
 /** A process that stood still for longer has to notice, and opens nothing before it has seen everything anew: 5 s, less some. */
 const STALL_MS = 2_500;
 const AFTER_STALL_MS = 4_500;
@@ -153,6 +159,24 @@ export const INVARIANTS: readonly Invariant[] = [
       if (open !== undefined) return `${symbol}: ${open.order.linkId} is still open`;
       const own = world.own(symbol);
       return own.isZero() ? undefined : `${symbol}: opened once more on top of ${text(own)}`;
+    },
+  },
+  {
+    name: "ClosesOrOpens",
+    statement:
+      "a candle that finds the bot in a position which its signal closes opens nothing: while nothing disturbs bot and exchange, no opening order of it is accepted after an exit to the same side that was the first one since it was heard",
+    broken: (moment, world) => {
+      if (!world.calm || moment.kind !== "accepted") return undefined;
+      if (!moment.order.opens || !isOfCandle(moment.order)) return undefined;
+      const { order, intent } = moment.order;
+      const closedMs = intent && world.candleClosedMs(Date.parse(intent.candleOpenTime));
+      if (closedMs === undefined) return undefined;
+      const before = world.ownOrders.filter((other) => other.order.symbol === order.symbol);
+      const opened = before.findLastIndex((other) => other.opens);
+      const [exit] = before.slice(opened + 1);
+      if (exit?.order.side !== order.side || exit.acceptedMs < closedMs + HEARD_MS)
+        return undefined;
+      return `exit ${exit.order.linkId} and ${order.linkId} are of the same candle`;
     },
   },
   {
@@ -296,10 +320,21 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
   {
-    name: "Flattened",
-    statement: `an own position is closed within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that holds a Flatten halt could reach the exchange, and the time that the market needs to fill it`,
+    name: "StopInPlace",
+    statement: `while nothing disturbs bot and exchange, the stop of an own position that is not being closed, and is nobody else's as well, is where the percentage of a living process puts it, to a tick, at most ${MISPLACED_MS} ms after a fill or another configuration, unless the exchange would refuse that because the price has passed it`,
     broken: (moment, world) => {
       if (moment.kind !== "changed") return undefined;
+      const late = world.ownSymbols().find((each) => world.misplaced(each).forMs > MISPLACED_MS);
+      if (late === undefined) return undefined;
+      const { forMs, wanted } = world.misplaced(late);
+      return `${late}: for ${forMs} ms the stop has not been at ${wanted}`;
+    },
+  },
+  {
+    name: "Flattened",
+    statement: `an own position is closed within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that holds a Flatten halt could reach the exchange, and the time that the market needs to fill it, where it lets everything be closed`,
+    broken: (moment, world) => {
+      if (moment.kind !== "changed" || world.leftBelow.gt(0)) return undefined;
       const limitMs = (world.calm ? UNCLOSED_MS.calm : UNCLOSED_MS.foul) + world.fillMs;
       const late = world.ownSymbols().find((symbol) => world.unclosedMs(symbol) > limitMs);
       return (
@@ -359,11 +394,15 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     name: "LedgerComplete",
     statement:
-      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is; but for what happens to dust after the word that it was left behind",
+      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is, but for what happens to dust after the word that it was left behind; no order that the exchange has is told as refused for being there already",
     broken: (moment, world) => {
       if (moment.kind !== "settled") return undefined;
       return (
-        missingOrder(world) ?? missingFill(world) ?? missingFunding(world) ?? strangeFact(world)
+        missingOrder(world) ??
+        deniedOrder(world) ??
+        missingFill(world) ??
+        missingFunding(world) ??
+        strangeFact(world)
       );
     },
   },
@@ -484,6 +523,20 @@ function missingOrder({ journal, ownOrders }: World): string | undefined {
       (opens || (!order.filledQuantity.isZero() && !fills.has(order.linkId))),
   );
   return missing && `the journal knows nothing of order ${missing.order.linkId}`;
+}
+
+/** "OrderLinkedID is duplicate": there is such an order, and what became of it nobody has said. */
+const DUPLICATE = "110072";
+
+function deniedOrder({ journal, ownOrders }: World): string | undefined {
+  const taken = new Set(ownOrders.map(({ order }) => order.linkId));
+  const denied = journal
+    .ofType("order")
+    .find(
+      ({ clientOrderId, status, code }) =>
+        status === "refused" && code === DUPLICATE && taken.has(clientOrderId),
+    );
+  return denied && `order ${denied.clientOrderId} is told as refused, and the exchange has it`;
 }
 
 /** Dust was told of as left behind, and then its stop or target struck while nobody looked any more. */

@@ -11,6 +11,7 @@ const FAILURES_SHOWN = 20;
  *     node bot-runtime/test/simulation/main.ts --seeds 2000           all seeds from 1 on
  *     node bot-runtime/test/simulation/main.ts --seed 17 --verbose    one seed again, with everything that happens
  *     node bot-runtime/test/simulation/main.ts --planted              every planted bug must be found
+ *     node bot-runtime/test/simulation/main.ts --planted --bug TEXT   only those whose name contains it
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -19,10 +20,11 @@ async function main(): Promise<void> {
       seed: { type: "string" },
       verbose: { type: "boolean", default: false },
       planted: { type: "boolean", default: false },
+      bug: { type: "string", default: "" },
     },
   });
   if (values.planted) {
-    process.exitCode = (await checkPlantedBugs()) ? 0 : 1;
+    process.exitCode = (await checkPlantedBugs(values.bug)) ? 0 : 1;
     return;
   }
   const seeds =

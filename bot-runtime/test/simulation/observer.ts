@@ -7,6 +7,7 @@ import type { JournalModel } from "../journal-model.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { idOf } from "./market-id.ts";
 import type { BotRun } from "./platform.ts";
+import { type WantedElsewhere, wantedElsewhere } from "./stop-level.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** An order that a bot's process placed, as the exchange took it. */
@@ -84,6 +85,8 @@ export interface World {
   readonly naked: (symbol: string) => boolean;
   /** ms that somebody able to protect it has left the symbol's own position without a stop. */
   readonly nakedMs: (symbol: string) => number;
+  /** ms that somebody able to move it has left the stop of the symbol's own position where no configuration puts it; and where one does. */
+  readonly misplaced: (symbol: string) => { readonly forMs: number; readonly wanted: string };
   /** ms that somebody able to close it, and told to, has left the symbol's own position open. */
   readonly unclosedMs: (symbol: string) => number;
   /** ms that somebody able to cancel it, and told to, has left the bot's entry of the symbol open. */
@@ -138,7 +141,10 @@ type WorldParts = Pick<
   | "asked"
   | "candleClosedMs"
   | "balances"
->;
+> & {
+  /** Of the exchange's symbol: its last price, and what prices are multiples of. */
+  readonly market: (symbol: string) => { readonly lastPrice: Decimal; readonly tick: Decimal };
+};
 
 /** For how long something has been left undone by somebody who could have done it. */
 interface Neglect {
@@ -163,6 +169,12 @@ export class Observer {
   readonly #openers = new Map<string, OwnOrder>();
   readonly #sentMs = new Map<string, number>();
   readonly #naked = new Map<string, Neglect>();
+  /** By symbol and where the stop should be. */
+  readonly #misplaced = new Map<string, Neglect>();
+  /** Of these, what the exchange would have refused at some moment: a bot that heard that does not ask again for some time. */
+  readonly #passed = new Set<string>();
+  /** Symbols of which an exit has left a process, and when: what is being closed keeps the stop that it has. */
+  readonly #leftMs = new Map<string, number>();
   readonly #unclosed = new Map<string, Neglect>();
   readonly #uncancelled = new Map<string, Neglect>();
   readonly #stripped = new Set<string>();
@@ -188,6 +200,7 @@ export class Observer {
       sentMs: (id) => this.#sentMs.get(id),
       naked: (symbol) => this.#naked.has(symbol),
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
+      misplaced: (symbol) => this.#misplacedOf(symbol),
       unclosedMs: (symbol) => this.#unclosed.get(symbol)?.forMs ?? 0,
       uncancelledMs: (symbol) => this.#uncancelled.get(symbol)?.forMs ?? 0,
       stripped: (symbol) => this.#stripped.has(symbol),
@@ -218,6 +231,8 @@ export class Observer {
     if (opens) {
       this.#openingMs = nowMs;
       this.#sentMs.set(orderLinkId, nowMs);
+    } else {
+      this.#leftMs.set(symbol, nowMs);
     }
     const intent = this.#parts.journal.intents.get(orderLinkId);
     this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs, intent } });
@@ -259,6 +274,7 @@ export class Observer {
     this.#noteOrders(by);
     this.#noteExecutions();
     this.#noteNeglect();
+    this.#noteMisplaced();
     this.#noteUncancelled();
     this.#ask({ kind: "changed" });
     this.#forgetWhatIsDone();
@@ -374,6 +390,45 @@ export class Observer {
     }
   }
 
+  /** The same for a stop that is not where it should be: a fill, or another configuration, begins the time anew. */
+  #noteMisplaced(): void {
+    if (!this.#parts.calm) return;
+    const runs = this.#parts.runs().filter(({ process }) => process.alive);
+    for (const symbol of this.#own.keys()) {
+      const wanted = this.#wantedElsewhere(symbol, runs);
+      const key = `${symbol} ${wanted?.at}`;
+      if (wanted?.isPassed === true) this.#passed.add(key);
+      for (const known of this.#misplaced.keys())
+        if (known.startsWith(`${symbol} `) && known !== key) this.#misplaced.delete(known);
+      if (wanted !== undefined && !this.#passed.has(key)) this.#note(this.#misplaced, key, runs);
+    }
+  }
+
+  #wantedElsewhere(symbol: string, runs: readonly BotRun[]): WantedElsewhere | undefined {
+    const opener = this.#openers.get(symbol);
+    const isLeft = (this.#leftMs.get(symbol) ?? -Infinity) >= (opener?.acceptedMs ?? Infinity);
+    const isShared = this.#byHand || this.#stripped.has(symbol);
+    if (opener === undefined || isLeft || isShared || this.#world.own(symbol).isZero())
+      return undefined;
+    const { side, filledValue, filledQuantity } = opener.order;
+    const held = {
+      ...this.#parts.market(symbol),
+      side,
+      entryPrice: new Decimal(filledValue.div(filledQuantity)),
+      stop: this.#stopOf(symbol),
+    };
+    return wantedElsewhere(
+      held,
+      runs.map(({ config }) => config.risk),
+    );
+  }
+
+  #misplacedOf(symbol: string) {
+    const [key = "", neglect] =
+      [...this.#misplaced].find(([known]) => known.startsWith(`${symbol} `)) ?? [];
+    return { forMs: neglect?.forMs ?? 0, wanted: key.slice(symbol.length + 1) };
+  }
+
   /** The same for an entry that is not wanted any more, and has begun to fill: before that the exchange cancels none. */
   #noteUncancelled(): void {
     for (const { order, opens } of this.ownOrders) {
@@ -420,7 +475,11 @@ export class Observer {
   }
 
   #hasStop(symbol: string): boolean {
-    return [...this.#parts.account.openOrders.values()].some(
+    return this.#stopOf(symbol) !== undefined;
+  }
+
+  #stopOf(symbol: string): Order | undefined {
+    return [...this.#parts.account.openOrders.values()].find(
       (order) => order.symbol === symbol && order.stopOrderType === "StopLoss",
     );
   }

@@ -3,6 +3,8 @@ import type { Patch } from "./bundle.ts";
 /** A fault that has cost people money elsewhere, put into a copy of the product to see whether the simulation finds it. */
 export interface PlantedBug {
   readonly name: string;
+  /** The invariant that has to find it, where another would show something else. */
+  readonly by?: string;
   readonly patches: readonly [Patch, ...Patch[]];
 }
 
@@ -123,8 +125,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/risk/gate.ts`,
-        text: "      const limit = dayBaseline.times(config.risk.dailyLossPercent);",
-        replacement: "      const limit = dayBaseline.times(config.risk.dailyLossPercent * 1_000);",
+        text: "  baseline.times(dailyLossPercent).div(-100),",
+        replacement: "  baseline.times(dailyLossPercent * 1_000).div(-100),",
       },
     ],
   },
@@ -161,6 +163,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a candle that closes a position opens one as well",
+    by: "ClosesOrOpens",
+    patches: [
+      {
+        module: `${src}/bot/symbol-trader.ts`,
+        text: "      if (enter === undefined || this.#hasClosed(proposed)) await this.#openDay();",
+        replacement: "      if (enter === undefined) await this.#openDay();",
+      },
+    ],
+  },
+  {
     name: "each process draws the id of a requested order anew",
     patches: [
       {
@@ -169,18 +182,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replacement: `    const salted: { salt?: number } = this.#deps.requests as object;
     salted.salt ??= this.#deps.monotonicMs();
     const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id + salted.salt);`,
-      },
-      {
-        module: `${src}/bot/enter-position.ts`,
-        text: "wish.request && requestedEntryId({ botUid, symbol }, wish.request.id);",
-        replacement:
-          "wish.request && requestedEntryId({ botUid, symbol }, wish.request.id + (wish as { salt?: number }).salt);",
-      },
-      {
-        module: `${src}/bot/requests.ts`,
-        text: "      request: { id, notAfterMs: Date.parse(notAfter) },",
-        replacement: `      request: { id, notAfterMs: Date.parse(notAfter) },
-      ...({ salt: (this.#deps.requests as { salt?: number }).salt }),`,
       },
     ],
   },
@@ -299,6 +300,30 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "stop and target stay where the signal's candle put them",
+    by: "StopInPlace",
+    patches: [
+      {
+        module: `${src}/bot/protect-position.ts`,
+        text: "  const wanted = isSuccessors(deps, held) ? undefined : wantedLevels(deps, work, held);",
+        replacement: `  const isKept = held.stopLoss !== undefined || isSuccessors(deps, held);
+  const wanted = isKept ? undefined : wantedLevels(deps, work, held);`,
+      },
+    ],
+  },
+  {
+    name: "stop and target of a position are reckoned by the settings that it was first seen under",
+    by: "StopInPlace",
+    patches: [
+      {
+        module: `${src}/bot/protect-position.ts`,
+        text: "  const { risk } = deps.config();",
+        replacement: `  const kept: { risk?: ReturnType<typeof deps.config>["risk"] } = work.protection as object;
+  const risk = (kept.risk ??= deps.config().risk);`,
+      },
+    ],
+  },
+  {
     name: "a position that was taken up from the process before is not looked after",
     patches: [
       {
@@ -372,11 +397,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a halt that comes while the intent is written is not noticed",
+    by: "ObeysOrders",
     patches: [
       {
         module: `${src}/bot/enter-position.ts`,
         text: "  const late = halted ?? outdated(deps, wish) ?? tooLate(deps, decision);",
-        replacement: "  const late = halted && undefined;",
+        replacement: "  const late = outdated(deps, wish) ?? tooLate(deps, decision);",
       },
     ],
   },

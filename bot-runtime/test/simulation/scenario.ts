@@ -27,6 +27,8 @@ export interface Scenario {
   readonly parts: number;
   /** Of an order that is filled in parts: what is left of it after the first. */
   readonly rest: "follows" | "waits" | "cancelled";
+  /** Orders trade before they are answered, as at an exchange; else at the next price of the market. */
+  readonly fillsAtOnce: boolean;
   /** The id of an order that the exchange refused is used up: Bybit does not say whether it is. */
   readonly refusedIdsAreTaken: boolean;
   /** Entries fill in so little that an order cannot close it. */
@@ -47,6 +49,8 @@ export interface Scenario {
   /** No midnight of the candles' time comes in it. */
   readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
+  /** The price hardly moves: neither stop nor target is reached. */
+  readonly still: boolean;
   /** The strategy proposes hardly anything: what is opened, somebody asked for. */
   readonly quiet: boolean;
   readonly deaths: readonly DeathWish[];
@@ -146,9 +150,12 @@ export function drawScenario(seed: number): Scenario {
         : foulWeather(draw),
     calm,
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
-    exchangeFaults: calm ? [] : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? [])],
+    exchangeFaults: calm
+      ? []
+      : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? []), ...stalls(seed)],
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     rest: draw.chance(0.3) ? "cancelled" : seed % 3 === 0 ? "waits" : "follows",
+    fillsAtOnce: drawer(createRandom(seed, 16)).chance(0.5),
     refusedIdsAreTaken: seed % 2 === 0,
     dust: undefined,
     neighbour: seed % 7 === 0 && symbols.length === 1 && !drawn.some(isByHand),
@@ -164,12 +171,14 @@ export function drawScenario(seed: number): Scenario {
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: calm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
     lateLease: trap?.lateLease,
+    still: false,
     quiet: false,
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
   };
   if (seed % DUST_EVERY === 15) return dusty(scenario);
   if (seed % DUST_EVERY === 22) return drying(scenario);
   if (seed % CANCELS_EVERY === 8) return cancelling(scenario);
+  if (seed % RETUNES_EVERY === 4) return retuning(scenario);
   return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
 }
 
@@ -239,6 +248,16 @@ function dusty(scenario: Scenario): Scenario {
   };
 }
 
+/** Nothing comes between bot and exchange. */
+const UNDISTURBED = {
+  calm: true,
+  weather: FAIR_WEATHER,
+  exchangeFaults: [],
+  deaths: [],
+  lateLease: undefined,
+  positionDelayMs: 0,
+} as const;
+
 /** One of so many seeds is about halts that cancel orders: left to chance they would seldom meet an entry that is still open. */
 const CANCELS_EVERY = 28;
 const CANCELLED_AT_MS = [12_000, 24_000, 36_000, 48_000];
@@ -248,15 +267,29 @@ function cancelling(scenario: Scenario): Scenario {
   const halt = { kind: "halt", action: "CancelOrders", ofSymbol: false, ms: 6_000 } as const;
   return {
     ...scenario,
-    calm: true,
-    weather: FAIR_WEATHER,
-    exchangeFaults: [],
-    deaths: [],
-    lateLease: undefined,
-    positionDelayMs: 0,
+    ...UNDISTURBED,
     parts: 4,
     rest: "waits",
     events: CANCELLED_AT_MS.map((atMs) => ({ atMs, ...halt })),
+  };
+}
+
+/** One of so many seeds is about settings that change while something is held: else stop or target ends most positions before. */
+const RETUNES_EVERY = 28;
+
+/** Nothing comes between bot and exchange, and what somebody asked for is held until the bot is to stop. */
+function retuning(scenario: Scenario): Scenario {
+  const order = { kind: "request", action: "Order", side: "long", validMs: 20_000 } as const;
+  return {
+    ...scenario,
+    ...UNDISTURBED,
+    neighbour: false,
+    quiet: true,
+    still: true,
+    events: [
+      { atMs: 8_000, ...order },
+      { atMs: 25_000, kind: "retune" },
+    ],
   };
 }
 
@@ -348,6 +381,28 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
   const unseen = { match: { ...create, reduceOnly: false }, times: 2, share: 0.5 } as const;
   if (hideMs % 6 > 0) return drawn;
   return [...drawn, { ...unseen, fault: { kind: "hang", when: "after", hideMs } }];
+}
+
+/**
+ * Half of an answer, and then nothing, in one of five seeds that are not calm: of a change, or of any question. A bot hears
+ * nothing of it until its limit of 8 s is over. Drawn apart from everything else.
+ */
+function stalls(seed: number): readonly FaultRule[] {
+  const draw = drawer(createRandom(seed, 15));
+  if (!draw.chance(0.2)) return [];
+  const isChange = draw.chance(0.5);
+  const endpoints = isChange
+    ? ["POST *", "POST /v5/order/create", "POST /v5/position/trading-stop"]
+    : ["*", "GET *", "GET /v5/position/list", "GET /v5/execution/list", "GET /v5/order/realtime"];
+  return [
+    {
+      match: { endpoint: draw.oneOf(endpoints) },
+      fault: { kind: "stall" },
+      after: draw.between(0, isChange ? 4 : 300),
+      times: draw.between(1, 3),
+      share: draw.oneOf([0.3, 1]),
+    },
+  ];
 }
 
 function deaths(draw: Drawer): readonly DeathWish[] {

@@ -8,7 +8,7 @@ import {
 import { createRandom, type Random } from "../../../hack/exchange-simulator/random.ts";
 import { Decimal } from "../../src/money.ts";
 import { balancesOf } from "../../../hack/exchange-simulator/account.ts";
-import { MINIMUM_ORDER_VALUE } from "../../../hack/exchange-simulator/instruments.ts";
+import { instrumentOf, MINIMUM_ORDER_VALUE } from "../../../hack/exchange-simulator/instruments.ts";
 import { fillRuleFor } from "../../../hack/exchange-simulator/settings.ts";
 import { Commitments } from "../commitments.ts";
 import { JournalModel } from "../journal-model.ts";
@@ -121,6 +121,10 @@ class Run {
       dayLossMax: dayLossMax(scenario),
       leftBelow: new Decimal(scenario.dust?.isHard === true ? MINIMUM_ORDER_VALUE.toFixed() : 0),
       asked: this.#asked,
+      market: (symbol) => ({
+        lastPrice: this.#exchange.exchange.trading.lastPrice(symbol),
+        tick: instrumentOf(symbol).tickSize,
+      }),
       candleClosedMs: (openMs) => this.#closedMs.get(openMs),
       balances: () =>
         isBet(scenario) ? undefined : balancesOf(account, this.#exchange.exchange.trading),
@@ -416,6 +420,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   const { dust, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
   control.changeSettings({
     refusedIdsAreTaken: scenario.refusedIdsAreTaken,
+    fillsAtOnce: scenario.fillsAtOnce,
     liquidation: isBet(scenario),
     minimumQuantities: { BTCUSDT: minimumQuantity },
     ...(dust && { quantitySteps: { BTCUSDT: DUST_RULES.step }, closesBelowMinimum: !dust.isHard }),
@@ -432,7 +437,7 @@ function swingOf(scenario: Scenario, symbol: string): number {
   if (symbol === BET_SYMBOL && isBet(scenario)) return 0.015;
   // What nobody can close no stop or target closes either, so that it is there when the bot is to end.
   const { isHard = false, steps = 0 } = scenario.dust ?? {};
-  return isHard && steps < WORTH_CLOSING_STEPS ? 0.0002 : 0.004;
+  return scenario.still || (isHard && steps < WORTH_CLOSING_STEPS) ? 0.0002 : 0.004;
 }
 
 function fillsOf({ parts, rest, dust }: Scenario) {

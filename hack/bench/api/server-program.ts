@@ -19,7 +19,7 @@ import { nothingBehind } from "../../../api/src/openapi/document.ts";
 import { PageQuery } from "../../../api/src/page.ts";
 import { FAILURE } from "../../../api/src/problem.ts";
 import { createRateLimiter } from "../../../api/src/rate-limit.ts";
-import { createServer, type Server } from "../../../api/src/server.ts";
+import { BACKLOG, createServer, type Server } from "../../../api/src/server.ts";
 import { weightAfterCollection } from "./weight.ts";
 
 /**
@@ -38,8 +38,6 @@ const Settings = z.object({
 const CONNECTIONS_MAX = 10;
 const AUTH_CONNECTIONS_MAX = 4;
 const BCRYPT_COST = 12;
-/** As Fastify asks for. */
-const BACKLOG = 511;
 
 const settings = Settings.parse(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")));
 
@@ -131,7 +129,6 @@ async function startApi(): Promise<number> {
     pool,
     authPool,
     passwords,
-    decoyHash: await passwords.hash("nobody has this password"),
     tokens,
     revocations,
     live: createLiveHub({

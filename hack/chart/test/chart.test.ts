@@ -192,7 +192,8 @@ describe("access of service accounts", () => {
     ["operator", "get list create delete", "pods serviceaccounts", NAMESPACE, false],
     ["operator", "get list create delete", "pods", "kube-system", false],
     ["operator", "get list create", "secrets pods/exec serviceaccounts/token", bots, false],
-    ["operator", "get create patch", "leases.coordination.k8s.io", NAMESPACE, true],
+    ["operator", "create", "leases.coordination.k8s.io", NAMESPACE, true],
+    ["operator", "get list watch patch", "leases.coordination.k8s.io", NAMESPACE, false], // but its own
     ["operator", "get create patch", "leases.coordination.k8s.io", bots, false],
     ["operator", "create", "events.events.k8s.io", bots, true],
     [

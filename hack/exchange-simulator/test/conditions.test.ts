@@ -80,6 +80,16 @@ test("where nobody trades a market order is taken and cancelled without a fill",
   expect([account().positions, account().executions]).toEqual([[], []]);
 });
 
+test("where orders fill at once the first part trades before the answer, the other at the next price", async () => {
+  await start({ fillsAtOnce: true, fills: [{ parts: 2 }] }, [still]);
+  await client.createOrder(SYMBOL, "market", "buy", 0.4);
+  expect(account().positions).toMatchObject([{ size: "0.2" }]);
+  simulator.control.step(1);
+  expect(account().positions).toMatchObject([{ size: "0.4" }]);
+  expect(account().orders).toMatchObject([{ status: "Filled" }]);
+  expectBalancedBooks();
+});
+
 describe("a rest below the least quantity", () => {
   const whole = { reduceOnly: true, closeOnTrigger: true };
 

@@ -8,11 +8,13 @@ import {
   TradingBot,
 } from "@tradingbots/crds";
 import {
+  becomeLeader,
   createKubeClient,
   customResource,
   type KubeClient,
   kubeconfigAccess,
   KubernetesError,
+  LEASES,
   type NewObject,
   PODS,
   type Resource,
@@ -146,6 +148,17 @@ describe("a bot above its class is refused in words", () => {
   });
 });
 
+test.each<[string, Resource<unknown>, () => object]>([
+  ["a bot", BOTS, () => botObject("astray", {}).spec],
+  ["an account", ACCOUNTS, () => ({ userId: USER, exchange: "bybit", name: "mine" })],
+])("%s is refused where nobody would serve it", async (_name, resource, specOf) => {
+  const metadata = { ...DEFAULT, name: "astray" };
+  const spec = specOf();
+  await expect(make(admin, resource, { metadata, spec })).rejects.toThrow(
+    "nobody serves namespace default: bots and accounts live in tradingbots-00",
+  );
+});
+
 describe("what never depends on the class: after its ceilings were lowered", () => {
   test.each<[string, object]>([
     ["a change of something else", { displayName: "renamed" }],
@@ -242,6 +255,13 @@ describe("a pod in a bucket namespace", () => {
       "has a class",
     ],
     [
+      "of a class that the release does not have, which would have no image to keep to",
+      (pod) => ({
+        metadata: { ...pod.metadata, labels: { ...pod.metadata.labels, [LABELS.class]: "gold" } },
+      }),
+      "has a class of this release: enterprise, free, pro",
+    ],
+    [
       "with a token of the Kubernetes API",
       (pod) => ({ spec: { ...pod.spec, automountServiceAccountToken: true } }),
       "has no token of the Kubernetes API",
@@ -319,19 +339,59 @@ describe("a pod in a bucket namespace", () => {
   });
 
   test("may have the image that a rollout brings, or takes back", async () => {
-    const pod = await paperPod();
-    const status = { rollout: { stable: { ...pod.spec.containers[0], image: "bot:0" } } };
-    const stable = { image: "bot:0", resources: { requests: {}, limits: {} } };
-    await admin.patch(
-      CLASSES,
-      { name: "free" },
-      { ...merge({ status: { ...status, rollout: { stable } } }), subresource: "status" },
-    );
-    const [container] = pod.spec.containers;
-    const older = { ...pod, spec: { ...pod.spec, containers: [{ ...container, image: "bot:0" }] } };
+    const before = [await paperPod(), await paperPod()];
+    const stable = { image: "bot:1", resources: { requests: {}, limits: {} } };
+    const status = { status: { rollout: { stable } } };
+    await admin.patch(CLASSES, { name: "free" }, { ...merge(status), subresource: "status" });
+    await admin.patch(CLASSES, { name: "free" }, merge({ spec: { image: "bot:2" } }));
+    const after = await paperPod();
     await expect
-      .poll(() => make(operator, PODS, older).then(() => "made", String), { timeout: 10_000 })
+      .poll(() => make(operator, PODS, after).then(() => "made", String), { timeout: 10_000 })
       .toBe("made");
+    for (const pod of before) await make(operator, PODS, pod);
+  });
+});
+
+describe("the operator's identity", () => {
+  test("takes, watches and frees its own lease", async () => {
+    const errors: unknown[] = [];
+    const leadership = await elected("tradingbots-operator", (error) => errors.push(error));
+    expect(leadership.holds()).toBe(true);
+    await leadership.release();
+    expect(errors).toEqual([]);
+  });
+
+  test("has no right to another one's", async () => {
+    await make(admin, LEASES, { metadata: { namespace: RELEASE, name: "somebody-elses" } });
+    const refused = Promise.withResolvers<unknown>();
+    void elected("somebody-elses", refused.resolve).catch(() => {}); // ends with the file, or in time
+    expect(await refused.promise).toMatchObject({ status: 403 });
+  });
+
+  test("cannot give a class an image that nobody asked for", async () => {
+    const rollout = (stable: string, target: string) => {
+      const resources = { requests: {}, limits: {} };
+      const templates = {
+        stable: { image: stable, resources },
+        target: { image: target, resources },
+      };
+      const body = { status: { rollout: { ...templates, direction: "Forward" } } };
+      return operator.patch(
+        CLASSES,
+        { name: "rolling" },
+        { ...merge(body), subresource: "status" },
+      );
+    };
+    await createClass("rolling", {});
+    const message = "status.rollout names images that the specification asks for, or did";
+    await expect(rollout("evil:1", "bot:1")).rejects.toThrow(message);
+    await rollout("bot:1", "bot:1");
+    await admin.patch(CLASSES, { name: "rolling" }, merge({ spec: { image: "bot:2" } }));
+    await expect(rollout("bot:1", "evil:1")).rejects.toThrow(message);
+    await rollout("bot:1", "bot:2");
+    await admin.patch(CLASSES, { name: "rolling" }, merge({ spec: { image: "bot:3" } }));
+    await rollout("bot:2", "bot:3");
+    await expect(rollout("bot:1", "bot:3")).rejects.toThrow(message);
   });
 });
 
@@ -397,6 +457,12 @@ describe("the API's identity", () => {
     expect(await api.patch(BOTS, at(name), merge(retired))).toMatchObject(retired);
   });
 });
+
+function elected(name: string, onError: (error: unknown) => void) {
+  const signal = AbortSignal.timeout(10_000);
+  const identity = "operator-0";
+  return becomeLeader({ client: operator, namespace: RELEASE, name, identity, onError }, signal);
+}
 
 /** A running bot with leverage 10 in a class whose limit has become 5. */
 async function botAbove(): Promise<string> {
@@ -483,6 +549,7 @@ async function untilInForce(): Promise<void> {
   const probes = [
     () => createBot({ risk: { leverage: 100, stopLossPercent: 0.1 } }),
     async () => make(admin, PODS, await paperPod()),
+    () => make(admin, BOTS, { ...botObject("probe", {}), metadata: { ...DEFAULT, name: "probe" } }),
     () =>
       make(api, BOTS, {
         ...botObject(`bot-${++serial}`, {}),
@@ -541,5 +608,6 @@ async function patchBot(name: string, spec: object): Promise<TradingBot> {
   return admin.patch(BOTS, at(name), merge({ spec }));
 }
 
+const DEFAULT = { namespace: "default" };
 const at = (name: string) => ({ namespace: BUCKET, name });
 const merge = (body: object) => ({ type: "merge", body }) as const;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { KubeClient, WatchOptions } from "./client.ts";
 import { KubernetesError } from "./kubernetes-error.ts";
-import { becomeLeader } from "./leader-election.ts";
+import { becomeLeader, type Clocks } from "./leader-election.ts";
 import type { Lease } from "./resource.ts";
 
 /** Long enough for a busy machine, short enough to be waited for. */
@@ -84,7 +84,7 @@ function conflict(): KubernetesError {
   return new KubernetesError(answer, "PATCH");
 }
 
-async function leader() {
+async function leader(clocks?: Clocks) {
   const server = leaseServer();
   const leadership = await becomeLeader(
     {
@@ -94,6 +94,7 @@ async function leader() {
       identity: "me",
       timing: TIMING,
       onError: () => {},
+      ...(clocks && { clocks }),
     },
     AbortSignal.timeout(10_000),
   );
@@ -135,4 +136,20 @@ test("who has lost the lease to another gives up at once, and leaves it alone", 
   await new Promise((resolve) => leadership.signal.addEventListener("abort", resolve));
   await leadership.release();
   expect(server.holder()).toBe("other");
+});
+
+test.each<{ name: string; jumpMs: number; holds: boolean }>([
+  { name: "that was suspended", jumpMs: TIMING.renewDeadlineMs + 1, holds: false },
+  { name: "whose wall clock is set back", jumpMs: -3_600_000, holds: true },
+])("a leader on a machine $name: it still holds the lease is $holds", async ({ jumpMs, holds }) => {
+  let wallMs = 0;
+  // The monotonic clock stands still meanwhile.
+  const { server, leadership } = await leader({ monotonic: () => 0, wall: () => wallMs });
+  await expect.poll(() => server.renewals()).toBeGreaterThan(0);
+  wallMs = jumpMs;
+  const renewals = server.renewals();
+  expect(leadership.holds()).toBe(holds);
+  if (holds) return;
+  await new Promise((resolve) => leadership.signal.addEventListener("abort", resolve));
+  expect(server.renewals()).toBe(renewals);
 });

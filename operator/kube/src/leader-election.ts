@@ -25,9 +25,16 @@ export interface ElectionOptions {
   readonly onError: (error: unknown) => void;
   /** Told whenever the lease is seen in another state than before, a renewal included. */
   readonly onSeen?: (lease: { readonly holder: string; readonly transitions: number }) => void;
-  /** Milliseconds on a clock that never jumps. */
-  readonly clock?: () => number;
+  readonly clocks?: Clocks;
 }
+
+/** Milliseconds on the machine's two clocks: one never jumps, but stands still while the machine is suspended; the other is set. */
+export interface Clocks {
+  readonly monotonic: () => number;
+  readonly wall: () => number;
+}
+
+const CLOCKS: Clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
 
 const TIMING: ElectionTiming = {
   leaseDurationMs: 15_000,
@@ -47,9 +54,10 @@ export interface Leadership {
 }
 
 /**
- * Waits until this process holds the Lease; at rest a watch is all that it costs. Time is measured on this machine's monotonic
- * clock only: a holder counts from *before* its renewal was sent, a candidate from *after* it saw the lease change, so their clocks
- * need not agree. Renewals come from the event loop that does the work, on purpose: a process whose loop is blocked must lose.
+ * Waits until this process holds the Lease; at rest a watch is all that it costs. The clocks of two machines need not agree: a holder
+ * counts from *before* its renewal was sent, a candidate from *after* it saw the lease change. A candidate believes the monotonic clock,
+ * which never goes too fast; a holder believes whichever of its clocks has gone further, because the monotonic one stands still while a
+ * machine is suspended. Renewals come from the event loop that does the work, on purpose: a process whose loop is blocked must lose.
  * @throws the signal's reason when it is aborted first.
  */
 export async function becomeLeader(
@@ -57,16 +65,16 @@ export async function becomeLeader(
   signal: AbortSignal,
 ): Promise<Leadership> {
   const { retryMs } = options.timing ?? TIMING;
-  const clock = options.clock ?? (() => performance.now());
-  const sight = watchLease(options, clock);
+  const clocks = options.clocks ?? CLOCKS;
+  const sight = watchLease(options, clocks.monotonic);
   try {
     await sight.synced(signal);
     for (;;) {
       await sight.untilFree(signal);
-      const acquiredAt = clock();
+      const acquiredAt = moment(clocks);
       try {
         const version = await tryAcquire(leaseStore(options), sight);
-        if (version !== undefined) return lead(options, clock, { acquiredAt, version });
+        if (version !== undefined) return lead(options, clocks, { acquiredAt, version });
       } catch (error) {
         options.onError(error);
         await sleep(retryMs, undefined, { signal });
@@ -148,18 +156,34 @@ function watchLease(options: ElectionOptions, clock: () => number) {
 }
 type LeaseSight = ReturnType<typeof watchLease>;
 
+/** One moment on both clocks. */
+interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+function moment({ monotonic, wall }: Clocks): Moment {
+  return { monotonicMs: monotonic(), wallMs: wall() };
+}
+
+/** By the clock that has gone further. */
+function elapsedMs(since: Moment, clocks: Clocks): number {
+  const { monotonicMs, wallMs } = moment(clocks);
+  return Math.max(monotonicMs - since.monotonicMs, wallMs - since.wallMs);
+}
+
 function lead(
   options: ElectionOptions,
-  clock: () => number,
-  start: { readonly acquiredAt: number; readonly version: string },
+  clocks: Clocks,
+  start: { readonly acquiredAt: Moment; readonly version: string },
 ): Leadership {
   const { renewDeadlineMs, renewMs, retryMs } = options.timing ?? TIMING;
   let renewedAt = start.acquiredAt;
   let version = start.version;
   /** When the first renewal was sent whose outcome is unknown. */
-  let unansweredSince: number | undefined;
+  let unansweredSince: Moment | undefined;
   const lost = new AbortController();
-  const remainingMs = () => renewedAt + renewDeadlineMs - clock();
+  const remainingMs = () => renewDeadlineMs - elapsedMs(renewedAt, clocks);
   const holds = () => !lost.signal.aborted && remainingMs() > 0;
   // A renewal that could not be sent in time is not sent at all.
   const client = options.client.guarded({ mayWrite: () => remainingMs() > 0 });
@@ -171,16 +195,17 @@ function lead(
       const waitMs = Math.max(0, Math.min(pauseMs, remainingMs()));
       await sleep(Math.ceil(waitMs), undefined, { signal: lost.signal }).catch(() => {});
       if (!holds()) break;
-      const startedAt = clock();
+      const startedAt = moment(clocks);
       const outcome = await renew(startedAt);
       if (outcome === "taken") break;
-      pauseMs = outcome === "renewed" ? renewMs : Math.max(0, startedAt + retryMs - clock());
+      pauseMs =
+        outcome === "renewed" ? renewMs : Math.max(0, retryMs - elapsedMs(startedAt, clocks));
     }
     lost.abort();
   }
 
   /** One attempt is short, so that a connection that died in silence does not use up all the time there is. */
-  async function renew(startedAt: number): Promise<"renewed" | "failed" | "taken"> {
+  async function renew(startedAt: Moment): Promise<"renewed" | "failed" | "taken"> {
     const attemptMs = Math.min(retryMs, remainingMs());
     try {
       version = await within(attemptMs, lease.renew(version));

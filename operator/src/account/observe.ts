@@ -4,6 +4,7 @@ import type { VaultMetadata } from "../vault.ts";
 import { type AccountView, exchangeIdentity, isReady } from "./account-view.ts";
 import type { AccountFacts, KeyFact } from "./facts.ts";
 import { needsKey } from "./plan.ts";
+import { isVerifyPodOf } from "./verify-pod.ts";
 
 export interface ObserveDeps {
   readonly cluster: Pick<ClusterView, "bots" | "accounts" | "classes" | "pods" | "serviceAccounts">;
@@ -29,7 +30,7 @@ export async function observeAccount(
     ).length,
     verifyPods: cluster.pods
       .find("account", account.key)
-      .filter(({ role, ownerUid }) => role === "verify" && ownerUid === account.uid),
+      .filter((pod) => isVerifyPodOf(account, pod)),
     verifyClass: cluster.classes.store.get(deps.verifyClass),
     twin: twinOf(account, deps),
     now: deps.now(),

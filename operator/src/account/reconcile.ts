@@ -4,13 +4,15 @@ import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, isSameStatus } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
 import type { Events } from "../events.ts";
+import { podView } from "../pod-view.ts";
 import type { StartLine } from "../start-line.ts";
+import type { AccountView } from "./account-view.ts";
 import type { AccountFacts } from "./facts.ts";
 import { observeAccount, type ObserveDeps } from "./observe.ts";
 import { type AccountPlan, type AccountWrite, planAccount } from "./plan.ts";
 import { accountServiceAccount } from "./service-account.ts";
 import { accountStatus, isWorthAnEvent } from "./status.ts";
-import { verifyPod } from "./verify-pod.ts";
+import { isVerifyPodOf, verifyPod } from "./verify-pod.ts";
 
 export interface AccountDeps extends ObserveDeps {
   readonly writes: ClusterWrites;
@@ -67,7 +69,7 @@ async function carryOut(
       return writes.createServiceAccount(accountServiceAccount(account));
     case "create-verify-pod":
       if (verifyClass === undefined) return undefined;
-      return createOnce(verifyPod(account, verifyClass, podSettings), account.uid, writes);
+      return createOnce(verifyPod(account, verifyClass, podSettings), account, writes);
     case "delete-pod":
       return writes.deletePod(write.pod);
     case "release-pod":
@@ -91,7 +93,7 @@ async function carryOut(
 /** One that is there already, because an earlier answer was lost, serves as well. @throws Error when it is somebody else's */
 async function createOnce(
   pod: ReturnType<typeof verifyPod>,
-  ownerUid: string,
+  account: AccountView,
   writes: AccountDeps["writes"],
 ): Promise<void> {
   try {
@@ -100,8 +102,7 @@ async function createOnce(
     if (!isAlreadyExists(error)) throw error;
     const known = await writes.findPod(pod.metadata);
     if (known === undefined) throw error; // gone this instant: try again
-    const isOwn = known.metadata?.ownerReferences?.some(({ uid }) => uid === ownerUid) ?? false;
-    if (!isOwn) {
+    if (!isVerifyPodOf(account, podView(known))) {
       const message = `the key cannot be verified: ${pod.metadata.name} is a pod of somebody else`;
       throw new Error(message, { cause: error });
     }

@@ -8,6 +8,7 @@ import {
 } from "@tradingbots/crds";
 import type { ClassView } from "../class-view.ts";
 import type { PodSettings } from "../config.ts";
+import type { PodView } from "../pod-view.ts";
 import {
   CONFIG_MOUNT,
   configVolume,
@@ -67,6 +68,14 @@ export function verifyPod(account: AccountView, botClass: ClassView, settings: P
   };
 }
 
+/** `--cascade=orphan` takes a pod's owner away and leaves its labels. Names of accounts are not used twice. */
+export function isVerifyPodOf(
+  { name, uid }: Pick<AccountView, "name" | "uid">,
+  { role, accountName, ownerUid = uid }: PodView,
+): boolean {
+  return role === "verify" && accountName === name && ownerUid === uid;
+}
+
 function verifyConfig({ namespace, name, spec }: AccountView, botClass: ClassView): VerifyConfig {
   return {
     namespace,
@@ -74,7 +83,7 @@ function verifyConfig({ namespace, name, spec }: AccountView, botClass: ClassVie
     accountName: name,
     exchange: spec.exchange,
     mode: spec.testnet ? "testnet" : "live",
-    endpoint: endpointOf(botClass, spec.exchange),
+    endpoint: endpointOf(botClass.rollout.stable, spec.exchange),
   };
 }
 

@@ -32,12 +32,6 @@ export function admit(facts: AdmissionFacts): Denial | undefined {
   return undefined;
 }
 
-/** A pod is called as its bot is, and `verifyPodName` calls other pods so. */
-const nameIsItsOwn: Check = ({ bot }) =>
-  bot.name.startsWith("verify-")
-    ? impossible("NameReserved", `No bot may be called ${bot.name}: pods that check keys are.`)
-    : undefined;
-
 const classExists: Check = ({ bot, botClass }) =>
   botClass === undefined
     ? impossible("ClassNotFound", `There is no BotClass ${bot.spec.className}.`)
@@ -179,7 +173,6 @@ const strategyIsValid: Check = ({ bot }) => {
 };
 
 const CHECKS: readonly Check[] = [
-  nameIsItsOwn,
   classExists,
   accountExists,
   accountIsOwn,

@@ -1,5 +1,6 @@
 import { BotConfig } from "@tradingbots/crds";
 import { expect, test } from "vitest";
+import { rolloutView } from "../class-view.ts";
 import { botConfig } from "./config.ts";
 import {
   exampleAccount,
@@ -42,10 +43,10 @@ test("a request replaces no pod: it is a change of the configuration, and nothin
 });
 
 test("takes the exchange's endpoint from the class", () => {
-  const spec = { ...exampleClass.spec, endpoints: [{ exchange: "bybit" as const, ...endpoint }] };
-  expect(
-    botConfig(exampleFacts({ botClass: { ...exampleClass, spec } }), "Running").endpoint,
-  ).toEqual(endpoint);
+  const endpoints = [{ exchange: "bybit" as const, ...endpoint }];
+  const rollout = rolloutView({ stable: { ...exampleClass.wanted, endpoints } });
+  const facts = exampleFacts({ botClass: { ...exampleClass, rollout } });
+  expect(botConfig(facts, "Running").endpoint).toEqual(endpoint);
 });
 
 test("without the class a pod keeps its endpoint: a simulator's bot never reaches the real exchange", () => {

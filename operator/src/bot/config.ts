@@ -1,5 +1,6 @@
 import type { BotConfig, BotState, HaltAction } from "@tradingbots/crds";
 import { connectedId } from "../account/account-view.ts";
+import { isFailing, turnOf } from "../class/turn.ts";
 import type { HaltView } from "../halt/halt-view.ts";
 import { symbolsOf } from "../halt/scope.ts";
 import { endpointOf } from "../pod-parts.ts";
@@ -57,16 +58,26 @@ function venueOfPod({ pod }: VenueFacts): Venue | undefined {
   return { mode: pod.mode, endpoint: pod.endpoint };
 }
 
-function wantedVenue({ bot: { spec }, botClass }: VenueFacts): Venue {
-  const endpoint = botClass === undefined ? null : endpointOf(botClass, spec.exchange);
+function wantedVenue({ bot: { spec, uid }, botClass }: VenueFacts): Venue {
+  const endpoint =
+    botClass === undefined ? null : endpointOf(turnOf(botClass, uid).template, spec.exchange);
   return { mode: spec.mode, endpoint };
 }
 
-/** The pod was started for another place than the bot is to trade at now. Without its class nobody knows that place. */
+/**
+ * The pod was started for another place than the bot is to trade at now. An address comes in the bot's turn of its class's rollout; a
+ * failing pod waits for none. Without its class nobody knows that place.
+ */
 export function hasMoved(facts: VenueFacts): boolean {
-  const venue = venueOfPod(facts);
-  if (venue === undefined || facts.botClass === undefined) return false;
-  return JSON.stringify(venue) !== JSON.stringify(wantedVenue(facts));
+  const { bot, botClass, pod } = facts;
+  if (pod?.mode === undefined || botClass === undefined) return false;
+  const { mode, endpoint } = wantedVenue(facts);
+  const isInTurn = turnOf(botClass, bot.uid).isDue || isFailing(pod);
+  return pod.mode !== mode || (isInTurn && !isSameEndpoint(pod.endpoint, endpoint));
+}
+
+function isSameEndpoint(a: Venue["endpoint"], b: Venue["endpoint"]): boolean {
+  return a?.restUrl === b?.restUrl && a?.websocketUrl === b?.websocketUrl;
 }
 
 /**

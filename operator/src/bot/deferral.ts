@@ -14,6 +14,6 @@ export function deferredFact(facts: BotFacts): Fact | undefined {
   return fact(ROLLOUT_DEFERRED, "True", {
     reason: flatness.reason,
     message:
-      "The class has another template for the bot. Its pod is replaced when nothing is open, and with what is open after an hour at the latest; stops at the exchange stay in force.",
+      "The class has another template for the bot. Its pod is replaced when nothing is open, or after an hour with what is open, if that is not at another address; stops at the exchange stay in force.",
   });
 }

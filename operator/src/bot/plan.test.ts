@@ -47,10 +47,16 @@ const changed = exampleAccount(
 const holder = { name: "bot-0", symbol: "BTC/USDT:USDT" };
 const paper = { mode: "paper", accountName: undefined };
 const endpoint = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
-const moved = {
-  ...exampleClass,
-  spec: { ...exampleClass.spec, endpoints: [{ exchange: "bybit" as const, ...endpoint }] },
+const elsewhere = {
+  ...exampleClass.wanted,
+  endpoints: [{ exchange: "bybit" as const, ...endpoint }],
 };
+const moved = { ...exampleClass, rollout: rolloutView({ stable: elsewhere }) };
+/** On the way to the new address, or back from there. */
+const moving = (direction: "Forward" | "Back", reach: number) => ({
+  ...exampleClass,
+  rollout: rolloutView({ stable: exampleClass.wanted, target: elsewhere, direction, reach }),
+});
 /** A pod that was started live at the exchange itself, holds something and has been told what the plan tells. */
 function toldPaused(changes: Partial<BotFacts>): BotFacts {
   const facts = runningFacts(
@@ -328,7 +334,32 @@ describe("a bot with a pod", () => {
     },
     {
       name: "another address and a new image, told already: not replaced before it has ended",
-      facts: toldPaused({ botClass: { ...moved, spec: { ...moved.spec, image: "bot:2" } } }),
+      facts: toldPaused({
+        botClass: {
+          ...exampleClass,
+          rollout: rolloutView({ stable: { ...elsewhere, image: "bot:2" } }),
+        },
+      }),
+    },
+    {
+      name: "another address on its way, before its turn: it goes on trading",
+      facts: runningFacts({ botClass: moving("Forward", 0) }),
+      told: "Running",
+    },
+    {
+      name: "another address on its way, in its turn: told to open nothing",
+      facts: runningFacts({ botClass: moving("Forward", SLOTS) }),
+      write: "update-config",
+      told: "Paused",
+    },
+    {
+      name: "failing at an address that is taken back: what it has open is there, so it is not replaced",
+      facts: runningFacts(
+        { botClass: moving("Back", SLOTS) },
+        { endpoint, inputsHash: "x.y", trouble: { reason: "CrashLooping", message: "" } },
+      ),
+      write: "update-config",
+      told: "Paused",
     },
     {
       name: "another address, and it ended flat: away at once",

@@ -57,6 +57,8 @@ export interface BotPlan extends Step {
   readonly credentialsVersion: number | undefined;
 }
 
+/** Reason of a pause that ends in another pod. */
+export const RESTART_NEEDED = "RestartNeeded";
 /** A pod that is somebody else's is looked at again. */
 const FOREIGN_RETRY_MS = 30_000;
 /** What a bot says when it is heard again may be nothing new, which wakes nobody. */
@@ -93,7 +95,7 @@ function soonest(...wakeUps: readonly (number | undefined)[]): number | undefine
 function restartNeeded(facts: BotFacts): Denial | undefined {
   if (!hasMoved(facts)) return undefined;
   return {
-    reason: "RestartNeeded",
+    reason: RESTART_NEEDED,
     message:
       "Mode or address of the exchange has changed: the bot starts anew when nothing is open.",
     forbidsPod: false,

@@ -11,7 +11,7 @@ export function startNeeded(
 ): Omit<StartWish, "wake"> | undefined {
   if (write !== "create-pod" || credentialsVersion === undefined) return undefined;
   const isNews = bot.status.observedGeneration !== bot.generation;
-  return { id: bot.key, rank: isNews ? "user" : isFinal(flatness) ? "rest" : "position" };
+  return { id: bot.key, rank: !isFinal(flatness) ? "position" : isNews ? "user" : "rest" };
 }
 
 export function startQueued(ahead: number): Denial {

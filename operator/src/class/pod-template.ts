@@ -7,7 +7,8 @@ export interface HashedTemplate extends PodTemplate {
 }
 
 /** The same content has the same hash, in whatever order its fields come. */
-export function hashedTemplate({ image, resources, placement }: PodTemplate): HashedTemplate {
+export function hashedTemplate(template: PodTemplate): HashedTemplate {
+  const { image, resources, placement, endpoints = [] } = template;
   const { requests, limits } = resources;
   const { nodeSelector = {}, runtimeClassName, priorityClassName } = placement ?? {};
   const content = [
@@ -16,16 +17,20 @@ export function hashedTemplate({ image, resources, placement }: PodTemplate): Ha
     Object.entries(nodeSelector).toSorted(([a], [b]) => (a < b ? -1 : 1)),
     runtimeClassName,
     priorityClassName,
+    // Most classes have none.
+    ...endpoints
+      .map(({ exchange, restUrl, websocketUrl }) => [exchange, restUrl, websocketUrl])
+      .toSorted(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
   ];
+  return { ...withoutHash(template), hash: hashOf(JSON.stringify(content)) };
+}
+
+/** As a status holds it. */
+export function withoutHash({ image, resources, placement, endpoints }: PodTemplate): PodTemplate {
   return {
     image,
     resources,
     ...(placement === undefined ? {} : { placement }),
-    hash: hashOf(JSON.stringify(content)),
+    ...(endpoints === undefined ? {} : { endpoints }),
   };
-}
-
-/** As a status holds it. */
-export function withoutHash({ image, resources, placement }: HashedTemplate): PodTemplate {
-  return { image, resources, ...(placement === undefined ? {} : { placement }) };
 }

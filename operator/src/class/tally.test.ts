@@ -6,6 +6,7 @@ import {
   exampleBot,
   exampleClass,
   examplePod,
+  exampleReport,
   NOW,
   runningFacts,
 } from "../bot/example-facts.ts";
@@ -17,6 +18,7 @@ import { botPod } from "../bot/pod.ts";
 import { botStatus } from "../bot/status.ts";
 import { type ClassView, rolloutView } from "../class-view.ts";
 import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
+import type { BotReport } from "../reports.ts";
 import { planRollout } from "./plan-rollout.ts";
 import { health, standingWithoutPod, tallyOf } from "./tally.ts";
 import { NOBODY } from "./plan-wave.ts";
@@ -150,24 +152,51 @@ describe("of bots without a pod, one that", () => {
   });
 });
 
-/** What is known of one bot whose turn has come, while the journal cannot be heard. */
-function unheard(bot: BotView, pod: Partial<PodView> = {}): ObserveDeps {
+interface Seen {
+  readonly pod?: Partial<PodView>;
+  /** Undefined: the journal cannot be heard. */
+  readonly latest?: BotReport;
+  readonly botClass?: ClassView;
+}
+
+/** What is known of one bot whose turn has come. */
+function observed(bot: BotView, { pod = {}, latest, botClass = rolling }: Seen): ObserveDeps {
+  const none = { store: { get: () => undefined, views: () => [], find: () => [] } };
   const deps = {
     cluster: {
       bots: { store: { find: () => [bot] } },
       pods: { get: () => examplePod({ ...stage(bot), botClass: exampleClass }, pod) },
+      classes: { store: { get: () => botClass } },
+      serviceAccounts: { get: () => ({}) },
+      accounts: none,
+      halts: none,
+      cordonedNodes: none,
     },
-    reports: { latest: () => undefined, isHeard: () => false },
+    reports: { latest: () => latest, isHeard: () => latest !== undefined },
     refusals: new Map(),
+    restarts: new Map(),
     now: () => NOW,
-    clock: () => 0,
+    clock: () => latest?.saidAtMs ?? 0,
   };
   return deps as unknown as ObserveDeps; // oxlint-disable-line typescript/no-unsafe-type-assertion
 }
+const unheard = (bot: BotView, pod: Partial<PodView> = {}) => observed(bot, { pod });
 
 test("while the journal is silent, who was flat keeps its place among the unavailable", async () => {
   const bot = paperBot({ conditions: [condition("Flat", "True", "NothingOpen")] });
   expect(await tallyOf(rolling, unheard(bot))).toMatchObject({ deferred: 1, held: 0, moving: 0 });
+});
+
+test.each<[string, boolean, object]>([
+  ["flat, is on its way", true, { moving: 1, deferred: 0, held: 0 }],
+  ["with a position, keeps its place", false, { moving: 0, deferred: 1, held: 0 }],
+])("who shall trade at another address, %s", async (_name, isFlat, counts) => {
+  const address = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
+  const elsewhere = { ...good, endpoints: [{ exchange: "bybit" as const, ...address }] };
+  const to = { ...rolling, rollout: rolloutView({ ...rollout, target: elsewhere }) };
+  const latest = exampleReport({ flat: isFlat, state: "Paused" });
+  const deps = observed(paper, { pod: { toldState: "Paused" }, latest, botClass: to });
+  expect(await tallyOf(to, deps)).toMatchObject(counts);
 });
 
 test("a pod that is somebody else's is no bot of the class", async () => {

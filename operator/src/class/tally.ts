@@ -4,7 +4,7 @@ import type { BotFacts, Refusal } from "../bot/facts.ts";
 import { provenFlatness } from "../bot/flatness.ts";
 import { isForeign } from "../bot/foreign-pod.ts";
 import { observeBot, observeProgress, type ObserveDeps } from "../bot/observe.ts";
-import { planBot } from "../bot/plan.ts";
+import { planBot, RESTART_NEEDED } from "../bot/plan.ts";
 import type { ClassView } from "../class-view.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
@@ -78,7 +78,10 @@ function standingBefore(pod: PodView, { bot, botClass, deps }: Before): Standing
   const dueInMs = replacementDueInMs({ pod, bot, turn, flatness, now: deps.now() });
   if (dueInMs === undefined) return "waiting";
   if (dueInMs > 0) return "deferred";
-  return planBot(observeBot(bot, deps)).write === "delete-pod" ? "moving" : "held";
+  const { write, denial } = planBot(observeBot(bot, deps));
+  // Told to open nothing, a flat bot ends by itself, and another pod follows at the new address.
+  const endsItself = denial?.reason === RESTART_NEEDED && flatness.status === "True";
+  return write === "delete-pod" || endsItself ? "moving" : "held";
 }
 
 /** Between two pods, or refused one. Whoever had none before the rollout is no part of it. */

@@ -11,6 +11,11 @@ import { VaultSetupRefused, setUpVault } from "./vault-setup.ts";
  */
 const REQUEST_LIMIT_MS = 10_000;
 
+/** The chart's Job is not tried again with it: a token that was refused once is refused for ever. */
+const REFUSED_EXIT_CODE = 2;
+const REFUSED =
+  "Vault refuses the set-up token: it has expired, was revoked by an earlier set-up, or lacks the policy of the chart's files/vault-setup-policy.hcl; an upgrade needs none: --set vault.setup.tokenSecret=";
+
 const env = z
   .object({
     VAULT_ADDR: z.url(),
@@ -38,17 +43,18 @@ try {
     `Vault trusts ${tokenIssuer.issuer} with ${tokenIssuer.publicKeys.length} signing key(s); the set-up token is revoked`,
   );
 } catch (error) {
-  console.error(explain(error));
-  process.exitCode = 1;
+  const isRefused = refusesToken(error);
+  console.error(isRefused ? REFUSED : explain(error));
+  process.exitCode = isRefused ? REFUSED_EXIT_CODE : 1;
 } finally {
   await cluster.close();
 }
 
+function refusesToken(error: unknown): boolean {
+  return z.object({ response: z.object({ statusCode: z.literal(403) }) }).safeParse(error).success;
+}
+
 function explain(error: unknown): string {
   if (error instanceof VaultSetupRefused) return error.message;
-  const status = z.object({ response: z.object({ statusCode: z.literal(403) }) }).safeParse(error);
-  if (status.success) {
-    return "Vault refuses the set-up token: it has expired, was revoked by an earlier set-up, or lacks the policy of the chart's files/vault-setup-policy.hcl";
-  }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

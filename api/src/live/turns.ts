@@ -1,0 +1,27 @@
+/** Of one turn of the event loop. */
+const SHARE_MS = 4;
+
+/**
+ * Takes work that comes by the thousand and does a little of it in every turn of the event loop, in the order in which it came: who asks
+ * for something else meanwhile waits for a few milliseconds and not for all of it. How much waits is bounded by whoever brings it.
+ */
+export function createTurns(clock: () => number): (work: () => void) => void {
+  let waiting: (() => void)[] = [];
+
+  function turn(): void {
+    const endsMs = clock() + SHARE_MS;
+    let done = 0;
+    for (const work of waiting) {
+      work();
+      done += 1;
+      if (clock() >= endsMs) break;
+    }
+    waiting = waiting.slice(done);
+    if (waiting.length > 0) setImmediate(turn);
+  }
+
+  return (work) => {
+    waiting.push(work);
+    if (waiting.length === 1) setImmediate(turn);
+  };
+}
