@@ -1,15 +1,22 @@
-import { expect, test } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { expect, test, vi } from "vitest";
 import { exampleBot, exampleHalt, NOW } from "../bot/example-facts.ts";
 import { type HaltDeps, reconcileHalt } from "./reconcile.ts";
 
 const BOTS = 40_000;
+/** A slice is 4 ms; a bot takes this long on the test's clock. */
+const BOT_MS = 0.1;
 
 test("counting who obeys a halt leaves others their turns", async () => {
   const halt = exampleHalt("h");
   const bot = exampleBot();
-  let counted = 0;
+  const counted: (typeof bot)[] = [];
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => counted.length * BOT_MS);
   function* views() {
-    for (; counted < BOTS; counted++) yield bot;
+    while (counted.length < BOTS) {
+      counted.push(bot);
+      yield bot;
+    }
   }
   const none = { get: () => undefined };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -21,17 +28,14 @@ test("counting who obeys a halt leaves others their turns", async () => {
     clock: () => 0,
     writes: { halts: { replaceStatus: async () => {} } },
   } as unknown as HaltDeps;
-  // Processor time of this thread, not the clock's: on a busy machine the others' work counts there.
-  let longestMs = 0;
-  let since = process.threadCpuUsage();
-  const turns = setInterval(() => {
-    const { user, system } = process.threadCpuUsage(since);
-    longestMs = Math.max(longestMs, (user + system) / 1_000);
-    since = process.threadCpuUsage();
-  }, 0);
-  await reconcileHalt("h", deps);
-  clearInterval(turns);
-  expect(counted).toBe(BOTS);
-  expect(longestMs).toBeGreaterThan(0);
-  expect(longestMs).toBeLessThan(25);
+  const done = reconcileHalt("h", deps);
+  const perTurn: number[] = [];
+  while (counted.length < BOTS) {
+    const before = counted.length;
+    await setImmediate();
+    perTurn.push(counted.length - before);
+  }
+  await done;
+  clock.mockRestore();
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(4 / BOT_MS + 1);
 });
