@@ -154,7 +154,7 @@ const sweeps = {
     await expireSubscriptions(workerPool);
     await settleBots(swept);
   },
-  halfMade: () => sweepHalfMade(swept),
+  halfMade: (ending: AbortSignal) => sweepHalfMade(swept, ending),
   personalData: (ending: AbortSignal) => workOnPersonalData({ ...swept, pool }, ending),
 } as const;
 for (const [what, everyMs] of [

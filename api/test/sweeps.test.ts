@@ -5,7 +5,7 @@ import { z } from "zod";
 import { sweepHalfMade } from "../src/accounts/half-made.ts";
 import { alone } from "../src/alone.ts";
 import { createPool } from "../src/database.ts";
-import { createKube } from "../src/kube.ts";
+import { createKube, type CustomObjects } from "../src/kube.ts";
 import { expireSubscriptions } from "../src/subscriptions/expire.ts";
 import { settleBots } from "../src/subscriptions/settle-bots.ts";
 import { signUp, startApi, type TestApi, type TestUser } from "./api.ts";
@@ -288,6 +288,39 @@ test("a sweep that died in the middle is finished by the next", async () => {
   expect(await accountResource(id)).toMatchObject({ spec: { state: "Retired" } });
   expect(await givenUp(user)).toBe(1); // once, however often it is tried
 });
+
+test("however many cannot be cleared away, what comes after them is", async () => {
+  const stuck = await signUp(api, "stuckhalves");
+  const user = await signUp(api, "behind");
+  const account = await halfMadeAccount(user, "behind");
+  await age();
+  for (const table of ["accounts", "bots"]) {
+    await api.database.superuser.query(
+      `insert into ${table} (user_id, id, namespace, created_at)
+       select $1, '${table}-stuck-' || n, 'away', now() - interval '1 hour' from generate_series(1, 600) n`,
+      [stuck.id],
+    );
+  }
+  const { accounts, bots } = swept.kube;
+  const kube = { ...swept.kube, accounts: unlessAway(accounts), bots: unlessAway(bots) };
+  await sweepHalfMade({ ...swept, kube });
+  expect(await accountResource(account)).toMatchObject({ spec: { state: "Retired" } });
+  expect(failures.splice(0)).toHaveLength(1_200);
+  for (const table of ["accounts", "bots"]) {
+    await api.database.superuser.query(`update ${table} set gone_at = now() where user_id = $1`, [
+      stuck.id,
+    ]);
+  }
+});
+
+/** Of the namespace `away` nothing can be known. */
+function unlessAway<T>(objects: CustomObjects<T>): CustomObjects<T> {
+  const get: typeof objects.get = async (key) => {
+    if (key.namespace === "away") throw new Error("away");
+    return objects.get(key);
+  };
+  return { ...objects, get };
+}
 
 /** How often the audit says that an account of the user's was given up. */
 async function givenUp(user: TestUser): Promise<number | null> {

@@ -6,7 +6,8 @@ import type { Kube } from "../kube.ts";
 
 /** A creation is over after this time: no request lasts so long, and a repeated one begins to count anew. */
 const HALF_MADE_FOR = "10 minutes";
-const ROWS_MAX = 500;
+/** Rows that are in memory at a time. */
+const PAGE_ROWS = 500;
 
 export interface HalfMadeDeps {
   readonly workerPool: Database;
@@ -18,33 +19,44 @@ interface UnseenRow {
   readonly user_id: string;
   readonly id: string;
   readonly namespace: string;
+  readonly created_at: Date;
   readonly retired_at: Date | null;
 }
 
 /**
  * Looks after creations that were begun and may never have been finished. A bot without its custom resource counts no more. An
  * account gets a custom resource that is Retired from the start: so the operator, who alone may, removes the key that may lie
- * in Vault.
+ * in Vault. Each is tried once in a sweep, so that those that fail, however many, hold up no others.
  */
-export async function sweepHalfMade(deps: HalfMadeDeps): Promise<void> {
-  for (const row of await unseen(deps.workerPool, "accounts")) {
-    await sweepAccount(deps, row).catch(deps.onError);
-  }
-  for (const row of await unseen(deps.workerPool, "bots")) {
-    await sweepBot(deps, row).catch(deps.onError);
+export async function sweepHalfMade(deps: HalfMadeDeps, ending?: AbortSignal): Promise<void> {
+  for (const [table, sweepRow] of [
+    ["accounts", sweepAccount],
+    ["bots", sweepBot],
+  ] as const) {
+    for await (const row of unseen(deps.workerPool, table)) {
+      if (ending?.aborted === true) return;
+      await sweepRow(deps, row).catch(deps.onError);
+    }
   }
 }
 
-async function unseen(
+/** The oldest first. */
+async function* unseen(
   workerPool: Database,
   table: "accounts" | "bots",
-): Promise<readonly UnseenRow[]> {
-  const { rows } = await workerPool.query<UnseenRow>(
-    `select user_id, id, namespace, retired_at from ${table}
-      where made_at is null and gone_at is null and created_at < now() - interval '${HALF_MADE_FOR}'
-      order by created_at limit ${ROWS_MAX}`,
-  );
-  return rows;
+): AsyncGenerator<UnseenRow> {
+  let last: Pick<UnseenRow, "created_at" | "id"> | undefined;
+  do {
+    const { rows } = await workerPool.query<UnseenRow>(
+      `select user_id, id, namespace, created_at, retired_at from ${table}
+        where made_at is null and gone_at is null and created_at < now() - interval '${HALF_MADE_FOR}'
+          and ($1::timestamptz is null or (created_at, id) > ($1, $2))
+        order by created_at, id limit ${PAGE_ROWS}`,
+      [last?.created_at, last?.id],
+    );
+    yield* rows;
+    last = rows.length < PAGE_ROWS ? undefined : rows.at(-1);
+  } while (last !== undefined);
 }
 
 async function sweepAccount({ workerPool, kube }: HalfMadeDeps, row: UnseenRow): Promise<void> {
