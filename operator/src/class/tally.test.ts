@@ -14,14 +14,14 @@ import type { Refusal } from "../bot/facts.ts";
 import { FAILED_BEFORE, failedBefore } from "../bot/failed-before.ts";
 import type { ObserveDeps } from "../bot/observe.ts";
 import { planBot } from "../bot/plan.ts";
-import { botPod } from "../bot/pod.ts";
+import { botPod, podInputsHash } from "../bot/pod.ts";
 import { botStatus } from "../bot/status.ts";
 import { type ClassView, rolloutView } from "../class-view.ts";
 import { type PodView, UNWELL_BEFORE_ANNOTATION } from "../pod-view.ts";
 import type { BotReport } from "../reports.ts";
 import { planRollout } from "./plan-rollout.ts";
 import { health, standingWithoutPod, tallyOf } from "./tally.ts";
-import { NOBODY } from "./plan-wave.ts";
+import { NOBODY, type Tally } from "./plan-wave.ts";
 import { hashedTemplate } from "./pod-template.ts";
 import { turnOf } from "./turn.ts";
 
@@ -197,6 +197,54 @@ test.each<[string, boolean, object]>([
   const latest = exampleReport({ flat: isFlat, state: "Paused" });
   const deps = observed(paper, { pod: { toldState: "Paused" }, latest, botClass: to });
   expect(await tallyOf(to, deps)).toMatchObject(counts);
+});
+
+describe("of bots whose pod of the next template ended well, one that", () => {
+  const ends = (changes: object) => ({
+    inputsHash: podInputsHash({ bot: paper, template: next, credentialsVersion: undefined }),
+    isReady: false,
+    createdAt: "2026-01-01T11:59:50Z",
+    end: {
+      succeeded: true,
+      message: undefined,
+      podReason: undefined,
+      exitCode: 0,
+      finishedAt: "2026-01-01T11:59:55Z",
+    },
+    ...changes,
+  });
+  const told = (toldState: PodView["toldState"]) => ends({ toldState });
+  const stopped = exampleBot({ mode: "paper", accountName: undefined, state: "Stopped" });
+  test.each<[string, BotView, Partial<PodView>, number, Partial<Tally>]>([
+    ["should trade gets another", paper, told("Running"), 0, { moving: 1 }],
+    ["should trade and does so again has failed", paper, told("Running"), 1, { failed: 1 }],
+    [
+      "failed before as well proves nothing",
+      paper,
+      ends({ toldState: "Running", wasUnwell: true }),
+      1,
+      { unproven: 1 },
+    ],
+    ["was told to open nothing rests", paper, told("Paused"), 0, { resting: 1 }],
+    ["was stopped as it ended rests", stopped, told("Running"), 0, { resting: 1 }],
+  ])("%s, and none shows what the template is worth", async (...[, bot, pod, before, counts]) => {
+    const deps = observed(bot, { pod });
+    const restarts = new Map([[bot.key, { podUid: "uid-of-the-last", count: before }]]);
+    const { trouble, ...tally } = await tallyOf(rolling, { ...deps, restarts });
+    expect(tally).toEqual({ ...NOBODY, ...counts });
+    expect(trouble).toBe(counts.failed && "Its pod ended again and again (exit code 0).");
+  });
+
+  test("without a soak they do not let it pass", async () => {
+    const last = { ...rollout, wave: 1 };
+    const hasty = { ...rolling.spec, rollout: { ...rolling.spec.rollout, soakSeconds: 0 } };
+    const botClass = { ...rolling, spec: hasty, status: { rollout: last } };
+    const tally = await tallyOf(botClass, observed(paper, { pod: told("Paused"), botClass }));
+    expect(planRollout({ botClass, tally, now: NOW })).toMatchObject({
+      target: next,
+      stable: good,
+    });
+  });
 });
 
 test("a pod that is somebody else's is no bot of the class", async () => {

@@ -5,6 +5,7 @@ import { provenFlatness } from "../bot/flatness.ts";
 import { isForeign } from "../bot/foreign-pod.ts";
 import { observeBot, observeProgress, type ObserveDeps } from "../bot/observe.ts";
 import { planBot, RESTART_NEEDED } from "../bot/plan.ts";
+import { restartsBefore, restartsWith } from "../bot/restart.ts";
 import type { ClassView } from "../class-view.ts";
 import { conditionOf } from "../conditions.ts";
 import type { PodView } from "../pod-view.ts";
@@ -50,18 +51,34 @@ function standingOf(bot: BotView, botClass: ClassView, deps: ObserveDeps): Stand
   }
   const { target, stable, direction } = botClass.rollout;
   const goal = direction === "Forward" ? target : stable;
-  if (templateHashOf(pod) === goal?.hash && !pod.isDeleting) return health(pod, bot, deps.now());
-  return standingBefore(pod, { bot, botClass, deps });
+  if (templateHashOf(pod) !== goal?.hash || pod.isDeleting) {
+    return standingBefore(pod, { bot, botClass, deps });
+  }
+  if (pod.end?.succeeded !== true) return health(pod, bot, deps.now());
+  return standingAfterEnd(pod, bot, restartsBefore(deps.restarts.get(bot.key), pod.uid));
 }
 
 /** With the template that it shall have. */
 export function health(pod: PodView, bot: BotView, now: Date): Standing {
   if (!isFailing(pod)) {
-    if (pod.isReady || pod.end !== undefined) return "updated";
+    if (pod.isReady) return "updated";
     const why = conditionOf(bot.status.conditions, "Ready")?.reason;
     if (why === "CredentialsRefused") return "held";
   }
   if (!isUnwell(pod, now)) return "moving";
+  return pod.wasUnwell ? "unproven" : "failed";
+}
+
+/** So often in a row a process ends on its own accord by chance; an image that does nothing does it again and again. */
+const ENDS_MAX = 1;
+
+/**
+ * A process that ended well is no witness any more, not even for the moment until its pod is gone: one that never was ready ends so too.
+ * Told to trade, it gets another pod; told less, it has done what it should and rests.
+ */
+function standingAfterEnd(pod: PodView, bot: BotView, restarts: number): Standing {
+  if (bot.spec.state !== "Running" || pod.toldState !== "Running") return "resting";
+  if (restartsWith(pod, restarts) <= ENDS_MAX) return "moving";
   return pod.wasUnwell ? "unproven" : "failed";
 }
 
@@ -110,5 +127,6 @@ function refusedAs({ reason, blamedTemplate }: Refusal, { hash }: HashedTemplate
 
 function troubleOf(bot: BotView, deps: ObserveDeps): string | undefined {
   const { pod, refusal } = observeProgress(bot, deps);
-  return pod?.trouble?.message ?? refusal?.message;
+  const ended = pod?.end && `Its pod ended again and again (exit code ${pod.end.exitCode ?? 0}).`;
+  return pod?.trouble?.message ?? refusal?.message ?? ended;
 }
