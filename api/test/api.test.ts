@@ -236,6 +236,29 @@ describe("exchange accounts", () => {
     expect((await alice.call("GET /api/accounts")).body).toEqual(before.body);
   });
 
+  test("however often it is tried without Vault, no account counts that is not there", async () => {
+    const user = await signUp(api, "patient");
+    api.credentials.setDown(true);
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const refused = await user.call("POST /api/accounts", { body: ACCOUNT });
+      expect(codeOf(refused)).toEqual({ status: 503, code: "vault_unavailable" });
+    }
+    api.credentials.setDown(false);
+    expect((await user.call("POST /api/accounts", { body: ACCOUNT })).status).toBe(201);
+  });
+
+  test("an account counts while Vault may have its key", async () => {
+    const user = await signUp(api, "doubtful");
+    api.credentials.loseAnswers(true);
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const refused = await user.call("POST /api/accounts", { body: ACCOUNT });
+      expect(codeOf(refused)).toEqual({ status: 503, code: "vault_unavailable" });
+    }
+    api.credentials.loseAnswers(false);
+    const more = await user.call("POST /api/accounts", { body: ACCOUNT });
+    expect(codeOf(more)).toEqual({ status: 422, code: "too_many_accounts" });
+  });
+
   test("an account that is given up retires its bots first and takes no further one", async () => {
     const accountId = idOf(await bob.call("POST /api/accounts", { body: ACCOUNT }));
     const bot = { ...PAPER, exchange: undefined, mode: "testnet", accountId };
@@ -653,6 +676,15 @@ describe("a repeated creation", () => {
     expect(api.credentials.peek(path(id))).toEqual(KEY);
     expect(await post()).toMatchObject({ status: 201, body: { id, credentialsVersion: 2 } });
     expect(api.credentials.peek(path(id))).toEqual(KEY);
+  });
+
+  test("answers without Vault what is there already", async () => {
+    const { post, objects } = await newcomer("accounts", ACCOUNT);
+    await during("answer lost", post);
+    const [id = ""] = await objects();
+    api.credentials.setDown(true);
+    expect(await post()).toMatchObject({ status: 201, body: { id } });
+    api.credentials.setDown(false);
   });
 
   test("after Vault's failure uses the same account", async () => {

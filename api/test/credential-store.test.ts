@@ -88,6 +88,7 @@ test("a login that is lost is made again", async () => {
 test("a token for another audience logs nobody in", async () => {
   const store = await realStore(AUDIENCES.journal);
   await expect(store.create("tradingbots-00/acct-x", KEY)).rejects.toMatchObject(unavailable);
+  await expect(store.ping()).rejects.toMatchObject(unavailable);
 });
 
 test("what fails says nothing of the key", async () => {

@@ -21,6 +21,7 @@ import {
   markRetired,
   type OwnedRow,
 } from "../owned-objects.ts";
+import { toApiError } from "../problem.ts";
 import type { CredentialStore } from "./credential-store.ts";
 
 /** Far above what one person has; it bounds what a script can make the operator verify. */
@@ -51,8 +52,10 @@ export async function createAccount(
   account: NewAccount,
 ): Promise<ExchangeAccount> {
   const { id } = account;
+  // Before there is a row: once Vault was asked to keep a key, the row counts until it is certain what lies there.
+  const obstacle = await deps.credentials.ping().then(() => undefined, toApiError);
   const { namespace, isRepeated } = await asTenant(deps.pool, { userId }, (database) =>
-    reserve(database, { userId, id }),
+    reserve(database, { userId, id, obstacle }),
   );
   const source = { pool: deps.pool, table: "accounts", objects: deps.kube.accounts } as const;
   return createOwned(source, { userId, id, namespace }, async () => {
@@ -75,18 +78,25 @@ export async function createAccount(
   });
 }
 
+interface Reservation {
+  readonly userId: string;
+  readonly id: string;
+  /** Why no key can be kept now. What an earlier attempt has made may need none. */
+  readonly obstacle: ApiError | undefined;
+}
+
 /** Counts and adds in one step per user. */
 async function reserve(
   database: Queryable,
-  { userId, id }: { readonly userId: string; readonly id: string },
+  { userId, id, obstacle }: Reservation,
 ): Promise<{ readonly namespace: string; readonly isRepeated: boolean }> {
   await lockUser(database, userId);
   const user = await findUser(database, userId);
   if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
   const earlier = await earlierAttempt(database, "accounts", { userId, id });
-  const max = ACCOUNTS_PER_USER_MAX;
-  if (earlier !== "counted" && (await countLive(database, "accounts", userId)) >= max) {
-    throw new ApiError("too_many_accounts", `at most ${max}: delete one first`);
+  if (earlier !== "counted") {
+    await assertRoom(database, userId);
+    if (obstacle !== undefined) throw obstacle;
   }
   await database.query(
     `insert into accounts (user_id, id, namespace) values ($1, $2, $3)
@@ -94,6 +104,13 @@ async function reserve(
     [userId, id, user.namespace],
   );
   return { namespace: user.namespace, isRepeated: earlier !== "none" };
+}
+
+/** @throws ApiError `too_many_accounts` */
+async function assertRoom(database: Queryable, userId: string): Promise<void> {
+  const max = ACCOUNTS_PER_USER_MAX;
+  if ((await countLive(database, "accounts", userId)) < max) return;
+  throw new ApiError("too_many_accounts", `at most ${max}: delete one first`);
 }
 
 /** The account and its row. @throws ApiError `not_found`, also when it is another user's */

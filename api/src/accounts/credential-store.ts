@@ -10,7 +10,7 @@ export interface CredentialStore {
   create(path: string, credentials: Credentials): Promise<number>;
   /** Stores a new version of a key and answers its number. */
   replace(path: string, credentials: Credentials): Promise<number>;
-  /** @throws ApiError when Vault does not answer or is sealed */
+  /** Stores nothing. @throws ApiError when Vault does not answer, is sealed, or logs us in no more */
   ping(): Promise<void>;
 }
 
@@ -81,8 +81,9 @@ export function createVaultStore({ address, tokenFile, now }: VaultOptions): Cre
     try {
       const health = Health.parse(await client.health({ timeout: REQUEST_LIMIT_MS }));
       if (health.sealed || !health.initialized) throw new Error("Vault is sealed");
+      await token();
     } catch (error) {
-      throw unavailable("while asking for Vault's health", error);
+      throw unavailable("while asking whether Vault is there", error);
     }
   }
 
