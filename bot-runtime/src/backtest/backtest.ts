@@ -78,7 +78,7 @@ class Run {
   constructor(input: BacktestInput) {
     this.#input = input;
     this.#strategy = startStrategy(input.strategy);
-    this.#desk = new EntryDesk(input.sizing, input.risk);
+    this.#desk = new EntryDesk(input.sizing, input.risk, input.tick);
     this.#scale = new PriceScale(input.candles, { ...input.risk, tick: input.tick });
     this.#ledger = new Ledger(this.#scale, input.feePercent);
     const { sizing } = input;

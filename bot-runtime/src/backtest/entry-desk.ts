@@ -101,10 +101,9 @@ export class EntryDesk {
   /** Result of all trades when the day at hand began. */
   #dayStartsFrom = ZERO_AMOUNT;
 
-  constructor(sizing: Sizing, risk: Risk) {
+  constructor(sizing: Sizing, risk: Risk, tick = NO_MARKET.tick) {
     this.#sizing = sizing;
-    this.#market =
-      sizing.kind === "account" ? { ...sizing.market, tick: NO_MARKET.tick } : NO_MARKET;
+    this.#market = sizing.kind === "account" ? { ...sizing.market, tick } : NO_MARKET;
     this.#config = {
       state: "Running",
       autoTrade: true,
@@ -150,6 +149,7 @@ export class EntryDesk {
         size,
         equity: money.equity,
         committed: ZERO_AMOUNT,
+        price: signal.close(),
         market: this.#market,
       });
     if (refusal === undefined) return size;

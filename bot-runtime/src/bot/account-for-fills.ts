@@ -69,6 +69,12 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     const message = `${symbol}: fees in ${currency} are in the fills, not in the trade's result`;
     deps.record(eventRecord("fee-not-valued", message, deps.nowMs()));
   }
+  const { unexplained } = work.account;
+  if (unexplained !== undefined && isNew(unexplained)) {
+    deps.log.warn("unexplained-execution", { symbol, what: unexplained });
+    const message = `${symbol}: ${unexplained}: what it did to the position cannot be told`;
+    deps.record(eventRecord("unexplained-execution", message, deps.nowMs()));
+  }
   recordTrade(deps, work);
 }
 

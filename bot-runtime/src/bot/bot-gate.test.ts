@@ -5,6 +5,7 @@ import type { ClockReading, Exchange, KeyDescription } from "../exchange/exchang
 import { amount, price, quantity } from "../money.ts";
 import type { BotDeps } from "./bot.ts";
 import {
+  exampleExecution,
   exampleKey,
   type ExampleOptions,
   exampleSession,
@@ -134,20 +135,23 @@ describe("the leverage is changed by what was just asked, as an order is sent", 
   });
 });
 
-test("executions that nobody can tell the meaning of close no trade, and are named", async () => {
-  const unknown = exchangeFault("Refused", {
-    code: "UnknownExecution",
-    message: "BTCUSDT: execution x7 is of type OfTomorrow (not known to the bot)",
-  });
+test("an execution that nobody can tell the meaning of closes no trade, and is named", async () => {
+  const { id } = exampleTrade(SYMBOL);
+  const unexplained = "execution x7 is of type OfTomorrow (not known to the bot)";
+  const executions = [
+    exampleExecution("buy", { clientOrderId: id }),
+    { ...exampleExecution("sell", { executionId: "x7" }), cause: "unknown" as const, unexplained },
+  ];
   const it = await trading(
-    { exchange: { executions: async () => Promise.reject(unknown) } },
+    { exchange: { executions: async () => executions } },
     { ...exampleSession, openTrades: [exampleTrade(SYMBOL)] },
   );
   await pass(60_000);
   expect(it.lastReport()).toMatchObject({ trading: false, flat: false });
   expect(it.told()).toContain("execution x7 is of type OfTomorrow");
   expect(await it.signal()).toBe(0);
-  expect(it.records.filter((body) => body.type === "trade")).toEqual([]);
+  const told = it.records.flatMap((body) => (body.type === "trade" ? [body.trade.closedAt] : []));
+  expect(told).toEqual([null]);
 });
 
 describe("the key is looked at before the first order", () => {

@@ -21,6 +21,8 @@ export interface ProposedCandle {
   readonly proposal: Proposal;
   /** When the exchange sent the candle, by this process's monotonic clock, ms: what waits in a socket grows old there. */
   readonly sentMs: number;
+  /** Of a candle that was missed: when the newest one before it was sent, by the same clock. It closed later than that. */
+  readonly unheardSinceMs?: number;
 }
 
 interface StreamedCandle {
@@ -40,6 +42,8 @@ export class CandleSeries {
   #strategy: Strategy;
   #last: Candle | undefined;
   #lastProposal: Proposal | undefined;
+  /** When the exchange sent the newest closed candle of the stream; monotonic clock, ms. */
+  #lastSentMs = -Infinity;
   /** Of the newest candles: their prices are the strategy's business, and a thousand of them are 0.5 MB. */
   #openTimes: number[] = [];
   /** The first streamed candle that does not continue the series. */
@@ -102,6 +106,7 @@ export class CandleSeries {
       this.#awaiting = { candle, sentMs };
       return undefined;
     }
+    this.#lastSentMs = sentMs;
     return { candle, proposal: this.#append(candle), sentMs };
   }
 
@@ -129,9 +134,11 @@ export class CandleSeries {
       (this.last !== undefined && !isBefore(this.last, awaiting.candle))
     )
       return this.#takeMissed();
-    const missed = this.#takeMissed()?.proposal;
+    const missed = this.#takeMissed();
     const proposal = this.#append(awaiting.candle);
-    return { ...awaiting, proposal: proposal.exit === undefined ? (missed ?? proposal) : proposal };
+    this.#lastSentMs = awaiting.sentMs;
+    if (proposal.exit !== undefined || missed === undefined) return { ...awaiting, proposal };
+    return { ...missed, ...awaiting };
   }
 
   /** What is still missing before a candle in progress will not come. */
@@ -177,7 +184,8 @@ export class CandleSeries {
       const expected = (this.last?.openTimeMs ?? 0) + this.#stepMs;
       if (!isBefore(candle, limit) || candle.openTimeMs !== expected) continue;
       const proposal = { ...this.#append(candle), enter: undefined, confidence: 0 };
-      if (proposal.exit !== undefined) this.#missed = { candle, proposal, sentMs };
+      const unheardSinceMs = this.#lastSentMs;
+      if (proposal.exit !== undefined) this.#missed = { candle, proposal, sentMs, unheardSinceMs };
     }
     const next = (this.last?.openTimeMs ?? 0) + this.#stepMs;
     // One that came by the stream meanwhile may have gone beyond it.

@@ -96,6 +96,7 @@ async function enterAlone(
     size,
     equity: balance.equity,
     committed,
+    price: wish.candle.close,
     market,
   });
   if (refusal !== undefined) return { kind: "refused", refusal };
@@ -128,6 +129,7 @@ async function enterAlone(
 interface Decision {
   readonly order: EntryOrder;
   readonly intent: Intent;
+  readonly byRequest: boolean;
   /** Monotonic clock, ms. */
   readonly madeAtMs: number;
 }
@@ -150,7 +152,8 @@ function decide(deps: TraderDeps, wish: EntrySignal, measured: Measured): Decisi
   const commitment =
     wish.config.mode === "paper" ? undefined : commitmentOf(wish, measured, madeAtMs);
   const intent = { ...intentOf(order, wish, madeMs), commitment };
-  return { order: { ...order, madeMs }, intent, madeAtMs };
+  const byRequest = wish.request !== undefined;
+  return { order: { ...order, madeMs }, intent, byRequest, madeAtMs };
 }
 
 /** The gate judged by a balance that shows no order of the last moment: the journal adds those of the account's other entries. */
@@ -295,9 +298,10 @@ async function writeIntent(
 async function send(
   deps: TraderDeps,
   works: FollowedWorks,
-  { order, intent }: Decision,
+  { order, intent, byRequest }: Decision,
 ): Promise<EntryResult> {
-  const work = workFromIntent(intent, { adopted: false, takenUpMs: deps.monotonicMs() });
+  const taken = { adopted: false, byRequest, takenUpMs: deps.monotonicMs() };
+  const work = workFromIntent(intent, taken);
   works.add(work);
   const outcome = await deps.exchange.submitEntry(order);
   deps.metrics.count("bot_orders_total", { purpose: "entry", outcome: outcome.kind });

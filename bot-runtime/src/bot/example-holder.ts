@@ -39,6 +39,7 @@ const accepted: Outcome = { kind: "accepted", exchangeOrderId: "o" };
 /** A net position with its levels, orders and executions; answers are set by the test. */
 export class ExampleExchange {
   net = quantity("0");
+  entryPrice = price("100");
   stopLoss: Price | undefined = price("99");
   takeProfit: Price | undefined = price("102");
   liquidationPrice: Price | undefined;
@@ -85,6 +86,7 @@ export class ExampleExchange {
       fee: amount("0"),
       feeCurrency: "USDT",
       cause,
+      ...(cause === "unknown" && { unexplained: `execution x${number} is of type OfTomorrow` }),
       atMs: OPENED_MS + this.ageMs + number,
     });
     if (id !== undefined) this.place(id, { side, quantity: units, filledQuantity: units });
@@ -162,7 +164,7 @@ export class ExampleExchange {
       symbol: SYMBOL,
       side: "long",
       quantity: this.net,
-      entryPrice: price("100"),
+      entryPrice: this.entryPrice,
       unrealisedPnl: amount("0"),
       stopLoss: this.stopLoss,
       takeProfit: this.takeProfit,

@@ -35,6 +35,15 @@ describe("an exit that is refused", () => {
   });
 });
 
+test("what nobody can tell the effect of holds no exit up: it is for what both account and position show", async () => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork();
+  market.fill("sell", quantity("0.4"), { cause: "unknown" });
+  expect(await run(work, 5_000)).toBe(false);
+  expect(market.sent.map((order) => String(order.quantity))).toEqual(["0.6"]);
+  expect(market.net.isZero()).toBe(true);
+});
+
 test("an exit that the exchange takes and ends without a fill is sent ever more rarely, and told as cancelled", async () => {
   const { market, run, records, heldWork } = startExampleHolder(STOPPED);
   const work = heldWork();

@@ -73,9 +73,16 @@ export class OpeningSearch {
     if (held === undefined) this.forget();
     const earliestMs = Math.max(emptyMs - LATE_MS, askedMs - EXECUTIONS_KEPT_MS);
     let read = await this.#readNewest(earliestMs, askedMs);
+    const isUnexplained = () => read.executions.some(({ cause }) => cause === "unknown");
     const isWhole = () =>
-      held === undefined || read.sinceMs <= earliestMs || areAllOpening(held, read.executions);
-    const isOpen = () => !isWhole() && !this.#isBlocked && read.executions.length < EXECUTIONS_MAX;
+      held === undefined ||
+      (read.sinceMs <= earliestMs && !isUnexplained()) ||
+      areAllOpening(held, read.executions);
+    const isOpen = () =>
+      !isWhole() &&
+      !this.#isBlocked &&
+      read.sinceMs > earliestMs &&
+      read.executions.length < EXECUTIONS_MAX;
     const enough = read.executions.length + EXECUTIONS_PER_LOOK;
     for (let windows = 0; windows < WINDOWS_PER_LOOK && isOpen(); windows += 1) {
       if (read.executions.length >= enough) break;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { price, quantity, text } from "../money.ts";
+import { exampleMarket, SYMBOL } from "./example-bot.ts";
 import { type ExampleExchange, startExampleHolder } from "./example-holder.ts";
 
 const levelsOf = ({ stopLoss, takeProfit }: ExampleExchange) =>
@@ -43,6 +44,23 @@ describe("stop and target", () => {
     const before = market.levelsSent.length;
     await run(work, 60_000);
     expect(market.levelsSent.length - before).toBe(2);
+  });
+
+  test("stay where they are after what nobody can tell the effect of, and go by the exchange's price when they are missing", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    await run(work, 1_000);
+    // Ten for one: the exchange moves the levels with the price.
+    market.fill("sell", quantity("0"), { cause: "unknown", at: "10" });
+    market.fill("buy", quantity("9"), { cause: "unknown", at: "0" });
+    market.entryPrice = price("10");
+    market.stopLoss = price("9.9");
+    await run(work, 1_000);
+    expect(levelsOf(market)[0]).toBe("9.9");
+    market.rules = { ...exampleMarket(SYMBOL), tick: price("0.1") };
+    market.stopLoss = undefined;
+    await run(work, 1_000);
+    expect(levelsOf(market)[0]).toBe("9.9");
   });
 
   test("are left where they are by a pod that was replaced, which places a stop only where there is none", async () => {

@@ -77,9 +77,14 @@ function lacksRules(deps: TraderDeps, work: Work, held: HeldPosition): boolean {
 
 type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
 
-/** Undefined when there is nothing to go by, or when the stop that is there is better than the wanted one. */
+/**
+ * Undefined when there is nothing to go by, or when the stop that is there is better than the wanted one. After what nobody can
+ * tell the effect of (a split has other prices than its entry) a stop stays, and a missing one goes by the exchange's own mean price.
+ */
 function wantedLevels(deps: TraderDeps, work: Work, held: HeldPosition): ClosingLevels | undefined {
-  const { entryPrice } = work.account;
+  const { entryPrice: paid, unexplained } = work.account;
+  if (unexplained !== undefined && held.stopLoss !== undefined) return undefined;
+  const entryPrice = unexplained === undefined ? paid : held.entryPrice;
   const market = deps.exchange.market(work.symbol);
   if (entryPrice === undefined || market === undefined) return undefined;
   const { risk } = deps.config();

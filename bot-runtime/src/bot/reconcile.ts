@@ -16,7 +16,7 @@ import {
   requestedEntryId,
 } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
-import { accountForTrade, type TradeAccount } from "../orders/trade-account.ts";
+import { accountForTrade, movesPosition, type TradeAccount } from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
 
@@ -204,14 +204,16 @@ function openingExecutions(
   const openingSide = held.side === "long" ? "buy" : "sell";
   const opening: Execution[] = [];
   let before = held.quantity;
+  let isKnown = true;
   for (const execution of executions.toReversed()) {
     if (before.lte(0)) break;
-    if (execution.cause === "funding") continue;
+    isKnown &&= execution.cause !== "unknown";
+    if (!movesPosition(execution)) continue;
     const opens = execution.side === openingSide;
     if (opens) opening.push(execution);
     before = quantity(opens ? before.minus(execution.quantity) : before.plus(execution.quantity));
   }
-  return { opening, isAll: before.lte(0) };
+  return { opening, isAll: isKnown && before.lte(0) };
 }
 
 /** Whether the executions tell how all that is held was opened. */

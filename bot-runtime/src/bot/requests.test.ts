@@ -119,6 +119,30 @@ async function start({ paper = playMoney(), session, ...options }: Options = {})
   };
 }
 
+/** What the stream says of a candle in progress. */
+const inProgressNow = () => ({ symbol: SYMBOL, closed: false, sentAtMs: Date.now() });
+
+test("a candle that was missed closes nothing that somebody asked for since the one before it", async () => {
+  const shown = [...(await exampleCandles())];
+  const candles: Exchange["candles"] = async ({ sinceMs = 0, limit }) =>
+    shown.filter(({ openTimeMs }) => openTimeMs >= sinceMs).slice(-limit);
+  const it = await start({ exchange: { candles } });
+  const [inProgress = candleAt("100")] = shown.slice(-1);
+  await it.apply({ requests: [ask("Order", { side: "short" })] });
+  it.paper.observe({ ...inProgressNow(), candle: inProgress });
+  await pass(500);
+  expect((await it.held())?.side).toBe("short");
+  const candle = { ...inProgress, openTimeMs: (NEWEST + 1) * MINUTE };
+  shown.push(candle);
+  for (let push = 0; push < 3; push += 1) {
+    it.bot.candleArrived({ ...inProgressNow(), candle });
+    await pass(500);
+    it.paper.observe({ ...inProgressNow(), candle });
+  }
+  // At the missed close the strategy wanted shorts closed.
+  expect((await it.held())?.side).toBe("short");
+});
+
 /** As `start`, with a position that somebody asked for. */
 async function startWithPosition(options: Options = {}) {
   const it = await start(options);

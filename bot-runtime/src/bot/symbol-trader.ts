@@ -142,7 +142,7 @@ export class SymbolTrader {
 
   /** Why it is not known whether the bot holds something here: nothing is opened, and the bot is not flat. */
   get positionUnknown(): Refusal | undefined {
-    return this.#works.contradiction ?? this.#foreign.mayBeOwn;
+    return this.#works.unexplained ?? this.#works.contradiction ?? this.#foreign.mayBeOwn;
   }
 
   /** It lasts: whatever else fails there, fails for this. */
@@ -458,8 +458,8 @@ export class SymbolTrader {
 
   #wantExitBy(proposed: ProposedCandle | undefined): void {
     if (proposed === undefined) return;
-    const { exit, note } = proposed.proposal;
-    const works = this.works.filter(({ side, exitWanted }) => side === exit && !exitWanted);
+    const { note } = proposed.proposal;
+    const works = this.works.filter((work) => isToCloseBy(proposed, work));
     const known = this.#closedBy.get(proposed) ?? [];
     this.#closedBy.set(proposed, new Set([...known, ...works]));
     for (const work of works) {
@@ -526,4 +526,10 @@ export class SymbolTrader {
     if (!isExchangeFault(error)) this.#deps.account.noteError();
     return failureOf(error);
   }
+}
+
+/** A candle that was missed may have closed before somebody asked for what was opened since: it closes none of that. */
+function isToCloseBy({ proposal, unheardSinceMs = Infinity }: ProposedCandle, work: Work): boolean {
+  const isNewer = work.byRequest && work.takenUpMs > unheardSinceMs;
+  return work.side === proposal.exit && work.exitWanted === undefined && !isNewer;
 }

@@ -31,6 +31,8 @@ export interface Work {
   readonly takenUpMs: number;
   /** Whether another process may have sent exits already. */
   readonly adopted: boolean;
+  /** Somebody asked this process for it: no candle led to it. */
+  readonly byRequest: boolean;
   /** The journal knows fills of it, so the account that it was traded on knows its order. */
   readonly filled: boolean;
   /** False when its result may be among those that the journal has counted already. */
@@ -129,6 +131,7 @@ export const UNREAD: Work["settled"] = { untilMs: -Infinity, account: EMPTY_ACCO
 /** How a work came to be known, and when (monotonic clock, ms). */
 export interface TakenUp {
   readonly adopted: boolean;
+  readonly byRequest?: boolean;
   readonly counts?: boolean;
   readonly takenUpMs: number;
 }
@@ -176,12 +179,14 @@ export function workFromOrphan(
 type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled"> &
   Partial<Pick<Work, "opened">>;
 
-function newWork(origin: Origin, { adopted, counts, takenUpMs }: TakenUp): Work {
+function newWork(origin: Origin, taken: TakenUp): Work {
+  const { adopted, byRequest = false, counts = true, takenUpMs } = taken;
   return {
     ...origin,
     opened: origin.opened,
     adopted,
-    counts: counts ?? true,
+    byRequest,
+    counts,
     takenUpMs,
     entry: "unknown",
     entryCancelledMs: -Infinity,

@@ -80,6 +80,14 @@ export class Works {
     return message === undefined ? undefined : { reason: "PositionUnknown", message };
   }
 
+  /** What happened to something open, and nobody can tell the effect of: the account of it may be wrong. */
+  get unexplained(): Refusal | undefined {
+    const what = this.#open.find(({ account }) => account.unexplained)?.account.unexplained;
+    if (what === undefined) return undefined;
+    const message = `${this.#symbol}: ${what}: what it did to the position cannot be told, so the bot's account of it may be wrong; exits go by what the account and the exchange both show, the stop stays where it is; look after it at the exchange`;
+    return { reason: "PositionUnknown", message };
+  }
+
   get dust(): Refusal | undefined {
     const dust = this.#open.find((work) => work.dust !== undefined)?.dust;
     return dust && { reason: "Dust", message: dust.message };

@@ -1,5 +1,4 @@
 import type { BybitExecution } from "./bybit-answers.ts";
-import { exchangeFault } from "./bybit-outcomes.ts";
 import type { Execution } from "./exchange.ts";
 
 /**
@@ -11,10 +10,11 @@ import type { Execution } from "./exchange.ts";
  */
 interface Row {
   readonly meaning: string;
-  /** Undefined: what it does to a position is not known. */
-  readonly cause: Execution["cause"] | undefined;
+  readonly cause: Execution["cause"];
   readonly source: "E" | "L";
 }
+
+const NOT_IN_TABLE = { meaning: "not known to the bot", cause: "unknown" } as const;
 
 export const BYBIT_EXECUTION_TYPES: Readonly<Record<string, Row>> = {
   Trade: { meaning: "an order's fill", cause: "order", source: "E" },
@@ -31,30 +31,29 @@ export const BYBIT_EXECUTION_TYPES: Readonly<Record<string, Row>> = {
   // After a split quantity and price are others than those of the executions before it.
   ForwardSplitSettle: {
     meaning: "fractions of shares after a split",
-    cause: undefined,
+    cause: "unknown",
     source: "L",
   },
   ReverseSplitSettle: {
     meaning: "fractions of shares after a reverse split",
-    cause: undefined,
+    cause: "unknown",
     source: "L",
   },
   // For four weeks of 2026 it stood for dividends and splits alike.
-  CorporateAction: { meaning: "a dividend or a split", cause: undefined, source: "L" },
+  CorporateAction: { meaning: "a dividend or a split", cause: "unknown", source: "L" },
 };
 
-/** @throws ExchangeFault for what no account can be made of: whoever asks knows nothing of the position then. */
-export function executionCause(row: BybitExecution): Execution["cause"] {
-  const { meaning = "not known to the bot", cause } = BYBIT_EXECUTION_TYPES[row.execType] ?? {};
-  if (cause === undefined) {
-    throw exchangeFault("Refused", {
-      code: "UnknownExecution",
-      message: `${row.symbol}: execution ${row.execId} is of type ${row.execType} (${meaning}): what is held there cannot be told; nothing is opened or closed, look after it at the exchange`,
-    });
-  }
-  if (cause !== "order") return cause;
-  if (isStop(row.stopOrderType)) return "stop";
-  return isTarget(row.stopOrderType) ? "target" : "order";
+/** What a row was; by a type that the table lacks, or cannot tell, nobody's position is moved. */
+export function executionCause(row: BybitExecution): Pick<Execution, "cause" | "unexplained"> {
+  const { meaning, cause } = BYBIT_EXECUTION_TYPES[row.execType] ?? NOT_IN_TABLE;
+  if (cause === "unknown")
+    return {
+      cause,
+      unexplained: `execution ${row.execId} is of type ${row.execType} (${meaning})`,
+    };
+  if (cause !== "order") return { cause };
+  if (isStop(row.stopOrderType)) return { cause: "stop" };
+  return { cause: isTarget(row.stopOrderType) ? "target" : "order" };
 }
 
 // https://bybit-exchange.github.io/docs/v5/enum#stopordertype

@@ -203,7 +203,7 @@ function executionView(row: BybitExecution): Execution {
     quantity: quantity(row.execQty),
     fee: amount(row.execFee || "0"),
     feeCurrency: row.feeCurrency || QUOTE,
-    cause: executionCause(row),
+    ...executionCause(row),
     atMs: row.execTime,
   };
 }

@@ -170,7 +170,17 @@ export interface Execution {
   /** Positive when paid; the funding itself when that is the cause. */
   readonly fee: Amount;
   readonly feeCurrency: string;
-  readonly cause: "order" | "stop" | "target" | "liquidation" | "adl" | "delisting" | "funding";
+  /** `unknown`: whether it moved the position or only money nobody can tell; it is in no account, and `unexplained` names it. */
+  readonly cause:
+    | "order"
+    | "stop"
+    | "target"
+    | "liquidation"
+    | "adl"
+    | "delisting"
+    | "funding"
+    | "unknown";
+  readonly unexplained?: string;
   readonly atMs: number;
 }
 

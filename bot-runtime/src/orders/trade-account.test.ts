@@ -35,6 +35,38 @@ function execution(given: {
   };
 }
 
+const ownEntry = () => execution({ side: "buy", price: "100", quantity: "2", id: "own" });
+const unknown = (id?: string) => ({
+  ...execution({
+    side: "sell",
+    price: "100",
+    quantity: "1",
+    cause: "unknown",
+    ...(id && { id }),
+  }),
+  unexplained: "execution x is of type OfTomorrow",
+});
+
+describe("what nobody can tell the effect of", () => {
+  test("is in no account, and is named while something is held", () => {
+    const account = accountForTrade(trade("long"), [ownEntry(), unknown()]);
+    expect(text(account.open)).toBe("2");
+    expect(account.unexplained).toBe("execution x is of type OfTomorrow");
+    const exit = execution({ side: "sell", price: "100", quantity: "2", id: OWN_EXIT });
+    expect(accountForTrade(trade("long"), [exit], account).unexplained).toBeDefined();
+  });
+
+  test("is nobody's business before the entry", () => {
+    const account = accountForTrade(trade("long"), [unknown(), ownEntry()]);
+    expect(account.unexplained).toBeUndefined();
+  });
+
+  test("is a fill all the same when it carries the id of the trade's own order", () => {
+    const account = accountForTrade(trade("long"), [ownEntry(), unknown(OWN_EXIT)]);
+    expect([text(account.open), account.unexplained]).toEqual(["1", undefined]);
+  });
+});
+
 describe("accountForTrade", () => {
   test.each<{
     name: string;

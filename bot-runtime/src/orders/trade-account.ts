@@ -67,6 +67,8 @@ export interface TradeAccount {
   readonly closedMs: number | undefined;
   /** What closed the last part. */
   readonly lastExit: Execution | undefined;
+  /** What happened while something was held and nobody can tell the effect of: `open` and `entryPrice` may be wrong since. */
+  readonly unexplained: string | undefined;
 }
 
 /** Places kept of a share: what a protocol can carry. */
@@ -81,13 +83,17 @@ interface Holding {
 }
 
 /** A trade as it stood at some time: what happened afterwards is accounted for on top of it. */
-export type TradeBasis = Pick<TradeAccount, "fills" | "fundings" | "open" | "others">;
+export type TradeBasis = Pick<
+  TradeAccount,
+  "fills" | "fundings" | "open" | "others" | "unexplained"
+>;
 
 const NOTHING: TradeBasis = {
   fills: [],
   fundings: [],
   open: ZERO_QUANTITY,
   others: ZERO_QUANTITY,
+  unexplained: undefined,
 };
 
 /**
@@ -104,10 +110,13 @@ export function accountForTrade(
   const holding: Holding = { open: before.open, others: before.others };
   const fills = [...before.fills];
   const fundings = [...before.fundings];
+  let { unexplained } = before;
   const ordered = inOrder(trade, executions);
   for (const execution of fills.length > 0 ? ordered : sinceEntry(trade, ordered)) {
     if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
-    else fills.push(...book(trade, execution, holding));
+    else if (movesPosition(execution) || isOfTrade(trade, execution))
+      fills.push(...book(trade, execution, holding));
+    else if (holding.open.gt(0)) unexplained = execution.unexplained;
   }
   const funding = fundings.reduce((total, each) => add(total, each.amount), ZERO_AMOUNT);
   const sums = totals(trade, fills, funding);
@@ -118,6 +127,7 @@ export function accountForTrade(
     fundings,
     open,
     others,
+    unexplained,
     realised: realisedPart(trade.side, sums, open),
   };
 }
@@ -146,8 +156,18 @@ function isEntry({ entryId, side }: TradeIdentity, execution: Execution): boolea
   return execution.clientOrderId === entryId && isOpening(side, execution);
 }
 
+/** Of an order of the trade's own, which fills and does nothing else, whatever the exchange calls it. */
+function isOfTrade({ entryId, exitIds }: TradeIdentity, { clientOrderId: id = "" }: Execution) {
+  return id === entryId || exitIds.has(id);
+}
+
 function isOpening(side: PositionSide, execution: Execution): boolean {
   return execution.cause !== "funding" && (execution.side === "buy") === (side === "long");
+}
+
+/** Whether its quantity went into a position, or out of one, as far as anybody can tell. */
+export function movesPosition({ cause }: Execution): boolean {
+  return cause !== "funding" && cause !== "unknown";
 }
 
 /** Changes the holding by one execution; gives the trade's fill, if it has a part in it. */
@@ -162,7 +182,7 @@ function book(trade: TradeIdentity, execution: Execution, holding: Holding): Tra
     holding.others = quantity(holding.others.plus(units));
     return [];
   }
-  const isOthers = execution.cause === "order" && !trade.exitIds.has(execution.clientOrderId ?? "");
+  const isOthers = execution.cause === "order" && !isOfTrade(trade, execution);
   const fromOthers = isOthers ? Decimal.max(Decimal.min(holding.others, units), 0) : 0;
   const own = quantity(Decimal.min(holding.open, units.minus(fromOthers)));
   holding.open = quantity(holding.open.minus(own));

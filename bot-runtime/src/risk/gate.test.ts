@@ -57,6 +57,7 @@ const proposal: EntryProposal = {
   size,
   equity: amount("10000"),
   committed: amount("0"),
+  price: price("107123.4"),
   market,
 };
 
@@ -180,6 +181,8 @@ describe("a proposal", () => {
     ["at the value's minimum", sized("0.001", "5"), undefined],
     ["below the value's minimum", sized("0.001", "4.99"), "BelowMinimum"],
     ["at positionPercent", margin("500"), undefined],
+    ["levels a price step away", { price: price("10") }, undefined],
+    ["levels less than that", { price: price("9.99") }, "LevelsBelowTick"],
     ["above positionPercent", margin("500.00000001"), "PositionTooLarge"],
     ["the account's share just suffices", { committed: amount("8507.23236") }, undefined],
     ["the account's share is taken", { committed: amount("8507.23237") }, "BalanceCommitted"],

@@ -1,7 +1,7 @@
 import { type BotConfig, LEAST_MAINTENANCE_PERCENT, LIQUIDATION_SHARE } from "@tradingbots/crds";
 import { type ClockReading, type Market, OPENING_LEASE_MS } from "../exchange/exchange.ts";
-import { type Amount, amount, Decimal, text, ZERO_AMOUNT } from "../money.ts";
-import { oncePerPair } from "../once-per.ts";
+import { type Amount, amount, Decimal, type Price, text, ZERO_AMOUNT } from "../money.ts";
+import { oncePer, oncePerPair } from "../once-per.ts";
 import type { Size } from "../orders/sizing.ts";
 
 /** Why nothing may be opened: a stable reason and a sentence for the bot's owner. */
@@ -52,6 +52,8 @@ export interface EntryProposal extends SizedEntry {
   readonly confidence: number;
   /** Margin that all bots of the account have committed. */
   readonly committed: Amount;
+  /** What stop and target are measured from, before it is known what the entry fills at. */
+  readonly price: Price;
 }
 
 interface Check<Facts> {
@@ -216,6 +218,14 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     },
   },
   {
+    name: "LevelsBelowTick",
+    refuses: ({ price, risk: { stopLossPercent, takeProfitPercent }, market }) => {
+      const nearest = Math.min(stopLossPercent, takeProfitPercent);
+      if (price.times(nearest).gte(hundredTicks(market))) return undefined;
+      return `${nearest} % of ${text(price)} is less than the price step ${text(market.tick)} of ${market.symbol}: its stop or target would be at the price itself; raise the percentage, or leave the symbol`;
+    },
+  },
+  {
     name: "PositionTooLarge",
     refuses: ({ size, equity, risk: { positionPercent } }) => {
       return size.margin.times(100).lte(equity.times(positionPercent))
@@ -259,6 +269,8 @@ const HUNDRED = new Decimal(100);
 const leastDayResult = oncePerPair(({ dailyLossPercent }: BotConfig["risk"], baseline: Amount) =>
   baseline.times(dailyLossPercent).div(-100),
 );
+
+const hundredTicks = oncePer(({ tick }: Market) => tick.times(HUNDRED));
 
 const isStopNearEnough = oncePerPair(
   (market: Market, { leverage, stopLossPercent }: BotConfig["risk"]) =>
