@@ -14,9 +14,14 @@ test("fills in what is usual", () => {
     namespaces: ["tradingbots-00", "tradingbots-01", "tradingbots-02", "tradingbots-03"],
     port: 8082,
     verifyClass: "free",
+    classes: undefined,
     vault: { tokenFile: "/var/run/secrets/tradingbots/vault/token" },
     pods: { imagePullPolicy: "IfNotPresent", vaultImage: "vault:1" },
   });
+});
+
+test("knows the classes whose pods the cluster admits", () => {
+  expect(loadConfig({ ...env, CLASSES: "free,pro" }).classes).toEqual(["free", "pro"]);
 });
 
 test("lists every mistake", () => {

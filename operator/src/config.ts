@@ -25,6 +25,11 @@ const Config = z
       .default(50)
       .describe("Pods with a key that may start in a second: each logs in at Vault."),
     VERIFY_CLASS: z.string().min(1).default("free").describe("BotClass of verify pods."),
+    CLASSES: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("BotClasses whose pods the cluster admits, by comma; unset: all."),
     IMAGE_PULL_POLICY: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
     KUBECONFIG: z.string().min(1).optional().describe("For development, outside a cluster."),
     KUBERNETES_SERVICE_HOST: z.string().optional(),
@@ -40,6 +45,7 @@ const Config = z
     journal: { url: env.JOURNAL_URL, tokenFile: env.JOURNAL_TOKEN_FILE },
     vaultLoginsPerSecond: env.VAULT_LOGINS_PER_SECOND,
     verifyClass: env.VERIFY_CLASS,
+    classes: env.CLASSES?.split(","),
     pods: {
       vaultAddress: env.VAULT_ADDR,
       vaultImage: env.VAULT_AGENT_IMAGE,

@@ -60,6 +60,8 @@ export interface OperatorSettings {
   readonly namespaces: readonly string[];
   readonly podName: string;
   readonly verifyClass: string;
+  /** Classes whose pods the cluster admits; undefined: all. */
+  readonly classes?: readonly string[] | undefined;
   readonly pods: PodSettings;
   /** Pods with a key that may start in a second: each logs in at Vault. */
   readonly vaultLoginsPerSecond: number;
@@ -116,8 +118,10 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     podSettings: settings.pods,
     events: eventsOf(settings, deps),
   };
+  const { classes, verifyClass } = settings;
   const botDeps = {
     ...common,
+    release: classes && { classes: new Set(classes), standIn: verifyClass },
     reports,
     clock,
     leases: deps.leases,

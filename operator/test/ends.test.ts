@@ -1,3 +1,4 @@
+import { BotConfig } from "@tradingbots/crds";
 import {
   EVENTS,
   isNotFound,
@@ -211,6 +212,34 @@ test("with the journal down only a pod's own last word says that nothing is open
   await eventually(() => platform.ready(name)).toBe("False Stopped");
   await eventually(() => platform.pod(name)).toBeUndefined();
   expect(await conditionOf(name, "Flat")).toBe("True Closed");
+});
+
+test("a position of a class that has left the release is seen to its end, with an image of the release", async () => {
+  await platform.client.create(BOT_CLASSES, botClass("gold", "bot:gold"));
+  const { name, uid } = await holdingBot({ className: "gold" });
+  await under.stop();
+  under = await startOperator(platform, { classes: ["free"] });
+  under.report(name, uid, HOLDING);
+  const state = async () => BotConfig.partial().parse((await platform.config(name)) ?? {}).state;
+  await eventually(state).toBe("Paused");
+  expect(await conditionOf(name, "Ready")).toBe("False ClassNotInRelease");
+
+  await platform.kill(name); // its machine dies, and the position is left to its stop
+  await eventually(async () => (await uidOf(name)) ?? uid).not.toBe(uid);
+  const pod = await platform.pod(name);
+  expect(pod?.spec?.containers[0]?.image).toBe("bot:1");
+  expect(pod?.metadata?.labels?.["tradingbots.dev/class"]).toBe("free");
+  expect(await state()).toBe("Paused");
+  await under.settle();
+  expect(await uidOf(name)).toBe(pod?.metadata?.uid); // and stays: no rollout of its own class takes it
+
+  await platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+  await eventually(state).toBe("Stopped");
+  await platform.end(name, "Succeeded", { flat: true, epoch: 2 });
+  await eventually(() => conditionOf(name, "Flat")).toBe("True Closed");
+  await platform.patch(TRADING_BOTS, name, { state: "Running" });
+  await eventually(() => conditionOf(name, "Ready")).toBe("False ClassNotInRelease");
+  await eventually(() => platform.pod(name)).toBeUndefined();
 });
 
 describe("a deletion from outside", () => {

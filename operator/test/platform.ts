@@ -266,7 +266,18 @@ const BINDINGS = (pod: string): Resource<unknown> => ({
 /** Runs the operator as `main.ts` does, without lease and port, against fakes of Vault and journal. */
 export async function startOperator(
   platform: Platform,
-  { isJournalHeard = true, vaultLoginsPerSecond = 1_000, aheadMs = 0 } = {},
+  {
+    isJournalHeard = true,
+    vaultLoginsPerSecond = 1_000,
+    aheadMs = 0,
+    classes,
+  }: {
+    readonly isJournalHeard?: boolean;
+    readonly vaultLoginsPerSecond?: number;
+    readonly aheadMs?: number;
+    /** Classes of the release; all of them, unless a test says which. */
+    readonly classes?: readonly string[];
+  } = {},
 ) {
   const writes: string[] = [];
   const reads: string[] = [];
@@ -288,6 +299,7 @@ export async function startOperator(
       namespaces: [NAMESPACE],
       podName: "operator-0",
       verifyClass: "free",
+      classes,
       vaultLoginsPerSecond,
       pods: {
         vaultAddress: "http://vault:8200",

@@ -101,6 +101,7 @@ describe("helm", () => {
     ["no database", ["database.host="], "database.host is needed"],
     ["no database secret", ["database.existingSecret="], "database.existingSecret is needed"],
     ["no Vault", ["vault.address="], "vault.address is needed"],
+    ["no class that checks keys", ["classes.free=null"], "classes.free is needed"],
     [
       "no place of Vault",
       ["networkPolicies.vault.peers=null"],

@@ -31,7 +31,7 @@ import { verifyPod } from "../../../operator/src/account/verify-pod.ts";
 import { exampleFacts } from "../../../operator/src/bot/example-facts.ts";
 import { botConfig } from "../../../operator/src/bot/config.ts";
 import { botView } from "../../../operator/src/bot/bot-view.ts";
-import { botPod } from "../../../operator/src/bot/pod.ts";
+import { botPod, podTemplate } from "../../../operator/src/bot/pod.ts";
 import { CONTAINER_SECURITY } from "../../../operator/src/pod-parts.ts";
 import { classView } from "../../../operator/src/class-view.ts";
 import { startControllers } from "../../control-plane/controllers.ts";
@@ -222,6 +222,21 @@ describe("a pod in a bucket namespace", () => {
     const inputs = { bot, template: botClass.wanted, credentialsVersion: 1 };
     const live = botPod(inputs, botConfig(facts, "Running"), SETTINGS);
     await expect(make(operator, PODS, live)).resolves.toBeDefined();
+  });
+
+  test("that closes a position of a class that has left the release passes with an image of the release", async () => {
+    await make(admin, CLASSES, { metadata: { name: "former" }, spec: { image: "bot:0" } });
+    const { inputs, config } = await paperParts("former");
+    const own = botPod(inputs, config, SETTINGS);
+    await expect(make(operator, PODS, own)).rejects.toThrow("has a class of this release");
+    const free = await classNamed("free");
+    const template = podTemplate(inputs.template, free);
+    const closing = botPod({ ...inputs, template, className: "free" }, config, SETTINGS);
+    await expect(make(operator, PODS, closing)).resolves.toBeDefined();
+    const imposed = botPod({ ...inputs, className: "free" }, config, SETTINGS);
+    await expect(make(operator, PODS, imposed)).rejects.toThrow(
+      "image bot:0 is not an image of class free",
+    );
   });
 
   test("that somebody else makes is refused", async () => {
@@ -481,13 +496,19 @@ async function botAbove(): Promise<string> {
 type AnyPod = ReturnType<typeof botPod>;
 
 async function paperPod(): Promise<AnyPod> {
-  const name = await createBot();
+  const { inputs, config } = await paperParts("free");
+  return botPod(inputs, config, SETTINGS);
+}
+
+/** What the pod of a new bot of the class is made from. */
+async function paperParts(className: string) {
+  const name = await createBot({ className });
   const bot = botView(BOTS.read(await admin.get(BOTS, at(name))));
   await make(admin, SERVICE_ACCOUNTS, { metadata: at(`paper-${name}`) });
-  const botClass = await classNamed("free");
+  const botClass = await classNamed(className);
   const facts = exampleFacts({ bot, botClass, account: undefined });
   const inputs = { bot, template: botClass.wanted, credentialsVersion: undefined };
-  return botPod(inputs, botConfig(facts, "Running"), SETTINGS);
+  return { inputs, config: botConfig(facts, "Running") };
 }
 
 const SETTINGS = {

@@ -164,6 +164,19 @@ const CASES: readonly Case[] = [
     reason: "AccountAlreadyConnected",
   },
   {
+    name: "a class that has left the release",
+    facts: { formerClass: { standIn: exampleClass } },
+    reason: "ClassNotInRelease",
+    message: /no class free .*nothing is opened, open positions run to their exit/,
+  },
+  {
+    name: "the same before the key is checked",
+    facts: { formerClass: { standIn: exampleClass }, account: exampleAccount({}, {}) },
+    reason: "CredentialsUnverified",
+    forbidsPod: true,
+    pausesPod: false,
+  },
+  {
     name: "symbol of another bot",
     facts: { symbolHolder: { name: "bot-0", symbol: "BTC/USDT:USDT" } },
     reason: "SymbolTaken",

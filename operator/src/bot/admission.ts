@@ -17,7 +17,7 @@ export interface Denial {
 
 export type AdmissionFacts = Pick<
   BotFacts,
-  "bot" | "account" | "botClass" | "symbolHolder" | "olderBotsOfUser"
+  "bot" | "account" | "botClass" | "formerClass" | "symbolHolder" | "olderBotsOfUser"
 >;
 
 /** A denial, or undefined where the check finds nothing wrong. */
@@ -36,6 +36,15 @@ const classExists: Check = ({ bot, botClass }) =>
   botClass === undefined
     ? impossible("ClassNotFound", `There is no BotClass ${bot.spec.className}.`)
     : undefined;
+
+/** The cluster admits pods of the release's classes alone: only of those it is certain that somebody judges the image. */
+const classIsOfRelease: Check = ({ bot, formerClass }) =>
+  formerClass === undefined
+    ? undefined
+    : forbidden(
+        "ClassNotInRelease",
+        `The release has no class ${bot.spec.className} (the chart's values.classes): nothing is opened, open positions run to their exit. Give the bot another class, or the class back to the release.`,
+      );
 
 const modeWithinClass: Check = ({ bot, botClass }) => {
   const modes = botClass?.spec.ceilings.modes ?? [];
@@ -188,6 +197,7 @@ const CHECKS: readonly Check[] = [
   credentialsAccepted,
   accountConnectedOnce,
   credentialsVerified,
+  classIsOfRelease,
   symbolIsFree,
   strategyIsValid,
 ];

@@ -126,6 +126,7 @@ export function exampleFacts(changes: Partial<BotFacts> = {}): BotFacts {
     bot: exampleBot(),
     account: exampleAccount(),
     botClass: exampleClass,
+    formerClass: undefined,
     pod: undefined,
     drainingNode: undefined,
     restarts: 0,

@@ -11,6 +11,8 @@ export interface BotFacts {
   readonly bot: BotView;
   readonly account: AccountView | undefined;
   readonly botClass: ClassView | undefined;
+  /** Set where the cluster admits no pods of the bot's class any more; a pod that closes has the image of the stand-in. */
+  readonly formerClass: { readonly standIn: ClassView | undefined } | undefined;
   readonly pod: PodView | undefined;
   /** The machine of its pod, while nothing new may be put there: somebody wants to empty it. */
   readonly drainingNode: string | undefined;

@@ -16,6 +16,10 @@ export interface ObserveDeps {
     ClusterView,
     "bots" | "accounts" | "classes" | "halts" | "pods" | "cordonedNodes" | "serviceAccounts"
   >;
+  /** Where the cluster admits pods of some classes only: those, and the one that stands in for the others. */
+  readonly release?:
+    | { readonly classes: ReadonlySet<string>; readonly standIn: string }
+    | undefined;
   readonly reports: Reports;
   /** The API server's refusals, by key of the bot. */
   readonly refusals: ReadonlyMap<string, Refusal>;
@@ -36,6 +40,7 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
     bot,
     account: bot.accountKey === undefined ? undefined : cluster.accounts.store.get(bot.accountKey),
     botClass: cluster.classes.store.get(bot.spec.className),
+    formerClass: formerClassOf(bot, deps),
     pod,
     drainingNode: cluster.cordonedNodes.store.get(pod?.nodeName ?? "")?.name,
     restarts: restartsBefore(deps.restarts.get(bot.key), pod?.uid),
@@ -52,6 +57,11 @@ export function observeBot(bot: BotView, deps: ObserveDeps): BotFacts {
     now,
     clockMs,
   };
+}
+
+function formerClassOf(bot: BotView, { release, cluster }: ObserveDeps): BotFacts["formerClass"] {
+  if (release === undefined || release.classes.has(bot.spec.className)) return undefined;
+  return { standIn: cluster.classes.store.get(release.standIn) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { hashedTemplate } from "../class/pod-template.ts";
 import { exampleBot, exampleClass } from "./example-facts.ts";
-import { type PodInputs, podInputsHash } from "./pod.ts";
+import { type PodInputs, podInputsHash, podTemplate } from "./pod.ts";
 
 const inputs: PodInputs = {
   bot: exampleBot(),
@@ -50,4 +50,14 @@ test.each<{ name: string; changed: PodInputs; replaces: boolean }>([
   },
 ])("a change of $name replaces the pod: $replaces", ({ changed, replaces }) => {
   expect(podInputsHash(changed) !== podInputsHash(inputs)).toBe(replaces);
+});
+
+test("where another class stands in, its image is taken, and no rollout of the own class replaces the pod", () => {
+  const template = templateWith({ image: "bot:old", placement: { runtimeClassName: "gvisor" } });
+  const stoodIn = podTemplate(template, exampleClass);
+  expect(stoodIn).toEqual({ ...template, image: exampleClass.rollout.stable.image });
+  expect(podInputsHash({ ...inputs, template: stoodIn })).toBe(
+    podInputsHash({ ...inputs, template }),
+  );
+  expect(podTemplate(template, undefined)).toBe(template);
 });

@@ -1,5 +1,6 @@
 import { ANNOTATIONS, LABELS, POD_PATHS } from "@tradingbots/crds";
 import type { HashedTemplate } from "../class/pod-template.ts";
+import type { ClassView } from "../class-view.ts";
 import type { PodSettings } from "../config.ts";
 import {
   CONFIG_MOUNT,
@@ -30,6 +31,8 @@ export interface PodInputs {
   readonly bot: BotView;
   /** What its class's rollout gives it. */
   readonly template: HashedTemplate;
+  /** The class that judges its image; the bot's own, unless another stands in for that. */
+  readonly className?: string;
   /** Version of the account's key; undefined for a paper bot. */
   readonly credentialsVersion: number | undefined;
   /** The bot may hold a position from a pod before: the PodDisruptionBudget covers the pod from its first moment. */
@@ -53,6 +56,14 @@ export function hasOtherIdentity(inputsHash: string | undefined, inputs: PodInpu
   return inputsHash?.split(".")[1] !== podInputsHash(inputs).split(".")[1];
 }
 
+/**
+ * What a pod is made from where another class stands in for the bot's own: with the other's image, which is the platform's as well. The
+ * hash stays, or the rollout of the bot's own class would replace the pod for another like it.
+ */
+export function podTemplate(own: HashedTemplate, standIn: ClassView | undefined): HashedTemplate {
+  return standIn === undefined ? own : { ...own, image: standIn.rollout.stable.image };
+}
+
 /** The one pod of a bot. Its name is the bot's, so the API server itself refuses a second one. */
 export function botPod(inputs: PodInputs, config: ToldConfig, settings: PodSettings) {
   const { bot, template, credentialsVersion } = inputs;
@@ -68,7 +79,7 @@ export function botPod(inputs: PodInputs, config: ToldConfig, settings: PodSetti
         [LABELS.role]: "bot",
         [LABELS.user]: bot.spec.userId,
         [LABELS.bot]: bot.name,
-        [LABELS.class]: bot.spec.className,
+        [LABELS.class]: inputs.className ?? bot.spec.className,
         [LABELS.account]: bot.spec.accountName,
         [LABELS.position]: inputs.isGuarded === true ? POSITION_OPEN : undefined,
       }),

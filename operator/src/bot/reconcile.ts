@@ -16,7 +16,7 @@ import { FOREIGN_POD, isForeign } from "./foreign-pod.ts";
 import { newsIn } from "./news.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
 import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
-import { botPod } from "./pod.ts";
+import { botPod, podTemplate } from "./pod.ts";
 import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
 import { startNeeded, startQueued } from "./start-turn.ts";
@@ -277,9 +277,11 @@ function buildPod(facts: BotFacts, plan: BotPlan, deps: BotDeps) {
   const { config, credentialsVersion, isGuarded } = plan;
   const { bot, botClass } = facts;
   if (botClass === undefined) throw new Error(`a pod for ${bot.key} without a class`);
-  const { template } = turnOf(botClass, bot.uid);
+  const standIn = facts.formerClass?.standIn;
+  const template = podTemplate(turnOf(botClass, bot.uid).template, standIn);
+  const className = standIn?.name ?? botClass.name;
   const wasUnwell = failedBefore(facts);
-  const inputs = { bot, template, credentialsVersion, isGuarded, wasUnwell };
+  const inputs = { bot, template, className, credentialsVersion, isGuarded, wasUnwell };
   return botPod(inputs, config, deps.podSettings);
 }
 

@@ -13,6 +13,7 @@ import { isForeign } from "./foreign-pod.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, nodeLost } from "./lost-pod.ts";
 import type { BotPlan } from "./plan.ts";
+import { podTemplate } from "./pod.ts";
 import { positionUnknownFact } from "./position-unknown.ts";
 import { haltMessage, readyFact, unreadyBecause } from "./ready.ts";
 import { requestsOf, summaryOf } from "./summary.ts";
@@ -40,9 +41,10 @@ function hasPod(facts: BotFacts, { write }: BotPlan): boolean {
   return facts.pod !== undefined && !isForeign(facts);
 }
 
-function imageOf({ bot, botClass, pod }: BotFacts, { write }: BotPlan): string | undefined {
+function imageOf(facts: BotFacts, { write }: BotPlan): string | undefined {
+  const { bot, botClass, formerClass, pod } = facts;
   if (write !== "create-pod") return pod?.image;
-  return botClass && turnOf(botClass, bot.uid).template.image;
+  return botClass && podTemplate(turnOf(botClass, bot.uid).template, formerClass?.standIn).image;
 }
 
 function conditionFacts(facts: BotFacts, plan: BotPlan): readonly Fact[] {
