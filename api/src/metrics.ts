@@ -51,7 +51,11 @@ export async function listenMetrics(
   if (address === null || typeof address === "string") throw new Error("no TCP port was given");
   return {
     port: address.port,
-    close: () => new Promise((resolve) => void server.close(() => resolve())),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections(); // one that says or reads nothing would hold the end up
+      }),
   };
 }
 

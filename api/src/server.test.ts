@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, Socket } from "node:net";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { z } from "zod";
@@ -76,6 +77,30 @@ test("an answer that nobody reads is not kept for ever", async () => {
   } finally {
     reader.destroy();
     await server.close();
+  }
+});
+
+const UPGRADE = "connection: upgrade\r\nupgrade: websocket\r\n";
+
+test.each([
+  ["a file", ""],
+  ["a WebSocket", UPGRADE],
+])("whoever does not read %s does not hold the end up", async (_, header) => {
+  const log = { level: "silent" };
+  const server = createServer({ log, bodyBytesMax: 1_000, endingLimitMs: 100 });
+  const parts = Array.from({ length: 200 }, () => "x".repeat(100_000));
+  server.get("/", async (_request, reply) => reply.send(Readable.from(parts)));
+  server.server.on("upgrade", (_request, socket) => socket.end("x".repeat(20_000_000)));
+  const { port, hostname } = new URL(await server.listen({ host: "127.0.0.1", port: 0 }));
+  const reader = connect(Number(port), hostname);
+  reader.on("error", () => {}); // it is cut off
+  try {
+    reader.write(`GET / HTTP/1.1\r\nhost: x\r\n${header}\r\n`);
+    await once(reader, "readable"); // and no more is read
+    await server.close();
+    expect(server.server.listening).toBe(false);
+  } finally {
+    reader.destroy();
   }
 });
 

@@ -23,6 +23,8 @@ const REQUEST_LIMIT_MS = 30_000;
 const HANDSHAKE_LIMIT_MS = 10_000;
 /** A connection on which nothing moves for so long is closed: else whoever asks and does not read has us keep the answers for ever. */
 const SILENCE_LIMIT_MS = 60_000;
+/** From the wish to end on: whoever has not read their answer by then loses it. A pod has 30 s, and after this sweeps and mails end. */
+const ENDING_LIMIT_MS = 15_000;
 /** Reading costs a connection and no memory; beyond this, closing it is the better answer. */
 const FORGOTTEN_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 72_000; // longer than the 60 s of common load balancers, so that they close first
@@ -54,6 +56,7 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[];
   /** For TLS 1.3 in this process; undefined: somebody before it ends TLS. */
   readonly certificate?: Certificate;
+  readonly endingLimitMs?: number;
 }
 
 /**
@@ -85,6 +88,7 @@ export function createServer(options: ServerOptions) {
     },
     clientErrorHandler: answerBrokenRequest,
   }).withTypeProvider<ZodTypeProvider>();
+  boundTheEnd(server, options.endingLimitMs ?? ENDING_LIMIT_MS);
   const methodsOf = noteRoutes(server);
   server.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id).headers(SECURITY_HEADERS);
@@ -130,6 +134,23 @@ function overTls(certificate: Certificate) {
     server.prependListener("tlsClientError", (_, socket) => socket.destroy());
     return server;
   };
+}
+
+/** Whoever reads a byte a minute, of a WebSocket too, must not hold the end up. Node knows of no connection that was upgraded. */
+function boundTheEnd(server: Server, limitMs: number): void {
+  const connections = new Set<Socket>();
+  let timer: NodeJS.Timeout | undefined;
+  server.server.on("connection", (connection: Socket) => {
+    connections.add(connection);
+    connection.once("close", () => connections.delete(connection));
+  });
+  server.addHook("preClose", async () => {
+    timer = setTimeout(() => {
+      server.log.warn({ connections: connections.size }, "ending: connections are cut off");
+      for (const connection of connections) connection.destroy();
+    }, limitMs);
+  });
+  server.addHook("onClose", async () => clearTimeout(timer));
 }
 
 /** JSON only. An empty body is no body: many clients name a content type without sending any. */
