@@ -100,15 +100,18 @@ async function markGoneUnlessHalfMade(database: Queryable, table: Table, { userI
   );
 }
 
+/** What an earlier request left: `counted` counts against the limits already. */
+export type Attempt = "none" | "counted" | "gone";
+
 /**
- * What an earlier request with the same Idempotency-Key left: `counted` counts against the limits already.
+ * What an earlier request with the same Idempotency-Key left.
  * @throws ApiError `not_found` when the user has given up what it made
  */
 export async function earlierAttempt(
   database: Queryable,
   table: Table,
   { userId, id }: Owned,
-): Promise<"none" | "counted" | "gone"> {
+): Promise<Attempt> {
   const { rows } = await database.query<{ retired: boolean; gone: boolean }>(
     `select retired_at is not null as retired, gone_at is not null as gone
        from ${table} where user_id = $1 and id = $2`,

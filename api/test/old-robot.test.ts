@@ -218,6 +218,56 @@ test("what the class does not allow is told, and the rest goes on", async () => 
   }
 });
 
+function keysNamed(count: number, profile?: string) {
+  return Array.from({ length: count }, (_, index) => ({ ...KEY, name: `${index}`, profile }));
+}
+
+test("a dry run counts as the run does: robots of the class, and accounts", async () => {
+  const profiles = { "careful.yaml": "leverage: 3\n" };
+  const users = [{ email: "greta@example.com", keys: keysNamed(5, "careful") }];
+  const robots = await read(users, profiles);
+  const refused = [
+    `robot "careful" on account bybit "3" of greta@example.com: class free allows 3 bots`,
+    `robot "careful" on account bybit "4" of greta@example.com: class free allows 3 bots`,
+  ];
+  for (const isApplied of [false, true, false]) {
+    expect(await refusals(robots, isApplied)).toEqual(refused);
+  }
+
+  await api.database.superuser.query(
+    `insert into accounts (user_id, id, namespace) select id, 'acct-' || n, namespace from users, generate_series(1, 14) n
+      where email = 'greta@example.com'`,
+  );
+  const accounts = await read([{ email: "greta@example.com", keys: keysNamed(7) }]);
+  for (const isApplied of [false, true, false]) {
+    expect(await refusals(accounts, isApplied)).toEqual([
+      `account bybit "6" of greta@example.com: at most 20: delete one first`,
+    ]);
+  }
+});
+
+test("a dry run says that an account was given up since", async () => {
+  const file = await read([{ email: "hugo@example.com", keys: [KEY] }]);
+  await migrate(file, true);
+  await api.database.superuser.query(
+    `update accounts set retired_at = now(), gone_at = now()
+      where user_id = (select id from users where email = 'hugo@example.com')`,
+  );
+  const [refused] = await refusals(file, false);
+  expect(refused).toMatch(/given up since/);
+  expect(await refusals(file, true)).toEqual([refused]);
+});
+
+async function refusals(
+  file: Awaited<ReturnType<typeof read>>,
+  isApplied: boolean,
+): Promise<readonly string[]> {
+  const outcomes = await migrate(file, isApplied);
+  return outcomes
+    .filter(({ outcome }) => outcome === "refused")
+    .map(({ what, reason }) => `${what}: ${reason}`);
+}
+
 test("what no bot can trade at is refused before a key is kept, in a dry run too", async () => {
   const keys = [{ ...KEY, exchange: "binance" }];
   const file = await read([{ email: "finn@example.com", keys }]);

@@ -12,6 +12,7 @@ import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Kube } from "../kube.ts";
 import {
+  type Attempt,
   countLive,
   createOwned,
   earlierAttempt,
@@ -93,11 +94,8 @@ async function reserve(
   await lockUser(database, userId);
   const user = await findUser(database, userId);
   if (user === undefined) throw new ApiError("unauthenticated", "the user is gone");
-  const earlier = await earlierAttempt(database, "accounts", { userId, id });
-  if (earlier !== "counted") {
-    await assertRoom(database, userId);
-    if (obstacle !== undefined) throw obstacle;
-  }
+  const earlier = await requireAccountPlace(database, { userId, id });
+  if (earlier !== "counted" && obstacle !== undefined) throw obstacle;
   await database.query(
     `insert into accounts (user_id, id, namespace) values ($1, $2, $3)
      on conflict (user_id, id) do update set created_at = now(), gone_at = null`,
@@ -106,11 +104,21 @@ async function reserve(
   return { namespace: user.namespace, isRepeated: earlier !== "none" };
 }
 
-/** @throws ApiError `too_many_accounts` */
-async function assertRoom(database: Queryable, userId: string): Promise<void> {
+/**
+ * Whether the user may have this account beside the others, of which `planned` have no row yet. Answers what an earlier attempt left.
+ * @throws ApiError `too_many_accounts`, or `not_found` when the user has given it up
+ */
+export async function requireAccountPlace(
+  database: Queryable,
+  { userId, id }: { readonly userId: string; readonly id: string },
+  planned = 0,
+): Promise<Attempt> {
+  const earlier = await earlierAttempt(database, "accounts", { userId, id });
   const max = ACCOUNTS_PER_USER_MAX;
-  if ((await countLive(database, "accounts", userId)) < max) return;
-  throw new ApiError("too_many_accounts", `at most ${max}: delete one first`);
+  if (earlier !== "counted" && (await countLive(database, "accounts", userId)) + planned >= max) {
+    throw new ApiError("too_many_accounts", `at most ${max}: delete one first`);
+  }
+  return earlier;
 }
 
 /** The account and its row. @throws ApiError `not_found`, also when it is another user's */

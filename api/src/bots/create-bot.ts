@@ -15,7 +15,13 @@ import { asTenant, atMostOne, type Queryable, type Database } from "../database.
 import { ApiError, invalidField } from "../errors.ts";
 import type { Kube } from "../kube.ts";
 import type { Mailer } from "../mail/mailer.ts";
-import { countLive, createOwned, earlierAttempt, findOwned } from "../owned-objects.ts";
+import {
+  type Attempt,
+  countLive,
+  createOwned,
+  earlierAttempt,
+  findOwned,
+} from "../owned-objects.ts";
 import { ceilingCrossed, type Limited } from "./ceilings.ts";
 import { needsStepUp } from "./exposure.ts";
 import { assertRunnable } from "./runnable.ts";
@@ -140,12 +146,23 @@ interface Reservation {
   readonly botsMax: number;
 }
 
-/** Counts and adds in one step per user. */
-async function reserve(database: Queryable, { user, wanted, botsMax }: Reservation) {
-  const { id, accountId, isDefault = false } = wanted;
-  await lockUser(database, user.id);
+interface Place {
+  readonly user: Pick<UserRow, "id" | "tier">;
+  readonly wanted: Pick<WantedBot, "id" | "isDefault">;
+  readonly botsMax: number;
+}
+
+/**
+ * Whether the user may have this bot beside the others, of which `planned` have no row yet. Answers what an earlier attempt left.
+ * @throws ApiError `bots_above_class`, `config_in_progress`, or `not_found` when the user has given it up
+ */
+export async function requireBotPlace(
+  database: Queryable,
+  { user, wanted: { id, isDefault = false }, botsMax }: Place,
+  planned = 0,
+): Promise<Attempt> {
   const earlier = await earlierAttempt(database, "bots", { userId: user.id, id });
-  if (earlier !== "counted" && (await countLive(database, "bots", user.id)) >= botsMax) {
+  if (earlier !== "counted" && (await countLive(database, "bots", user.id)) + planned >= botsMax) {
     throw new ApiError("bots_above_class", `class ${user.tier} allows ${botsMax} bots`);
   }
   const known = isDefault ? await findDefaultBot(database, user.id) : undefined;
@@ -154,6 +171,14 @@ async function reserve(database: Queryable, { user, wanted, botsMax }: Reservati
       retryAfterSeconds: 1,
     });
   }
+  return earlier;
+}
+
+/** Counts and adds in one step per user. */
+async function reserve(database: Queryable, { user, wanted, botsMax }: Reservation) {
+  const { id, accountId, isDefault = false } = wanted;
+  await lockUser(database, user.id);
+  await requireBotPlace(database, { user, wanted, botsMax });
   if (accountId !== undefined) {
     const account = await findOwned(database, "accounts", { userId: user.id, id: accountId });
     if (account === undefined || account.retired_at !== null) {

@@ -1,12 +1,17 @@
 import { createHash, randomBytes, randomInt, randomUUID } from "node:crypto";
-import { bucketNamespace, Risk } from "@tradingbots/crds";
-import { type AccountDeps, createAccount, findAccount } from "../accounts/accounts.ts";
+import { bucketNamespace, type Exchange, Risk } from "@tradingbots/crds";
+import {
+  type AccountDeps,
+  createAccount,
+  findAccount,
+  requireAccountPlace,
+} from "../accounts/accounts.ts";
 import { recordAudit } from "../audit/record.ts";
 import type { Passwords } from "../auth/passwords.ts";
 import { insertUser } from "../auth/user-store.ts";
 import type { Caller, Tier } from "../auth/user.ts";
 import { findBot } from "../bots/change-bot.ts";
-import { type BotDeps, createBot, requireRoom, requireUser } from "../bots/create-bot.ts";
+import { type BotDeps, createBot, requireBotPlace, requireRoom } from "../bots/create-bot.ts";
 import { assertRunnable } from "../bots/runnable.ts";
 import { asTenant, atMostOne, type Database, inTransaction } from "../database.ts";
 import { ApiError } from "../errors.ts";
@@ -31,19 +36,30 @@ export interface Outcome {
 
 /** Brings one user of the old robot over. What is there already stays as it is, so that it can be run again and again. */
 export async function migrateUser(deps: MigrationDeps, user: OldUser): Promise<readonly Outcome[]> {
-  const { outcome, userId } = await takeUser(deps, user.email);
+  const { outcome, known } = await takeUser(deps, user.email);
   const outcomes: Outcome[] = [{ what: `user ${user.email}`, ...outcome }];
-  if (outcome.outcome === "refused") return outcomes;
+  if (known === undefined) return outcomes;
+  const owner = { ...known, planned: { accounts: 0, bots: 0 } };
   for (const key of user.keys) {
-    outcomes.push(...(await migrateKey(deps, { user, key, userId })));
+    outcomes.push(...(await migrateKey(deps, { user, key, owner })));
   }
   return outcomes;
 }
 
+interface KnownUser {
+  readonly id: string;
+  readonly tier: Tier;
+}
+
+interface Owner extends KnownUser {
+  /** What a dry run has found good takes its place before the rest is judged. */
+  readonly planned: { accounts: number; bots: number };
+}
+
 interface TakenUser {
   readonly outcome: Omit<Outcome, "what">;
-  /** Undefined: in a dry run there is none yet. */
-  readonly userId: string | undefined;
+  /** In a dry run it may have an id that nobody has; undefined: nothing is done for them. */
+  readonly known?: KnownUser;
 }
 
 async function takeUser(deps: MigrationDeps, email: string): Promise<TakenUser> {
@@ -51,32 +67,32 @@ async function takeUser(deps: MigrationDeps, email: string): Promise<TakenUser> 
   if (known === undefined) return newUser(deps, email);
   // Whoever registered with somebody's address would get their keys.
   const isTheirs = known.is_verified || (await wasMigrated(deps.pool, known.id));
-  if (isTheirs) return { outcome: { outcome: "is there" }, userId: known.id };
+  if (isTheirs) return { outcome: { outcome: "is there" }, known };
   const reason = "somebody registered with this address and has not confirmed it";
-  return { outcome: { outcome: "refused", reason }, userId: undefined };
+  return { outcome: { outcome: "refused", reason } };
 }
 
 async function newUser(deps: MigrationDeps, email: string): Promise<TakenUser> {
-  if (!deps.isApplied) return { outcome: { outcome: "would be created" }, userId: undefined };
+  const id = randomUUID();
+  if (!deps.isApplied) {
+    return { outcome: { outcome: "would be created" }, known: { id, tier: "free" } };
+  }
   // Nobody knows it: the owner of the address sets one with "forgot password".
   const passwordHash = await deps.passwords.hash(randomBytes(32).toString("base64url"));
-  const id = randomUUID();
   const namespace = bucketNamespace(randomInt(deps.buckets));
   return inTransaction(deps.authPool, async (database) => {
     const user = await insertUser(database, { id, email, passwordHash, namespace });
-    if (user === undefined) {
-      return { outcome: { outcome: "refused", reason: "just registered" }, userId: undefined };
-    }
+    if (user === undefined) return { outcome: { outcome: "refused", reason: "just registered" } };
     await recordAudit(database, { ...MIGRATED, userId: id, outcome: "done" });
-    return { outcome: { outcome: "created" }, userId: id };
+    return { outcome: { outcome: "created" }, known: user };
   });
 }
 
 const MIGRATED = { actorKind: "system", action: "user.migrate" } as const;
 
 async function findKnown(authPool: Database, email: string) {
-  const { rows } = await authPool.query<{ id: string; is_verified: boolean }>(
-    "select id, email_verified_at is not null as is_verified from users where email = $1",
+  const { rows } = await authPool.query<KnownUser & { readonly is_verified: boolean }>(
+    "select id, tier, email_verified_at is not null as is_verified from users where email = $1",
     [email],
   );
   return atMostOne(rows);
@@ -95,62 +111,72 @@ async function wasMigrated(pool: Database, userId: string): Promise<boolean> {
 interface UsersKey {
   readonly user: OldUser;
   readonly key: OldKey;
-  readonly userId: string | undefined;
+  readonly owner: Owner;
 }
 
 async function migrateKey(
   deps: MigrationDeps,
-  { user, key, userId }: UsersKey,
+  { user, key, owner }: UsersKey,
 ): Promise<readonly Outcome[]> {
   const what = `account ${key.exchange} "${key.name}" of ${user.email}`;
-  const config = key.profile === undefined ? undefined : deps.profiles.get(key.profile);
-  const botWhat = `robot "${key.profile}" on ${what}`;
-  const judgeAccount = async () => assertRunnable(key.exchange);
-  if (userId === undefined) {
-    const account = await judged(judgeAccount);
-    if (config === undefined || account.outcome === "refused") return [{ what, ...account }];
-    const judge = () =>
-      judgeBot(deps, "free", { key, settings: botOf({ user, key, userId: "" }, config) });
-    return [
-      { what, ...account },
-      { what: botWhat, ...(await judged(judge)) },
-    ];
-  }
-  const caller = { userId, email: user.email, tier: "free", sessionId: "" } as const;
-  const accountId = idOf("acct", userId, key);
+  const caller = { userId: owner.id, email: user.email, tier: owner.tier, sessionId: "" };
+  const accountId = idOf("acct", owner.id, key);
   const account = await attempt(
     deps,
     { caller, table: "accounts", id: accountId },
     {
       find: () => findAccount(deps, caller, accountId),
-      judge: judgeAccount,
+      judge: () => judgeAccount(deps, owner, { id: accountId, exchange: key.exchange }),
       create: () => createAccount(deps, caller, accountOf(accountId, key)),
     },
   );
   const outcomes: Outcome[] = [{ what, ...account }];
+  const config = key.profile === undefined ? undefined : deps.profiles.get(key.profile);
   if (config === undefined || account.outcome === "refused") return outcomes;
-  const bot = botOf({ user, key, userId }, config);
-  const { tier } = await requireUser(deps, userId);
+  const bot = botOf({ user, key, owner }, config);
   const made = await attempt(
     deps,
     { caller, table: "bots", id: bot.id },
     {
       find: () => findBot(deps, caller, bot.id),
-      judge: () => judgeBot(deps, tier, { key, settings: bot }),
+      judge: () => judgeBot(deps, owner, { exchange: key.exchange, wanted: bot }),
       create: () => createBot(deps, caller, bot),
     },
   );
-  return [...outcomes, { what: botWhat, ...made }];
+  return [...outcomes, { what: `robot "${key.profile}" on ${what}`, ...made }];
+}
+
+/** @throws ApiError for what cannot be traded at, and above the limit */
+async function judgeAccount(
+  { pool, isApplied }: MigrationDeps,
+  { id: userId, planned }: Owner,
+  { id, exchange }: { readonly id: string; readonly exchange: Exchange },
+): Promise<void> {
+  assertRunnable(exchange);
+  const earlier = await asTenant(pool, { userId }, (database) =>
+    requireAccountPlace(database, { userId, id }, planned.accounts),
+  );
+  if (!isApplied && earlier !== "counted") planned.accounts++;
 }
 
 interface Robot {
-  readonly key: OldKey;
-  readonly settings: ReturnType<typeof botOf>;
+  readonly exchange: Exchange;
+  readonly wanted: ReturnType<typeof botOf>;
 }
 
 /** @throws ApiError for what the class of the tier does not allow */
-async function judgeBot({ kube }: MigrationDeps, tier: Tier, { key, settings }: Robot) {
-  await requireRoom(kube, tier, { ...settings, exchange: key.exchange });
+async function judgeBot(
+  { pool, kube, isApplied }: MigrationDeps,
+  owner: Owner,
+  { exchange, wanted }: Robot,
+): Promise<void> {
+  const { spec } = await requireRoom(kube, owner.tier, { ...wanted, exchange });
+  const place = { user: owner, wanted, botsMax: spec.ceilings.botsPerUser };
+  const { planned } = owner;
+  const earlier = await asTenant(pool, { userId: owner.id }, (database) =>
+    requireBotPlace(database, place, planned.bots),
+  );
+  if (!isApplied && earlier !== "counted") planned.bots++;
 }
 
 interface Thing {
@@ -228,13 +254,13 @@ function accountOf(id: string, { exchange, name, testnet, ...key }: OldKey) {
 }
 
 /** Stopped: nobody's money moves because a file was read. */
-function botOf({ user, key, userId }: UsersKey & { readonly userId: string }, config: RobotConfig) {
+function botOf({ user, key, owner }: UsersKey, config: RobotConfig) {
   const { risk, ...settings } = patchOf(config);
   return {
     ...settings,
-    id: idOf("bot", userId, key),
+    id: idOf("bot", owner.id, key),
     displayName: key.name,
-    accountId: idOf("acct", userId, key),
+    accountId: idOf("acct", owner.id, key),
     mode: key.testnet ? "testnet" : "live",
     timeframe: "1m",
     strategy: { name: "rsi", params: {} },
