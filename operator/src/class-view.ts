@@ -34,7 +34,7 @@ export function classView({ metadata, spec, status = {} }: BotClass): ClassView 
     spec,
     status,
     wanted,
-    rollout: rolloutView(status.rollout ?? unseen(spec)),
+    rollout: rolloutView(status.rollout ?? unseen(spec), spec),
   };
 }
 
@@ -43,12 +43,27 @@ function unseen(template: PodTemplate): RolloutStatus {
   return { stable: template, target: template, direction: "Forward", reach: 0 };
 }
 
-export function rolloutView(rollout: RolloutStatus): RolloutView {
+export function rolloutView(
+  rollout: RolloutStatus,
+  now: Pick<PodTemplate, "endpoints"> = {},
+): RolloutView {
   const { stable, target, direction, reach = 0 } = rollout;
   return {
-    stable: hashedTemplate(stable),
-    target: target === undefined ? undefined : hashedTemplate(target),
+    stable: withAddresses(stable, now),
+    target: target === undefined ? undefined : withAddresses(target, now),
     direction,
     reach,
   };
+}
+
+/**
+ * Where a status says nothing of addresses, they are those that the class has now and not the public ones: its bots have been there. The
+ * hash is that of what is written, for their pods carry it.
+ */
+function withAddresses(
+  written: PodTemplate,
+  { endpoints }: Pick<PodTemplate, "endpoints">,
+): HashedTemplate {
+  const template = hashedTemplate(written);
+  return endpoints === undefined ? template : { endpoints, ...template };
 }

@@ -1,8 +1,11 @@
 import { BotClass, type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import { classView } from "../class-view.ts";
+import { endpointOf } from "../pod-parts.ts";
 import { lacksWitness, planRollout } from "./plan-rollout.ts";
+import { hashedTemplate } from "./pod-template.ts";
 import { NOBODY, type Tally } from "./plan-wave.ts";
+import { turnOf } from "./turn.ts";
 
 const NOW = new Date("2026-01-01T12:00:00Z");
 const AGO = (seconds: number) => new Date(NOW.getTime() - seconds * 1_000).toISOString();
@@ -10,8 +13,8 @@ const RESOURCES = {
   requests: { cpu: "10m", memory: "96Mi" },
   limits: { memory: "192Mi" },
 };
-const good = { image: "bot:1", resources: RESOURCES };
-const next = { image: "bot:2", resources: RESOURCES };
+const good = { image: "bot:1", resources: RESOURCES, endpoints: [] };
+const next = { image: "bot:2", resources: RESOURCES, endpoints: [] };
 
 function classWith(rollout: RolloutStatus | undefined, spec: object = {}) {
   return classView(
@@ -297,6 +300,67 @@ describe("a change of mind", () => {
       reach: 0,
     });
     expect(plan(classWith(back, { image: "bot:3" }), tally({})).direction).toBe("Forward");
+  });
+});
+
+describe("a status of an operator that wrote no addresses, of a class that has some", () => {
+  const endpoint = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
+  const endpoints = [{ exchange: "bybit" as const, ...endpoint }];
+  const oldGood = { image: "bot:1", resources: RESOURCES };
+  const oldNext = { image: "bot:2", resources: RESOURCES };
+  const old = { ...forward, stable: oldGood, target: oldNext };
+  const with2 = { endpoints };
+  const with1 = { image: "bot:1", endpoints };
+
+  test.each<[string, RolloutStatus]>([
+    ["forth", old],
+    ["back", { ...old, direction: "Back" }],
+    ["at rest", { stable: oldGood }],
+  ])("leads no bot to the public address: %s", (_name, status) => {
+    for (const slots of [0, 50, SLOTS]) {
+      const botClass = classWith({ ...status, reach: slots }, with2);
+      const { template } = turnOf(botClass, "some uid");
+      expect(endpointOf(template, "bybit")).toEqual(endpoint);
+    }
+  });
+  test("keeps the hash of the pods that were made from it", () => {
+    const { rollout } = classWith(old, with2);
+    const hashes = [good, next].map((template) => hashedTemplate(template).hash);
+    expect([rollout.stable.hash, rollout.target?.hash]).toEqual(hashes);
+  });
+  test("goes on, forth and back", () => {
+    expect(plan(classWith(old, with2), tally({ updated: 10 }))).toMatchObject({
+      target: oldNext,
+      direction: "Forward",
+      reach: 100,
+    });
+    expect(plan(classWith(old, with1), tally({ updated: 10 }))).toMatchObject({
+      target: oldNext,
+      direction: "Back",
+    });
+  });
+  test("does not try again what was rejected", () => {
+    const rejected = { template: oldNext, because: "it crashed" };
+    const rest = { stable: oldGood, rejected };
+    expect(plan(classWith(rest, with2))).toEqual(rest);
+    const turned = { ...old, direction: "Back", rejected } as const;
+    expect(plan(classWith(turned, with2), tally({})).direction).toBe("Back");
+  });
+  test("at rest has its addresses written down by a rollout in waves, which comes to its end", () => {
+    const begun = plan(classWith({ stable: oldGood }, with1));
+    expect(begun).toMatchObject({ stable: oldGood, target: { ...oldGood, endpoints }, reach: 0 });
+    const wave = plan(classWith(begun, with1), tally({}));
+    expect(wave).toMatchObject({ direction: "Forward", wave: 1 });
+    const last = { ...wave, reach: SLOTS, settledAt: AGO(60), updated: 200 };
+    const done = plan(classWith(last, with1), tally({ updated: 200, waiting: 0 }));
+    expect(done).toEqual({ stable: { ...oldGood, endpoints } });
+    expect(plan(classWith(done, with1))).toEqual(done);
+  });
+  test("and of one that has none is completed, so that its first addresses come in waves", () => {
+    const completed = plan(classWith({ stable: oldGood }, { image: "bot:1" }));
+    expect(completed).toEqual({ stable: good });
+    const first = classWith(plan(classWith(completed, with1)), with1);
+    expect(endpointOf(turnOf(first, "some uid").template, "bybit")).toBeNull();
   });
 });
 

@@ -1,6 +1,6 @@
 import { type RolloutStatus, SLOTS } from "@tradingbots/crds";
 import type { ClassView } from "../class-view.ts";
-import { hashedTemplate, withoutHash } from "./pod-template.ts";
+import { isAskedFor, writtenTemplate } from "./pod-template.ts";
 import {
   backSize,
   botsIn,
@@ -27,34 +27,36 @@ export function planRollout({ botClass, tally, now }: RolloutFacts): RolloutStat
   const { rollout } = status;
   if (rollout === undefined) {
     const hasOthers = tally !== undefined && tally.waiting.length > 0;
-    return hasOthers ? anew(botClass) : { stable: withoutHash(wanted) };
+    return hasOthers ? anew(botClass) : { stable: writtenTemplate(wanted) };
   }
   const { stable, target, direction } = botClass.rollout;
   const isRejected = isRejectedAlready(botClass);
   const isAnew = target?.hash === stable.hash;
   if (target === undefined) {
-    if (wanted.hash === stable.hash) return { stable: rollout.stable };
-    return isRejected ? rollout : begin(botClass);
+    if (wanted.hash === stable.hash) return { stable: writtenTemplate(rollout.stable) };
+    return isRejected ? rollout : begin(botClass, rollout);
   }
-  if (isAnew && wanted.hash !== target.hash) return anew(botClass);
-  if ((wanted.hash === stable.hash && !isAnew) || isRejected) {
+  const isTarget = rollout.target !== undefined && isAskedFor(rollout.target, wanted);
+  if (isAnew && !isTarget) return anew(botClass);
+  if ((!isTarget && isAskedFor(rollout.stable, wanted)) || isRejected) {
     const back: RolloutStatus = direction === "Back" ? rollout : turned(rollout, "Back", now);
     return tally === undefined ? back : wayBack(back, { botClass, tally, now });
   }
-  if (wanted.hash !== target.hash) return begin(botClass);
+  if (!isTarget) return begin(botClass, rollout);
   if (direction === "Back") return turned(rollout, "Forward", now);
   return tally === undefined ? rollout : wayForward(rollout, { botClass, tally, now });
 }
 
 function isRejectedAlready({ wanted, status }: ClassView): boolean {
   const rejected = status.rollout?.rejected;
-  return rejected !== undefined && hashedTemplate(rejected.template).hash === wanted.hash;
+  return rejected !== undefined && isAskedFor(rejected.template, wanted);
 }
 
-function begin({ wanted, rollout }: ClassView): RolloutStatus {
+/** The good template stays as it is written: pods have its hash. */
+function begin({ wanted }: ClassView, { stable }: RolloutStatus): RolloutStatus {
   return {
-    stable: withoutHash(rollout.stable),
-    target: withoutHash(wanted),
+    stable,
+    target: writtenTemplate(wanted),
     direction: "Forward",
     reach: 0,
     wave: 0,
@@ -66,7 +68,7 @@ function begin({ wanted, rollout }: ClassView): RolloutStatus {
  * way back to it, but what takes its place comes in waves too.
  */
 function anew({ wanted }: ClassView): RolloutStatus {
-  const stable = withoutHash(wanted);
+  const stable = writtenTemplate(wanted);
   return { stable, target: stable, direction: "Forward", reach: 0, wave: 0 };
 }
 

@@ -25,8 +25,21 @@ export function hashedTemplate(template: PodTemplate): HashedTemplate {
   return { ...withoutHash(template), hash: hashOf(JSON.stringify(content)) };
 }
 
-/** As a status holds it. */
-export function withoutHash({ image, resources, placement, endpoints }: PodTemplate): PodTemplate {
+/**
+ * As a status holds it. No addresses are written as such: a status without the field is of an operator that knew of none in templates,
+ * and gave bots those of the specification.
+ */
+export function writtenTemplate(template: PodTemplate): PodTemplate {
+  return { ...withoutHash(template), endpoints: template.endpoints ?? [] };
+}
+
+/** Whether a template of a status is what the specification asks for, as far as it says. */
+export function isAskedFor(written: PodTemplate, wanted: HashedTemplate): boolean {
+  const { endpoints = wanted.endpoints ?? [] } = written;
+  return hashedTemplate({ ...written, endpoints }).hash === wanted.hash;
+}
+
+function withoutHash({ image, resources, placement, endpoints }: PodTemplate): PodTemplate {
   return {
     image,
     resources,

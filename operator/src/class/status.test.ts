@@ -6,6 +6,8 @@ import { classStatus } from "./status.ts";
 
 const { image, resources } = exampleClass.wanted;
 const placement = { nodeSelector: { pool: "b" } };
+const address = { restUrl: "http://simulator", websocketUrl: "ws://simulator" };
+const endpoints = [{ exchange: "bybit" as const, ...address }];
 const larger = { ...resources, limits: { memory: "1Gi" } };
 
 test.each([
@@ -16,8 +18,11 @@ test.each([
     { image, resources: larger, placement },
     "other resources and placement for bot:1",
   ],
+  ["another address", { image, resources, endpoints }, "other endpoints for bot:1"],
 ])("a wave tells what it brings: %s", (_name, target, what) => {
-  const rollout = { stable: { image, resources }, target, direction: "Forward", wave: 1 } as const;
+  const stable = { image, resources, endpoints: [] };
+  const to = { endpoints: [], ...target };
+  const rollout = { stable, target: to, direction: "Forward", wave: 1 } as const;
   const { conditions = [] } = classStatus(exampleClass, rollout, NOW);
   expect(conditions.map(({ message }) => message)).toContain(`Wave 1 brings ${what}.`);
 });

@@ -60,9 +60,10 @@ function progressingFact({ spec }: ClassView, rollout: RolloutStatus): Fact {
 function changeOf(target: PodTemplate, stable: PodTemplate): string {
   const images = `${target.image} in place of ${stable.image}`;
   if (target.image !== stable.image) return images;
-  const parts = (["resources", "placement"] as const).filter(
-    (part) => !isDeepStrictEqual(target[part], stable[part]),
-  );
+  const parts = (["resources", "placement", "endpoints"] as const).filter((part) => {
+    const isKnown = part !== "endpoints" || stable.endpoints !== undefined;
+    return isKnown && !isDeepStrictEqual(target[part], stable[part]);
+  });
   if (parts.length === 0) return `${target.image} in place of what nobody remembers`;
   return `other ${parts.join(" and ")} for ${target.image}`;
 }
