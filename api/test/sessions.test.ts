@@ -1,7 +1,12 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
+import { noteRemoved } from "../src/auth/mfa-routes.ts";
+import { endSessions, makeRoom } from "../src/auth/session-store.ts";
+import { createStepUp } from "../src/auth/step-up.ts";
+import { asTenant, createPool, type Queryable } from "../src/database.ts";
+import { ApiError } from "../src/errors.ts";
 import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
 
 let api: TestApi;
@@ -372,3 +377,90 @@ test("whoever wants to check our tokens finds the key", async () => {
   const { payload } = await jwtVerify(user.accessToken, keys, { issuer: "tradingbots" });
   expect(payload).toMatchObject({ user_id: user.id, tier: "free" });
 });
+
+/** Sessions whose order on disk is not the one in which they were last used. Answers the id of the one that is in the middle of both. */
+async function threeSessions(userId: string): Promise<string> {
+  const { superuser } = api.database;
+  await superuser.query("delete from sessions where user_id = $1", [userId]);
+  const ids = ["0", "8", "f"].map((first) => `${first}${randomUUID().slice(1)}`);
+  for (const [minute, id] of ids.entries()) {
+    await superuser.query(
+      `insert into sessions (user_id, id, proof_hash, refresh_hash, rotated_at, address, user_agent, has_second_factor)
+       values ($1, $2, sha256('proof'), sha256('refresh'), now() + $3 * interval '1 minute', '::1', '', true)`,
+      [userId, id, minute],
+    );
+  }
+  await superuser.query("cluster sessions using sessions_pkey");
+  return ids[1] ?? "";
+}
+
+/** In the log-in whose id is the last. */
+async function removeLastFactor(database: Queryable, userId: string): Promise<void> {
+  const { rows } = await database.query<{ id: string }>(
+    "select id from sessions where user_id = $1 order by id desc limit 1",
+    [userId],
+  );
+  const requireStepUp = createStepUp({ pool: api.pool, stepUpSeconds: 600 });
+  const { email } = user;
+  const sessionId = rows[0]?.id ?? "";
+  await noteRemoved({ mailer: undefined, requireStepUp }, database, {
+    caller: { userId, email, tier: "free", sessionId },
+    origin: { id: randomUUID(), ip: "::1" },
+    factor: "totp",
+  });
+}
+
+test.each<
+  [
+    what: string,
+    role: "api" | "auth" | "admin" | "worker",
+    change: (database: Queryable, userId: string) => Promise<void>,
+  ]
+>([
+  ["logs out everywhere too", "api", (database, id) => endSessions(database, id, "logout")],
+  ["changes the password", "auth", (database, id) => endSessions(database, id, "password")],
+  ["removes the last second factor", "auth", removeLastFactor],
+  ["has too many", "auth", (database, id) => makeRoom(database, id, { idleDays: 30, keep: 0 })],
+  ["is disabled", "admin", (database, id) => endSessions(database, id, "disabled")],
+  ["is erased", "worker", (database, id) => endSessions(database, id, "erased")],
+])(
+  "whoever logs out everywhere and %s at the same time hears of no deadlock",
+  async (_, role, change) => {
+    const { superuser, [`${role}Url` as const]: url } = api.database;
+    const other = createPool({ url, connectionsMax: 1 });
+    const middle = await threeSessions(user.id);
+    await superuser.query("begin");
+    await superuser.query("select from sessions where id = $1 for update", [middle]);
+    const both = [
+      asTenant(api.pool, { userId: user.id }, async (database) => {
+        await database.query("set local enable_seqscan = off");
+        await endSessions(database, user.id, "logout");
+      }),
+      asTenant(other, { userId: user.id }, async (database) => {
+        await database.query("set local enable_indexscan = off");
+        await database.query("set local enable_bitmapscan = off");
+        await change(database, user.id);
+      }),
+    ];
+    const ends = Promise.allSettled(both);
+    await expect.poll(waiting, SOON).toBe(2);
+    await superuser.query("commit");
+    const failures = (await ends).filter((end) => end.status === "rejected");
+    // Whose log-in is over when it is their turn hears so; nobody hears of a deadlock.
+    expect(failures.filter(({ reason }) => !(reason instanceof ApiError))).toEqual([]);
+    await other.end();
+    const { rows } = await superuser.query(
+      "select from sessions where user_id = $1 and ended_at is null",
+      [user.id],
+    );
+    expect(rows).toEqual([]);
+  },
+);
+
+/** How many wait for what somebody else holds. */
+async function waiting(): Promise<number | undefined> {
+  const { rows } = await api.database.superuser.query<{ count: number }>(
+    "select count(*)::int as count from pg_locks where not granted",
+  );
+  return rows[0]?.count;
+}

@@ -2,6 +2,7 @@ import { DnsLabel } from "@tradingbots/crds";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { type AuditEntry, recordAudit } from "../audit/record.ts";
+import { endSessions } from "../auth/session-store.ts";
 import { Tier } from "../auth/user.ts";
 import { botView, BotView } from "../bots/view.ts";
 import { mapLimited } from "../concurrency.ts";
@@ -14,7 +15,6 @@ import { type Administrator, administratorOf, forRole, holdRole, Role } from "./
 import {
   botsOfUser,
   disableUser,
-  endLogins,
   enableUser,
   isBeingErased,
   findKnownUser,
@@ -158,7 +158,7 @@ export function adminUserRoutes(deps: AdminUserDeps): FastifyPluginAsyncZod {
     app.post("/:id/log-out", { schema: SCHEMAS.logOut }, async (request) =>
       changeUser(deps, { request, id: request.params.id }, async (database, user) => {
         assertMayDisable(administratorOf(request), user);
-        await endLogins(database, user.id, "logout");
+        await endSessions(database, user.id, "logout");
         return { action: "user.log_out" };
       }),
     );

@@ -1,4 +1,5 @@
 import { atMostOne, type Queryable } from "../database.ts";
+import { endSessions } from "../auth/session-store.ts";
 import type { Tier } from "../auth/user.ts";
 import type { Role } from "./administrator.ts";
 
@@ -80,20 +81,7 @@ export async function disableUser(database: Queryable, userId: string): Promise<
     "update users set disabled_at = now() where id = $1 and disabled_at is null",
     [userId],
   );
-  await endLogins(database, userId, "disabled");
-}
-
-/** Every log-in of the user is over; API tokens go on. */
-export async function endLogins(
-  database: Queryable,
-  userId: string,
-  reason: "disabled" | "logout",
-): Promise<void> {
-  await database.query(
-    `update sessions set ended_at = clock_timestamp(), end_reason = $2
-      where user_id = $1 and ended_at is null`,
-    [userId, reason],
-  );
+  await endSessions(database, userId, "disabled");
 }
 
 /** Log-ins that were ended stay so; API tokens work again. */

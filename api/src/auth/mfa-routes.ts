@@ -10,7 +10,7 @@ import { noticeLetter } from "./letters.ts";
 import { noteDeed, type Origin } from "./note.ts";
 import { removeRecoveryCodes, replaceRecoveryCodes } from "./recovery-codes.ts";
 import { findFactors, offerTotp, removeTotp } from "./second-factor-store.ts";
-import { forgetSecondFactor } from "./session-store.ts";
+import { forgetSecondFactor, lockSessions } from "./session-store.ts";
 import { lockUser } from "./user-store.ts";
 import { isEnrolled, type SecondFactors, totpPurpose } from "./second-factors.ts";
 import type { RequireStepUp } from "./step-up.ts";
@@ -167,11 +167,12 @@ export async function noteEnrolled(
 
 /** The same when one was removed; after the last, recovery codes stand in for nothing. */
 export async function noteRemoved(
-  { mailer, requireStepUp }: FactorDeps,
+  { mailer, requireStepUp }: Pick<FactorDeps, "mailer" | "requireStepUp">,
   database: Queryable,
   { caller, origin, factor }: FactorChange,
 ): Promise<void> {
   const { userId } = caller;
+  await lockSessions(database, userId); // before the next line holds one of them
   await requireStepUp(caller, database);
   await noteDeed(database, origin, { userId, action: `${factor}.remove` });
   await mailer?.notify(database, caller, noticeLetter("factorRemoved", mailer));

@@ -2,7 +2,7 @@ import { atMostOne, type Queryable } from "../database.ts";
 import type { Tier } from "./user.ts";
 
 /** Why a session is over. */
-export type EndReason = "logout" | "reuse" | "password" | "crowded";
+export type EndReason = "logout" | "reuse" | "password" | "crowded" | "disabled" | "erased";
 
 export interface NewSession {
   readonly userId: string;
@@ -27,26 +27,38 @@ export async function insertSession(database: Queryable, session: NewSession): P
   );
 }
 
-/** Forgets sessions that every process has heard the end of, and those unused for so long that they are over. */
-export async function forgetOldSessions(
+/**
+ * Whoever changes several sessions of a user takes them all first, and in this order, whatever plan finds them later: two who end each
+ * other's sessions would otherwise wait for one another.
+ */
+export async function lockSessions(database: Queryable, userId: string): Promise<void> {
+  await database.query(
+    "select from sessions where user_id = $1 and ended_at is null order by id for update",
+    [userId],
+  );
+}
+
+interface Room {
+  readonly idleDays: number;
+  readonly keep: number;
+}
+
+/**
+ * Forgets sessions that every process has heard the end of, and those unused for so long that they are over; then ends those that were
+ * unused for longest, so that `keep` are left.
+ */
+export async function makeRoom(
   database: Queryable,
   userId: string,
-  idleDays: number,
+  { idleDays, keep }: Room,
 ): Promise<void> {
+  await lockSessions(database, userId);
   await database.query(
     `delete from sessions
       where user_id = $1
         and (ended_at < now() - interval '1 hour' or rotated_at < now() - make_interval(days => $2))`,
     [userId, idleDays],
   );
-}
-
-/** Ends the sessions that were unused for longest, so that `keep` are left. */
-export async function endCrowdedSessions(
-  database: Queryable,
-  userId: string,
-  keep: number,
-): Promise<void> {
   await database.query(
     `update sessions set ended_at = clock_timestamp(), end_reason = 'crowded'
       where user_id = $1 and ended_at is null and id in (
@@ -125,12 +137,13 @@ export async function endSession(
   return rowCount === 1;
 }
 
-/** Ends all sessions of the user. */
+/** Ends all sessions of the user; API tokens go on. */
 export async function endSessions(
   database: Queryable,
   userId: string,
   reason: EndReason,
 ): Promise<void> {
+  await lockSessions(database, userId);
   await database.query(
     `update sessions set ended_at = clock_timestamp(), end_reason = $2
       where user_id = $1 and ended_at is null`,
@@ -210,6 +223,7 @@ export async function isTwoFactorSession(
 
 /** The user has no second factor any more: no session has shown one. For the auth role. */
 export async function forgetSecondFactor(database: Queryable, userId: string): Promise<void> {
+  await lockSessions(database, userId);
   await database.query(
     `update sessions set has_second_factor = false
       where user_id = $1 and ended_at is null and has_second_factor`,

@@ -11,11 +11,10 @@ import {
   writeToken,
 } from "./refresh-token.ts";
 import {
-  endCrowdedSessions,
   endSession,
   findSession,
-  forgetOldSessions,
   insertSession,
+  makeRoom,
   type NewSession,
   rotateSession,
   type SessionRow,
@@ -89,9 +88,8 @@ export function createSessions({ authPool, tokens, successorKeys, onReuse }: Ses
       await lockUser(database, user.id); // log-ins at once must not all be the twentieth
       const password = await holdPassword(database, { userId: user.id, hash: passwordHash });
       if (password !== "good") throw refused(password);
-      await forgetOldSessions(database, user.id, IDLE_DAYS_MAX);
+      await makeRoom(database, user.id, { idleDays: IDLE_DAYS_MAX, keep: DEVICES_MAX - 1 });
       await insertSession(database, newSession(user.id, token, client));
-      await endCrowdedSessions(database, user.id, DEVICES_MAX);
       const deed = deedOf({ userId: user.id, id: token.id }, "session.begin");
       await noteDeed(database, client.origin, { ...deed, details: { method: client.method } });
     });

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { recordAudit } from "../audit/record.ts";
 import { hasRole, lockRoles } from "../admin/administrator.ts";
+import { endSessions } from "../auth/session-store.ts";
 import { lockUser } from "../auth/user-store.ts";
 import { asTenant, type Database, type Queryable } from "../database.ts";
 import type { Kube } from "../kube.ts";
@@ -162,11 +163,7 @@ async function shutOut(workerPool: Database, userId: string): Promise<Progress |
       "update users set disabled_at = now() where id = $1 and disabled_at is null",
       [userId],
     );
-    await database.query(
-      `update sessions set ended_at = clock_timestamp(), end_reason = 'erased'
-        where user_id = $1 and ended_at is null`,
-      [userId],
-    );
+    await endSessions(database, userId, "erased");
     return undefined;
   });
 }
