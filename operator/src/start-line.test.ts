@@ -50,7 +50,40 @@ test("what may hold a position goes first, then users, also when it becomes so",
   ask("b12", "position");
   ask("b13", "user");
   vi.advanceTimersByTime(1_000);
-  expect(woken).toEqual(["open", "b12", "new", "b13", "b10", "b11"]);
+  expect(woken).toEqual(["open", "b12", "new", "b10", "b13", "b11"]); // every fourth is the oldest's turn
+});
+
+test.each<[string, readonly StartRank[]]>([
+  ["positions that never end", ["position"]],
+  ["users who create bots on and on", ["user"]],
+  ["anybody, more than can start", ["position", "user", "rest", "user", "position"]],
+])("nobody waits for ever behind %s", (_name, ranks) => {
+  const asked = new Map<string, { readonly atMs: number; readonly before: number }>();
+  const waits: { readonly id: string; readonly ms: number; readonly boundMs: number }[] = [];
+  const arrive = (id: string, rank: StartRank) => {
+    const before = line.size();
+    const wake = () => {
+      const { atMs, before: ahead } = asked.get(id) ?? { atMs: NaN, before: NaN };
+      const boundMs = (4 * (ahead + 1) * 1_000) / 10 + 100; // at 10 a second, and a look each 0.1 s
+      waits.push({ id, ms: Date.now() - atMs, boundMs });
+      expect(line.ask({ id, rank, wake: () => {} })).toEqual({ mayStart: true });
+    };
+    if (!line.ask({ id, rank, wake }).mayStart) asked.set(id, { atMs: Date.now(), before });
+  };
+  for (const bot of ids("first", 12)) arrive(bot, "position");
+  for (const bot of ids("patient", 5)) arrive(bot, "rest");
+  // Three new ones for each two that can start.
+  for (let serial = 0; serial < 900; serial++) {
+    arrive(`late${serial}`, ranks[serial % ranks.length] ?? "rest");
+    if (serial % 3 === 2) vi.advanceTimersByTime(200);
+  }
+  const started = waits.map(({ id }) => id);
+  expect(started).toEqual(expect.arrayContaining(ids("patient", 5)));
+  expect(waits.length).toBeGreaterThan(500);
+  expect(waits.filter(({ ms, boundMs }) => ms > boundMs)).toEqual([]);
+  vi.advanceTimersByTime(60_000);
+  expect(waits).toHaveLength(asked.size);
+  expect(waits.filter(({ ms, boundMs }) => ms > boundMs)).toEqual([]);
 });
 
 test("who leaves is not called, and who was called and does not come is forgotten", () => {
