@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { get, IncomingMessage } from "node:http";
+import { text as wholeText } from "node:stream/consumers";
 import { BotState, ExchangeAccount, TradingBot } from "@tradingbots/crds";
 import { customResource } from "@tradingbots/kube";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -196,6 +199,69 @@ test("an export that always fails ends", async () => {
   expect(failures.splice(0)).toHaveLength(5);
   expect(await jobOf(user, id)).toMatchObject({ status: "failed" });
   expect(await begin(user, "export")).not.toBe(id);
+});
+
+/** As if it had been asked for two hours ago: the next is another. */
+async function ageExport(id: string): Promise<void> {
+  await api.database.superuser.query(
+    "update personal_data_jobs set created_at = created_at - interval '2 hours' where id = $1",
+    [id],
+  );
+}
+
+async function failedExport(user: TestUser): Promise<string> {
+  const id = await begin(user, "export");
+  const kube = { ...deps.kube, bots: { ...deps.kube.bots, get: die } };
+  for (let time = 0; time < 5; time++) await workOnPersonalData({ ...deps, kube });
+  expect(failures.splice(0)).toHaveLength(5);
+  return id;
+}
+
+async function exportsOf(user: TestUser) {
+  const { rows } = await api.database.superuser.query(
+    `select id, status, (select count(*) > 0 from personal_data_parts where job_id = id) as has_parts
+       from personal_data_jobs where user_id = $1 order by created_at`,
+    [user.id],
+  );
+  return rows as unknown;
+}
+
+test("an export takes the place of the one before it, and one that failed only of one that failed", async () => {
+  const user = await signUp(api, "collector");
+  await user.call("POST /api/bots", { body: BOT });
+  const first = await begin(user, "export");
+  await turn();
+  await ageExport(first);
+  await failedExport(user);
+  const failed = await failedExport(user);
+  expect(await exportsOf(user)).toEqual([
+    { id: first, status: "done", has_parts: true },
+    { id: failed, status: "failed", has_parts: true },
+  ]);
+  const last = await begin(user, "export");
+  await turn();
+  expect(await exportsOf(user)).toEqual([{ id: last, status: "done", has_parts: true }]);
+  expect((await user.call(`GET /api/personal-data/${first}`)).status).toBe(404);
+});
+
+test("a file that goes while it is read is cut off and does not look whole", async () => {
+  const user = await signUp(api, "reading");
+  const id = await begin(user, "export");
+  await turn();
+  const { superuser } = api.database;
+  // More than all that lies between us and whoever does not read.
+  await superuser.query(
+    `insert into personal_data_parts (user_id, job_id, file, number, content)
+     select $1, $2, 'big.csv', n, repeat('x', 262144) from generate_series(0, 199) n`,
+    [user.id, id],
+  );
+  const url = await api.app.listen({ host: "127.0.0.1", port: 0 });
+  const authorization = `Bearer ${user.accessToken}`;
+  const file = get(`${url}/api/personal-data/${id}/files/big.csv`, { headers: { authorization } });
+  const [answer] = z.tuple([z.instanceof(IncomingMessage)]).parse(await once(file, "response"));
+  expect(answer.statusCode).toBe(200);
+  await superuser.query("delete from personal_data_jobs where id = $1", [id]);
+  await expect(wholeText(answer)).rejects.toThrow("aborted");
 });
 
 async function stateOf(kind: "bot" | "account", id: string): Promise<string | undefined> {

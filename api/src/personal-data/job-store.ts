@@ -140,14 +140,22 @@ export async function isBeingForgotten(database: Queryable, userId: string): Pro
   return rows.length > 0;
 }
 
-/** Whose exports have been there long enough. */
-export async function expiredExports(
+/**
+ * Exports that have been there long enough, or that a newer one stands in for: a failed one leaves what it has written, and is
+ * no reason to take a whole one away.
+ */
+export async function outdatedExports(
   database: Queryable,
   days: number,
 ): Promise<readonly Pick<Job, "user_id" | "id">[]> {
   const { rows } = await database.query<Pick<Job, "user_id" | "id">>(
-    `select user_id, id from personal_data_jobs
-      where kind = 'export' and finished_at < now() - make_interval(days => $1) limit 100`,
+    `select user_id, id from personal_data_jobs old
+      where kind = 'export' and finished_at is not null
+        and (finished_at < now() - make_interval(days => $1) or exists (
+          select from personal_data_jobs newer
+           where newer.user_id = old.user_id and newer.kind = 'export' and newer.created_at > old.created_at
+             and (newer.status = 'done' or (newer.status = 'failed' and old.status = 'failed'))))
+      limit 100`,
     [days],
   );
   return rows;

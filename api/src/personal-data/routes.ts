@@ -28,7 +28,7 @@ const JobView = z
     finishedAt: z.iso.datetime().nullable(),
     files: z
       .array(z.object({ name: z.string(), bytes: z.int() }))
-      .describe("Of an export that is done; they go after seven days."),
+      .describe("Of an export that is done; they go after seven days, or when another is done."),
   })
   .meta({ id: "PersonalDataJob" });
 
@@ -134,10 +134,14 @@ export function personalDataRoutes({
       const { userId } = caller;
       const { id, file } = request.params;
       await requireJob(pool, userId, id);
-      const partOf = (number: number) =>
-        asTenant(pool, { userId }, (database) =>
+      const partOf = async (number: number) => {
+        const part = await asTenant(pool, { userId }, (database) =>
           findPart(database, { userId, id }, { file, number }),
         );
+        // Behind the last, unless all are gone: then what was sent must not pass for the whole.
+        if (part === undefined) await requireJob(pool, userId, id);
+        return part;
+      };
       // Before the answer begins: what fails from here on can only cut it off.
       const first = await partOf(0);
       if (first === undefined) throw new ApiError("not_found", `there is no file ${file}`);

@@ -2,7 +2,7 @@ import { asTenant, type Database } from "../database.ts";
 import { type EraseDeps, erasureTurn } from "./erase.ts";
 import { type ExportDeps, writeExport } from "./export.ts";
 import {
-  expiredExports,
+  outdatedExports,
   isBeingForgotten,
   type Job,
   noteProgress,
@@ -20,7 +20,7 @@ const EXPORT_DAYS = 7;
 export type PersonalDataDeps = ExportDeps &
   EraseDeps & { readonly onError: (error: unknown) => void };
 
-/** One turn of every job that is open, and the end of old exports. A process that ends or dies leaves jobs that go on at the next turn. */
+/** One turn of every job that is open, and the end of exports that are old or replaced. A process that ends or dies leaves jobs that go on at the next turn. */
 export async function workOnPersonalData(
   deps: PersonalDataDeps,
   ending?: AbortSignal,
@@ -34,7 +34,7 @@ export async function workOnPersonalData(
       await noteOf(deps.workerPool, job, afterFailure(job)).catch(deps.onError);
     }
   }
-  for (const { user_id: userId, id } of await expiredExports(deps.workerPool, EXPORT_DAYS)) {
+  for (const { user_id: userId, id } of await outdatedExports(deps.workerPool, EXPORT_DAYS)) {
     await asTenant(deps.workerPool, { userId }, (database) =>
       database.query("delete from personal_data_jobs where user_id = $1 and id = $2", [userId, id]),
     );
