@@ -33,6 +33,8 @@ export interface Scale {
 export interface Rule {
   readonly rule: string;
   readonly message: string;
+  /** `oldSelf` is an optional, and the rule holds for new objects as well. */
+  readonly optionalOldSelf?: true;
 }
 
 const OwnerReference = z.looseObject({
@@ -76,6 +78,14 @@ export function defineKind<Kind extends string, Spec extends z.ZodType, Status e
 /** A rule of the Common Expression Language that the API server enforces; `message` is what `kubectl apply` prints. */
 export function rule(cel: string, message: string): Rule {
   return { rule: cel, message };
+}
+
+/**
+ * A rule for new objects. Without that a rule about what cannot be changed is asked at each write of a status or finalizer too: an object
+ * that is older than the rule could neither tell how it stands nor end.
+ */
+export function ruleForNew(cel: string, message: string): Rule {
+  return { rule: `oldSelf.hasValue() || ${cel}`, message, optionalOldSelf: true };
 }
 
 /** Attaches rules to a schema: `.meta(rules(rule(…), …))`. */

@@ -12,7 +12,7 @@ import {
   UserId,
 } from "./fields.ts";
 import { BotRequest, RequestId, REQUESTS_MAX, RequestStatus } from "./bot-request.ts";
-import { defineKind, immutable, rule, rules } from "./kind.ts";
+import { defineKind, immutable, rule, ruleForNew, rules } from "./kind.ts";
 import { Risk, Strategy } from "./risk.ts";
 
 const spec = z
@@ -140,7 +140,7 @@ export const TradingBot = defineKind({
   spec,
   status,
   rules: [
-    rule(
+    ruleForNew(
       "!self.metadata.name.startsWith('verify-')",
       "metadata.name begins with verify-, and a bot's pod has its name: pods that check keys are called so",
     ),

@@ -610,6 +610,46 @@ describe("TradingBot's subresources", () => {
   });
 });
 
+describe("a TradingBot whose name is kept for pods that check keys", () => {
+  const NAME = /name begins with verify-/;
+  const CRD = "tradingbots.tradingbots.dev";
+  const RULES = "/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations";
+
+  it("is refused", async () => {
+    expect(await refusalOf("verify-new")).toMatch(NAME);
+  });
+
+  it("and was made before that, tells how it stands and goes", async () => {
+    const none = JSON.stringify([{ op: "remove", path: RULES }]);
+    await kubectl("patch", "crd", CRD, "--type=json", "-p", none);
+    await expect.poll(() => refusalOf("verify-old"), { timeout: 20_000 }).toBeUndefined();
+    await send("POST", url(TradingBot), botNamed("verify-old", ["tradingbots.dev/flat"]));
+    await kubectl("apply", "-f", join(crds, "manifests", "tradingbots.yaml"));
+    await expect.poll(() => refusalOf("verify-new"), { timeout: 20_000 }).toMatch(NAME);
+
+    const old = `${url(TradingBot)}/verify-old`;
+    const said = await patch(`${old}/status`, { status: { observedGeneration: 1 } });
+    expect(said.body.message).toBeUndefined();
+    const stopped = await patch(old, { spec: { state: "Stopped" } });
+    expect(stopped.body.message).toBeUndefined();
+    await send("DELETE", old);
+    const freed = await patch(old, { metadata: { finalizers: null } });
+    expect(freed.body.message).toBeUndefined();
+    expect((await send("GET", old)).status).toBe(404);
+  });
+});
+
+function botNamed(name: string, finalizers: readonly string[] = []) {
+  const metadata = { name, finalizers };
+  return { apiVersion: API_VERSION, kind: TradingBot.kind, metadata, spec: bot };
+}
+
+/** What the API server says against a bot of that name. */
+async function refusalOf(name: string): Promise<string | undefined> {
+  const { body } = await send("POST", `${url(TradingBot)}?${query(true)}`, botNamed(name));
+  return body.message;
+}
+
 function symbols(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `C${index}/USDT:USDT`);
 }

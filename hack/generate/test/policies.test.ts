@@ -224,6 +224,28 @@ describe("a pod in a bucket namespace", () => {
     await expect(make(operator, PODS, live)).resolves.toBeDefined();
   });
 
+  test("that checks a key tells how it stands and goes, while its account is being deleted", async () => {
+    const name = `acct-${++serial}`;
+    const spec = { userId: USER, exchange: "bybit", name: "mine" };
+    const finalizers = [FINALIZERS.account];
+    const account = await make(admin, ACCOUNTS, { metadata: { ...at(name), finalizers }, spec });
+    await make(admin, SERVICE_ACCOUNTS, { metadata: at(name) });
+    const pod = verifyPod(accountView(account), await classNamed("free"), SETTINGS);
+    const key = at(pod.metadata.name);
+    await make(operator, PODS, { ...pod, metadata: { ...pod.metadata, finalizers: ["x.dev/y"] } });
+    await operator.remove(ACCOUNTS, at(name), { propagationPolicy: "Foreground" });
+
+    const ended = { status: { phase: "Failed" } };
+    await admin.patch(PODS, key, { ...merge(ended), subresource: "status" });
+    await operator.remove(PODS, key);
+    await operator.patch(PODS, key, merge({ metadata: { finalizers: null } }));
+    expect(await admin.get(PODS, key)).toBeUndefined();
+    const status = { status: { observedGeneration: 1 } };
+    await operator.patch(ACCOUNTS, at(name), { ...merge(status), subresource: "status" });
+    await operator.patch(ACCOUNTS, at(name), merge({ metadata: { finalizers: null } }));
+    expect(await admin.get(ACCOUNTS, at(name))).toBeUndefined();
+  });
+
   test("that closes a position of a class that has left the release passes with an image of the release", async () => {
     await make(admin, CLASSES, { metadata: { name: "former" }, spec: { image: "bot:0" } });
     const { inputs, config } = await paperParts("former");
