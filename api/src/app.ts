@@ -37,6 +37,7 @@ import { createStepUp, createTwoFactorCheck } from "./auth/step-up.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import type { Tier } from "./auth/user.ts";
 import { botRoutes } from "./bots/routes.ts";
+import { warnOfUnknownProxies } from "./forwarded.ts";
 import { type Check, healthRoutes } from "./health.ts";
 import type { Kube } from "./kube.ts";
 import type { LiveHub } from "./live/live-hub.ts";
@@ -103,6 +104,7 @@ export async function buildApp(deps: AppDeps): Promise<Server> {
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
     ...(certificate === undefined ? {} : { certificate }),
   });
+  warnOfUnknownProxies(server);
   observeRequests(server, deps.registry);
   countListeners(deps.live, deps.registry);
   server.addHook("preClose", deps.live.close); // they would hold the end up for ever

@@ -102,6 +102,15 @@ test("it says at its start that no mails can be sent", async () => {
   await until(async () => expect(api.output()).toContain("mails cannot be sent: neither SMTP_URL"));
 });
 
+test("it says once that it believes no forwarded address", async () => {
+  for (const address of ["192.0.2.1", "192.0.2.2"]) {
+    await get("/healthz", { "x-forwarded-for": address });
+  }
+  await get("/api/the-last-line");
+  await until(async () => expect(api.output()).toContain("/api/the-last-line"));
+  expect(api.output().split("X-Forwarded-For is ignored")).toHaveLength(2);
+});
+
 test("metrics are on their own port, by route", async () => {
   const response = await fetch(api.metricsUrl);
   expect(await response.text()).toContain('route="/api/me",status="200"');
