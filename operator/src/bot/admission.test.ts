@@ -174,7 +174,23 @@ const CASES: readonly Case[] = [
     facts: { formerClass: { standIn: exampleClass }, account: exampleAccount({}, {}) },
     reason: "CredentialsUnverified",
     forbidsPod: true,
-    pausesPod: false,
+    pausesPod: true,
+  },
+  {
+    name: "above its class, and the key is not checked: not even a pod that closes may take it",
+    facts: { botClass: ceilings({ leverage: 5 }), account: exampleAccount({}, {}) },
+    reason: "CredentialsUnverified",
+    forbidsPod: true,
+    pausesPod: true,
+  },
+  {
+    name: "above its class, and the exchange refuses the key: it is paused all the same",
+    facts: {
+      botClass: ceilings({ leverage: 5 }),
+      account: exampleAccount({}, { verification: { ...VERIFICATION, state: "refused" } }),
+    },
+    reason: "CredentialsRefused",
+    pausesPod: true,
   },
   {
     name: "symbol of another bot",

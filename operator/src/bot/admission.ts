@@ -23,13 +23,14 @@ export type AdmissionFacts = Pick<
 /** A denial, or undefined where the check finds nothing wrong. */
 type Check = (facts: AdmissionFacts) => Denial | undefined;
 
-/** The first denial counts. Stops, pauses and ends ask only whether it `forbidsPod`: a ceiling never blocks a stop. */
+/**
+ * The first denial is told, and says whether there may be a pod; any may pause one. Stops, pauses and ends ask only whether it
+ * `forbidsPod`: a ceiling never blocks a stop.
+ */
 export function admit(facts: AdmissionFacts): Denial | undefined {
-  for (const check of CHECKS) {
-    const denial = check(facts);
-    if (denial !== undefined) return denial;
-  }
-  return undefined;
+  const denials = CHECKS.map((check) => check(facts)).filter((denial) => denial !== undefined);
+  const [first] = denials;
+  return first && { ...first, pausesPod: denials.some(({ pausesPod }) => pausesPod) };
 }
 
 const classExists: Check = ({ bot, botClass }) =>
@@ -181,23 +182,24 @@ const strategyIsValid: Check = ({ bot }) => {
   return forbidden("StrategyInvalid", `Parameters of ${name}: ${faults}`);
 };
 
+/** What forbids any pod, and the key, come before what the class allows: a pod that closes takes no unchecked key either. */
 const CHECKS: readonly Check[] = [
   classExists,
   accountExists,
   accountIsOwn,
   accountFits,
   accountIsActive,
+  credentialsExist,
+  credentialsAccepted,
+  accountConnectedOnce,
+  credentialsVerified,
+  classIsOfRelease,
   modeWithinClass,
   exchangeWithinClass,
   leverageWithinClass,
   positionWithinClass,
   lossWithinClass,
   botsWithinClass,
-  credentialsExist,
-  credentialsAccepted,
-  accountConnectedOnce,
-  credentialsVerified,
-  classIsOfRelease,
   symbolIsFree,
   strategyIsValid,
 ];
