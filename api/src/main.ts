@@ -150,9 +150,9 @@ stack.adopt(
 const onSweepError = (error: unknown) => app.log.warn({ err: error }, "a sweep failed");
 const swept = { workerPool, kube, onError: onSweepError };
 const sweeps = {
-  subscriptions: async () => {
+  subscriptions: async (ending: AbortSignal) => {
     await expireSubscriptions(workerPool);
-    await settleBots(swept);
+    await settleBots(swept, ending);
   },
   halfMade: (ending: AbortSignal) => sweepHalfMade(swept, ending),
   personalData: (ending: AbortSignal) => workOnPersonalData({ ...swept, pool }, ending),

@@ -172,6 +172,29 @@ test("one user whose class is missing keeps nobody else waiting", async () => {
   await superuser.query("update users set tier = 'pro' where id = $1", [stuck.id]);
 });
 
+test("however many wait for a class, whose tier changed after them is looked at", async () => {
+  const { superuser } = api.database;
+  await superuser.query(
+    `insert into users (id, email, password_hash, namespace, tier, tier_changed_at)
+     select gen_random_uuid(), 'waiting-' || n || '@example.com', '', 'tradingbots-00', 'enterprise', now() - interval '1 hour'
+       from generate_series(1, 1001) n`,
+  );
+  const user = await customer("behindall");
+  const { findClass } = swept.kube;
+  const kube = {
+    ...swept.kube,
+    findClass: async (name: string) => (name === "enterprise" ? undefined : findClass(name)),
+  };
+  await settleBots({ ...swept, kube });
+  expect(failures.splice(0)).toHaveLength(1_001);
+  const { rows } = await superuser.query(
+    "select bots_settled_at is not null as settled from users where id = $1",
+    [user.id],
+  );
+  expect(rows).toEqual([{ settled: true }]);
+  await superuser.query("delete from users where email like 'waiting-%'");
+});
+
 test("work that one process does at a time is left to it", async () => {
   const begun = Promise.withResolvers<void>();
   const end = Promise.withResolvers<void>();

@@ -9,7 +9,8 @@ import type { Kube } from "../kube.ts";
 import { giveNotice } from "../notices/notice-store.ts";
 import { type Step, stepsFor } from "./bots-of-tier.ts";
 
-const USERS_MAX = 1_000;
+/** Users that are in memory at a time. */
+const PAGE_USERS = 1_000;
 const READS_AT_ONCE = 8;
 
 export interface SettleDeps {
@@ -25,14 +26,31 @@ interface ChangedUser {
   readonly tier_changed_at: Date;
 }
 
-/** Brings the bots of those whose tier has changed into line with it. What cannot be done now is tried at the next turn. */
-export async function settleBots(deps: SettleDeps): Promise<void> {
-  const { rows } = await deps.workerPool.query<ChangedUser>(
-    `select id, tier, namespace, tier_changed_at from users
-      where tier_changed_at is not null and bots_settled_at is distinct from tier_changed_at
-      order by tier_changed_at limit ${USERS_MAX}`,
-  );
-  for (const user of rows) await settleUser(deps, user).catch(deps.onError); // one user's trouble is not the others'
+/**
+ * Brings the bots of those whose tier has changed into line with it. What cannot be done now is tried at the next turn. Each user is looked
+ * at once in a turn, so that those who wait for their positions to end, or fail, hold up no others.
+ */
+export async function settleBots(deps: SettleDeps, ending?: AbortSignal): Promise<void> {
+  for await (const user of changedUsers(deps.workerPool)) {
+    if (ending?.aborted === true) return;
+    await settleUser(deps, user).catch(deps.onError); // one user's trouble is not the others'
+  }
+}
+
+/** Who has waited longest first. */
+async function* changedUsers(workerPool: Database): AsyncGenerator<ChangedUser> {
+  let last: Pick<ChangedUser, "tier_changed_at" | "id"> | undefined;
+  do {
+    const { rows } = await workerPool.query<ChangedUser>(
+      `select id, tier, namespace, tier_changed_at from users
+        where tier_changed_at is not null and bots_settled_at is distinct from tier_changed_at
+          and ($1::timestamptz is null or (tier_changed_at, id) > ($1, $2::uuid))
+        order by tier_changed_at, id limit ${PAGE_USERS}`,
+      [last?.tier_changed_at, last?.id],
+    );
+    yield* rows;
+    last = rows.length < PAGE_USERS ? undefined : rows.at(-1);
+  } while (last !== undefined);
 }
 
 async function settleUser(deps: SettleDeps, user: ChangedUser): Promise<void> {
