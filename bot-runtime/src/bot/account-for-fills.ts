@@ -78,10 +78,10 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
   recordTrade(deps, work);
 }
 
-/** The exchange's time, not later than it is, ms; undefined while it is not known. */
+/** The exchange's time, not later than it is, in whole ms, for it takes no others; undefined while it is not known. */
 export function exchangeTime({ exchange, nowMs }: TraderDeps): number | undefined {
   const clock = exchange.clock();
-  return clock && nowMs() - clock.skewMs - clock.uncertaintyMs;
+  return clock && Math.floor(nowMs() - clock.skewMs - clock.uncertaintyMs);
 }
 
 /**

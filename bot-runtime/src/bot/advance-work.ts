@@ -1,5 +1,5 @@
 import type { PositionView } from "../exchange/exchange.ts";
-import { text, ZERO_QUANTITY } from "../money.ts";
+import { Decimal, text, ZERO_QUANTITY } from "../money.ts";
 import { accountForFills } from "./account-for-fills.ts";
 import { exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
@@ -31,21 +31,29 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
   if (mayHaveMore(deps, work, view)) await accountForFills(deps, work);
   noteVanished(deps, work);
   if (work.account.open.isZero()) return work.entry === "over";
+  if (work.vanishedMs !== undefined) return false;
   await holdPosition(deps, work);
   return false;
 }
 
 /** Executions are asked for when the position says something else than the account, and now and then for funding. */
 function mayHaveMore(deps: TraderDeps, work: Work, { held }: PositionView): boolean {
+  if (work.vanishedMs !== undefined) return true;
   const heldQuantity = held?.side === work.side ? held.quantity : ZERO_QUANTITY;
   if (!heldQuantity.eq(work.account.open)) return true;
   return !heldQuantity.isZero() && deps.monotonicMs() - work.accountedMs >= FUNDING_LOOK_MS;
 }
 
-/** A position that is gone although no execution ended it: nobody knows what became of the money. */
+/**
+ * A position that is gone although no execution ended it: nobody knows what became of the money. One that comes after it is the
+ * bot's only when it has room for it beside what others have opened since.
+ */
 function noteVanished(deps: TraderDeps, work: Work): void {
-  const { open } = work.account;
-  if (open.isZero() || heldOf(work) !== undefined) {
+  const { open, others } = work.account;
+  const isAlone = work.vanishedMs === undefined && others.lte(0);
+  const least = isAlone ? ZERO_QUANTITY : open.plus(Decimal.max(others, 0));
+  const held = heldOf(work);
+  if (open.isZero() || held?.quantity.gte(least) === true) {
     if (work.vanishedMs !== undefined) work.contradiction = undefined;
     work.vanishedMs = undefined;
     return;

@@ -154,6 +154,35 @@ test("an execution that nobody can tell the meaning of closes no trade, and is n
   expect(told).toEqual([null]);
 });
 
+test("nothing is opened for two minutes after an entry of which the exchange shows no trace", async () => {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "unknown",
+    code: "timeout",
+    message: "no answer",
+  }));
+  const it = await trading({ exchange: { submitEntry } });
+  await it.signal();
+  await pass(25_000);
+  expect(it.lastReport()).toMatchObject({ flat: true });
+  expect(it.reasons()).toEqual(["EntryLost"]);
+  await it.signal();
+  expect(submitEntry).toHaveBeenCalledTimes(1);
+  await pass(100_000);
+  await it.signal();
+  expect(submitEntry).toHaveBeenCalledTimes(2);
+});
+
+test("nothing is opened while the newest configuration cannot be read", async () => {
+  const it = await trading();
+  it.bot.configUnread("halts.0.action: Invalid option");
+  await pass(1_000);
+  expect(it.reasons()).toEqual(["ConfigUnread"]);
+  expect(await it.signal()).toBe(0);
+  it.bot.configUnread(undefined);
+  await pass(1_000);
+  expect(await it.signal()).toBe(1);
+});
+
 describe("the key is looked at before the first order", () => {
   test("a hedge-mode account opens nothing", async () => {
     const it = await trading({

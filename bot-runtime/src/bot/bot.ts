@@ -84,6 +84,7 @@ export class Bot {
   #config: BotConfig;
   #unsupported: Refusal | undefined;
   #restartNeeded: Refusal | undefined;
+  #unread: Refusal | undefined;
   #invalidStrategy: Refusal | undefined;
   #session: SessionAnswer | undefined;
   /** The newest generation that this process has seen to change the settings. */
@@ -180,6 +181,11 @@ export class Bot {
       state: config.state,
       halts: config.halts.map((halt) => halt.name),
     });
+  }
+
+  /** Why the newest configuration cannot be read, which may hold a halt; undefined once it can. */
+  configUnread(message: string | undefined): void {
+    this.#unread = message === undefined ? undefined : unreadConfig(message);
   }
 
   /** The journal granted an epoch: what it remembers is taken up. */
@@ -334,6 +340,7 @@ export class Bot {
       foreign: trader?.foreign,
       unusable:
         this.#stopping ??
+        this.#unread ??
         this.#restartNeeded ??
         this.#unsupported ??
         this.#invalidStrategy ??
@@ -548,6 +555,11 @@ export class Bot {
 /** What the process's connections and ids were made of: a changed configuration does not change it. */
 function lastingPart({ botUid, exchange, mode, endpoint }: BotConfig) {
   return { botUid, exchange, mode, endpoint };
+}
+
+function unreadConfig(why: string): Refusal {
+  const message = `the bot's newest configuration, which may hold a halt, cannot be read: nothing is opened before it can (${why})`;
+  return { reason: "ConfigUnread", message };
 }
 
 function restartNeeded(started: BotConfig, told: BotConfig): Refusal | undefined {

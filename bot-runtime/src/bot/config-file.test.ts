@@ -13,11 +13,13 @@ test("only a configuration that differs is a change; what is none is said and ig
   await write(JSON.stringify(exampleConfig));
   const generations: number[] = [];
   const errors: string[] = [];
+  const unread: boolean[] = [];
   const ending = new AbortController();
   watchConfig({
     path,
     config: await readConfig(path),
     onChange: ({ generation }) => generations.push(generation),
+    onUnread: (message) => unread.push(message !== undefined),
     log: { info: () => {}, warn: () => {}, error: (name) => errors.push(name) },
     signal: ending.signal,
   });
@@ -30,6 +32,13 @@ test("only a configuration that differs is a change; what is none is said and ig
     await expect.poll(() => errors).toContain("config-not-read");
     await write(JSON.stringify({ ...exampleConfig, generation: 2 }));
     await expect.poll(() => generations).toEqual([2]);
+    expect(unread).toEqual([true, false]);
+    // One that comes back unchanged is none that differs, and can be read.
+    await write("");
+    await expect.poll(() => unread).toEqual([true, false, true]);
+    await write(JSON.stringify({ ...exampleConfig, generation: 2 }));
+    await expect.poll(() => unread).toEqual([true, false, true, false]);
+    expect([generations, errors]).toEqual([[2], ["config-not-read", "config-not-read"]]);
   } finally {
     ending.abort();
     await rm(directory, { recursive: true });

@@ -24,26 +24,36 @@ export interface ConfigWatch {
   /** The configuration in force when the watch begins. */
   readonly config: BotConfig;
   readonly onChange: (config: BotConfig) => void;
+  /** Why what is in the file now cannot be read; undefined once it can. A halt may be in it. */
+  readonly onUnread: (message: string | undefined) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Calls `onChange` with every configuration that differs from the one before. Content that is not a configuration is said and otherwise ignored. */
-export function watchConfig({ path, config, onChange, log, signal }: ConfigWatch): void {
+/** Calls `onChange` with every configuration that differs from the one before, and `onUnread` when there is none, and when there is again. */
+export function watchConfig(watch: ConfigWatch): void {
+  const { path, config, onChange, onUnread, log, signal } = watch;
   let last: string | undefined;
+  let unread: string | undefined;
+  const say = (message: string | undefined): void => {
+    if (message === unread) return;
+    unread = message;
+    if (message !== undefined) log.error("config-not-read", { message });
+    onUnread(message);
+  };
   let applied = JSON.stringify(config);
   const look = async (): Promise<void> => {
     try {
       const text = await readTextFile(path);
-      if (text === last) return;
+      const read = text === last ? undefined : parseConfig(text, path);
       last = text;
-      const read = parseConfig(text, path);
-      const content = JSON.stringify(read);
-      if (content === applied) return;
+      say(undefined);
+      const content = read === undefined ? applied : JSON.stringify(read);
+      if (read === undefined || content === applied) return;
       applied = content;
       onChange(read);
     } catch (error) {
-      log.error("config-not-read", { message: messageOf(error) });
+      say(messageOf(error));
     }
   };
   let looking = false;

@@ -128,6 +128,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
     path: environment.configFile,
     config,
     onChange: (changed) => bot.applyConfig(changed),
+    onUnread: (message) => bot.configUnread(message),
     log,
     signal: ending.signal,
   });

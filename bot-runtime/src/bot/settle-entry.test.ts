@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { amount, quantity } from "../money.ts";
+import { amount, price, quantity } from "../money.ts";
 import { SYMBOL } from "./example-bot.ts";
 import { ENTRY, startExampleHolder } from "./example-holder.ts";
 
@@ -158,6 +158,22 @@ test("a position that is gone without an execution is unknown, not over", async 
   market.net = quantity("1");
   market.fill("sell", quantity("1"), { cause: "liquidation", at: "91" });
   expect(await run(work, 1_000)).toBe(true);
+});
+
+test("what somebody opens where the bot's position is gone is neither protected nor closed as the bot's", async () => {
+  const { market, run, heldWork } = startExampleHolder({ state: "Stopped" });
+  const work = heldWork();
+  market.net = quantity("0");
+  await run(work, 25_000);
+  market.fill("buy", quantity("1"));
+  market.stopLoss = price("50");
+  expect(await run(work, 5_000)).toBe(false);
+  expect(work.contradiction).toContain("is gone");
+  expect([market.sent, market.levelsSent]).toEqual([[], []]);
+  // It comes back beside the other.
+  market.net = quantity("2");
+  expect(await run(work, 5_000)).toBe(true);
+  expect(market.sent.map((order) => String(order.quantity))).toEqual(["1"]);
 });
 
 test("funding is found while the position is held, recorded once, and part of the profit", async () => {

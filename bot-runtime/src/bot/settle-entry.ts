@@ -80,6 +80,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
+  work.entryLost = true;
   endEntry(deps, work, neverReceived(work));
 }
 

@@ -221,6 +221,14 @@ describe("a candle at which a short is open and the strategy wants to be long", 
     expect(sent).toEqual(["exit buy", "entry buy"]);
   });
 
+  test("closes nothing in a pod that was replaced: its successor's strategy decides", async () => {
+    const { closeCandle, journal, sent } = await shortBot();
+    journal.standing = "stale";
+    closeCandle();
+    await pass(5_000);
+    expect(sent).toEqual([]);
+  });
+
   test("opens a long where the stop had closed it just before", async () => {
     const { closeCandle, sent, end } = await shortBot();
     end({ cause: "stop", atMs: 2 });
@@ -264,13 +272,33 @@ function botThatTakesUp(
   return { ...it, submitExit, takeUp: () => it.grantSession(session) };
 }
 
+/** Id of the entry that this candle leads to. */
+function ofCandle(minute: number): string {
+  const { botUid, timeframe } = exampleConfig;
+  const reference = candleReference(minute * 60_000);
+  return orderId({ botUid, symbol: SYMBOL, timeframe, reference, leg: "entry", attempt: 0 });
+}
+
+test.each([
+  ["ready", 1],
+  ["stale", 0],
+] as const)(
+  "what only the exchange knows is taken up while the journal is %s",
+  async (standing, adopted) => {
+    const { shown, journal, records, grantSession } = startExampleBot();
+    grantSession();
+    await pass(1_000);
+    journal.standing = standing;
+    shown.held = { ...held, side: "short", stopLoss: price("101"), takeProfit: price("98") };
+    shown.executions = [exampleExecution("sell", { clientOrderId: ofCandle(10) })];
+    await pass(60_000);
+    const events = records.filter((body) => body.type === "event" && body.kind === "adopted");
+    expect(events.length).toBe(adopted);
+  },
+);
+
 describe("a process that takes up a position hears once what the strategy says at the newest close:", () => {
-  const MINUTE_MS = 60_000;
-  const [botUid, timeframe] = [exampleConfig.botUid, exampleConfig.timeframe];
-  const ofCandle = (minute: number) => {
-    const reference = candleReference(minute * MINUTE_MS);
-    return orderId({ botUid, symbol: SYMBOL, timeframe, reference, leg: "entry", attempt: 0 });
-  };
+  const { botUid } = exampleConfig;
 
   test.each([
     ["out, after the entry's candle", { id: ofCandle(10), side: "short" }, true],

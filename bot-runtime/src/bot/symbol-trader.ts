@@ -121,6 +121,7 @@ export class SymbolTrader {
       this.#hanging ??
       this.positionUnknown ??
       this.#works.exitWaits ??
+      this.#works.lostEntry ??
       this.#works.dust ??
       this.#untraded ??
       this.#failure ??
@@ -347,6 +348,11 @@ export class SymbolTrader {
     }
   }
 
+  /** Another pod of the bot has taken over: what its strategy says counts, not this one's. */
+  get #isReplaced(): boolean {
+    return this.#deps.journal.standing === "stale";
+  }
+
   /** Something is open, or the journal says that something may be. */
   get #mayHold(): boolean {
     const { openTrades = [], openIntents = [] } = this.#session ?? {};
@@ -368,7 +374,7 @@ export class SymbolTrader {
       this.#works.takeUp(session);
       this.#adoptedSession = true;
       this.#requests.take();
-      hearNewestClose(this.#deps, this.works, this.#proposals);
+      this.#hearNewestClose();
     }
     await this.#advanceAll();
     await this.#lookForForeign();
@@ -395,13 +401,14 @@ export class SymbolTrader {
       if (!this.#isOfNoContract(error)) throw error;
     }
     const { sentence, seen } = this.#foreign;
-    if (sentence === undefined || seen === undefined) return;
+    // Whoever has taken over looks after it, by a newer configuration.
+    if (sentence === undefined || seen === undefined || this.#isReplaced) return;
     // Only an id makes it the bot's own, and ids come from candles: without them it stays foreign until the next look.
     const orphan = findOrphan(this.#deps, seen, this.#proposals.openTimes);
     if (orphan === undefined || !this.#works.adopt(orphan)) return;
     const message = `${this.symbol}: took up what order ${orphan.entryId} opened`;
     this.#deps.record(eventRecord("adopted", message, this.#deps.nowMs()));
-    hearNewestClose(this.#deps, this.works, this.#proposals);
+    this.#hearNewestClose();
     await this.#advanceAll();
     await this.#foreign.look(this.works);
   }
@@ -457,7 +464,7 @@ export class SymbolTrader {
   }
 
   #wantExitBy(proposed: ProposedCandle | undefined): void {
-    if (proposed === undefined) return;
+    if (proposed === undefined || this.#isReplaced) return;
     const { note } = proposed.proposal;
     const works = this.works.filter((work) => isToCloseBy(proposed, work));
     const known = this.#closedBy.get(proposed) ?? [];
@@ -466,6 +473,10 @@ export class SymbolTrader {
       work.exitWanted = "signal";
       this.#deps.log.info("signal-exit", { symbol: this.symbol, note });
     }
+  }
+
+  #hearNewestClose(): void {
+    if (!this.#isReplaced) hearNewestClose(this.#deps, this.works, this.#proposals);
   }
 
   async #openDay(): Promise<void> {
@@ -514,7 +525,7 @@ export class SymbolTrader {
     if (error === undefined && this.#foreign.sentence !== undefined) this.#foreign.lookSoon();
     // A newer candle may come before a turn takes what the fetched one proposed.
     this.#wantExitBy(this.#proposals.newest);
-    hearNewestClose(this.#deps, this.works, this.#proposals);
+    this.#hearNewestClose();
     this.wake();
     this.#changed();
   }

@@ -40,6 +40,8 @@ export interface Work {
   /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
   entryCancelledMs: number;
+  /** The exchange showed no trace of the entry, and it was taken for never received. */
+  entryLost: boolean;
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
@@ -190,6 +192,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     takenUpMs,
     entry: "unknown",
     entryCancelledMs: -Infinity,
+    entryLost: false,
     contradiction: undefined,
     account: EMPTY_ACCOUNT,
     settled: UNREAD,

@@ -48,6 +48,19 @@ test("of a position older than what Bybit remembers everything is read that it d
   }
 });
 
+test("times are asked for in whole ms, which Bybit takes and no others", async () => {
+  const client = createClient(options);
+  const asked: unknown[] = [];
+  client.privateGetV5ExecutionList = async ({ startTime, endTime }: Record<string, unknown>) => {
+    asked.push([startTime, endTime]);
+    return { retCode: 0, result: { list: [] } };
+  };
+  const sinceMs = Date.now() - 60_000;
+  const window = { sinceMs: sinceMs + 0.7, untilMs: sinceMs + 1_000.2 };
+  await lookUps(client).executions({ symbol: "BTC/USDT:USDT", ...window });
+  expect(asked).toEqual([[sinceMs, sinceMs + 1_001]]);
+});
+
 test("an execution that two pages show is there once, and all are oldest first", async () => {
   const client = createClient(options);
   // Newest first; one more has happened before the second page was asked for.

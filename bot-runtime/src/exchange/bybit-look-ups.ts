@@ -151,8 +151,9 @@ async function executions(
   const found: Execution[] = [];
   // By the exchange's time: this machine's may be days behind.
   const nowMs = client.nonce();
-  let fromMs = Math.max(query.sinceMs, nowMs - EXECUTIONS_KEPT_MS);
-  const { untilMs } = query;
+  // Bybit refuses fractions, which differences of clocks have: a ms more is asked for than one too little.
+  let fromMs = Math.floor(Math.max(query.sinceMs, nowMs - EXECUTIONS_KEPT_MS));
+  const untilMs = query.untilMs && Math.ceil(query.untilMs);
   for (; fromMs + EXECUTION_WINDOW_MS < (untilMs ?? nowMs); fromMs += EXECUTION_WINDOW_MS + 1) {
     const window = { startTime: fromMs, endTime: fromMs + EXECUTION_WINDOW_MS };
     found.push(...(await executionWindow(client, query.symbol, window)));

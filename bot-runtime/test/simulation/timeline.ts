@@ -210,7 +210,7 @@ export class VirtualProcess {
   get clock(): Clock {
     return {
       nowMs: () => this.#timeline.nowMs + this.skewMs,
-      monotonicMs: () => this.#timeline.nowMs,
+      monotonicMs: () => withFraction(this.#timeline.nowMs),
       sleep: (ms, signal) => this.#sleep(ms, signal),
       after: (ms, run) => this.#timeline.after(ms, run, this),
       every: (ms, run) => this.every(ms, run),
@@ -241,4 +241,9 @@ export class VirtualProcess {
       });
     });
   }
+}
+
+/** A monotonic clock counts fractions of ms, and no two looks at it are whole ms apart. */
+function withFraction(nowMs: number): number {
+  return nowMs + ((nowMs * 0.618) % 1);
 }
