@@ -154,7 +154,7 @@ test("an execution that nobody can tell the meaning of closes no trade, and is n
   expect(told).toEqual([null]);
 });
 
-test("nothing is opened for two minutes after an entry of which the exchange shows no trace", async () => {
+test("nothing is opened for 75 s after an entry of which the exchange shows no trace", async () => {
   const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
     kind: "unknown",
     code: "timeout",
@@ -167,7 +167,7 @@ test("nothing is opened for two minutes after an entry of which the exchange sho
   expect(it.reasons()).toEqual(["EntryLost"]);
   await it.signal();
   expect(submitEntry).toHaveBeenCalledTimes(1);
-  await pass(100_000);
+  await pass(50_000);
   await it.signal();
   expect(submitEntry).toHaveBeenCalledTimes(2);
 });

@@ -16,10 +16,10 @@ import { heldOf, isLeftBehind, isSettled, type Work } from "./work.ts";
 const SENT_MAX = 64;
 
 /**
- * So long after an entry of which the exchange shows no trace nothing else is opened: exchanges have shown orders after more than a
- * minute (settle-entry.ts), and the next entry would double one that comes to light.
+ * So long after an entry was sent, or taken up, of which the exchange shows no trace nothing else is opened: exchanges have shown
+ * orders after 20 to 62 s, and the next entry would double one that comes to light.
  */
-const LOST_ENTRY_MS = 120_000;
+const LOST_ENTRY_MS = 75_000;
 
 /** The works of one symbol, from before an entry is sent until nothing can come of it any more, not even funding. */
 export class Works {
@@ -90,7 +90,7 @@ export class Works {
 
   get lostEntry(): Refusal | undefined {
     if (this.#deps.monotonicMs() >= this.#mayShowUntilMs) return undefined;
-    const message = `${this.#symbol}: the exchange shows no trace of the last entry, and may do so late: nothing is opened for two minutes`;
+    const message = `${this.#symbol}: the exchange shows no trace of the last entry, and may do so late: nothing is opened for ${LOST_ENTRY_MS / 1_000} s from its sending`;
     return { reason: "EntryLost", message };
   }
 

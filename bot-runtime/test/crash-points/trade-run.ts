@@ -19,8 +19,8 @@ export interface Strike {
 /** What is to become an order: a signal, by its candle's open time (ms), or what somebody asks for. */
 type Wish = { readonly candleMs: number } | { readonly request: BotRequest };
 
-/** Longer than the settle window of an entry (20 s) behind a lease of another pod (15 s) on a busy machine. */
-const WAIT_MS = 90_000;
+/** Longer than a lost entry bars the next (75 s) behind a lease of another pod (15 s) on a busy machine. */
+const WAIT_MS = 120_000;
 /** Of many cases at once each look costs the machine. */
 const LOOK_EVERY_MS = 200;
 /** A step that comes by a timer is waited for: a lease is renewed every 5 s. */

@@ -34,7 +34,7 @@ export const TWO_PODS_CASES: readonly TwoPodsCase[] = CUTS.flatMap((cut) =>
   ),
 );
 
-const WAIT_MS = 90_000;
+const WAIT_MS = 120_000;
 const LOOK_EVERY_MS = 200;
 /** What a pod sends upon a candle is there within this time, unless the network is cut. */
 const CANDLE_EVERY_MS = 1_500;
