@@ -106,7 +106,7 @@ describe("the exchange accepted the entry, but the answer is", () => {
   });
 });
 
-test("an entry that never reached the exchange is over after the settle window, and none follows while it may come to light", async () => {
+test("an entry that never reached the exchange is over after a while, and the bot goes on", async () => {
   const { it, faulty } = await start();
   faulty.fault = once(isEntry, { kind: "break-before" });
   await playUntil(it, "an entry was tried", () => faulty.seen.some(isEntry));
@@ -116,17 +116,9 @@ test("an entry that never reached the exchange is over after the settle window, 
       .ofType("order")
       .some((order) => order.clientOrderId === tried && order.code === "NotFound"),
   );
-  await until("the bot says why it waits", () =>
-    (it.journal.report?.blocked ?? []).some(({ reason }) => reason === "EntryLost"),
-  );
-  const tries = faulty.seen.filter(isEntry).length;
-  for (let played = 0; played < 50; played += 1) {
-    it.exchange.control.step(1);
-    await sleep(20);
-  }
-  expect(faulty.seen.filter(isEntry).length).toBe(tries);
-  expect(entriesOf(it)).toEqual([]);
-});
+  await playUntil(it, "another entry follows", () => entriesOf(it).length > 0);
+  expect(entriesOf(it).some((order) => order.orderLinkId === tried)).toBe(false);
+}, 120_000);
 
 test("an exit whose answer is lost is looked up and the position closed once", async () => {
   const { it, faulty } = await start();

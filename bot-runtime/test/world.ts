@@ -12,8 +12,8 @@ import { JournalServer } from "./journal-server.ts";
 export const CREDENTIALS = { apiKey: "test-key-of-the-bot", apiSecret: "test-secret-of-the-bot" };
 export const SYMBOL = "BTC/USDT:USDT";
 const BALANCE = "10000";
-/** Longer than the settle window of an order. */
-const WAIT_MS = 40_000;
+/** Longer than it takes until an order counts as lost. */
+const WAIT_MS = 90_000;
 const LOOK_EVERY_MS = 10;
 
 /** An exchange that replays recorded candles in lockstep, a journal, and a bot between them. */

@@ -14,8 +14,8 @@ type Task = z.infer<typeof Task>;
 const SYMBOLS = ["BTC/USDT:USDT", "ETH/USDT:USDT"];
 /** Replay, per candle. */
 const STEP_MS = 250;
-/** An unknown order is settled within its window of 20 s and the timeout of its request. */
-const SETTLE_MS = 40_000;
+/** An unknown order counts as lost after 75 s and the timeout of its request. */
+const SETTLE_MS = 90_000;
 const START_LIMIT_MS = 60_000;
 const LIMIT_MS = 8 * 60_000;
 

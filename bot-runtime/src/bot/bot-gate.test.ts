@@ -137,13 +137,15 @@ describe("the leverage is changed by what was just asked, as an order is sent", 
 
 test("an execution that nobody can tell the meaning of closes no trade, and is named", async () => {
   const { id } = exampleTrade(SYMBOL);
+  const held = { ...foreignLong, stopLoss: price("99"), takeProfit: price("102") };
+  const position: Exchange["position"] = async () => ({ leverage: 10, held });
   const unexplained = "execution x7 is of type OfTomorrow (not known to the bot)";
   const executions = [
     exampleExecution("buy", { clientOrderId: id }),
     { ...exampleExecution("sell", { executionId: "x7" }), cause: "unknown" as const, unexplained },
   ];
   const it = await trading(
-    { exchange: { executions: async () => executions } },
+    { exchange: { executions: async () => executions, position } },
     { ...exampleSession, openTrades: [exampleTrade(SYMBOL)] },
   );
   await pass(60_000);
@@ -152,24 +154,6 @@ test("an execution that nobody can tell the meaning of closes no trade, and is n
   expect(await it.signal()).toBe(0);
   const told = it.records.flatMap((body) => (body.type === "trade" ? [body.trade.closedAt] : []));
   expect(told).toEqual([null]);
-});
-
-test("nothing is opened for 75 s after an entry of which the exchange shows no trace", async () => {
-  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
-    kind: "unknown",
-    code: "timeout",
-    message: "no answer",
-  }));
-  const it = await trading({ exchange: { submitEntry } });
-  await it.signal();
-  await pass(25_000);
-  expect(it.lastReport()).toMatchObject({ flat: true });
-  expect(it.reasons()).toEqual(["EntryLost"]);
-  await it.signal();
-  expect(submitEntry).toHaveBeenCalledTimes(1);
-  await pass(50_000);
-  await it.signal();
-  expect(submitEntry).toHaveBeenCalledTimes(2);
 });
 
 test("nothing is opened while the newest configuration cannot be read", async () => {

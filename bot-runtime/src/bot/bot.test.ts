@@ -55,7 +55,7 @@ describe("while an entry is in flight the bot is not flat", () => {
     await pass(15_000);
     expect(lastReport()).toMatchObject({ generation: 2, flat: false });
     answer({ kind: "unknown", code: "timeout", message: "no answer" });
-    await pass(30_000);
+    await pass(90_000);
     // The other symbol has been managed; the exchange never received the order.
     expect(shown.held).toBeUndefined();
     await pass(1_000);
@@ -118,7 +118,7 @@ describe("without the journal's memory", () => {
     grantSession({ ...exampleSession, openIntents: [exampleIntent(OTHER_SYMBOL)] });
     bot.applyConfig({ ...config, generation: 2 });
     expect(lastReport()).toMatchObject({ generation: 2, flat: false });
-    await pass(60_000);
+    await pass(90_000);
     expect(position).toHaveBeenCalledWith(OTHER_SYMBOL);
     expect(await bot.finished).toMatchObject({ flat: true });
   });

@@ -21,8 +21,8 @@ export interface ProposedCandle {
   readonly proposal: Proposal;
   /** When the exchange sent the candle, by this process's monotonic clock, ms: what waits in a socket grows old there. */
   readonly sentMs: number;
-  /** Of a candle that was missed: when the newest one before it was sent, by the same clock. It closed later than that. */
-  readonly unheardSinceMs?: number;
+  /** When the candle closed that was missed and says what is to be closed, ms of candle time. */
+  readonly missedCloseMs?: number;
 }
 
 interface StreamedCandle {
@@ -42,8 +42,6 @@ export class CandleSeries {
   #strategy: Strategy;
   #last: Candle | undefined;
   #lastProposal: Proposal | undefined;
-  /** When the exchange sent the newest closed candle of the stream; monotonic clock, ms. */
-  #lastSentMs = -Infinity;
   /** Of the newest candles: their prices are the strategy's business, and a thousand of them are 0.5 MB. */
   #openTimes: number[] = [];
   /** The first streamed candle that does not continue the series. */
@@ -106,7 +104,6 @@ export class CandleSeries {
       this.#awaiting = { candle, sentMs };
       return undefined;
     }
-    this.#lastSentMs = sentMs;
     return { candle, proposal: this.#append(candle), sentMs };
   }
 
@@ -136,7 +133,6 @@ export class CandleSeries {
       return this.#takeMissed();
     const missed = this.#takeMissed();
     const proposal = this.#append(awaiting.candle);
-    this.#lastSentMs = awaiting.sentMs;
     if (proposal.exit !== undefined || missed === undefined) return { ...awaiting, proposal };
     return { ...missed, ...awaiting };
   }
@@ -184,8 +180,8 @@ export class CandleSeries {
       const expected = (this.last?.openTimeMs ?? 0) + this.#stepMs;
       if (!isBefore(candle, limit) || candle.openTimeMs !== expected) continue;
       const proposal = { ...this.#append(candle), enter: undefined, confidence: 0 };
-      const unheardSinceMs = this.#lastSentMs;
-      if (proposal.exit !== undefined) this.#missed = { candle, proposal, sentMs, unheardSinceMs };
+      const missedCloseMs = candle.openTimeMs + this.#stepMs;
+      if (proposal.exit !== undefined) this.#missed = { candle, proposal, sentMs, missedCloseMs };
     }
     const next = (this.last?.openTimeMs ?? 0) + this.#stepMs;
     // One that came by the stream meanwhile may have gone beyond it.

@@ -46,12 +46,11 @@ export function watchConfig(watch: ConfigWatch): void {
     try {
       const text = await readTextFile(path);
       const read = text === last ? undefined : parseConfig(text, path);
-      last = text;
-      say(undefined);
       const content = read === undefined ? applied : JSON.stringify(read);
-      if (read === undefined || content === applied) return;
+      if (read !== undefined && content !== applied) onChange(read);
+      last = text;
       applied = content;
-      onChange(read);
+      say(undefined);
     } catch (error) {
       say(messageOf(error));
     }

@@ -42,6 +42,18 @@ test("what nobody can tell the effect of holds no exit up: it is for what both a
   expect(await run(work, 5_000)).toBe(false);
   expect(market.sent.map((order) => String(order.quantity))).toEqual(["0.6"]);
   expect(market.net.isZero()).toBe(true);
+  // All is gone: it can only have been what closed the rest.
+  expect(await run(work, 30_000)).toBe(true);
+});
+
+test("beside somebody else's share what nobody can tell the effect of is at the bot's cost", async () => {
+  const { market, run, heldWork } = startExampleHolder(STOPPED);
+  const work = heldWork();
+  market.fill("buy", quantity("1"));
+  market.fill("sell", quantity("0.5"), { cause: "unknown" });
+  await run(work, 5_000);
+  expect(market.sent.map((order) => String(order.quantity))).toEqual(["0.5"]);
+  expect(market.net.toFixed()).toBe("1");
 });
 
 test("an exit that the exchange takes and ends without a fill is sent ever more rarely, and told as cancelled", async () => {

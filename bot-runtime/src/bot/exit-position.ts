@@ -195,7 +195,9 @@ function settleWindowMs(work: Work, held: HeldPosition, exit: ExitAttempt): numb
 function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder | undefined {
   const { open, others } = work.account;
   const market = deps.exchange.market(work.symbol);
-  const own = Decimal.min(open, held.quantity);
+  // What nobody can tell the effect of may have been at the cost of either.
+  const mayBeOthers = work.account.unexplained === undefined ? 0 : Decimal.max(others, 0);
+  const own = Decimal.max(Decimal.min(open, held.quantity.minus(mayBeOthers)), 0);
   // What one market order may not hold is left to the next attempt.
   const units = quantity(market === undefined ? own : Decimal.min(own, market.maximumQuantity));
   const isKnownDust =

@@ -84,7 +84,8 @@ type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
 function wantedLevels(deps: TraderDeps, work: Work, held: HeldPosition): ClosingLevels | undefined {
   const { entryPrice: paid, unexplained } = work.account;
   if (unexplained !== undefined && held.stopLoss !== undefined) return undefined;
-  const entryPrice = unexplained === undefined ? paid : held.entryPrice;
+  const isPaid = unexplained === undefined || held.entryPrice.isZero();
+  const entryPrice = isPaid ? paid : held.entryPrice;
   const market = deps.exchange.market(work.symbol);
   if (entryPrice === undefined || market === undefined) return undefined;
   const { risk } = deps.config();

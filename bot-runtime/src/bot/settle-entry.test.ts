@@ -10,9 +10,9 @@ describe("an entry of unknown outcome that no look-up shows", () => {
   test("is over after the settle window, and not before", async () => {
     const { run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();
-    expect(await run(work, 19_500)).toBe(false);
+    expect(await run(work, 74_500)).toBe(false);
     expect(records.some(isNotFound)).toBe(false);
-    expect(await run(work, 2_000)).toBe(true);
+    expect(await run(work, 6_000)).toBe(true);
     expect(records.some(isNotFound)).toBe(true);
   });
 
@@ -51,7 +51,7 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     const { market, run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();
     market.fill("buy", quantity("2"), { id: "by-hand" });
-    expect(await run(work, 21_000)).toBe(true);
+    expect(await run(work, 81_000)).toBe(true);
     expect(records.some(isNotFound)).toBe(true);
   });
 

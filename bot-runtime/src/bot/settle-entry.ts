@@ -8,11 +8,13 @@ import { isEntryUnwanted } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { heldOf, UNREAD, type Work } from "./work.ts";
 
-/**
- * An entry of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive
- * window ended long before; the rest is for an exchange that shows orders late.
- */
+/** An entry whose order is not shown is looked for among the executions after this. */
 const SETTLE_WINDOW_MS = 20_000;
+/**
+ * One of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive window ended
+ * long before; the rest is for an exchange that shows orders late: some have after 20 to 62 s.
+ */
+const LOST_AFTER_MS = 75_000;
 /**
  * The same when the exchange has said that it accepted the entry, or shows a position: silence of the look-ups is then their
  * fault. Exchanges have shown orders after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test).
@@ -80,8 +82,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
-  work.entryLost = true;
-  endEntry(deps, work, neverReceived(work));
+  if (waitedMs >= LOST_AFTER_MS) endEntry(deps, work, neverReceived(work));
 }
 
 /** A position in the entry's direction is there, and other orders do not account for it. */

@@ -121,7 +121,6 @@ export class SymbolTrader {
       this.#hanging ??
       this.positionUnknown ??
       this.#works.exitWaits ??
-      this.#works.lostEntry ??
       this.#works.dust ??
       this.#untraded ??
       this.#failure ??
@@ -539,8 +538,8 @@ export class SymbolTrader {
   }
 }
 
-/** A candle that was missed may have closed before somebody asked for what was opened since: it closes none of that. */
-function isToCloseBy({ proposal, unheardSinceMs = Infinity }: ProposedCandle, work: Work): boolean {
-  const isNewer = work.byRequest && work.takenUpMs > unheardSinceMs;
+/** A candle that was missed closes nothing that somebody asked for, and opened, after its close. */
+function isToCloseBy({ proposal, missedCloseMs = Infinity }: ProposedCandle, work: Work): boolean {
+  const isNewer = work.byRequest && (work.account.openedMs ?? Infinity) >= missedCloseMs;
   return work.side === proposal.exit && work.exitWanted === undefined && !isNewer;
 }

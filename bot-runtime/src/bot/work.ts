@@ -40,8 +40,6 @@ export interface Work {
   /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
   entryCancelledMs: number;
-  /** The exchange showed no trace of the entry, and it was taken for never received. */
-  entryLost: boolean;
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
@@ -53,6 +51,8 @@ export interface Work {
   accountedWallMs: number;
   /** Answers in a row that came too late to be acted on. */
   lateAnswers: number;
+  /** Executions that nobody can tell the effect of count as its exits: all that was held is gone. */
+  takesUnknown: boolean;
   /** Why what is wanted of it is not sent although it is open, as a sentence. */
   exitWaits: string | undefined;
   /** When nothing of it was first seen to be open any more. */
@@ -192,13 +192,13 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     takenUpMs,
     entry: "unknown",
     entryCancelledMs: -Infinity,
-    entryLost: false,
     contradiction: undefined,
     account: EMPTY_ACCOUNT,
     settled: UNREAD,
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
     lateAnswers: 0,
+    takesUnknown: false,
     exitWaits: undefined,
     closedSeenMs: undefined,
     toldClosed: false,

@@ -15,12 +15,6 @@ import { heldOf, isLeftBehind, isSettled, type Work } from "./work.ts";
 /** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
 const SENT_MAX = 64;
 
-/**
- * So long after an entry was sent, or taken up, of which the exchange shows no trace nothing else is opened: exchanges have shown
- * orders after 20 to 62 s, and the next entry would double one that comes to light.
- */
-const LOST_ENTRY_MS = 75_000;
-
 /** The works of one symbol, from before an entry is sent until nothing can come of it any more, not even funding. */
 export class Works {
   readonly #symbol: string;
@@ -30,8 +24,6 @@ export class Works {
   #open: readonly Work[] = [];
   /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
   #settling: readonly Work[] = [];
-  /** Until then an entry that was taken for lost may still come to light; monotonic clock, ms. */
-  #mayShowUntilMs = -Infinity;
   /** The sentence about the key of another account, as last heard. */
   #otherAccount: string | undefined;
 
@@ -86,12 +78,6 @@ export class Works {
   get contradiction(): Refusal | undefined {
     const message = this.#open.find((work) => work.contradiction !== undefined)?.contradiction;
     return message === undefined ? undefined : { reason: "PositionUnknown", message };
-  }
-
-  get lostEntry(): Refusal | undefined {
-    if (this.#deps.monotonicMs() >= this.#mayShowUntilMs) return undefined;
-    const message = `${this.#symbol}: the exchange shows no trace of the last entry, and may do so late: nothing is opened for ${LOST_ENTRY_MS / 1_000} s from its sending`;
-    return { reason: "EntryLost", message };
   }
 
   /** What happened to something open, and nobody can tell the effect of: the account of it may be wrong. */
@@ -195,7 +181,6 @@ export class Works {
   /** In one step: a result is counted either as open or as closed, never as both. */
   #close(work: Work): void {
     this.remove(work);
-    if (work.entryLost) this.#mayShowUntilMs = work.takenUpMs + LOST_ENTRY_MS;
     const { closedMs } = work.account;
     if (closedMs !== undefined) this.#positionEnded(closedMs);
     if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);

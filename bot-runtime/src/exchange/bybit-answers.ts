@@ -54,7 +54,15 @@ const Execution = z.object({
   execTime: Milliseconds,
 });
 export type BybitExecution = z.infer<typeof Execution>;
-export const ExecutionPage = page(Execution);
+/** A type that is not known may have a shape that is not: its row says at least what it is. */
+export const UnshapedExecution = z.object({
+  symbol: z.string(),
+  execId: z.string().min(1),
+  execType: z.string(),
+  execTime: Milliseconds,
+});
+export type UnshapedExecution = z.infer<typeof UnshapedExecution>;
+export const ExecutionPage = page(z.union([Execution, UnshapedExecution]));
 
 const Position = z.object({
   positionIdx: z.int(),

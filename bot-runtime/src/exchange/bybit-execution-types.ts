@@ -1,4 +1,4 @@
-import type { BybitExecution } from "./bybit-answers.ts";
+import type { BybitExecution, UnshapedExecution } from "./bybit-answers.ts";
 import type { Execution } from "./exchange.ts";
 
 /**
@@ -46,14 +46,18 @@ export const BYBIT_EXECUTION_TYPES: Readonly<Record<string, Row>> = {
 /** What a row was; by a type that the table lacks, or cannot tell, nobody's position is moved. */
 export function executionCause(row: BybitExecution): Pick<Execution, "cause" | "unexplained"> {
   const { meaning, cause } = BYBIT_EXECUTION_TYPES[row.execType] ?? NOT_IN_TABLE;
-  if (cause === "unknown")
-    return {
-      cause,
-      unexplained: `execution ${row.execId} is of type ${row.execType} (${meaning})`,
-    };
+  if (cause === "unknown") return { cause, unexplained: unexplained(row, meaning) };
   if (cause !== "order") return { cause };
   if (isStop(row.stopOrderType)) return { cause: "stop" };
   return { cause: isTarget(row.stopOrderType) ? "target" : "order" };
+}
+
+export function isKnownType({ execType }: UnshapedExecution): boolean {
+  return (BYBIT_EXECUTION_TYPES[execType] ?? NOT_IN_TABLE).cause !== "unknown";
+}
+
+export function unexplained({ execId, execType }: UnshapedExecution, meaning: string): string {
+  return `execution ${execId} is of type ${execType} (${meaning})`;
 }
 
 // https://bybit-exchange.github.io/docs/v5/enum#stopordertype

@@ -120,4 +120,14 @@ describe("an execution's type says what it did to the position", () => {
       expect(name).toContain(`execution x1 is of type ${execType} (`);
     },
   );
+
+  test("one of a new type may have no side and no price: it is named, and holds up no other row", async () => {
+    const execution = await executionOf({ execType: "OfTomorrow", side: "None", execPrice: "" });
+    expect(execution).toMatchObject({ executionId: "x1", cause: "unknown" });
+    expect(execution?.unexplained).toContain("OfTomorrow");
+  });
+
+  test("one of a known type has to be readable", async () => {
+    await expect(executionOf({ execPrice: "" })).rejects.toThrow("cannot be read");
+  });
 });

@@ -1,6 +1,7 @@
-import { amount, Decimal, price, quantity } from "../money.ts";
+import { amount, Decimal, price, quantity, ZERO_AMOUNT, ZERO_QUANTITY } from "../money.ts";
 import {
   type BybitExecution,
+  type UnshapedExecution,
   type BybitOrder,
   type BybitPosition,
   ExecutionPage,
@@ -8,7 +9,13 @@ import {
   PositionPage,
 } from "./bybit-answers.ts";
 import { type BybitClient, QUOTE } from "./bybit-client.ts";
-import { executionCause, isStop, isTarget } from "./bybit-execution-types.ts";
+import {
+  executionCause,
+  isKnownType,
+  isStop,
+  isTarget,
+  unexplained,
+} from "./bybit-execution-types.ts";
 import { request } from "./bybit-names.ts";
 import { exchangeFault } from "./bybit-outcomes.ts";
 import {
@@ -195,7 +202,8 @@ async function executionWindow(
   });
 }
 
-function executionView(row: BybitExecution): Execution {
+function executionView(row: BybitExecution | UnshapedExecution): Execution {
+  if (!("side" in row)) return unshapedView(row);
   return {
     executionId: row.execId,
     clientOrderId: row.orderLinkId || undefined,
@@ -205,6 +213,23 @@ function executionView(row: BybitExecution): Execution {
     fee: amount(row.execFee || "0"),
     feeCurrency: row.feeCurrency || QUOTE,
     ...executionCause(row),
+    atMs: row.execTime,
+  };
+}
+
+/** Neither side, price nor quantity can be read: it is in no account, and named. @throws Error for a type that has to be readable. */
+function unshapedView(row: UnshapedExecution): Execution {
+  if (isKnownType(row)) throw new Error(`${row.symbol}: execution ${row.execId} cannot be read`);
+  return {
+    executionId: row.execId,
+    clientOrderId: undefined,
+    side: "buy",
+    price: price("0"),
+    quantity: ZERO_QUANTITY,
+    fee: ZERO_AMOUNT,
+    feeCurrency: QUOTE,
+    cause: "unknown",
+    unexplained: unexplained(row, "in a form that is not known to the bot"),
     atMs: row.execTime,
   };
 }

@@ -222,7 +222,7 @@ const entryChecks: readonly Check<EntryProposal>[] = [
     refuses: ({ price, risk: { stopLossPercent, takeProfitPercent }, market }) => {
       const nearest = Math.min(stopLossPercent, takeProfitPercent);
       if (price.times(nearest).gte(hundredTicks(market))) return undefined;
-      return `${nearest} % of ${text(price)} is less than the price step ${text(market.tick)} of ${market.symbol}: its stop or target would be at the price itself; raise the percentage, or leave the symbol`;
+      return `${nearest} % of ${text(price)} is less than the price step ${text(market.tick)} of ${market.symbol}: its stop or target could be at the price itself; raise the percentage, or leave the symbol`;
     },
   },
   {

@@ -86,6 +86,21 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         text: "  if (waitedMs < SETTLE_WINDOW_MS) return;",
         replacement: "",
       },
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "const LOST_AFTER_MS = 75_000;",
+        replacement: "const LOST_AFTER_MS = 0;",
+      },
+    ],
+  },
+  {
+    name: "an entry that is not shown for 20 s is taken for not placed",
+    patches: [
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "const LOST_AFTER_MS = 75_000;",
+        replacement: "const LOST_AFTER_MS = 20_000;",
+      },
     ],
   },
   {
@@ -104,7 +119,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/exit-position.ts`,
-        text: "  const own = Decimal.min(open, held.quantity);",
+        text: "  const own = Decimal.max(Decimal.min(open, held.quantity.minus(mayBeOthers)), 0);",
         replacement: "  const own = held.quantity;",
       },
     ],

@@ -331,7 +331,7 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
   const when = draw.oneOf(["before", "after", "after"] as const);
   const share = draw.oneOf([0.1, 0.3, 1]);
   const few = { times: draw.between(1, 4), after: draw.between(0, 3), share };
-  const hideMs = draw.between(500, 11_000);
+  const hideMs = draw.between(500, 70_000);
   const kinds: readonly FaultRule[] = [
     { match: create, fault: { kind: "hang", when }, ...few },
     { match: create, fault: { kind: "reset", when }, ...few },

@@ -32,7 +32,7 @@ import { useTimeline } from "./virtual-globals.ts";
 
 /** By the exchange's clock, as by the candles' it is a time of funding. */
 const MARK_MS = Date.UTC(2026, 0, 5, 16);
-/** Entries are followed for 20 s and refused exits are tried every 15 s: everything is settled within this, ms. */
+/** Entries are followed for 75 s and refused exits are tried every 15 s: everything is settled within this, ms. */
 const SETTLING_MS = 150_000;
 /** Every process has heard of a halt after this, and what it had sent before is accepted or never will be, ms. */
 const HALTED_MS = 9_000;
