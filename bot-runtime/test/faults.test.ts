@@ -181,7 +181,7 @@ test("kill -9 between the journal and the exchange: the intent is closed, the or
       .some(({ clientOrderId, code }) => clientOrderId === intended && code === "NotFound");
   await until("the intent is settled", isSettled);
   expect(entriesOf(it).some(({ orderLinkId }) => orderLinkId === intended)).toBe(false);
-});
+}, 120_000);
 
 test("a position whose stop cannot be moved keeps the one that it was opened with", async () => {
   const { it, faulty } = await start(holding);
