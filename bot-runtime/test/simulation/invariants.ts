@@ -394,7 +394,7 @@ export const INVARIANTS: readonly Invariant[] = [
   {
     name: "LedgerComplete",
     statement:
-      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is, but for what happens to dust after the word that it was left behind; no order that the exchange has is told as refused for being there already",
+      "every order that the exchange accepted, every execution and every funding of the bot's is in the journal, with price, quantity, fee and trade, and nothing else is, but for what happens to dust after the word that it was left behind; no entry that the exchange has is told as refused, and no order for being there already",
     broken: (moment, world) => {
       if (moment.kind !== "settled") return undefined;
       return (
@@ -525,7 +525,10 @@ function missingOrder({ journal, ownOrders }: World): string | undefined {
   return missing && `the journal knows nothing of order ${missing.order.linkId}`;
 }
 
-/** "OrderLinkedID is duplicate": there is such an order, and what became of it nobody has said. */
+/**
+ * "OrderLinkedID is duplicate": there is such an order, and what became of it nobody has said. An exit may be refused, for its
+ * time or its traffic, and taken when it is sent again under its id; an entry is sent once.
+ */
 const DUPLICATE = "110072";
 
 function deniedOrder({ journal, ownOrders }: World): string | undefined {
@@ -533,8 +536,10 @@ function deniedOrder({ journal, ownOrders }: World): string | undefined {
   const denied = journal
     .ofType("order")
     .find(
-      ({ clientOrderId, status, code }) =>
-        status === "refused" && code === DUPLICATE && taken.has(clientOrderId),
+      ({ clientOrderId, purpose, status, code }) =>
+        status === "refused" &&
+        (code === DUPLICATE || purpose === "entry") &&
+        taken.has(clientOrderId),
     );
   return denied && `order ${denied.clientOrderId} is told as refused, and the exchange has it`;
 }
