@@ -35,8 +35,6 @@ export async function enumerateCases(platform: Platform): Promise<readonly Case[
   });
   return recorded.flatMap(({ scenario, steps }) =>
     steps
-      .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
-      .filter((step) => scenario.strikes?.(step) ?? true)
       // Requests that leave together arrive in any order.
       .toSorted((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || byName(a, b))
       .flatMap((step) =>
@@ -56,7 +54,11 @@ function byName(a: Step, b: Step): number {
  * chance is no step that a crash could be told to wait for; it is named.
  */
 async function steadySteps(platform: Platform, scenario: Scenario): Promise<readonly Step[]> {
-  const runs = [await recordSteps(platform, scenario), await recordSteps(platform, scenario)];
+  const struck = async () =>
+    (await recordSteps(platform, scenario))
+      .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
+      .filter((step) => scenario.strikes?.(step) ?? true);
+  const runs = [await struck(), await struck()];
   const nameOf = ({ phase, request }: Step) => `${scenario.name}.${phase}.${request}`;
   const [first = [], second = []] = runs;
   const counts = Map.groupBy([...first, ...second], nameOf);
