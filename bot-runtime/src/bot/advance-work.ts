@@ -9,7 +9,7 @@ import { seePosition } from "./see-position.ts";
 import { settleEntry } from "./settle-entry.ts";
 import { reasonToClose } from "./standing-orders.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import { heldOf, UNREAD, type Work } from "./work.ts";
+import { heldOf, type Work } from "./work.ts";
 
 /** Funding moves no position: it is found by asking. The day's loss counts it, so it may not be long in coming. */
 const FUNDING_LOOK_MS = 60_000;
@@ -49,7 +49,7 @@ function mayHaveMore(deps: TraderDeps, work: Work, { held }: PositionView): bool
  * bot's only when it has room for it beside what others have opened since.
  */
 function noteVanished(deps: TraderDeps, work: Work): void {
-  const { open, others, unexplained } = work.account;
+  const { open, others } = work.account;
   const isSure = work.vanishedMs === undefined || others.lte(0);
   const least = isSure ? ZERO_QUANTITY : open.plus(others);
   const held = heldOf(work);
@@ -60,11 +60,6 @@ function noteVanished(deps: TraderDeps, work: Work): void {
   }
   work.vanishedMs ??= deps.monotonicMs();
   if (deps.monotonicMs() - work.vanishedMs < VANISHED_MS) return;
-  if (unexplained !== undefined && !work.takesUnknown) {
-    // Nothing else can have closed it.
-    work.takesUnknown = true;
-    work.settled = UNREAD;
-  }
   work.contradiction = `${work.symbol}: the position of order ${work.entryId} (${text(open)}) is gone, but no execution of the account tells how; it is looked for on and on`;
 }
 

@@ -42,8 +42,9 @@ test("what nobody can tell the effect of holds no exit up: it is for what both a
   expect(await run(work, 5_000)).toBe(false);
   expect(market.sent.map((order) => String(order.quantity))).toEqual(["0.6"]);
   expect(market.net.isZero()).toBe(true);
-  // All is gone: it can only have been what closed the rest.
-  expect(await run(work, 30_000)).toBe(true);
+  // Nobody can tell what became of the rest: it is named, not taken for closed.
+  expect(await run(work, 30_000)).toBe(false);
+  expect(work.contradiction).toContain("is gone");
 });
 
 test("beside somebody else's share what nobody can tell the effect of is at the bot's cost", async () => {

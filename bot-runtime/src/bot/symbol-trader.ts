@@ -539,7 +539,13 @@ export class SymbolTrader {
 }
 
 /** A candle that was missed closes nothing that somebody asked for, and opened, after its close. */
-function isToCloseBy({ proposal, missedCloseMs = Infinity }: ProposedCandle, work: Work): boolean {
-  const isNewer = work.byRequest && (work.account.openedMs ?? Infinity) >= missedCloseMs;
+export function isToCloseBy(
+  { proposal, missedCloseMs }: Pick<ProposedCandle, "proposal" | "missedCloseMs">,
+  work: Work,
+): boolean {
+  const isNewer =
+    missedCloseMs !== undefined &&
+    work.byRequest &&
+    (work.account.openedMs ?? Infinity) >= missedCloseMs;
   return work.side === proposal.exit && work.exitWanted === undefined && !isNewer;
 }

@@ -51,8 +51,6 @@ export interface Work {
   accountedWallMs: number;
   /** Answers in a row that came too late to be acted on. */
   lateAnswers: number;
-  /** Executions that nobody can tell the effect of count as its exits: all that was held is gone. */
-  takesUnknown: boolean;
   /** Why what is wanted of it is not sent although it is open, as a sentence. */
   exitWaits: string | undefined;
   /** When nothing of it was first seen to be open any more. */
@@ -198,7 +196,6 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
     lateAnswers: 0,
-    takesUnknown: false,
     exitWaits: undefined,
     closedSeenMs: undefined,
     toldClosed: false,

@@ -20,8 +20,6 @@ export interface TradeIdentity {
   readonly symbol: string;
   /** Client order ids of the trade's own exits. */
   readonly exitIds: ReadonlySet<string>;
-  /** Executions of unknown effect count as exits as well. */
-  readonly takesUnknown?: boolean;
 }
 
 /** One execution's share in a trade; whole unless the position was not the trade's alone. */
@@ -116,7 +114,7 @@ export function accountForTrade(
   const ordered = inOrder(trade, executions);
   for (const execution of fills.length > 0 ? ordered : sinceEntry(trade, ordered)) {
     if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
-    else if (movesPosition(execution) || isOfTrade(trade, execution) || trade.takesUnknown === true)
+    else if (movesPosition(execution) || isOfTrade(trade, execution))
       fills.push(...book(trade, execution, holding));
     else if (holding.open.gt(0)) unexplained = execution.unexplained;
   }
