@@ -3,6 +3,7 @@ import { recordAudit } from "../audit/record.ts";
 import { lockUser } from "../auth/user-store.ts";
 import { asTenant, type Database } from "../database.ts";
 import type { Kube } from "../kube.ts";
+import { rowsByPage } from "../rows-by-page.ts";
 
 /** A creation is over after this time: no request lasts so long, and a repeated one begins to count anew. */
 const HALF_MADE_FOR = "10 minutes";
@@ -41,23 +42,16 @@ export async function sweepHalfMade(deps: HalfMadeDeps, ending?: AbortSignal): P
 }
 
 /** The oldest first. */
-async function* unseen(
-  workerPool: Database,
-  table: "accounts" | "bots",
-): AsyncGenerator<UnseenRow> {
-  let last: Pick<UnseenRow, "created_at" | "id"> | undefined;
-  do {
-    const { rows } = await workerPool.query<UnseenRow>(
+const unseen = (workerPool: Database, table: "accounts" | "bots") =>
+  rowsByPage<UnseenRow>(PAGE_ROWS, (last) =>
+    workerPool.query(
       `select user_id, id, namespace, created_at, retired_at from ${table}
         where made_at is null and gone_at is null and created_at < now() - interval '${HALF_MADE_FOR}'
           and ($1::timestamptz is null or (created_at, id) > ($1, $2))
         order by created_at, id limit ${PAGE_ROWS}`,
       [last?.created_at, last?.id],
-    );
-    yield* rows;
-    last = rows.length < PAGE_ROWS ? undefined : rows.at(-1);
-  } while (last !== undefined);
-}
+    ),
+  );
 
 async function sweepAccount({ workerPool, kube }: HalfMadeDeps, row: UnseenRow): Promise<void> {
   const key = { namespace: row.namespace, name: row.id };

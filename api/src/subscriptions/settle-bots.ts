@@ -7,6 +7,7 @@ import { mapLimited } from "../concurrency.ts";
 import { asTenant, type Database } from "../database.ts";
 import type { Kube } from "../kube.ts";
 import { giveNotice } from "../notices/notice-store.ts";
+import { rowsByPage } from "../rows-by-page.ts";
 import { type Step, stepsFor } from "./bots-of-tier.ts";
 
 /** Users that are in memory at a time. */
@@ -38,20 +39,16 @@ export async function settleBots(deps: SettleDeps, ending?: AbortSignal): Promis
 }
 
 /** Who has waited longest first. */
-async function* changedUsers(workerPool: Database): AsyncGenerator<ChangedUser> {
-  let last: Pick<ChangedUser, "tier_changed_at" | "id"> | undefined;
-  do {
-    const { rows } = await workerPool.query<ChangedUser>(
+const changedUsers = (workerPool: Database) =>
+  rowsByPage<ChangedUser>(PAGE_USERS, (last) =>
+    workerPool.query(
       `select id, tier, namespace, tier_changed_at from users
         where tier_changed_at is not null and bots_settled_at is distinct from tier_changed_at
           and ($1::timestamptz is null or (tier_changed_at, id) > ($1, $2::uuid))
         order by tier_changed_at, id limit ${PAGE_USERS}`,
       [last?.tier_changed_at, last?.id],
-    );
-    yield* rows;
-    last = rows.length < PAGE_USERS ? undefined : rows.at(-1);
-  } while (last !== undefined);
-}
+    ),
+  );
 
 async function settleUser(deps: SettleDeps, user: ChangedUser): Promise<void> {
   const { ceilings } = (await requireClass(deps.kube, user.tier)).spec;

@@ -7,6 +7,7 @@ import type { BotDeps } from "./bot.ts";
 import {
   exampleExecution,
   exampleKey,
+  exampleLong,
   type ExampleOptions,
   exampleSession,
   exampleTrade,
@@ -22,16 +23,6 @@ afterEach(() => void vi.useRealTimers());
 /** Lets `ms` pass and whatever waits for it happen. */
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
-const foreignLong = {
-  symbol: SYMBOL,
-  side: "long",
-  quantity: quantity("1"),
-  entryPrice: price("100"),
-  unrealisedPnl: amount("0"),
-  stopLoss: undefined,
-  takeProfit: undefined,
-  liquidationPrice: undefined,
-} as const;
 const foreignOrder = {
   clientOrderId: "by-hand",
   exchangeOrderId: "x9",
@@ -68,7 +59,7 @@ async function trading(options: ExampleOptions = {}, session = exampleSession) {
 }
 
 test.each([
-  ["position", { held: foreignLong }],
+  ["position", { held: exampleLong }],
   ["order", { orders: [foreignOrder] }],
 ])(
   "a foreign %s that came after the last look is met by no order and no leverage",
@@ -137,7 +128,7 @@ describe("the leverage is changed by what was just asked, as an order is sent", 
 
 test("an execution that nobody can tell the meaning of closes no trade, and is named", async () => {
   const { id } = exampleTrade(SYMBOL);
-  const held = { ...foreignLong, stopLoss: price("99"), takeProfit: price("102") };
+  const held = { ...exampleLong, stopLoss: price("99"), takeProfit: price("102") };
   const position: Exchange["position"] = async () => ({ leverage: 10, held });
   const unexplained = "execution x7 is of type OfTomorrow (not known to the bot)";
   const executions = [

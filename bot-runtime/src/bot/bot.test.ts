@@ -7,6 +7,7 @@ import {
   exampleCandles,
   exampleExecution,
   exampleIntent,
+  exampleLong,
   exampleMarket,
   exampleSession,
   exampleTrade,
@@ -579,20 +580,9 @@ describe("a proposal", () => {
 });
 
 describe("a stopped bot that finds a position which it does not know", () => {
-  const held = {
-    symbol: SYMBOL,
-    side: "long",
-    quantity: quantity("1"),
-    entryPrice: price("100"),
-    unrealisedPnl: amount("0"),
-    stopLoss: undefined,
-    takeProfit: undefined,
-    liquidationPrice: undefined,
-  } as const;
-
   test("stays while its id is in the form of the bot's own, and ends once it is gone", async () => {
     const it = startExampleBot({ config: { state: "Stopped" } });
-    it.shown.held = held;
+    it.shown.held = exampleLong;
     const { id: clientOrderId } = exampleTrade(SYMBOL);
     it.shown.executions = [exampleExecution("buy", { clientOrderId })];
     it.grantSession();
@@ -607,7 +597,7 @@ describe("a stopped bot that finds a position which it does not know", () => {
   test("ends while it is dust, which a process before it has left behind", async () => {
     const it = startExampleBot({ config: { state: "Stopped" } });
     const size = { quantity: quantity("0.04") };
-    it.shown.held = { ...held, ...size };
+    it.shown.held = { ...exampleLong, ...size };
     const { id: clientOrderId } = exampleTrade(SYMBOL);
     it.shown.executions = [exampleExecution("buy", { clientOrderId, ...size })];
     it.grantSession();
@@ -618,7 +608,7 @@ describe("a stopped bot that finds a position which it does not know", () => {
 
   test("ends while it is clearly somebody else's", async () => {
     const it = startExampleBot({ config: { state: "Stopped" } });
-    it.shown.held = held;
+    it.shown.held = exampleLong;
     it.shown.executions = [exampleExecution("buy", { clientOrderId: "by-hand" })];
     it.grantSession();
     await pass(1_000);

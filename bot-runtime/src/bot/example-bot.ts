@@ -91,6 +91,18 @@ export function exampleExecution(side: OrderSide, change: Partial<Execution> = {
   };
 }
 
+/** One unit that somebody bought, without stop and target. */
+export const exampleLong: HeldPosition = {
+  symbol: SYMBOL,
+  side: "long",
+  quantity: quantity("1"),
+  entryPrice: price("100"),
+  unrealisedPnl: amount("0"),
+  stopLoss: undefined,
+  takeProfit: undefined,
+  liquidationPrice: undefined,
+};
+
 /** What the exchange shows, to be changed by a test as it goes on. */
 interface ShownByExchange {
   held: HeldPosition | undefined;

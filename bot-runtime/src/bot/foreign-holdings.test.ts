@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { Execution, ExecutionQuery, HeldPosition } from "../exchange/exchange.ts";
-import { amount, price, quantity } from "../money.ts";
-import { exampleExecution, SYMBOL } from "./example-bot.ts";
+import { exampleExecution, exampleLong, SYMBOL } from "./example-bot.ts";
 import { startExampleHolder } from "./example-holder.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
 import { LookGivenUp } from "./patient-looks.ts";
@@ -10,16 +9,6 @@ import { LookGivenUp } from "./patient-looks.ts";
 const DAY_MS = 86_400_000;
 /** An id as bots give them, of an entry that no candle explains. */
 const UNEXPLAINED = "33333333-3333-8333-9333-333333333333";
-const held: HeldPosition = {
-  symbol: SYMBOL,
-  side: "long",
-  quantity: quantity("1"),
-  entryPrice: price("100"),
-  unrealisedPnl: amount("0"),
-  stopLoss: undefined,
-  takeProfit: undefined,
-  liquidationPrice: undefined,
-};
 
 /** Looks at a position that was opened so many days ago by the order of this id. */
 function lookAt(id: string, openedDaysAgo: number) {
@@ -29,7 +18,7 @@ function lookAt(id: string, openedDaysAgo: number) {
     atMs: nowMs() - openedDaysAgo * DAY_MS,
   });
   const shown: { held: HeldPosition | undefined; executions: Execution[] } = {
-    held,
+    held: exampleLong,
     executions: [opened],
   };
   /** Days back from now. */
@@ -140,7 +129,11 @@ test("a search that was given up goes on where it was", async () => {
     if (asked.length === 3) throw new LookGivenUp();
     return [];
   };
-  const looks = { ...deps.looks, position: async () => ({ leverage: 1, held }), executions };
+  const looks = {
+    ...deps.looks,
+    position: async () => ({ leverage: 1, held: exampleLong }),
+    executions,
+  };
   const foreign = new ForeignHoldings(SYMBOL, { ...deps, looks });
   await expect(foreign.look([])).rejects.toThrow(LookGivenUp);
   passTime(1_000);
@@ -159,7 +152,7 @@ test("another position after it is looked at anew", async () => {
     exampleExecution("sell", { executionId: "2", atMs: atMs - 50_000 }),
     exampleExecution("buy", { executionId: "3", clientOrderId: "by-hand", atMs }),
   );
-  Object.assign(shown, { held });
+  Object.assign(shown, { held: exampleLong });
   await foreign.look([]);
   expect(foreign.mayBeOwn).toBeUndefined();
   expect(asked.at(-1)).toBe(0);

@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { amount, price, quantity } from "../money.ts";
 import { SYMBOL } from "./example-bot.ts";
 import { ENTRY, startExampleHolder } from "./example-holder.ts";
-import { isToCloseBy } from "./symbol-trader.ts";
 
 const isNotFound = (body: { readonly type: string; readonly code?: string | null }) =>
   body.type === "order" && body.code === "NotFound";
@@ -175,13 +174,6 @@ test("what somebody opens where the bot's position is gone is neither protected 
   market.net = quantity("2");
   expect(await run(work, 5_000)).toBe(true);
   expect(market.sent.map((order) => String(order.quantity))).toEqual(["1"]);
-});
-
-test("a candle of the stream closes what somebody asked for before its fill is known; a missed one does not", () => {
-  const work = startExampleHolder().sentEntry({ byRequest: true });
-  const proposal = { enter: undefined, exit: "long", confidence: 0, note: "" } as const;
-  expect(isToCloseBy({ proposal }, work)).toBe(true);
-  expect(isToCloseBy({ proposal, missedCloseMs: 0 }, work)).toBe(false);
 });
 
 test("funding is found while the position is held, recorded once, and part of the profit", async () => {

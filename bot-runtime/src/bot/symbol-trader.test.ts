@@ -22,6 +22,8 @@ import {
   SYMBOL,
 } from "./example-bot.ts";
 import { exampleConfig } from "./example-config.ts";
+import { startExampleHolder } from "./example-holder.ts";
+import { isToCloseBy } from "./symbol-trader.ts";
 
 // What the exchange shows here has just happened.
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
@@ -209,6 +211,13 @@ async function shortBot() {
   await pass(1_000);
   return { ...it, sent, end, page };
 }
+
+test("a candle of the stream closes what somebody asked for before its fill is known; a missed one does not", () => {
+  const work = startExampleHolder().sentEntry({ byRequest: true });
+  const proposal = { enter: undefined, exit: "long", confidence: 0, note: "" } as const;
+  expect(isToCloseBy({ proposal }, work)).toBe(true);
+  expect(isToCloseBy({ proposal, missedCloseMs: 0 }, work)).toBe(false);
+});
 
 describe("a candle at which a short is open and the strategy wants to be long", () => {
   test("closes it, and opens nothing: the next one may", async () => {
@@ -530,7 +539,7 @@ async function cancelledAfterEnd(orders: readonly OrderView[], later?: Partial<H
   ];
   it.shown.held = undefined;
   it.shown.orders = orders;
-  // Its entry, which is not shown, is over after 20 s.
+  // Its entry, whose order is not shown, is over after 20 s, by its executions.
   await pass(38_000);
   expect(cancelPlaced).not.toHaveBeenCalled();
   if (later !== undefined) it.shown.held = { ...held, ...later };
