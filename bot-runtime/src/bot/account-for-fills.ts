@@ -5,9 +5,9 @@ import {
   type OrderView,
   RECEIVE_WINDOW_MS,
 } from "../exchange/exchange.ts";
-import { type Quantity, quantity, ZERO_QUANTITY } from "../money.ts";
+import { type Quantity, quantity, text, ZERO_QUANTITY } from "../money.ts";
 import { exitOrderIds, isOrderId } from "../orders/order-id.ts";
-import { accountForTrade } from "../orders/trade-account.ts";
+import { accountForTrade, restId, withRestClosed } from "../orders/trade-account.ts";
 import { awaitsFunding } from "./late-funding.ts";
 import { isNaked, lookUps } from "./look-ups.ts";
 import {
@@ -69,7 +69,7 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     const message = `${symbol}: fees in ${currency} are in the fills, not in the trade's result`;
     deps.record(eventRecord("fee-not-valued", message, deps.nowMs()));
   }
-  const { unexplained } = work.account;
+  const unexplained = work.account.unexplained?.unexplained;
   if (unexplained !== undefined && isNew(unexplained)) {
     deps.log.warn("unexplained-execution", { symbol, what: unexplained });
     const message = `${symbol}: ${unexplained}: what it did to the position cannot be told`;
@@ -103,7 +103,26 @@ function settleAccount(
   // What has shown no fill of the entry may have to show all of it: the account of another key, which is replaced.
   if (account.entered.gt(0)) work.settled = { untilMs, account };
   const newer = executions.filter(({ atMs }) => atMs >= work.settled.untilMs);
-  work.account = accountForTrade(work, newer, work.settled.account);
+  const told = accountForTrade(work, newer, work.settled.account);
+  work.account = work.restClosed ? withRestClosed(work, told) : told;
+}
+
+/**
+ * Ends a trade whose position is gone for good, beside what nobody can tell the effect of: the journal hears of the result as far
+ * as it is known, and the owner that he should look at it. Executions that come after all take the rest's place.
+ */
+export function closeRest(deps: TraderDeps, work: Work): void {
+  const { symbol, entryId, account } = work;
+  work.restClosed = true;
+  work.account = withRestClosed(work, account);
+  work.closedSeenMs ??= deps.monotonicMs();
+  work.contradiction = undefined;
+  work.recordedExecutions.add(restId(work));
+  const { lastExit } = work.account;
+  const message = `${symbol}: what closed the rest of order ${entryId} (${text(account.open)}) cannot be told: the position is gone, and ${account.unexplained?.unexplained}; it counts as closed at ${lastExit && text(lastExit.price)}, compare the trade with the exchange`;
+  deps.log.warn("rest-closed", { symbol, open: text(account.open) });
+  deps.record(eventRecord("rest-closed", message, deps.nowMs()));
+  recordTrade(deps, work);
 }
 
 /**
@@ -216,9 +235,9 @@ export function recordTrade(deps: Omit<TraderDeps, "looks">, work: Work): void {
   const isGivenUp = isLeftBehind(work) && deps.config().state !== "Running";
   const record = isGivenUp ? leftBehindRecord(work) : tradeRecord(work, isFinal);
   if (record === undefined) return;
-  const text = JSON.stringify(record);
-  if (text === work.recordedTrade) return;
-  work.recordedTrade = text;
+  const told = JSON.stringify(record);
+  if (told === work.recordedTrade) return;
+  work.recordedTrade = told;
   deps.record(record);
   work.toldClosed = record.trade.closedAt !== null;
   if (!work.toldClosed) return;

@@ -1,7 +1,7 @@
 import type { PositionView } from "../exchange/exchange.ts";
 import { text, ZERO_QUANTITY } from "../money.ts";
-import { accountForFills } from "./account-for-fills.ts";
-import { exitPosition, isExitBegun } from "./exit-position.ts";
+import { accountForFills, closeRest } from "./account-for-fills.ts";
+import { areExitsOver, exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
 import { protectPosition } from "./protect-position.ts";
 import { eventRecord } from "./records.ts";
@@ -19,6 +19,8 @@ const PROTECT_UNCLOSED_EVERY_MS = 5_000;
 const FILLS_IN_MS = 1_000;
 /** A position may be gone this long before the executions say why. */
 const VANISHED_MS = 20_000;
+/** After so long no execution says it any more (settle-entry.ts: what exchanges have shown after ten minutes at most). */
+const GONE_MS = 600_000;
 
 /**
  * Looks at the exchange and brings the work one step further: settles its entry, accounts for what was filled, protects what
@@ -30,6 +32,7 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
   if (work.entry !== "over") await settleEntry(deps, work);
   if (mayHaveMore(deps, work, view)) await accountForFills(deps, work);
   noteVanished(deps, work);
+  if (await isGoneForGood(deps, work)) closeRest(deps, work);
   if (work.account.open.isZero()) return work.entry === "over";
   if (work.vanishedMs !== undefined) return false;
   await holdPosition(deps, work);
@@ -61,6 +64,17 @@ function noteVanished(deps: TraderDeps, work: Work): void {
   work.vanishedMs ??= deps.monotonicMs();
   if (deps.monotonicMs() - work.vanishedMs < VANISHED_MS) return;
   work.contradiction = `${work.symbol}: the position of order ${work.entryId} (${text(open)}) is gone, but no execution of the account tells how; it is looked for on and on`;
+}
+
+/**
+ * Beside what nobody can tell the effect of, the account may say for ever that something is open. Without such a thing
+ * executions are missing: they are waited for.
+ */
+async function isGoneForGood(deps: TraderDeps, work: Work): Promise<boolean> {
+  const { vanishedMs = Infinity, account, entry, held } = work;
+  if (account.unexplained === undefined || entry !== "over" || held !== undefined) return false;
+  if (deps.monotonicMs() - vanishedMs < GONE_MS) return false;
+  return areExitsOver(deps, work);
 }
 
 /** What is held is protected, or closed when it shall be, or cannot be protected. */

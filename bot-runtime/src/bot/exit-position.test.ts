@@ -1,4 +1,4 @@
-import type { BotConfig } from "@tradingbots/crds";
+import type { BotConfig, RecordBody } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Outcome } from "../exchange/exchange.ts";
 import { amount, price, quantity } from "../money.ts";
@@ -45,6 +45,67 @@ test("what nobody can tell the effect of holds no exit up: it is for what both a
   // Nobody can tell what became of the rest: it is named, not taken for closed.
   expect(await run(work, 30_000)).toBe(false);
   expect(work.contradiction).toContain("is gone");
+});
+
+/** One unit, of which nobody knows how 0.4 went, and the bot's exit for the rest. */
+async function goneBesideUnknown(given: { readonly adopted?: boolean; readonly at?: string } = {}) {
+  const { at = "90", ...taken } = given;
+  const it = startExampleHolder(STOPPED);
+  const work = it.heldWork(taken);
+  it.market.fill("sell", quantity("0.4"), { cause: "unknown", at });
+  await it.run(work, 5_000);
+  return { ...it, work };
+}
+const lastTrade = (records: readonly RecordBody[]) =>
+  records.flatMap((body) => (body.type === "trade" ? body.trade : [])).at(-1);
+
+describe("a position that is gone beside what nobody can tell the effect of", () => {
+  test.each([
+    ["at its price", {}, "-4"],
+    ["at the entry's where it has none", { at: "0" }, "0"],
+    ["also one that was taken up", { adopted: true }, "-4"],
+  ])("is closed after ten minutes, %s", async (...[, given, pnl]) => {
+    const { market, run, records, work } = await goneBesideUnknown(given);
+    expect(await run(work, 590_000)).toBe(false);
+    expect(lastTrade(records)?.closedAt).toBe(null);
+    expect(await run(work, 20_000)).toBe(true);
+    expect(lastTrade(records)).toMatchObject({ pnl, reason: "unknown" });
+    expect(market.sent.length).toBe(1);
+    const told = records.filter((body) => body.type === "event" && body.kind === "rest-closed");
+    expect(told.length).toBe(1);
+    // The exchange knows no such execution.
+    expect(records.filter((body) => body.type === "fill").length).toBe(2);
+  });
+
+  test("and shows again meanwhile is looked after again, and waited for anew", async () => {
+    const { market, run, work } = await goneBesideUnknown();
+    await run(work, 590_000);
+    market.net = quantity("0.4");
+    await run(work, 1_000);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6", "0.4"]);
+    expect(market.net.isZero()).toBe(true);
+  });
+
+  test("is not closed while an exit may still fill, nor before all that it filled is known", async () => {
+    const { market, run, work } = await goneBesideUnknown();
+    const [exit] = market.sent;
+    const id = exit?.clientOrderId ?? "";
+    market.place(id, { side: "sell", status: "open" });
+    expect(await run(work, 700_000)).toBe(false);
+    market.place(id, { side: "sell", filledQuantity: quantity("0.9") });
+    expect(await run(work, 60_000)).toBe(false);
+    market.place(id, { side: "sell", filledQuantity: quantity("0.6") });
+    expect(await run(work, 10_000)).toBe(true);
+  });
+
+  test("without such a thing is waited for", async () => {
+    const { market, run, heldWork } = startExampleHolder();
+    const work = heldWork();
+    await run(work, 1_000);
+    market.net = quantity("0");
+    expect(await run(work, 1_200_000)).toBe(false);
+    expect(work.contradiction).toContain("is gone");
+  });
 });
 
 test("beside somebody else's share what nobody can tell the effect of is at the bot's cost", async () => {

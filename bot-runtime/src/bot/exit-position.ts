@@ -105,6 +105,13 @@ export async function isExitBegun(deps: TraderDeps, work: Work): Promise<boolean
   return lastAttempt(deps, work, orders) >= 0;
 }
 
+/** Whether all exits of a position that is gone are over, and all that they filled is in its account. */
+export async function areExitsOver(deps: TraderDeps, work: Work): Promise<boolean> {
+  work.exit ??= await firstAttempt(deps, work);
+  if (work.exit.state !== "fresh") await lookUp(deps, work, undefined);
+  return work.exit.state === "fresh";
+}
+
 function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt {
   const { botUid } = deps.config();
   const identity = { botUid, symbol: work.symbol, timeframe: "", reference: work.entryId };
@@ -123,7 +130,7 @@ function nextAttempt(deps: TraderDeps, work: Work, attempt: number): ExitAttempt
  * Finds out what became of an attempt. The next one may only close what this one has left, and the position does not tell: it
  * may hold as much of somebody else's. So all that the order filled has to be in the account first.
  */
-async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition): Promise<void> {
+async function lookUp(deps: TraderDeps, work: Work, held: HeldPosition | undefined): Promise<void> {
   const { exit } = work;
   if (exit === undefined) return;
   const reference = { symbol: work.symbol, clientOrderId: exit.id };
@@ -186,8 +193,8 @@ function recordFound(deps: TraderDeps, work: Work, found: OrderView): void {
 }
 
 /** An attempt that this process never sent has nothing to wait for, in a position that only this bot can have. */
-function settleWindowMs(work: Work, held: HeldPosition, exit: ExitAttempt): number {
-  if (held.quantity.gt(work.account.open)) return SHARED_SETTLE_WINDOW_MS;
+function settleWindowMs(work: Work, held: HeldPosition | undefined, exit: ExitAttempt): number {
+  if (held === undefined || held.quantity.gt(work.account.open)) return SHARED_SETTLE_WINDOW_MS;
   return work.adopted && exit.sentMs === work.takenUpMs ? 0 : SETTLE_WINDOW_MS;
 }
 

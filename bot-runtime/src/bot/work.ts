@@ -62,6 +62,8 @@ export interface Work {
   lookedMs: number;
   /** Since when the position is gone although no execution says what ended it. */
   vanishedMs: number | undefined;
+  /** It is gone for good: what its executions do not explain counts as closed. */
+  restClosed: boolean;
   exit: ExitAttempt | undefined;
   /** Ids of all exits that were sent, or may have been. */
   readonly exitIds: Set<string>;
@@ -202,6 +204,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     held: undefined,
     lookedMs: takenUpMs,
     vanishedMs: undefined,
+    restClosed: false,
     exit: undefined,
     exitOpen: undefined,
     exitIds: new Set<string>(),

@@ -82,8 +82,9 @@ export class Works {
 
   /** What happened to something open, and nobody can tell the effect of: the account of it may be wrong. */
   get unexplained(): Refusal | undefined {
-    const what = this.#open.find(({ account }) => account.unexplained)?.account.unexplained;
-    if (what === undefined) return undefined;
+    const work = this.#open.find(({ account }) => account.unexplained !== undefined);
+    if (work === undefined) return undefined;
+    const what = work.account.unexplained?.unexplained;
     const message = `${this.#symbol}: ${what}: what it did to the position cannot be told, so the bot's account of it may be wrong; exits go by what the account and the exchange both show, the stop stays where it is; look after it at the exchange`;
     return { reason: "PositionUnknown", message };
   }

@@ -51,7 +51,7 @@ describe("what nobody can tell the effect of", () => {
   test("is in no account, and is named while something is held", () => {
     const account = accountForTrade(trade("long"), [ownEntry(), unknown()]);
     expect(text(account.open)).toBe("2");
-    expect(account.unexplained).toBe("execution x is of type OfTomorrow");
+    expect(account.unexplained?.unexplained).toBe("execution x is of type OfTomorrow");
     const exit = execution({ side: "sell", price: "100", quantity: "2", id: OWN_EXIT });
     expect(accountForTrade(trade("long"), [exit], account).unexplained).toBeDefined();
   });

@@ -68,7 +68,7 @@ export interface TradeAccount {
   /** What closed the last part. */
   readonly lastExit: Execution | undefined;
   /** What happened while something was held and nobody can tell the effect of: `open` and `entryPrice` may be wrong since. */
-  readonly unexplained: string | undefined;
+  readonly unexplained: Execution | undefined;
 }
 
 /** Places kept of a share: what a protocol can carry. */
@@ -116,20 +116,48 @@ export function accountForTrade(
     if (execution.cause === "funding") fundings.push(...shareOfFunding(execution, holding));
     else if (movesPosition(execution) || isOfTrade(trade, execution))
       fills.push(...book(trade, execution, holding));
-    else if (holding.open.gt(0)) unexplained = execution.unexplained;
+    else if (holding.open.gt(0)) unexplained = execution;
   }
-  const funding = fundings.reduce((total, each) => add(total, each.amount), ZERO_AMOUNT);
-  const sums = totals(trade, fills, funding);
-  const { open, others } = holding;
-  return {
-    ...sums,
-    fills,
-    fundings,
-    open,
-    others,
-    unexplained,
-    realised: realisedPart(trade.side, sums, open),
+  return summed(trade, { ...holding, fills, fundings, unexplained });
+}
+
+/**
+ * A trade whose position is gone for good although its executions tell of less: what is left counts as closed by what nobody can
+ * tell the effect of, at that one's price, or at the entry's where it has none.
+ */
+export function withRestClosed(trade: TradeIdentity, account: TradeAccount): TradeAccount {
+  const { fills, fundings, open, others, unexplained, entryPrice, closedMs = -Infinity } = account;
+  if (unexplained === undefined || entryPrice === undefined || open.isZero()) return account;
+  const execution: Execution = {
+    ...unexplained,
+    executionId: restId(trade),
+    side: trade.side === "long" ? "sell" : "buy",
+    price: unexplained.price.isZero() ? entryPrice : unexplained.price,
+    quantity: open,
+    fee: ZERO_AMOUNT,
+    // The trade's own exits may have come after it.
+    atMs: Math.max(unexplained.atMs, closedMs),
   };
+  const rest = {
+    execution,
+    purpose: "exit",
+    quantity: open,
+    held: open,
+    fee: ZERO_AMOUNT,
+  } as const;
+  const all = { fills: [...fills, rest], fundings, open: ZERO_QUANTITY, others, unexplained };
+  return summed(trade, all);
+}
+
+/** Of what closes a trade's rest in its account, and is no execution of the exchange. */
+export function restId({ entryId }: Pick<TradeIdentity, "entryId">): string {
+  return `rest of ${entryId}`;
+}
+
+function summed(trade: TradeIdentity, basis: TradeBasis): TradeAccount {
+  const funding = basis.fundings.reduce((total, each) => add(total, each.amount), ZERO_AMOUNT);
+  const sums = totals(trade, basis.fills, funding);
+  return { ...sums, ...basis, realised: realisedPart(trade.side, sums, basis.open) };
 }
 
 /** Of a trade before its first execution. */
