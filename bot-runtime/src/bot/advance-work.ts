@@ -1,5 +1,6 @@
 import type { PositionView } from "../exchange/exchange.ts";
 import { text, ZERO_QUANTITY } from "../money.ts";
+import { hasShare } from "../orders/trade-account.ts";
 import { accountForFills, closeRest } from "./account-for-fills.ts";
 import { areExitsOver, exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
@@ -52,11 +53,12 @@ function mayHaveMore(deps: TraderDeps, work: Work, { held }: PositionView): bool
  * bot's only when it has room for it beside what others have opened since.
  */
 function noteVanished(deps: TraderDeps, work: Work): void {
-  const { open, others } = work.account;
-  const isSure = work.vanishedMs === undefined || others.lte(0);
+  const { open, others, unexplained } = work.account;
+  const isSure = work.vanishedMs === undefined || unexplained !== undefined || others.lte(0);
   const least = isSure ? ZERO_QUANTITY : open.plus(others);
-  const held = heldOf(work);
-  if (open.isZero() || held?.quantity.gte(least) === true) {
+  const held = heldOf(work)?.quantity;
+  const isThere = held?.gte(least) === true && hasShare(work.account, held);
+  if (open.isZero() || isThere) {
     if (work.vanishedMs !== undefined) work.contradiction = undefined;
     work.vanishedMs = undefined;
     return;
@@ -72,7 +74,8 @@ function noteVanished(deps: TraderDeps, work: Work): void {
  */
 async function isGoneForGood(deps: TraderDeps, work: Work): Promise<boolean> {
   const { vanishedMs = Infinity, account, entry, held } = work;
-  if (account.unexplained === undefined || entry !== "over" || held !== undefined) return false;
+  if (account.unexplained === undefined || entry !== "over") return false;
+  if (held !== undefined && held.side !== work.side) return false;
   if (deps.monotonicMs() - vanishedMs < GONE_MS) return false;
   return areExitsOver(deps, work);
 }

@@ -98,6 +98,32 @@ describe("a position that is gone beside what nobody can tell the effect of", ()
     expect(await run(work, 10_000)).toBe(true);
   });
 
+  test("beside the owner's share is as gone: his gets no stop, and the trade ends", async () => {
+    const { market, run, records, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.fill("buy", quantity("1"));
+    market.fill("sell", quantity("1"), { cause: "unknown", at: "90" });
+    market.stopLoss = undefined;
+    expect(await run(work, 590_000)).toBe(false);
+    expect([market.sent, market.levelsSent]).toEqual([[], []]);
+    expect(await run(work, 20_000)).toBe(true);
+    expect(lastTrade(records)).toMatchObject({ pnl: "-10", reason: "unknown" });
+  });
+
+  test("beside the owner's share shows again with less than the account tells, and is closed", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.fill("buy", quantity("1"));
+    market.fill("sell", quantity("0.4"), { cause: "unknown" });
+    const { net } = market;
+    market.net = quantity("0");
+    await run(work, 60_000);
+    market.net = net;
+    await run(work, 5_000);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
+    expect(market.net.toFixed()).toBe("1");
+  });
+
   test("without such a thing is waited for", async () => {
     const { market, run, heldWork } = startExampleHolder();
     const work = heldWork();

@@ -1,6 +1,7 @@
 import type { Intent, Trade } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Execution, HeldPosition, OrderView } from "../exchange/exchange.ts";
+import { timeframeMs } from "../exchange/timeframe.ts";
 import { amount, price, quantity } from "../money.ts";
 import { candleReference, exitOrderIds, orderId } from "../orders/order-id.ts";
 import { exampleExecution } from "./example-bot.ts";
@@ -212,6 +213,20 @@ describe("a position that nothing remembers is the bot's own by the id of what o
     const seen = { symbol: SYMBOL, held: held("long", "1"), orders: [], executions: [opened] };
     const found = findOrphan(deps, seen, []);
     expect(found?.entryId).toBe(isOwn ? opened.clientOrderId : undefined);
+  });
+
+  test.each([
+    ["not beside the owner's share, when what nobody can explain may have taken it", "1", false],
+    ["with what is left beside the owner's share", "1.5", true],
+  ])("%s", (...[, units, isOwn]) => {
+    const opened = bought(17 * HOUR_MS);
+    const byHand = exampleExecution("buy", { executionId: "2", atMs: opened.atMs + 1 });
+    const unknown = exampleExecution("sell", { cause: "unknown", atMs: opened.atMs + 2 });
+    const executions = [opened, byHand, unknown];
+    const seen = { symbol: SYMBOL, held: held("long", units), orders: [], executions };
+    const candleMs = opened.atMs - 20_000 - timeframeMs(exampleConfig.timeframe);
+    expect(findOrphan(deps, seen, [candleMs]) !== undefined).toBe(isOwn);
+    expect(couldBeOwn(deps, [], seen)).toBe(isOwn);
   });
 
   test("an order of its own that may still open one, too", () => {

@@ -16,7 +16,12 @@ import {
   requestedEntryId,
 } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
-import { accountForTrade, movesPosition, type TradeAccount } from "../orders/trade-account.ts";
+import {
+  accountForTrade,
+  hasShare,
+  movesPosition,
+  type TradeAccount,
+} from "../orders/trade-account.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { type Work, workFromIntent, workFromOrphan, workFromTrade } from "./work.ts";
 
@@ -63,7 +68,7 @@ export function findOrphan(
   const own = new Set([...ownEntryIds(deps, symbol, openTimes), ...entryIdsByTheirTime(bot, seen)]);
   const isOwn = ({ clientOrderId }: { readonly clientOrderId: string | undefined }) =>
     own.has(clientOrderId ?? "");
-  const filled = executions.findLast((each) => isOwn(each) && isStillOpen(bot, each, executions));
+  const filled = executions.findLast((each) => isOwn(each) && isStillOpen(bot, each, seen));
   const placed = filled === undefined ? orders.find((order) => isOwn(order)) : undefined;
   const entryId = filled?.clientOrderId ?? placed?.clientOrderId;
   const found = filled ?? placed;
@@ -92,8 +97,15 @@ interface Bot {
 }
 
 /** Whether anything is left of what the execution's order opened. */
-function isStillOpen(bot: Bot, opening: Execution, executions: readonly Execution[]): boolean {
-  return opening.clientOrderId !== undefined && accountOf(bot, opening, executions).open.gt(0);
+function isStillOpen(
+  bot: Bot,
+  opening: Execution,
+  { held, executions }: Pick<SymbolView, "held" | "executions">,
+): boolean {
+  if (opening.clientOrderId === undefined) return false;
+  const account = accountOf(bot, opening, executions);
+  const units = held?.side === positionSide(opening.side) ? held.quantity : ZERO_QUANTITY;
+  return account.open.gt(0) && hasShare(account, units);
 }
 
 /** The trade that the execution's order opened. */
@@ -181,8 +193,9 @@ export interface SymbolView {
 export function couldBeOwn(
   { config, exchange }: Pick<TraderDeps, "config" | "exchange">,
   works: readonly Work[],
-  { symbol, held, orders, executions }: SymbolView,
+  seen: SymbolView,
 ): boolean {
+  const { symbol, held, orders, executions } = seen;
   const bot = { botUid: config().botUid, symbol };
   const known = new Set(works.flatMap((work) => [work.entryId, ...work.exitIds]));
   const isUnexplained = ({ clientOrderId: id }: Pick<OrderView, "clientOrderId">) =>
@@ -192,7 +205,7 @@ export function couldBeOwn(
   // Its own it may be: a process that ended has left it behind, and nobody is held up by it.
   if (isDust(exchange.market(symbol), held.entryPrice, held.quantity)) return false;
   return openingExecutions(held, executions).opening.some(
-    (each) => isUnexplained(each) && isStillOpen(bot, each, executions),
+    (each) => isUnexplained(each) && isStillOpen(bot, each, seen),
   );
 }
 

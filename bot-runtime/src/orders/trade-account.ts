@@ -149,6 +149,17 @@ export function withRestClosed(trade: TradeIdentity, account: TradeAccount): Tra
   return summed(trade, all);
 }
 
+/**
+ * Whether a position of the trade's side has anything of it, beside what others hold. Only what nobody can tell the effect of says
+ * less than the account: it counts as at the trade's cost.
+ */
+export function hasShare(
+  { unexplained, others }: Pick<TradeAccount, "unexplained" | "others">,
+  held: Quantity,
+): boolean {
+  return unexplained === undefined || held.gt(Decimal.max(others, 0));
+}
+
 /** Of what closes a trade's rest in its account, and is no execution of the exchange. */
 export function restId({ entryId }: Pick<TradeIdentity, "entryId">): string {
   return `rest of ${entryId}`;
