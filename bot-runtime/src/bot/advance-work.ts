@@ -28,6 +28,7 @@ const GONE_MS = 600_000;
  * is held, closes what shall be closed. True once nothing of it is left.
  */
 export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean> {
+  const before = work.account;
   const view = await lookUps(deps, work).position(work.symbol);
   seePosition(deps, work, view.held);
   if (work.entry !== "over") await settleEntry(deps, work);
@@ -36,7 +37,7 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
   if (await isGoneForGood(deps, work)) closeRest(deps, work);
   if (work.account.open.isZero()) return work.entry === "over";
   if (work.vanishedMs !== undefined) return false;
-  await holdPosition(deps, work);
+  await holdPosition(deps, work, before);
   return false;
 }
 
@@ -81,7 +82,7 @@ async function isGoneForGood(deps: TraderDeps, work: Work): Promise<boolean> {
 }
 
 /** What is held is protected, or closed when it shall be, or cannot be protected. */
-async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
+async function holdPosition(deps: TraderDeps, work: Work, before: Work["account"]): Promise<void> {
   wantExitByState(deps, work);
   const held = heldOf(work);
   // Executions may be known before the position shows them, and the other way round.
@@ -90,7 +91,7 @@ async function holdPosition(deps: TraderDeps, work: Work): Promise<void> {
   if (work.exitWanted === undefined) await wantBegunExit(deps, work);
   const stillHeld = heldOf(work);
   if (work.exitWanted === undefined || stillHeld === undefined) return;
-  await exitPosition(deps, work, stillHeld);
+  await exitPosition(deps, work, { held: stillHeld, before });
   await protectUnclosed(deps, work);
 }
 
@@ -116,7 +117,8 @@ async function protectUnclosed(deps: TraderDeps, work: Work): Promise<void> {
 
 /** An exit of which nobody knows whether it will come, or that has not filled at once as a market order does. */
 function isUnanswered({ exit }: Work, nowMs: number): boolean {
-  return exit !== undefined && (exit.state === "doubtful" || nowMs - exit.sentMs >= FILLS_IN_MS);
+  if (exit === undefined || exit.state === "fresh") return false;
+  return exit.state === "doubtful" || nowMs - exit.sentMs >= FILLS_IN_MS;
 }
 
 /** States, halts, requests and a delisting close a position; a signal's exit comes from the strategy. */

@@ -144,6 +144,58 @@ test("beside somebody else's share what nobody can tell the effect of is at the 
   expect(market.net.toFixed()).toBe("1");
 });
 
+/** One unit of the owner's beside the bot's, of which nobody knows how 0.4 went. */
+function sharedBesideUnknown(config: Partial<BotConfig>) {
+  const it = startExampleHolder(config);
+  const work = it.heldWork();
+  it.passTime(2_000);
+  it.market.stopLoss = undefined;
+  it.market.fill("buy", quantity("1"));
+  it.market.fill("sell", quantity("0.4"), { cause: "unknown" });
+  /** Between the questions for position and executions of the next look. */
+  const meanwhile = (happens: () => void) =>
+    (it.market.beforeAsked = () => {
+      it.market.beforeAsked = undefined;
+      happens();
+    });
+  return { ...it, work, meanwhile };
+}
+
+describe("beside somebody else's share, after what nobody can tell the effect of, a position is too old", () => {
+  test("when an exit has filled since", async () => {
+    const { market, run, look, work, meanwhile } = sharedBesideUnknown(STOPPED);
+    market.answer = ({ clientOrderId: id }) => {
+      market.place(id, { side: "sell", status: "open" });
+      return { kind: "accepted", exchangeOrderId: "o" };
+    };
+    await run(work, 500);
+    market.answer = undefined;
+    const id = market.sent[0]?.clientOrderId ?? "";
+    meanwhile(() => market.fill("sell", quantity("0.3"), { id }));
+    await look(work);
+    // What is left is about to be closed.
+    expect([market.sent.length, market.levelsSent]).toEqual([1, []]);
+    await run(work, 5_000);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6", "0.3"]);
+    expect(market.net.toFixed()).toBe("1");
+  });
+
+  test.each([
+    ["the owner has closed some of his", "order", "0.7"],
+    ["more has happened that nobody knows", "unknown", "1"],
+  ] as const)("when %s since", async (...[, cause, ofOwner]) => {
+    const { market, run, look, work, meanwhile } = sharedBesideUnknown({});
+    await run(work, 500);
+    work.exitWanted = "signal";
+    meanwhile(() => market.fill("sell", quantity("0.3"), { cause }));
+    await look(work);
+    expect(market.sent).toEqual([]);
+    await run(work, 5_000);
+    expect(market.sent.length).toBe(1);
+    expect(market.net.toFixed()).toBe(ofOwner);
+  });
+});
+
 test("an exit that the exchange takes and ends without a fill is sent ever more rarely, and told as cancelled", async () => {
   const { market, run, records, heldWork } = startExampleHolder(STOPPED);
   const work = heldWork();

@@ -9,6 +9,7 @@ import type {
 import { Decimal, quantity, text } from "../money.ts";
 import { exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
+import type { TradeAccount } from "../orders/trade-account.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
@@ -36,6 +37,12 @@ const RETRY_MIN_MS = 500;
 /** A refused exit is tried again at least this often: what refuses it may end at any time, and the position has its stop. */
 const RETRY_MAX_MS = 15_000;
 
+interface SeenPosition {
+  readonly held: HeldPosition;
+  /** The work's account when that was asked for. */
+  readonly before: TradeAccount;
+}
+
 /**
  * Closes what is held of the work, with an id that derives from the entry's: every process that closes this trade sends the
  * same order. Never more than the work's own fills, never more than the position; needs no journal.
@@ -43,7 +50,7 @@ const RETRY_MAX_MS = 15_000;
 export async function exitPosition(
   deps: TraderDeps,
   work: Work,
-  held: HeldPosition,
+  { held, before }: SeenPosition,
 ): Promise<void> {
   const isEarly = () => deps.monotonicMs() < work.exitRetry.notBeforeMs;
   if (isEarly()) return;
@@ -51,12 +58,22 @@ export async function exitPosition(
   if (work.exit.state !== "fresh") await lookUp(deps, work, held);
   if (work.exit.state !== "fresh" || isEarly()) return;
   const known = await stillHeldAt(deps, work);
-  if (known === undefined) return;
+  if (known === undefined || hasMoved(work, before)) return;
   const order = exitOrder(deps, work, held);
   if (order === undefined) return;
   const receiveWindowMs =
     order.wholePosition === true ? wholeWindowMs(deps, known) : known.receiveWindowMs;
   await sendExit(deps, work, { order: { ...order, ...known, receiveWindowMs }, held });
+}
+
+/**
+ * After what nobody can tell the effect of the position alone says how much may be closed beside what others hold: one that is
+ * older than what the account shows would be sold once more, out of theirs.
+ */
+function hasMoved({ account: { open, others, unexplained } }: Work, before: TradeAccount): boolean {
+  if (unexplained === undefined) return false;
+  const isNews = unexplained.executionId !== before.unexplained?.executionId;
+  return isNews || !open.eq(before.open) || others.lt(before.others);
 }
 
 /**
