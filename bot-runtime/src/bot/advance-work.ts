@@ -4,7 +4,7 @@ import { hasShare } from "../orders/trade-account.ts";
 import { accountForFills, closeRest } from "./account-for-fills.ts";
 import { areExitsOver, exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
-import { protectPosition } from "./protect-position.ts";
+import { placeKnownStop, protectPosition } from "./protect-position.ts";
 import { eventRecord } from "./records.ts";
 import { seePosition } from "./see-position.ts";
 import { settleEntry } from "./settle-entry.ts";
@@ -31,6 +31,25 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
   const before = work.account;
   const view = await lookUps(deps, work).position(work.symbol);
   seePosition(deps, work, view.held);
+  try {
+    return await advanceSeen(deps, work, { view, before });
+  } catch (error) {
+    await placeKnownStop(deps, work);
+    throw error;
+  }
+}
+
+interface SeenWork {
+  readonly view: PositionView;
+  /** Its account when that was asked for. */
+  readonly before: Work["account"];
+}
+
+async function advanceSeen(
+  deps: TraderDeps,
+  work: Work,
+  { view, before }: SeenWork,
+): Promise<boolean> {
   if (work.entry !== "over") await settleEntry(deps, work);
   if (mayHaveMore(deps, work, view)) await accountForFills(deps, work);
   noteVanished(deps, work);

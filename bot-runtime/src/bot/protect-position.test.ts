@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { price, quantity, text } from "../money.ts";
+import { EMPTY_ACCOUNT } from "../orders/trade-account.ts";
 import { exampleMarket, SYMBOL } from "./example-bot.ts";
 import { type ExampleExchange, startExampleHolder } from "./example-holder.ts";
 
@@ -92,6 +93,19 @@ describe("stop and target", () => {
   });
 });
 
+/** A position whose stop has gone, of which the executions cannot be asked for any more. */
+async function nakedUntold() {
+  const it = startExampleHolder();
+  const work = it.heldWork();
+  await it.run(work, 1_000);
+  it.market.stopLoss = undefined;
+  it.market.takeProfit = undefined;
+  it.market.beforeAsked = () => {
+    throw new Error("no answer");
+  };
+  return { ...it, work };
+}
+
 describe("a position without a stop", () => {
   test("is given one, and the time until then is counted to the end", async () => {
     const { market, look, run, heldWork, unprotectedSeconds } = startExampleHolder();
@@ -105,6 +119,28 @@ describe("a position without a stop", () => {
     expect(levelsOf(market)[0]).toBe("99");
     await run(work, 5_000);
     expect(unprotectedSeconds()).toBe(0.25);
+  });
+
+  describe("while only the executions are not told", () => {
+    test("is given the stop alone, by the account of a moment ago", async () => {
+      const { market, look, work } = await nakedUntold();
+      await expect(look(work)).rejects.toThrow("no answer");
+      expect(levelsOf(market)).toEqual(["99", undefined]);
+      market.beforeAsked = undefined;
+      await look(work);
+      expect(levelsOf(market)).toEqual(["99", "102"]);
+    });
+
+    test.each<[string, (it: Awaited<ReturnType<typeof nakedUntold>>) => unknown]>([
+      ["it is of another size", ({ market }) => market.fill("buy", quantity("1"))],
+      ["the account is ten minutes old", ({ passTime }) => passTime(600_000)],
+      ["the account is not known", ({ work }) => Object.assign(work, { account: EMPTY_ACCOUNT })],
+    ])("is left as it is when %s", async (_, change) => {
+      const it = await nakedUntold();
+      change(it);
+      await expect(it.look(it.work)).rejects.toThrow("no answer");
+      expect(it.market.levelsSent).toEqual([]);
+    });
   });
 
   test("found after a restart counts from when it was taken up, whatever the wall clock says", async () => {

@@ -22,6 +22,8 @@ const WITHOUT_RULES_MAX_MS = 20_000;
 const MOVE_AGAIN_MS = 30_000;
 /** Levels that it refuses again and again are asked for ever more rarely, up to this: a settlement ends, a price comes back. */
 const MOVE_AGAIN_MAX_MS = 900_000;
+/** So long an account says whose a position of its size is, well enough for a stop. */
+const KNOWN_FOR_MS = 600_000;
 
 /**
  * Brings stop and target of a held position to its mean entry price × (1 ± p), rounded to the tick. They follow the
@@ -73,6 +75,23 @@ function lacksRules(deps: TraderDeps, work: Work, held: HeldPosition): boolean {
   if (sinceMs !== undefined && now - sinceMs >= WITHOUT_RULES_MAX_MS)
     leave(deps, work, "it has no stop, and the exchange does not tell the rules for one");
   return isNaked;
+}
+
+/**
+ * A look that failed on its way to the stop leaves no position without one that is as large as the account has just known it. Were
+ * it somebody else's by now, a stop of his own side would be all that he gets.
+ */
+export async function placeKnownStop(deps: TraderDeps, work: Work): Promise<void> {
+  const held = heldOf(work);
+  const { account, accountedMs } = work;
+  if (held === undefined || held.stopLoss !== undefined) return;
+  const isKnown = held.quantity.eq(account.open) && account.others.lte(0);
+  if (!isKnown || deps.monotonicMs() - accountedMs >= KNOWN_FOR_MS) return;
+  const wanted = wantedLevels(deps, work, held);
+  if (wanted === undefined) return;
+  const { kind } = await deps.exchange.protect(held.symbol, { ...wanted, takeProfit: undefined });
+  deps.metrics.count("bot_protections_total", { outcome: kind });
+  deps.log.warn("stop-by-known-account", { symbol: work.symbol, outcome: kind });
 }
 
 type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
