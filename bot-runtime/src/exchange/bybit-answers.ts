@@ -54,10 +54,11 @@ const Execution = z.object({
   execTime: Milliseconds,
 });
 export type BybitExecution = z.infer<typeof Execution>;
-/** A type that is not known may have a shape that is not: its row says at least what it is. */
+/** What moves no position as far as anybody knows may have a shape that nobody knows: its row says at least what it is. */
 export const UnshapedExecution = z.object({
   symbol: z.string(),
   execId: z.string().min(1),
+  orderLinkId: z.string().optional().catch(undefined),
   execType: z.string(),
   execTime: Milliseconds,
 });

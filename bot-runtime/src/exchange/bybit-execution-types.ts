@@ -52,8 +52,10 @@ export function executionCause(row: BybitExecution): Pick<Execution, "cause" | "
   return { cause: isTarget(row.stopOrderType) ? "target" : "order" };
 }
 
-export function isKnownType({ execType }: UnshapedExecution): boolean {
-  return (BYBIT_EXECUTION_TYPES[execType] ?? NOT_IN_TABLE).cause !== "unknown";
+/** Whether a row of this type has moved a position for certain. */
+export function isMoving({ execType }: UnshapedExecution): boolean {
+  const { cause } = BYBIT_EXECUTION_TYPES[execType] ?? NOT_IN_TABLE;
+  return cause !== "unknown" && cause !== "funding";
 }
 
 export function unexplained({ execId, execType }: UnshapedExecution, meaning: string): string {

@@ -127,7 +127,27 @@ describe("an execution's type says what it did to the position", () => {
     expect(execution?.unexplained).toContain("OfTomorrow");
   });
 
-  test("one of a known type has to be readable", async () => {
-    await expect(executionOf({ execPrice: "" })).rejects.toThrow("cannot be read");
+  test.each(["Dividend", "Funding"])(
+    "a %s moves no position: one that cannot be read holds up no other row",
+    async (execType) => {
+      const execution = await executionOf({ execType, side: "None", execPrice: "" });
+      expect(execution).toMatchObject({ executionId: "x1", cause: "unknown" });
+      expect(execution?.unexplained).toContain(`${execType} (in a form that is not known`);
+    },
+  );
+
+  test("one of a new type keeps the id of the order that it is of", async () => {
+    const change = { execType: "OfTomorrow", execPrice: "", orderLinkId: "by-hand" };
+    expect((await executionOf(change))?.clientOrderId).toBe("by-hand");
+  });
+
+  test.each([
+    ["of a type that moves positions", {}],
+    [
+      "of a bot's order",
+      { execType: "OfTomorrow", orderLinkId: "11111111-1111-8111-8111-111111111111" },
+    ],
+  ])("one %s has to be readable", async (_, change) => {
+    await expect(executionOf({ execPrice: "", ...change })).rejects.toThrow("cannot be read");
   });
 });

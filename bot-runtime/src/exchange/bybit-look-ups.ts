@@ -1,4 +1,5 @@
 import { amount, Decimal, price, quantity, ZERO_AMOUNT, ZERO_QUANTITY } from "../money.ts";
+import { isOrderId } from "../orders/order-id.ts";
 import {
   type BybitExecution,
   type UnshapedExecution,
@@ -11,7 +12,7 @@ import {
 import { type BybitClient, QUOTE } from "./bybit-client.ts";
 import {
   executionCause,
-  isKnownType,
+  isMoving,
   isStop,
   isTarget,
   unexplained,
@@ -217,12 +218,18 @@ function executionView(row: BybitExecution | UnshapedExecution): Execution {
   };
 }
 
-/** Neither side, price nor quantity can be read: it is in no account, and named. @throws Error for a type that has to be readable. */
+/**
+ * Neither side, price nor quantity can be read: it is in no account, and named. @throws Error for what has to be readable: a type
+ * that moves positions, and the fill of a bot's own order, whatever its type.
+ */
 function unshapedView(row: UnshapedExecution): Execution {
-  if (isKnownType(row)) throw new Error(`${row.symbol}: execution ${row.execId} cannot be read`);
+  const clientOrderId = row.orderLinkId || undefined;
+  const isOfBot = clientOrderId !== undefined && isOrderId(clientOrderId);
+  if (isOfBot || isMoving(row))
+    throw new Error(`${row.symbol}: execution ${row.execId} cannot be read`);
   return {
     executionId: row.execId,
-    clientOrderId: undefined,
+    clientOrderId,
     side: "buy",
     price: price("0"),
     quantity: ZERO_QUANTITY,
