@@ -66,6 +66,17 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     await run(work, 1_000);
     expect([work.contradiction, work.account.open.toFixed()]).toEqual([undefined, "1"]);
   });
+
+  test("is not contradictory any more once such a position has gone", async () => {
+    const { market, run, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.net = quantity("1");
+    await run(work, 30_000);
+    market.net = quantity("0");
+    await run(work, 1_000);
+    expect([work.contradiction, work.entry]).toEqual([undefined, "unknown"]);
+    expect(await run(work, 50_000)).toBe(true);
+  });
 });
 
 test.each([

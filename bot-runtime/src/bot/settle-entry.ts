@@ -82,6 +82,8 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
+  // What was there has gone, and was another's.
+  work.contradiction = undefined;
   if (waitedMs >= LOST_AFTER_MS) endEntry(deps, work, neverReceived(work));
 }
 
