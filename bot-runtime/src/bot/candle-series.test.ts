@@ -62,6 +62,8 @@ describe("CandleSeries", () => {
     expect(await series.catchUp()).toMatchObject({
       candle: { openTimeMs: 13 * MINUTE },
       sentMs: 7,
+      // What was asked for while the others were fetched is newer.
+      missedCloseMs: 14 * MINUTE,
     });
     expect(series.openTimes.slice(-5)).toEqual(
       [9, 10, 11, 12, 13].map((minute) => minute * MINUTE),

@@ -21,7 +21,7 @@ export interface ProposedCandle {
   readonly proposal: Proposal;
   /** When the exchange sent the candle, by this process's monotonic clock, ms: what waits in a socket grows old there. */
   readonly sentMs: number;
-  /** When the candle closed that was missed and says what is to be closed, ms of candle time. */
+  /** When the candle closed that says what is to be closed and was not heard at once: missed, or waiting for one that was; ms of candle time. */
   readonly missedCloseMs?: number;
 }
 
@@ -133,7 +133,9 @@ export class CandleSeries {
       return this.#takeMissed();
     const missed = this.#takeMissed();
     const proposal = this.#append(awaiting.candle);
-    if (proposal.exit !== undefined || missed === undefined) return { ...awaiting, proposal };
+    const missedCloseMs = awaiting.candle.openTimeMs + this.#stepMs;
+    if (proposal.exit !== undefined || missed === undefined)
+      return { ...awaiting, proposal, missedCloseMs };
     return { ...missed, ...awaiting };
   }
 

@@ -538,7 +538,7 @@ export class SymbolTrader {
   }
 }
 
-/** A candle that was missed closes nothing that somebody asked for, and opened, after its close. */
+/** A candle that was heard late closes nothing that somebody asked for, and opened, after its close. */
 export function isToCloseBy(
   { proposal, missedCloseMs }: Pick<ProposedCandle, "proposal" | "missedCloseMs">,
   work: Work,
