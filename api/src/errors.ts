@@ -75,6 +75,7 @@ export const ERRORS = {
   unknown_session: { status: 409, title: "The epoch is not this pod's" },
   lease_held: { status: 409, title: "Another pod of the bot holds the lease" },
   no_lease: { status: 409, title: "The process does not hold the bot's lease" },
+  halted: { status: 409, title: "A halt is in force" },
   account_committed: { status: 409, title: "The account's share is taken" },
   intent_closed: { status: 409, title: "The intent is over, or another order's" },
   journal_saturated: { status: 503, title: "The journal is busy" },

@@ -2,6 +2,7 @@ import type { Pool } from "pg";
 import { createPool, type DatabaseOptions } from "../src/database.ts";
 import { createAnnouncer } from "../src/journal/announcer.ts";
 import { buildJournal } from "../src/journal/app.ts";
+import type { Halts } from "../src/journal/halts.ts";
 import { LIVE_CHANNEL } from "../src/live/channel.ts";
 import { createMetrics } from "../src/metrics.ts";
 import type { TestDatabase } from "./database.ts";
@@ -28,6 +29,7 @@ function ignore(): void {}
 interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
   readonly watch?: (pool: Pool) => void;
   readonly podExists?: (token: string) => Promise<boolean>;
+  readonly halts?: Halts;
   /** What verifying a token waits for. */
   readonly verifying?: () => Promise<void>;
   readonly requestsMax?: number;
@@ -41,7 +43,7 @@ interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
  */
 export async function startJournalApp(database: TestDatabase, options: JournalOptions = {}) {
   const { watch, podExists = unused, verifying, requestsMax = 2_000, ...others } = options;
-  const { reported = ignore, ...limits } = others;
+  const { reported = ignore, halts = () => [], ...limits } = others;
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS, ...limits });
   watch?.(pool);
   const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });
@@ -55,6 +57,7 @@ export async function startJournalApp(database: TestDatabase, options: JournalOp
       ping: unused,
     },
     podExists,
+    halts,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     reported: { announce: reported },
     news,

@@ -6,10 +6,11 @@ import {
   REQUESTS_REMEMBERED,
   SessionAnswer,
 } from "@tradingbots/crds";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { Commitments } from "../../bot-runtime/test/commitments.ts";
-import { JournalModel } from "../../bot-runtime/test/journal-model.ts";
+import { JournalModel, type ModelHalt } from "../../bot-runtime/test/journal-model.ts";
+import type { Halt } from "../src/journal/halts.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 import {
   type Answer,
@@ -31,6 +32,8 @@ interface Journal {
   newPod(): Pod;
   /** So much time passes for leases and commitments, by the journal's own clock. */
   pass(ms: number): Promise<void>;
+  /** From now on these halts are in force; without symbols one is of all. */
+  halt(halts: readonly ModelHalt[]): void;
   /** Of another bot of the same account. */
   twin(): Promise<Journal>;
 }
@@ -41,12 +44,18 @@ let app: JournalApp;
 const reported: string[] = [];
 beforeAll(async () => {
   database = await startDatabase();
-  app = await startJournalApp(database, { reported: (botId) => void reported.push(botId) });
+  app = await startJournalApp(database, {
+    reported: (botId) => void reported.push(botId),
+    halts: () => halts,
+  });
 });
 afterAll(async () => {
   await app.close();
   await database.stop();
 });
+
+let halts: readonly Halt[] = [];
+afterEach(() => void (halts = []));
 
 let accounts = 0;
 
@@ -76,8 +85,20 @@ async function ofAccount(account: string): Promise<Journal> {
         [account, ms / 1_000],
       );
     },
+    halt: (wanted) => {
+      halts = wanted.flatMap(({ symbols }) => (symbols ?? [undefined]).map(haltOf));
+    },
     twin: async () => ofAccount(account),
   };
+}
+
+function haltOf(symbol: string | undefined): Halt {
+  const scope =
+    symbol === undefined
+      ? ({ type: "all" } as const)
+      : ({ type: "symbol", value: symbol } as const);
+  const spec = { scope, action: "BlockEntries", reason: "test", lifted: false } as const;
+  return { name: "halt", spec };
 }
 
 async function inMemory(): Promise<Journal> {
@@ -94,6 +115,7 @@ async function inMemory(): Promise<Journal> {
         return { uid, post: async (path, body) => model.handle(path, uid, body) };
       },
       pass: async (ms) => void (nowMs += ms),
+      halt: (wanted) => model.halt(wanted),
       twin: async () => ofBot(),
     };
   };
@@ -448,6 +470,21 @@ describe.each([
     const pod = journal.newPod();
     await sessionOf(pod);
     expect(codeOf(await pod.post(path, body))).toBe("422 validation_failed");
+  });
+
+  test("no intent is taken that a halt concerns, and one after it is lifted", async () => {
+    const pod = journal.newPod();
+    const { epoch } = await sessionOf(pod);
+    await lease(pod, epoch);
+    const { symbol } = intent(1);
+    journal.halt([{ symbols: null }]);
+    expect(codeOf(await append(pod, epoch, 1))).toBe("409 halted");
+    journal.halt([{ symbols: ["XRP/USDT:USDT", symbol] }]);
+    expect(codeOf(await append(pod, epoch, 1))).toBe("409 halted");
+    journal.halt([{ symbols: ["XRP/USDT:USDT"] }]);
+    expect(codeOf(await append(pod, epoch, 1))).toBe("200 ok");
+    journal.halt([]);
+    expect(codeOf(await append(pod, epoch, 2))).toBe("200 ok");
   });
 
   describe("of an account with two bots", () => {

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SessionAnswer } from "@tradingbots/crds";
+import { SessionAnswer, TradingHalt } from "@tradingbots/crds";
+import { customResource } from "@tradingbots/kube";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { freePorts } from "../../hack/control-plane/free-ports.ts";
@@ -74,6 +75,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exited;
 }
 
+const TRADING_HALTS = customResource(TradingHalt);
 const ALICE = "00000000-0000-4000-8000-00000000000a";
 const BOB = "00000000-0000-4000-8000-00000000000b";
 const NAMESPACE = "tradingbots-00";
@@ -156,6 +158,29 @@ test("every session has a new epoch, also of the same pod and of requests at onc
   const together = await Promise.all([second.client.session(), second.client.session()]);
   const epochs = together.map(({ body }) => SessionAnswer.parse(body).epoch);
   expect(new Set(epochs)).toEqual(new Set([4, 5]));
+});
+
+test("a halt keeps entries out as soon as it stands in the cluster, also of a bot that has not heard of it", async () => {
+  const [halted, other] = [await startPod(botId), await startPod(await createBot(BOB))];
+  for (const { client } of [halted, other]) {
+    const { epoch } = await openSession(client);
+    await client.lease(epoch);
+  }
+  const name = "of-alice";
+  const { apiVersion, kind } = TRADING_HALTS;
+  await cluster.admin.create(TRADING_HALTS, {
+    apiVersion,
+    kind,
+    metadata: { name },
+    spec: { scope: { type: "user", value: ALICE }, action: "Flatten", reason: "stolen phone" },
+  });
+  await until(async () =>
+    expect(codeOf(await halted.client.intent(1, 1))).toEqual({ status: 409, code: "halted" }),
+  );
+  expect(await other.client.intent(1, 1)).toMatchObject({ status: 200 });
+  const body = { spec: { lifted: true } };
+  await cluster.admin.patch(TRADING_HALTS, { name }, { type: "merge", body });
+  await until(async () => expect(await halted.client.intent(1, 1)).toMatchObject({ status: 200 }));
 });
 
 test("a restarted container loses no record to its predecessor's late batch, nor the other way round", async () => {

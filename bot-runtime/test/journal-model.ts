@@ -47,7 +47,13 @@ const UNKNOWN_SESSION = refusal(409, "unknown_session");
 const STALE_EPOCH = refusal(409, "stale_epoch");
 const INTENT_CLOSED = refusal(409, "intent_closed");
 const ACCOUNT_COMMITTED = refusal(409, "account_committed");
+const HALTED = refusal(409, "halted");
 const FINAL: ReadonlySet<string> = new Set(["filled", "cancelled", "refused"]);
+
+/** A halt that concerns the bot, on these symbols or, with null, on all. */
+export interface ModelHalt {
+  readonly symbols: readonly string[] | null;
+}
 
 /**
  * The journal of one bot in memory, without HTTP and without a clock of its own. A contract suite holds it to what the real
@@ -57,6 +63,8 @@ export class JournalModel {
   readonly intents = new Map<string, Intent>();
   readonly #nowMs: () => number;
   readonly #commitments: Commitments;
+  #halts: readonly ModelHalt[] = [];
+  #haltedMs = -Infinity;
   #newestEpoch = 0;
   #lease: Lease | undefined;
   /** Order in which the pods were made: the real journal reads it from when their tokens were issued. */
@@ -102,6 +110,18 @@ export class JournalModel {
     if (!this.#pods.includes(podUid)) this.#pods.push(podUid);
   }
 
+  /** The halts that are in force from now on. */
+  halt(halts: readonly ModelHalt[]): void {
+    this.#halts = halts;
+    this.#haltedMs = this.#nowMs();
+  }
+
+  /** Since when, by the journal's clock, no entry of the symbol may be opened; undefined when it may. */
+  haltedSinceMs(symbol: string): number | undefined {
+    const isHalted = this.#halts.some(({ symbols }) => symbols?.includes(symbol) !== false);
+    return isHalted ? this.#haltedMs : undefined;
+  }
+
   session(podUid: string): ModelAnswer {
     this.addPod(podUid);
     const newer = this.#pods.slice(this.#pods.indexOf(podUid) + 1);
@@ -133,6 +153,7 @@ export class JournalModel {
   }
 
   appendIntent(podUid: string, { epoch, intent }: z.infer<typeof IntentRequest>): ModelAnswer {
+    if (this.haltedSinceMs(intent.symbol) !== undefined) return HALTED;
     const refused = this.#refusalOf(podUid, epoch);
     if (refused !== undefined) return refused;
     if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");

@@ -34,6 +34,7 @@ export {
   type RolloutStatus,
   SLOTS,
 } from "./bot-class.ts";
+export { haltConcerns, isHaltInForce } from "./halt-scope.ts";
 export { TradingHalt } from "./trading-halt.ts";
 export { BotConfig, BotTermination, Credentials, VerifyConfig } from "./bot-config.ts";
 export {

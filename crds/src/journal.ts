@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { RequestAction, RequestId, RequestStatus } from "./bot-request.ts";
-import { DecimalString, MarketSymbol, Timestamp } from "./fields.ts";
+import { DecimalString, Exchange, MarketSymbol, Timestamp } from "./fields.ts";
 
 /**
  * The protocol between bots, journal and operator: HTTP with JSON bodies. A bot authenticates with its projected
@@ -40,7 +40,13 @@ export const Intent = z.object({
 });
 export type Intent = z.infer<typeof Intent>;
 
-export const IntentRequest = z.object({ epoch: z.int().min(1), intent: Intent });
+export const IntentRequest = z.object({
+  epoch: z.int().min(1),
+  exchange: Exchange.optional().describe(
+    "A halt of any exchange concerns a bot that does not say.",
+  ),
+  intent: Intent,
+});
 export const IntentAnswer = z.object({ accepted: z.literal(true) });
 
 /** A position from its first fill to its last; `id` is the client order id of the entry. */

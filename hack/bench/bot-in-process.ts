@@ -36,6 +36,7 @@ export function startBotInProcess(parts: BotParts): RunningBot {
   const model = new JournalModel({ nowMs: systemClock.monotonicMs });
   const journal: JournalClient = new JournalClient({
     url: "http://journal",
+    exchange: config.exchange,
     send: (url, request) => aside(() => model.send(url, request)),
     readToken: async () => config.botUid,
     ...surroundings,

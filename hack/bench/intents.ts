@@ -55,6 +55,7 @@ async function appendIntents(url: string): Promise<readonly number[]> {
   const silent = { info: () => {}, warn: () => {}, error: () => {} };
   const journal = new JournalClient({
     url,
+    exchange: "bybit",
     send: createHttpClient(),
     readToken: async () => "",
     log: silent,

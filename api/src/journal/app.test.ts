@@ -20,6 +20,7 @@ test("more requests than can wait are sent back at once, and those under way are
     pool: { connect: () => frozen.promise, query: unused },
     tokens: { verify: async () => HOLDER, ping: unused },
     podExists: unused,
+    halts: unused,
     hub: { subscribe: unused, isListening: () => true, close: async () => {} },
     reported: { announce: unused },
     news: { announce: unused },

@@ -23,6 +23,7 @@ import { observeRequests } from "../metrics.ts";
 import { onceOver } from "../once-over.ts";
 import { createServer, type Server } from "../server.ts";
 import type { Announcer } from "./announcer.ts";
+import { assertNotHalted, assertRead, type Halts } from "./halts.ts";
 import { appendIntent } from "./intents.ts";
 import { renewLeasesTogether } from "./lease-renewals.ts";
 import { grantLease, LEASE_TTL_MS, leaseLeftMs, releaseLease, renewLeases } from "./leases.ts";
@@ -40,6 +41,8 @@ export interface JournalDeps {
   readonly tokens: TokenVerifier;
   /** Whether the pod that a token is bound to exists, or did seconds ago. */
   readonly podExists: (token: string) => Promise<boolean>;
+  /** The cluster's halts: what they concern is not entered, whether its bot has heard of them or not. */
+  readonly halts: Halts;
   readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
   /** Told of a bot with a new report. */
   readonly reported: Pick<Announcer, "announce">;
@@ -61,6 +64,7 @@ export async function buildJournal(deps: JournalDeps): Promise<Server> {
   healthRoutes(server, {
     database: { check: () => deps.pool.query("select 1"), isRequired: true },
     cluster: { check: () => deps.tokens.ping(), isRequired: true },
+    halts: { check: async () => assertRead(deps.halts), isRequired: true },
     listening: { check: () => assertListening(deps.hub), isRequired: false },
   });
   server.get("/metrics", { logLevel: "warn" }, async (_, reply) =>
@@ -116,6 +120,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     "/intents",
     { schema: { body: IntentRequest, response: { 200: IntentAnswer } } },
     async (request) => {
+      await assertNotHalted(deps, holderOf(request), request.body);
       await storable(() => appendIntent(pool, holderOf(request), request.body));
       return { accepted: true as const };
     },

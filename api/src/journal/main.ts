@@ -6,6 +6,7 @@ import { LIVE_CHANNEL } from "../live/channel.ts";
 import { createAnnouncer } from "./announcer.ts";
 import { buildJournal } from "./app.ts";
 import { loadJournalConfig } from "./config.ts";
+import { followHalts } from "./halts.ts";
 import { podExists } from "./living-pod.ts";
 import { createReportHub, REPORTS_CHANNEL } from "./report-hub.ts";
 import { recentReporters } from "./reports.ts";
@@ -48,6 +49,10 @@ const news = stack.adopt(
   createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError }),
   (open) => open.close(),
 );
+const halts = stack.adopt(
+  followHalts({ client, onError: (error) => app.log.warn({ err: error }, "halts may be missed") }),
+  (open) => open.stop(),
+);
 const hub = createReportHub({
   database: pool,
   direct: connectionOptions(config.directDatabase),
@@ -58,6 +63,7 @@ const app = stack.adopt(
     pool,
     tokens: createTokenVerifier({ raw: client.raw, now: Date.now }),
     podExists: (token) => podExists(client, token),
+    halts: halts.all,
     hub,
     reported,
     news,

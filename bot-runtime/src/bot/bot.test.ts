@@ -536,6 +536,18 @@ describe("an entry whose intent the journal is writing", () => {
   });
 });
 
+test("an entry that the journal holds under a halt is not sent, and says so", async () => {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>();
+  const it = startExampleBot({ exchange: { submitEntry }, appendIntent: async () => "halted" });
+  it.grantSession();
+  await pass(1_000);
+  it.closeCandle();
+  await pass(1_000);
+  expect(submitEntry).not.toHaveBeenCalled();
+  const events = it.records.flatMap((body) => (body.type === "event" ? [body.message] : []));
+  expect(events.join()).toContain("Halted: the journal knows a halt");
+});
+
 describe("a proposal", () => {
   test("of a strategy that was replaced while candles were fetched is dropped", async () => {
     const { promise: fetched, resolve } = Promise.withResolvers<void>();

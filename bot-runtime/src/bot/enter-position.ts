@@ -276,6 +276,10 @@ async function writeIntent(
       "other entries of the account are under way: together they would commit more than balancePercent of its equity";
     return { reason: "BalanceCommitted", message };
   }
+  if (appended === "halted") {
+    const message = "the journal knows a halt that concerns this entry";
+    return { reason: "Halted", message };
+  }
   if (appended === "stale" || appended === "refused") {
     const message = `${order.side} ${order.symbol}: the journal did not take the intent (${appended})`;
     return { reason: "IntentRefused", message };

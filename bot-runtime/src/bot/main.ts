@@ -73,6 +73,7 @@ async function startBot(environment: Environment, log: Log, onEpoch: (epoch: num
   const ending = new AbortController();
   const journal = new JournalClient({
     url: environment.journalUrl,
+    exchange: config.exchange,
     send: createHttpClient(),
     readToken: async () => (await readTextFile(environment.journalTokenFile)).trim(),
     log,

@@ -78,6 +78,7 @@ function connect(journal: Journal) {
   const sessions: [epoch: number, isFirst: boolean][] = [];
   const connected = new JournalClient({
     url: "http://journal",
+    exchange: "bybit",
     send: journal.send,
     readToken: async () => "token",
     log: { info: () => {}, warn: () => {}, error: (name) => errors.push(name) },

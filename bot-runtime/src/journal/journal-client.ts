@@ -1,4 +1,5 @@
 import {
+  type Exchange,
   type Intent,
   IntentAnswer,
   RecordAnswer,
@@ -32,9 +33,11 @@ const DROPS_PER_LINE = 100;
 
 export type JournalStanding = "ready" | "unavailable" | "stale";
 
-type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "unconfirmed";
+type IntentOutcome = "appended" | "stale" | "refused" | "committed" | "halted" | "unconfirmed";
 
 export interface JournalOptions extends JournalHttp {
+  /** Where the bot trades: a halt may be about that. */
+  readonly exchange: Exchange;
   readonly log: Log;
   readonly clock: Pick<Clock, "sleep" | "after" | "monotonicMs">;
   /** 0–1: spreads the retries of many bots. */
@@ -129,12 +132,13 @@ export class JournalClient {
 
   /**
    * Appends what is about to be sent. Only `appended` allows the order; after `unconfirmed` the journal may hold the intent
-   * nevertheless, and `committed` says that other entries of the account are about to take what it needs.
+   * nevertheless, `committed` says that other entries of the account are about to take what it needs, and `halted` that a halt is
+   * in force, be it that this process has not heard of it.
    */
   async appendIntent(intent: Intent): Promise<IntentOutcome> {
     if (this.#session === undefined) return "refused";
     this.keepLeaseFor(OPENING_MAX_MS);
-    const body = { epoch: this.#session.epoch, intent };
+    const body = { epoch: this.#session.epoch, exchange: this.#options.exchange, intent };
     const answer = await postJournal(this.#options, {
       path: "/v1/intents",
       body,
@@ -145,6 +149,7 @@ export class JournalClient {
     this.#options.log.warn("intent-not-appended", { message: answer.message });
     if (answer.kind === "unavailable") return "unconfirmed";
     if (answer.code === "account_committed") return "committed";
+    if (answer.code === "halted") return "halted";
     if (answer.code === "no_lease") this.#lease.noteLost();
     this.#noteRefusal(answer.code);
     return this.#stale ? "stale" : "refused";

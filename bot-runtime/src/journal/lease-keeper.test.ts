@@ -88,6 +88,7 @@ function createWorld() {
     };
     const client = new JournalClient({
       url: "http://journal",
+      exchange: "bybit",
       send,
       readToken: async () => podUid,
       log: { info: () => {}, warn: () => {}, error: () => {} },

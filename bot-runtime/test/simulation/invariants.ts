@@ -203,6 +203,17 @@ export const INVARIANTS: readonly Invariant[] = [
     },
   },
   {
+    name: "HaltsReachAll",
+    statement: `no opening order is accepted more than ${LATEST_ACCEPTANCE_MS} ms after the journal knew of a halt on its symbol, heard of or not`,
+    broken: (moment, world) => {
+      if (moment.kind !== "accepted" || !moment.order.opens) return undefined;
+      const { acceptedMs, intent } = moment.order;
+      const sinceMs = intent && world.journal.haltedSinceMs(intent.symbol);
+      if (sinceMs === undefined || acceptedMs - sinceMs <= LATEST_ACCEPTANCE_MS) return undefined;
+      return `accepted ${acceptedMs - sinceMs} ms after the halt`;
+    },
+  },
+  {
     name: "FreshSignal",
     statement: `an opening order leaves its process within ${SIGNAL_MAX_AGE_MS} ms of the close of the candle that it follows, however late that was heard of`,
     broken: (moment, world) => {

@@ -422,6 +422,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a halt that only the journal knows of is not obeyed",
+    patches: [
+      {
+        module: `${src}/journal/journal-client.ts`,
+        text: '    if (answer.code === "halted") return "halted";',
+        replacement: '    if (answer.code === "halted") return "appended";',
+      },
+    ],
+  },
+  {
     name: "what the exchange closes by force is not read",
     patches: [
       {

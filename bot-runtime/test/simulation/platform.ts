@@ -240,6 +240,7 @@ export class Platform {
   configure(change: (config: BotConfig) => BotConfig): void {
     this.#config = change(this.#config);
     const { state, halts } = this.#config;
+    this.#parts.journal.halt(halts);
     this.#trace(`config: ${state}, halts ${halts.map(({ action }) => action).join() || "none"}`);
     for (const pod of this.#pods) {
       const config = this.#config;
@@ -291,6 +292,7 @@ export class Platform {
     this.#notePairs();
   }
 
+  /** What the newest pod is told takes so much longer to reach it. */
   delayConfig(ms: number): void {
     const pod = this.newestPod;
     if (pod !== undefined) pod.configDelayMs = ms;

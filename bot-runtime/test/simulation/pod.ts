@@ -45,6 +45,7 @@ export function startBot(parts: BotParts): StartedBot {
   const exchange = createExchange({ key, testnet: false, restUrl: undefined });
   const journal = new JournalClient({
     url: JOURNAL_URL,
+    exchange: "bybit",
     send: parts.sendToJournal,
     readToken: async () => parts.podUid,
     log,

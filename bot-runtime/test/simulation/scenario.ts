@@ -49,6 +49,8 @@ export interface Scenario {
   /** No midnight of the candles' time comes in it. */
   readonly ofOneDay: boolean;
   readonly maxConsecutiveErrors: number;
+  /** Halts do not come to the newest pod's ears: only the journal knows of them. */
+  readonly deaf: boolean;
   /** The price hardly moves: neither stop nor target is reached. */
   readonly still: boolean;
   /** The strategy proposes hardly anything: what is opened, somebody asked for. */
@@ -171,6 +173,7 @@ export function drawScenario(seed: number): Scenario {
     maxConsecutiveErrors: draw.oneOf([5, 50, 50]),
     deaths: calm ? [] : [...deaths(draw), ...(trap?.deaths ?? [])],
     lateLease: trap?.lateLease,
+    deaf: seed % DEAF_EVERY === 1,
     still: false,
     quiet: false,
     events: calm ? drawn.filter(({ kind }) => CALM_KINDS.has(kind)) : drawn,
@@ -181,6 +184,9 @@ export function drawScenario(seed: number): Scenario {
   if (seed % RETUNES_EVERY === 4) return retuning(scenario);
   return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
 }
+
+/** In one of so many seeds a halt does not reach the newest pod. */
+const DEAF_EVERY = 4;
 
 /** One of so many seeds is about requests, and one of three of those about nothing else. */
 const ASKS_EVERY = 5;

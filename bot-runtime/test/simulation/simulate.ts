@@ -334,10 +334,12 @@ class Run {
       next({ state: "Paused" });
     } else {
       const symbols = order.ofSymbol ? this.#scenario.symbols.slice(0, 1) : null;
+      if (this.#scenario.deaf) this.#platform.delayConfig(order.ms);
       next({ halts: [{ name: "halt", uid: order.action, action: order.action, symbols }] });
     }
     this.#timeline.after(order.ms, () => {
       if (this.#platform.config.state === "Stopped") return;
+      this.#platform.delayConfig(0);
       next({ state: "Running", halts: [] });
       this.#platform.ensurePod(0);
     });

@@ -25,6 +25,7 @@ const app = await buildJournal({
   pool,
   tokens: createTokenVerifier({ raw, now: Date.now }),
   podExists: async () => true,
+  halts: () => [],
   hub: createReportHub({
     database: pool,
     direct: connectionOptions({ url: settings.journalUrl }),

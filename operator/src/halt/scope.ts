@@ -1,10 +1,9 @@
+import { haltConcerns, isHaltInForce } from "@tradingbots/crds";
 import type { BotView } from "../bot/bot-view.ts";
 import type { HaltView } from "./halt-view.ts";
 
 export function isInForce(halt: HaltView, now: Date): boolean {
-  const { lifted, expiresAt } = halt.spec;
-  if (lifted || halt.isDeleting) return false;
-  return expiresAt === undefined || Date.parse(expiresAt) > now.getTime();
+  return !halt.isDeleting && isHaltInForce(halt.spec, now.getTime());
 }
 
 /**
@@ -13,18 +12,11 @@ export function isInForce(halt: HaltView, now: Date): boolean {
  */
 export function concerns(
   halt: HaltView,
-  bot: Pick<BotView, "name" | "spec">,
+  { name, spec: { userId, exchange, symbols } }: Pick<BotView, "name" | "spec">,
   openSymbols: readonly string[] = [],
 ): boolean {
-  const { type, value = "" } = halt.spec.scope;
-  const matches = {
-    all: () => true,
-    user: () => bot.spec.userId === value,
-    bot: () => bot.name === value,
-    exchange: () => bot.spec.exchange === value,
-    symbol: () => bot.spec.symbols.includes(value) || openSymbols.includes(value),
-  };
-  return matches[type]();
+  const bot = { name, userId, exchange, symbols: [...symbols, ...openSymbols] };
+  return haltConcerns(halt.spec.scope, bot);
 }
 
 /** The symbols that the halt is about; null for all that a bot has. */
