@@ -2,7 +2,7 @@ import { audit } from "./audit.ts";
 import { type Crash, CRASHES } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
 import { type Scenario, SCENARIOS } from "./scenarios.ts";
-import { isOnPath, PHASES, type Step } from "./steps.ts";
+import { isOnPath, isStruck, PHASES, type Step } from "./steps.ts";
 import { type Strike, TradeRun } from "./trade-run.ts";
 
 /** One crash at one step of one scenario. */
@@ -50,21 +50,21 @@ function byName(a: Step, b: Step): number {
 }
 
 /**
- * Steps that both of two runs have. Records leave when their time has come: a batch that falls into one phase or the next by
- * chance is no step that a crash could be told to wait for; it is named.
+ * Steps of either of two runs that a crash would have come to in both: which records travel together, and whether they do in one
+ * phase or the next, is chance. What only one of them has is named.
  */
 async function steadySteps(platform: Platform, scenario: Scenario): Promise<readonly Step[]> {
-  const struck = async () =>
-    (await recordSteps(platform, scenario))
-      .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
-      .filter((step) => scenario.strikes?.(step) ?? true);
-  const runs = [await struck(), await struck()];
-  const nameOf = ({ phase, request }: Step) => `${scenario.name}.${phase}.${request}`;
-  const [first = [], second = []] = runs;
-  const counts = Map.groupBy([...first, ...second], nameOf);
-  for (const [name, steps] of counts)
-    if (steps.length < runs.length) console.log(`by chance, not struck: ${name}`);
-  return first.filter((step) => counts.get(nameOf(step))?.length === runs.length);
+  const runs = [await recordSteps(platform, scenario), await recordSteps(platform, scenario)];
+  const shown = runs
+    .flat()
+    .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
+    .filter((step) => scenario.strikes?.(step) ?? true);
+  const steps = Map.groupBy(shown, ({ phase, request }) => `${scenario.name}.${phase}.${request}`);
+  return [...steps].flatMap(([name, [step]]) => {
+    const isSteady = runs.every((run) => run.some((each) => step && isStruck(step, each)));
+    if (!isSteady) console.log(`by chance, not struck: ${name}`);
+    return step !== undefined && isSteady ? [step] : [];
+  });
 }
 
 /** The steps of a trade in which nothing goes wrong. Throws when something does. */

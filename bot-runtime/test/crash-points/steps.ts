@@ -30,7 +30,12 @@ export interface Step {
   /** Short name of the request, such as "order-create-entry". */
   readonly request: string;
   readonly kind: RequestKind;
+  /** The facts in a batch of records: which of them travel together is chance, so a crash waits for the one that it is about. */
+  readonly facts: readonly string[];
 }
+
+/** What a crash waits for. */
+export type StepName = Pick<Step, "phase" | "request">;
 
 /** Requests of a timer come in any phase: each is a step of those in which the order path itself brings it. */
 const TIMED: Readonly<Record<string, readonly Phase[]>> = {
@@ -54,6 +59,12 @@ const SECOND = "second-";
 
 /** The step's request as a name, and what it can do. One about a bot's second symbol has a name of its own. */
 export function nameRequest(request: ProxiedRequest): Omit<Step, "phase"> {
+  const facts = FACTS.flatMap(([pattern, fact]) => (pattern.test(request.body) ? [fact] : []));
+  const isOfRecords = new URL(request.path, "http://any").pathname === "/v1/records";
+  return { ...nameOf(request), facts: isOfRecords ? facts : [] };
+}
+
+function nameOf(request: ProxiedRequest): Pick<Step, "request" | "kind"> {
   const named = nameWithoutSymbol(request);
   const isSecond = /[?&]symbol=ETHUSDT|"symbol":"ETH(USDT|\/USDT:USDT)"/.test(
     request.path + request.body,
@@ -62,7 +73,7 @@ export function nameRequest(request: ProxiedRequest): Omit<Step, "phase"> {
   return isOfOne ? { ...named, request: `${SECOND}${named.request}` } : named;
 }
 
-function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Omit<Step, "phase"> {
+function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Pick<Step, "request" | "kind"> {
   const { pathname } = new URL(path, "http://any");
   const [, version, ...parts] = pathname.split("/");
   const name = parts.join("-");
@@ -81,6 +92,15 @@ function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Omit<Step, "
 }
 
 /** Whether a request seen in a phase belongs to the order path there, or came by a timer. */
-export function isOnPath({ phase, request }: Omit<Step, "kind">): boolean {
+export function isOnPath({ phase, request }: StepName): boolean {
   return TIMED[request.replace(SECOND, "")]?.includes(phase) ?? true;
+}
+
+/**
+ * Whether a step is the one that a crash waits for. Records leave when those before them have arrived: a fact may come a phase
+ * late, and with others.
+ */
+export function isStruck(wanted: StepName, { phase, request, facts }: Step): boolean {
+  if (facts.includes(wanted.request)) return PHASES.indexOf(phase) >= PHASES.indexOf(wanted.phase);
+  return request === wanted.request && phase === wanted.phase;
 }

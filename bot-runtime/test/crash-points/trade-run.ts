@@ -7,12 +7,12 @@ import type { Crash } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
 import type { Pod } from "./pod.ts";
 import type { Scenario } from "./scenarios.ts";
-import { nameRequest, type Phase, PHASES, type Step } from "./steps.ts";
+import { isStruck, nameRequest, type Phase, type Step, type StepName } from "./steps.ts";
 import { FUNDING_MS, TAPE_LEVELS } from "./tape.ts";
 
 /** A crash at a step. */
 export interface Strike {
-  readonly step: Omit<Step, "kind">;
+  readonly step: StepName;
   readonly crash: Crash;
 }
 
@@ -29,6 +29,8 @@ const DWELL_MS = 15_000;
 const EXITED_DWELL_MS = 1_500;
 /** While steps are recorded, each phase lasts long enough to show them. */
 const RECORD_MS = 1_000;
+/** From a record to its request, on a busy machine; an order may wait for so long. */
+const RECORDS_LEAVE_MS = 100;
 /** A lease is renewed every 5 s, and released at the end only when the last intent is older than 10 s. */
 const HOLD_FOR_LEASE_MS = 11_000;
 const SIGNALS_MAX = 5;
@@ -52,7 +54,7 @@ export class TradeRun {
   readonly world: CaseWorld;
   readonly scenario: Scenario;
   readonly strike: Strike | undefined;
-  /** First requests of each kind in each phase, in order. */
+  /** First requests of each kind in each phase, and batches of records by what is in them, in order. */
   readonly steps: Step[] = [];
   hit = false;
   /** Candles that were to become trades, one of each symbol. */
@@ -195,9 +197,15 @@ export class TradeRun {
   /** What becomes of a request on one of the lines. */
   #pass(pod: Pod, request: ProxiedRequest): Fault {
     const step: Step = { phase: this.#phase, ...nameRequest(request) };
-    const isSame = (other: Omit<Step, "kind">) =>
-      other.phase === step.phase && other.request === step.request;
+    const isSame = ({ phase, request: name, facts }: Step) =>
+      phase === step.phase &&
+      name === step.request &&
+      step.facts.every((fact) => facts.includes(fact));
     if (!this.steps.some(isSame)) this.steps.push(step);
+    if (this.strike === undefined && this.#beginsNext(step)) {
+      const until = this.#recordsHaveLeft(pod).then(() => this.#noteOrder(step));
+      return { kind: "hold-request", until, accepted: () => this.world.watchProtection() };
+    }
     this.#noteOrder(step);
     if (this.strike === undefined || this.hit || !isStruck(this.strike.step, step)) {
       return { kind: "pass", accepted: () => this.world.watchProtection() };
@@ -215,10 +223,22 @@ export class TradeRun {
     });
   }
 
+  #beginsNext({ phase, request }: Step): boolean {
+    if (BEGUN_BY_ORDERS[phase] === undefined) return false;
+    return /order-(create-entry|create-exit|cancel)$/.test(request);
+  }
+
+  /** While steps are recorded, what was written before an order is seen before it. */
+  async #recordsHaveLeft({ journalLine }: Pod): Promise<void> {
+    await sleep(RECORDS_LEAVE_MS);
+    while (!journalLine.isQuiet) await nextTurn();
+  }
+
   /** The next part of a trade begins with the order of its last symbol. */
-  #noteOrder({ phase, request }: Step): void {
+  #noteOrder(step: Step): void {
+    const { phase, request } = step;
     const next = BEGUN_BY_ORDERS[phase];
-    if (next === undefined || !/order-(create-entry|create-exit|cancel)$/.test(request)) return;
+    if (next === undefined || !this.#beginsNext(step)) return;
     this.#ordered.add(request);
     if (this.#ordered.size < this.scenario.symbols.length) return;
     this.#phase = next;
@@ -543,13 +563,4 @@ export class TradeRun {
       await sleep(LOOK_EVERY_MS);
     }
   }
-}
-
-/** Records leave when their time has come: those of a step may be a phase late. */
-function isStruck(wanted: Strike["step"], step: Step): boolean {
-  if (wanted.request !== step.request) return false;
-  const isTimed = step.request.startsWith("journal-records-");
-  return isTimed
-    ? PHASES.indexOf(step.phase) >= PHASES.indexOf(wanted.phase)
-    : step.phase === wanted.phase;
 }
