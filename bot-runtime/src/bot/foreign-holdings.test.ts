@@ -1,10 +1,13 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { Execution, ExecutionQuery, HeldPosition } from "../exchange/exchange.ts";
+import { quantity } from "../money.ts";
 import { exampleExecution, exampleLong, SYMBOL } from "./example-bot.ts";
-import { startExampleHolder } from "./example-holder.ts";
+import { ENTRY, startExampleHolder } from "./example-holder.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
 import { LookGivenUp } from "./patient-looks.ts";
+import { workFromOrphan } from "./work.ts";
+import { Works } from "./works.ts";
 
 const DAY_MS = 86_400_000;
 /** An id as bots give them, of an entry that no candle explains. */
@@ -156,4 +159,48 @@ test("another position after it is looked at anew", async () => {
   await foreign.look([]);
   expect(foreign.mayBeOwn).toBeUndefined();
   expect(asked.at(-1)).toBe(0);
+});
+
+/** A trade that has ended beside what nobody can tell the effect of, and beside so much of the owner's. */
+async function endedBesideUnknown(owners: string) {
+  const it = startExampleHolder({ state: "Stopped" });
+  const { market, deps } = it;
+  const foreign = new ForeignHoldings(SYMBOL, deps);
+  const works = new Works(SYMBOL, deps, (work) => foreign.positionEnded(work));
+  works.add(it.heldWork());
+  market.fill("buy", quantity(owners));
+  market.fill("sell", quantity("1"), { cause: "unknown" });
+  for (let looks = 0; looks < 200 && !works.isEmpty; looks += 1) {
+    await works.advance();
+    await foreign.look(works.open);
+    it.passTime(5_000);
+  }
+  expect(works.isEmpty).toBe(true);
+  await foreign.look([]);
+  return { market, deps, foreign, works };
+}
+
+describe("after a trade whose rest counts as closed", () => {
+  test("what the owner holds is his, and keeps no bot from its end", async () => {
+    const { foreign } = await endedBesideUnknown("2");
+    expect(foreign.sentence).toContain("a long position of 2 was not opened by this bot");
+    expect(foreign.mayBeOwn).toBeUndefined();
+  });
+
+  test.each(["0", "2"])(
+    "what shows again beside %s of the owner's is searched for to its entry",
+    async (owners) => {
+      const { market, foreign, works, deps } = await endedBesideUnknown(owners);
+      market.net = quantity(market.net.plus("0.4"));
+      await foreign.look([]);
+      expect(foreign.mayBeOwn).toBeDefined();
+      expect(foreign.seen?.executions.some(({ clientOrderId }) => clientOrderId === ENTRY)).toBe(
+        true,
+      );
+      // Its result has been counted.
+      const orphan = { entryId: ENTRY, symbol: SYMBOL, side: "long", openedMs: 0 } as const;
+      const work = workFromOrphan(orphan, { adopted: true, takenUpMs: deps.monotonicMs() });
+      expect([works.adopt(work), work.counts]).toEqual([true, false]);
+    },
+  );
 });

@@ -1,5 +1,6 @@
 import type { HeldPosition, OrderView } from "../exchange/exchange.ts";
 import { isDust } from "../orders/sizing.ts";
+import { accountForTrade, hasShare } from "../orders/trade-account.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { exchangeTime } from "./account-for-fills.ts";
 import { OpeningSearch } from "./opening-search.ts";
@@ -31,6 +32,8 @@ export class ForeignHoldings {
   #shownMs = -Infinity;
   /** End of the bot's newest position here, by the exchange's clock, ms. */
   #endedMs = -Infinity;
+  /** The trade of that position where its rest counts as closed, though nobody can tell by what: it may show again. */
+  #rest: Work | undefined;
   /** Since when every look has shown that nobody holds anything here. */
   #flatSinceMs: number | undefined;
   #strays: readonly OrderView[] = [];
@@ -81,9 +84,10 @@ export class ForeignHoldings {
     this.#lookedMs = -Infinity;
   }
 
-  /** A position of the bot's has ended, at this time of the exchange, ms: what was attached to it should be gone. */
-  positionEnded(closedMs: number): void {
-    this.#endedMs = Math.max(this.#endedMs, closedMs);
+  /** The position of a work of the bot's has ended: what was attached to it should be gone. */
+  positionEnded(work: Work): void {
+    this.#endedMs = Math.max(this.#endedMs, work.account.closedMs ?? -Infinity);
+    this.#rest = work.restClosed ? work : undefined;
     this.lookSoon();
   }
 
@@ -105,18 +109,29 @@ export class ForeignHoldings {
     const { executions, isWhole } =
       sentence === undefined
         ? { executions: [], isWhole: true }
-        : await this.#search.look(held, { askedMs, emptyMs: this.#emptyMs });
+        : await this.#search.look(held, { askedMs, emptyMs: this.#searchedFromMs });
     const seen = { symbol, held, orders, executions };
     this.#seen = seen;
     this.#shownMs = beganMs;
     const hasOwnId = sentence !== undefined && couldBeOwn(this.#deps, works, seen);
-    const isUnread = !isWhole && this.#countsHeld(held);
+    const isUnread = !isWhole && this.#countsHeld(held) && !this.#isBesideRest(seen);
     this.#doubt = hasOwnId ? "id" : isUnread ? "unread" : undefined;
     if (held === undefined) this.#emptyMs = askedMs;
     const isFlat = held === undefined && works.length === 0;
     this.#flatSinceMs = isFlat ? (this.#flatSinceMs ?? this.#lookedMs) : undefined;
     this.#strays = isFlat ? orders.filter((order) => this.#isStray(order)) : [];
     await this.#removeStrays();
+  }
+
+  get #searchedFromMs(): number {
+    return Math.min(this.#emptyMs, this.#rest?.account.openedMs ?? Infinity);
+  }
+
+  /** All that is held is what others have, beside a trade whose rest counts as closed. */
+  #isBesideRest({ held, executions }: SymbolView): boolean {
+    const rest = this.#rest;
+    if (rest === undefined || held?.side !== rest.side) return false;
+    return !hasShare(accountForTrade(rest, executions), held.quantity);
   }
 
   /** Dust holds nobody up, whosever it is. */

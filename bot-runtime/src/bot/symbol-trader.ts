@@ -87,9 +87,7 @@ export class SymbolTrader {
     this.#changed = changed;
     this.#entryIds = new NextEntryId(symbol);
     this.#foreign = new ForeignHoldings(symbol, this.#deps);
-    this.#works = new Works(symbol, this.#deps, (closedMs) =>
-      this.#foreign.positionEnded(closedMs),
-    );
+    this.#works = new Works(symbol, this.#deps, (work) => this.#foreign.positionEnded(work));
     this.#requests = new Requests(symbol, this.#deps, this.#works);
     this.#turns = new Turns({
       turn: () => this.#turnUnlessUrgent(),

@@ -19,16 +19,18 @@ const SENT_MAX = 64;
 export class Works {
   readonly #symbol: string;
   readonly #deps: TraderDeps;
-  readonly #positionEnded: (closedMs: number) => void;
+  readonly #positionEnded: (work: Work) => void;
   readonly #sent = new Set<string>();
   #open: readonly Work[] = [];
   /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
   #settling: readonly Work[] = [];
+  /** The newest one that ended although nobody can tell what closed its rest. */
+  #restClosed: Work | undefined;
   /** The sentence about the key of another account, as last heard. */
   #otherAccount: string | undefined;
 
-  /** `positionEnded` hears when a position of the bot's has ended, exchange's time, ms. */
-  constructor(symbol: string, deps: TraderDeps, positionEnded: (closedMs: number) => void) {
+  /** `positionEnded` hears of each work whose position has ended. */
+  constructor(symbol: string, deps: TraderDeps, positionEnded: (work: Work) => void) {
     this.#symbol = symbol;
     this.#deps = deps;
     this.#positionEnded = positionEnded;
@@ -134,7 +136,12 @@ export class Works {
 
   /** What only the exchange knew; false when it is known. */
   adopt(orphan: Work): boolean {
-    if (this.#open.some((work) => work.entryId === orphan.entryId)) return false;
+    const isSame = ({ entryId }: Work) => entryId === orphan.entryId;
+    if (this.#open.some(isSame)) return false;
+    // It shows again after its rest counted as closed: its result is counted once.
+    const isCounted = this.#restClosed !== undefined && isSame(this.#restClosed);
+    if (isCounted && !this.#settling.some(isSame)) orphan.counts = false;
+    this.#settling = this.#settling.filter((work) => !isSame(work));
     this.#open = [...this.#open, orphan];
     return true;
   }
@@ -182,8 +189,8 @@ export class Works {
   /** In one step: a result is counted either as open or as closed, never as both. */
   #close(work: Work): void {
     this.remove(work);
-    const { closedMs } = work.account;
-    if (closedMs !== undefined) this.#positionEnded(closedMs);
+    if (work.account.closedMs !== undefined) this.#positionEnded(work);
+    if (work.restClosed) this.#restClosed = work;
     if (work.toldClosed || work.account.entered.isZero()) this.#realise(work);
     else this.#settling = [...this.#settling, work];
   }
