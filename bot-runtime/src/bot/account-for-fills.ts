@@ -105,6 +105,7 @@ function settleAccount(
   const newer = executions.filter(({ atMs }) => atMs >= work.settled.untilMs);
   const told = accountForTrade(work, newer, work.settled.account);
   work.account = work.restClosed ? withRestClosed(work, told) : told;
+  work.accountedBy = `${asked.at(-1)?.executionId} ${text(told.open)} ${text(told.others)}`;
 }
 
 /**

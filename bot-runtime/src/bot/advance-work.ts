@@ -28,7 +28,7 @@ const GONE_MS = 600_000;
  * is held, closes what shall be closed. True once nothing of it is left.
  */
 export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean> {
-  const before = work.account;
+  const before = work.accountedBy;
   const view = await lookUps(deps, work).position(work.symbol);
   seePosition(deps, work, view.held);
   try {
@@ -41,8 +41,8 @@ export async function advanceWork(deps: TraderDeps, work: Work): Promise<boolean
 
 interface SeenWork {
   readonly view: PositionView;
-  /** Its account when that was asked for. */
-  readonly before: Work["account"];
+  /** What it was accounted by when that was asked for. */
+  readonly before: string;
 }
 
 async function advanceSeen(
@@ -101,7 +101,7 @@ async function isGoneForGood(deps: TraderDeps, work: Work): Promise<boolean> {
 }
 
 /** What is held is protected, or closed when it shall be, or cannot be protected. */
-async function holdPosition(deps: TraderDeps, work: Work, before: Work["account"]): Promise<void> {
+async function holdPosition(deps: TraderDeps, work: Work, before: string): Promise<void> {
   wantExitByState(deps, work);
   const held = heldOf(work);
   // Executions may be known before the position shows them, and the other way round.

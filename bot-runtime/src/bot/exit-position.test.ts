@@ -1,7 +1,8 @@
 import type { BotConfig, RecordBody } from "@tradingbots/crds";
 import { describe, expect, test } from "vitest";
 import type { Outcome } from "../exchange/exchange.ts";
-import { amount, price, quantity } from "../money.ts";
+import { createRandom } from "../../../hack/exchange-simulator/random.ts";
+import { amount, Decimal, price, quantity } from "../money.ts";
 import { exitOrderIds, orderId } from "../orders/order-id.ts";
 import { accountForTrade } from "../orders/trade-account.ts";
 import { exampleExecution, exampleMarket, SYMBOL } from "./example-bot.ts";
@@ -15,6 +16,8 @@ import {
 import { isLeftBehind } from "./work.ts";
 
 const STOPPED = { state: "Stopped" } as const;
+/** Courses of events: the tenth shows what goes by totals instead of executions. */
+const DRAWN = 300;
 
 describe("an exit that is refused", () => {
   test.each([
@@ -194,6 +197,77 @@ describe("beside somebody else's share, after what nobody can tell the effect of
     expect(market.sent.length).toBe(1);
     expect(market.net.toFixed()).toBe(ofOwner);
   });
+});
+
+const tenths = (count: number) => quantity(`${count / 10}`);
+
+test("whatever the owner does beside what nobody can tell the effect of, no exit takes of his share, and each trade ends", async () => {
+  for (let seed = 1; seed <= DRAWN; seed += 1) {
+    const random = createRandom(seed, 1);
+    const draw = (most: number) => Math.floor(random() * (most + 1));
+    const { market, look, passTime, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    /** In tenths: the owner's, and what is left of the bot's. */
+    const held = { owner: 5 + draw(10), bot: 10 };
+    market.fill("buy", tenths(held.owner));
+    const trade = () => {
+      const sold = draw(held.owner);
+      held.owner -= sold;
+      market.fill("sell", tenths(sold));
+      const bought = draw(3);
+      held.owner += bought;
+      market.fill("buy", tenths(bought));
+    };
+    const lose = (most: number) => {
+      const lost = draw(Math.min(most, held.bot));
+      held.bot -= lost;
+      market.fill("sell", tenths(lost), { cause: "unknown" });
+    };
+    const waiting: { readonly id: string; rest: number }[] = [];
+    const fill = () => {
+      for (const order of waiting) {
+        const filled = Math.min(draw(order.rest), held.bot);
+        order.rest -= filled;
+        held.bot -= filled;
+        if (filled > 0) market.fill("sell", tenths(filled), { id: order.id });
+        const { executions } = market;
+        const own = executions.filter(({ clientOrderId }) => clientOrderId === order.id);
+        const filledQuantity = quantity(
+          own.reduce((sum, each) => sum.plus(each.quantity), new Decimal(0)),
+        );
+        market.place(order.id, { side: "sell", status: "cancelled", filledQuantity });
+      }
+      waiting.length = 0;
+    };
+    lose(6);
+    market.answer = ({ clientOrderId: id, quantity: units }) => {
+      expect(units.times(10).toNumber(), `seed ${seed}`).toBeLessThanOrEqual(held.bot);
+      waiting.push({ id, rest: units.times(10).toNumber() });
+      market.place(id, { side: "sell", status: "open" });
+      return { kind: "accepted", exchangeOrderId: "o" };
+    };
+    const happenings = [trade, fill, () => lose(2), () => undefined];
+    const happen = () => happenings[draw(happenings.length - 1)]?.();
+    for (let looks = 0; looks < 40; looks += 1) {
+      happen();
+      market.beforeAsked = () => {
+        market.beforeAsked = undefined;
+        happen();
+      };
+      await look(work);
+      passTime(1_000);
+    }
+    market.beforeAsked = undefined;
+    market.answer = undefined;
+    fill();
+    let isOver = false;
+    for (let looks = 0; looks < 160 && !isOver; looks += 1) {
+      isOver = await look(work);
+      passTime(5_000);
+    }
+    expect(isOver, `seed ${seed}`).toBe(true);
+    expect(market.net.times(10).toNumber(), `seed ${seed}`).toBe(held.owner);
+  }
 });
 
 test("an exit that the exchange takes and ends without a fill is sent ever more rarely, and told as cancelled", async () => {

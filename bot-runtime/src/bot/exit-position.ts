@@ -9,7 +9,6 @@ import type {
 import { Decimal, quantity, text } from "../money.ts";
 import { exitOrderIds, isOrderId, orderId } from "../orders/order-id.ts";
 import { isDust } from "../orders/sizing.ts";
-import type { TradeAccount } from "../orders/trade-account.ts";
 import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
@@ -39,8 +38,8 @@ const RETRY_MAX_MS = 15_000;
 
 interface SeenPosition {
   readonly held: HeldPosition;
-  /** The work's account when that was asked for. */
-  readonly before: TradeAccount;
+  /** What the work was accounted by when that was asked for. */
+  readonly before: string;
 }
 
 /**
@@ -67,13 +66,11 @@ export async function exitPosition(
 }
 
 /**
- * After what nobody can tell the effect of the position alone says how much may be closed beside what others hold: one that is
- * older than what the account shows would be sold once more, out of theirs.
+ * After what nobody can tell the effect of the position alone says how much may be closed beside what others hold: what was
+ * executed since it was looked at would be closed once more, out of theirs.
  */
-function hasMoved({ account: { open, others, unexplained } }: Work, before: TradeAccount): boolean {
-  if (unexplained === undefined) return false;
-  const isNews = unexplained.executionId !== before.unexplained?.executionId;
-  return isNews || !open.eq(before.open) || others.lt(before.others);
+function hasMoved({ account, accountedBy }: Work, before: string): boolean {
+  return account.unexplained !== undefined && accountedBy !== before;
 }
 
 /**

@@ -43,6 +43,8 @@ export interface Work {
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
+  /** Another one after each answer that had more in it, whosever executions those were. */
+  accountedBy: string;
   /** As it stood before a time of the exchange, ms, from which on executions are asked for: what is older is not read again. */
   settled: { readonly untilMs: number; readonly account: TradeAccount };
   /** When the question was asked that the account is the answer to. */
@@ -194,6 +196,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     entryCancelledMs: -Infinity,
     contradiction: undefined,
     account: EMPTY_ACCOUNT,
+    accountedBy: "",
     settled: UNREAD,
     accountedMs: -Infinity,
     accountedWallMs: -Infinity,
