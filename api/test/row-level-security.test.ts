@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { asTenant, createPool } from "../src/database.ts";
+import { asTenant, createPool, type Queryable } from "../src/database.ts";
+import { eventsAfter } from "../src/live/live-store.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 
 /** Tables that belong to no user. Whoever adds one here says why. */
@@ -214,5 +215,35 @@ test("the journal's role speaks for one bot and cannot write for another user", 
     db.query("select bot_id from events"),
   );
   expect(seen.rows).toEqual([]);
+  await pool.end();
+});
+
+test("whoever reads for many who listen sees those, and whose they are is looked up once a question", async () => {
+  await database.superuser.query(
+    `insert into live_events (user_id, id, bot_id, kind, data)
+     select user_id, id, 'bot-1', 'trade.opened', '{}'
+       from unnest(array['${ALICE}', '${BOB}']::uuid[]) user_id, generate_series(1, 1000) id`,
+  );
+  await database.superuser.query("analyze live_events");
+  const pool = createPool({ url: database.apiUrl, connectionsMax: 1 });
+  const places = new Map([ALICE, BOB].map((userId) => [userId, 998]));
+  const seenBy = (userIds: readonly string[]) =>
+    asTenant(pool, { userIds }, async (db) => [...(await eventsAfter(db, places, 100)).keys()]);
+  expect(await seenBy([ALICE, BOB])).toEqual([ALICE, BOB]);
+  expect(await seenBy([BOB])).toEqual([BOB]);
+  expect(await seenBy([])).toEqual([]);
+  const lines: unknown[] = [];
+  await asTenant(pool, { userIds: [ALICE, BOB] }, async (db) => {
+    const explaining: Queryable = {
+      query: async (text, values) => {
+        const plan = await db.query<{ "QUERY PLAN": string }>(`explain ${text}`, values);
+        lines.push(...plan.rows.map((row) => row["QUERY PLAN"].trim()));
+        return { ...plan, rows: [] };
+      },
+    };
+    await eventsAfter(explaining, places, 100);
+  });
+  // With the named users in it, each user's search would begin with reading all their names.
+  expect(lines).toContain("Index Cond: ((user_id = place.user_id) AND (id > place.last_id))");
   await pool.end();
 });
