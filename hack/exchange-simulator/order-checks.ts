@@ -87,18 +87,23 @@ const protectionOnRightSide: Check = ({ request, instrument, valuation }) => {
   return protectionRefusal({ protection, side, base }, instrument);
 };
 
-const linkIdUnused: Check = ({ request: { linkId }, account }) => {
+const linkIdUnused: Check = ({ request: { linkId }, account, valuation }) => {
   if (linkId === "") return undefined;
   if (linkId.length > MAX_LINK_ID_LENGTH || !/^[\w-]+$/.test(linkId)) {
     return invalid("OrderLinkId invalid: at most 36 letters, digits, - and _");
   }
-  if (account.linkIds.has(linkId)) {
+  if (isUsed(linkId, account, valuation)) {
     return { retCode: Code.duplicateOrderLinkId, message: "OrderLinkedID is duplicate" };
   }
   return account.linkIds.size < MAX_ORDER_LINK_IDS
     ? undefined
     : invalid(`the simulator remembers at most ${MAX_ORDER_LINK_IDS} orderLinkIds per account`);
 };
+
+function isUsed(linkId: string, account: Account, { settings }: Valuation): boolean {
+  if (settings().idsAreUniqueAmong === "all") return account.linkIds.has(linkId);
+  return account.openOrders.values().some((order) => order.linkId === linkId);
+}
 
 const reduceOnlyReduces: Check = ({ request, account }) => {
   if (!request.reduceOnly) return undefined;

@@ -76,6 +76,8 @@ const SettingsChange = z.strictObject({
   closesBelowMinimum: z.boolean().optional(),
   /** Whether the id of an order that was refused is used up, too. */
   refusedIdsAreTaken: z.boolean().optional(),
+  /** What an orderLinkId may not be used by already: any order of the account (Bybit), or an open one (Binance, Kraken). */
+  idsAreUniqueAmong: z.enum(["all", "open"]).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
@@ -101,6 +103,7 @@ export interface Settings {
   readonly quantitySteps: Readonly<Record<string, Decimal>>;
   readonly closesBelowMinimum: boolean;
   readonly refusedIdsAreTaken: boolean;
+  readonly idsAreUniqueAmong: "all" | "open";
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -120,6 +123,7 @@ export const defaultSettings: Settings = {
   quantitySteps: {},
   closesBelowMinimum: true,
   refusedIdsAreTaken: false,
+  idsAreUniqueAmong: "all",
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,

@@ -413,6 +413,24 @@ describe("an exit of unknown outcome", () => {
     expect(market.sent.length).toBe(2);
   });
 
+  test("waits a minute also where its fill, not shown yet, has left as much as the bot had: somebody else's", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork();
+    market.fill("buy", quantity("1"));
+    market.answer = ({ clientOrderId: id }) => {
+      market.fill("sell", quantity("1"), { id });
+      market.hidden.add(id);
+      return unknown;
+    };
+    await run(work, 250);
+    const shownLate = market.executions.splice(-1);
+    await run(work, 55_000);
+    expect(market.sent.length).toBe(1);
+    market.executions.push(...shownLate);
+    expect(await run(work, 5_000)).toBe(true);
+    expect([market.sent.length, market.net.toFixed()]).toEqual([1, "1"]);
+  });
+
   test("a step of the wall clock neither ends nor prolongs the wait", async () => {
     const { market, run, heldWork, setWallClock } = startExampleHolder(STOPPED);
     const work = heldWork();
@@ -445,6 +463,40 @@ test("an exit that stays open is cancelled after a minute, named, and followed b
   market.answer = undefined;
   expect(await run(work, 5_000)).toBe(true);
   expect(new Set(market.sent.map((order) => order.clientOrderId)).size).toBe(2);
+});
+
+describe("where an order that is over gives its id free", () => {
+  const { botUid } = exampleConfig;
+  const [first = "", second = ""] = exitOrderIds({ botUid, symbol: SYMBOL, entryId: ENTRY });
+
+  test.each([
+    ["at once where the exchange shows that it is over", false, 1_000],
+    ["after the settle window where it shows its fills only", true, 11_000],
+  ])(
+    "an exit that another process has sent is followed by the next one, %s",
+    async (...[, isHidden, withinMs]) => {
+      const { market, run, heldWork } = startExampleHolder(STOPPED);
+      const work = heldWork();
+      market.fill("sell", quantity("0.4"), { id: first });
+      if (isHidden) market.hidden.add(first);
+      if (isHidden) await run(work, 9_000);
+      expect(market.sent).toEqual([]);
+      expect(await run(work, withinMs)).toBe(true);
+      expect(market.sent).toMatchObject([{ clientOrderId: second, quantity: quantity("0.6") }]);
+      expect(market.net.isZero()).toBe(true);
+    },
+  );
+
+  test("one of the process before is waited for, also after the same id was refused to this one", async () => {
+    const { market, run, heldWork } = startExampleHolder(STOPPED);
+    const work = heldWork({ adopted: true });
+    market.answer = () => refused("10006", false);
+    await run(work, 250);
+    expect(market.sent.length).toBe(1);
+    market.fill("buy", quantity("1"));
+    await run(work, 55_000);
+    expect(market.sent.length).toBe(1);
+  });
 });
 
 test("an exit whose id the exchange has had, and whose order it has forgotten, gets another id", async () => {
@@ -583,7 +635,7 @@ describe("a process that takes up a position after a signal that it never heard"
     expect(await run(work, 5_000)).toBe(false);
     expect(market.sent).toEqual([]);
     market.lags = false;
-    expect(await run(work, 5_000)).toBe(true);
+    expect(await run(work, 11_000)).toBe(true);
     expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
   });
 

@@ -17,10 +17,16 @@ import type { ExitAttempt, Work } from "./work.ts";
 
 /**
  * An exit of which the exchange shows nothing for this long, while the position is still there, is sent again under the same
- * id. Should the first one arrive after all, there is nothing left for it to reduce.
+ * id. This is no blind retry: that the first one is still to be accepted is out of the question, for an exchange refuses it
+ * 5 s after the question that it is signed with, or 12 s, and then it left 3 s after that question (account-for-fills.ts); 1 s
+ * is what a signature may be ahead. One that was accepted and is not shown can do no harm where all that is held is the bot's:
+ * both together reduce it to nothing at most, also where the exchange lets the id be used again as soon as its order is over.
  */
 const SETTLE_WINDOW_MS = 10_000;
-/** The same in a position that is not the bot's alone: there a late twin would reduce what somebody else holds. */
+/**
+ * The same in a position that is not the bot's alone: one that was accepted has filled, and its twin would close what somebody
+ * else holds. So long an exchange may show nothing of it.
+ */
 const SHARED_SETTLE_WINDOW_MS = 60_000;
 
 /** As of an entry (settle-entry.ts). */
@@ -58,11 +64,20 @@ export async function exitPosition(
   if (work.exit.state !== "fresh" || isEarly()) return;
   const known = await stillHeldAt(deps, work);
   if (known === undefined || hasMoved(work, before)) return;
+  if (hasFilled(work, work.exit.id)) {
+    // Another process has sent it: what it left is closed by the next one, once that one is over.
+    work.exit = { ...work.exit, state: "doubtful", sentMs: deps.monotonicMs(), isUsed: true };
+    return;
+  }
   const order = exitOrder(deps, work, held);
   if (order === undefined) return;
   const receiveWindowMs =
     order.wholePosition === true ? wholeWindowMs(deps, known) : known.receiveWindowMs;
   await sendExit(deps, work, { order: { ...order, ...known, receiveWindowMs }, held });
+}
+
+function hasFilled({ account }: Work, id: string): boolean {
+  return account.fills.some(({ execution }) => execution.clientOrderId === id);
 }
 
 /**
@@ -208,8 +223,16 @@ function recordFound(deps: TraderDeps, work: Work, found: OrderView): void {
 
 /** An attempt that this process never sent has nothing to wait for, in a position that only this bot can have. */
 function settleWindowMs(work: Work, held: HeldPosition | undefined, exit: ExitAttempt): number {
-  if (held === undefined || held.quantity.gt(work.account.open)) return SHARED_SETTLE_WINDOW_MS;
+  if (held === undefined || !isAlone(work, held)) return SHARED_SETTLE_WINDOW_MS;
   return work.adopted && exit.sentMs === work.takenUpMs ? 0 : SETTLE_WINDOW_MS;
+}
+
+/**
+ * All that is held is the bot's, as far as position and executions tell. Where an exit has filled that nothing shows yet, the
+ * position alone looks like that: what somebody else holds is as much as the bot's was.
+ */
+function isAlone({ account }: Work, held: HeldPosition): boolean {
+  return held.quantity.lte(account.open) && account.others.lte(0);
 }
 
 /** Undefined when there is nothing to close, or nothing that the exchange would close. */
@@ -234,7 +257,7 @@ function exitOrder(deps: TraderDeps, work: Work, held: HeldPosition): ExitOrder 
   } as const;
   if (market === undefined || units.gte(market.minimumQuantity)) return order;
   // The position was looked at before the executions were: what came between only they show.
-  if (held.quantity.lte(open) && others.lte(0)) return { ...order, wholePosition: true };
+  if (isAlone(work, held)) return { ...order, wholePosition: true };
   // Judged anew at the next look: either may be older than the other, and nobody else there.
   noteDust(deps, work, { why: "the rest of the position is somebody else's", retryMs: 0 });
   return undefined;
@@ -266,8 +289,7 @@ async function sendExit(
   const isUsed = outcome.kind === "unknown" && outcome.idIsTaken === true;
   // By an order of this process that the exchange refused: nothing is on its way that would have to be waited for. Where others
   // have a share it is waited for all the same: another pod may have sent it, and two exits would close what is theirs.
-  const isAlone = held.quantity.lte(work.account.open);
-  const isUsedUp = isUsed && isAlone && !work.adopted && exit.sentMs === -Infinity;
+  const isUsedUp = isUsed && isAlone(work, held) && !work.adopted && exit.sentMs === -Infinity;
   work.exit = { ...exit, state, sentMs: isUsedUp ? -Infinity : deps.monotonicMs(), isUsed };
 }
 
@@ -286,7 +308,7 @@ function noteRefusal(
   // Nothing became an order. Whether the id can be used again Bybit does not say (of cancelled and filled orders it cannot:
   // https://bybit-exchange.github.io/docs/fix-api/create-order); if not, it answers that it is taken, and the next one follows.
   // That holds for this answer only: the same order may have been sent before, with an outcome that nobody knows.
-  const wasSent = exit.sentMs > work.takenUpMs;
+  const wasSent = work.adopted || exit.sentMs > work.takenUpMs;
   work.exit = { ...exit, state: "doubtful", sentMs: wasSent ? exit.sentMs : -Infinity };
   // Dust is no error: it is tried on and on, and would disable a bot that trades other symbols. An exit is tried on and on as
   // well: an hour in which nobody may trade is one error, and what is about traffic, clock or ban none of the bot's.

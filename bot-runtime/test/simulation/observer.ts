@@ -79,8 +79,8 @@ export interface World {
   /** What was taken by anything but the bot's own orders from what the bot held there since a moment. */
   readonly struckSince: (symbol: string, sinceMs: number) => Decimal;
   readonly ownSymbols: () => readonly string[];
-  /** When each id was last sent with an opening order, by true time. */
-  readonly sentMs: (clientOrderId: string) => number | undefined;
+  /** When a process last sent an order under its id, by true time. */
+  readonly sentMs: (order: Pick<OwnOrder, "by" | "order">) => number | undefined;
   /** The symbol's own position has no stop, or had none until this moment. */
   readonly naked: (symbol: string) => boolean;
   /** ms that somebody able to protect it has left the symbol's own position without a stop. */
@@ -197,7 +197,7 @@ export class Observer {
       excess: (exit) => this.#excess(exit),
       struckSince: (symbol, sinceMs) => this.#struckSince(symbol, sinceMs),
       ownSymbols: () => [...this.#own.keys()],
-      sentMs: (id) => this.#sentMs.get(id),
+      sentMs: ({ by, order }) => this.#sentMs.get(`${by.name} ${order.linkId}`),
       naked: (symbol) => this.#naked.has(symbol),
       nakedMs: (symbol) => this.#naked.get(symbol)?.forMs ?? 0,
       misplaced: (symbol) => this.#misplacedOf(symbol),
@@ -228,12 +228,9 @@ export class Observer {
     const { symbol, orderLinkId, reduceOnly } = order;
     const opens = !reduceOnly;
     const { nowMs } = this.#parts.timeline;
-    if (opens) {
-      this.#openingMs = nowMs;
-      this.#sentMs.set(orderLinkId, nowMs);
-    } else {
-      this.#leftMs.set(symbol, nowMs);
-    }
+    this.#sentMs.set(`${by.name} ${orderLinkId}`, nowMs);
+    if (opens) this.#openingMs = nowMs;
+    else this.#leftMs.set(symbol, nowMs);
     const intent = this.#parts.journal.intents.get(orderLinkId);
     this.#ask({ kind: "sent", order: { by, symbol, opens, sentMs: nowMs, intent } });
   }

@@ -115,6 +115,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "an exit goes out under an id of which fills are known",
+    by: "OneExit",
+    patches: [
+      {
+        module: `${src}/bot/exit-position.ts`,
+        text: "  if (hasFilled(work, work.exit.id)) {",
+        replacement: "  if (work.exit === undefined) {",
+      },
+    ],
+  },
+  {
     name: "exits close the whole position, whoever else has a share in it",
     patches: [
       {

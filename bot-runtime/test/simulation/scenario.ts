@@ -31,6 +31,8 @@ export interface Scenario {
   readonly fillsAtOnce: boolean;
   /** The id of an order that the exchange refused is used up: Bybit does not say whether it is. */
   readonly refusedIdsAreTaken: boolean;
+  /** Binance's and Kraken's rule: whose order is over gives its id free. */
+  readonly idsAreUniqueAmong: "all" | "open";
   /** Entries fill in so little that an order cannot close it. */
   readonly dust: Dust | undefined;
   /** Another bot trades on the account, which may commit little of its equity. */
@@ -138,6 +140,7 @@ export function drawScenario(seed: number): Scenario {
     : ["BTC/USDT:USDT"];
   const trap = calm ? undefined : leaseTrap(draw);
   const drawn = events(draw, { durationMs, twoPods, mayBet: symbols.length === 1 });
+  const idsAreUniqueAmong = seed % OPEN_IDS_EVERY === 1 ? "open" : "all";
   const scenario: Scenario = {
     seed,
     twoPods,
@@ -154,11 +157,15 @@ export function drawScenario(seed: number): Scenario {
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
     exchangeFaults: calm
       ? []
-      : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? []), ...stalls(seed)],
+      : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? []), ...stalls(seed)].filter(
+          // Nothing but the rule of ids keeps a doubled request from being two orders.
+          ({ fault }) => idsAreUniqueAmong === "all" || fault.kind !== "twice",
+        ),
     parts: draw.chance(0.35) ? draw.between(2, 4) : 1,
     rest: draw.chance(0.3) ? "cancelled" : seed % 3 === 0 ? "waits" : "follows",
     fillsAtOnce: drawer(createRandom(seed, 16)).chance(0.5),
     refusedIdsAreTaken: seed % 2 === 0,
+    idsAreUniqueAmong,
     dust: undefined,
     neighbour: seed % 7 === 0 && symbols.length === 1 && !drawn.some(isByHand),
     minimumQuantity: draw.oneOf(["0.001", "0.001", "0.002", "0.02"]),
@@ -184,6 +191,9 @@ export function drawScenario(seed: number): Scenario {
   if (seed % RETUNES_EVERY === 4) return retuning(scenario);
   return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
 }
+
+/** In one of so many seeds an id can be used again once its order is over. */
+const OPEN_IDS_EVERY = 6;
 
 /** In one of so many seeds a halt does not reach the newest pod. */
 const DEAF_EVERY = 4;

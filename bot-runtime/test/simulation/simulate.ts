@@ -422,6 +422,7 @@ function exchangeOf(scenario: Scenario, nowMs: () => number): InProcessExchange 
   const { dust, fundingRate, fundingDelayMs, positionDelayMs, minimumQuantity } = scenario;
   control.changeSettings({
     refusedIdsAreTaken: scenario.refusedIdsAreTaken,
+    idsAreUniqueAmong: scenario.idsAreUniqueAmong,
     fillsAtOnce: scenario.fillsAtOnce,
     liquidation: isBet(scenario),
     minimumQuantities: { BTCUSDT: minimumQuantity },
