@@ -35,8 +35,8 @@ export function followHalts({ client, onError }: FollowHaltsOptions) {
       if (reason !== "closed") onError(error);
     },
   });
-  reflector.start();
   return {
+    start: reflector.start,
     all: (() => (reflector.hasSynced() ? [...reflector.store.views()] : undefined)) satisfies Halts,
     stop: reflector.stop,
   };

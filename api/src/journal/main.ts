@@ -74,6 +74,7 @@ const app = stack.adopt(
   }),
   (open) => open.close(),
 );
+halts.start(); // what it has to say goes to the log of `app`
 await app.listen({ host: config.host, port: config.port });
 await repeatRecent().catch(onError);
 
