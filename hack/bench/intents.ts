@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { json } from "node:stream/consumers";
-import type { Intent } from "@tradingbots/crds";
+import type { Intent, RecordBody } from "@tradingbots/crds";
 import { Client } from "pg";
 import { startDatabase } from "../../api/test/database.ts";
 import { createBot, startJournalApp } from "../../api/test/journal-app.ts";
@@ -13,14 +13,17 @@ import { median, percentile, spread } from "./statistics.ts";
 
 const WARM_UP = 200;
 const SAMPLES = 2_000;
+const ACCOUNT = "acct-bench";
+const FLUSH_LIMIT_MS = 5_000;
 
-/** The append of an intent: the bot's client, HTTP, the journal's own application, Postgres with commits on disk. */
+/** The append of a live bot's intent: the bot's client, HTTP, the journal's own application, Postgres with commits on disk. */
 export async function measureIntents(): Promise<readonly Figure[]> {
   const database = await startDatabase();
   const app = await startJournalApp(database);
   try {
     await makeDurable(database.superuser);
-    const pod = app.pod(await createBot(database), "bench-pod", 1);
+    const botId = await createBot(database, ACCOUNT);
+    const pod = app.podOf(ACCOUNT, { botId, uid: "bench-pod", issuedAtMinute: 1 });
     const answer = async (request: IncomingMessage, response: ServerResponse) => {
       const { status, body } = await pod.post(request.url ?? "", await json(request));
       response.writeHead(status, { "content-type": "application/json" });
@@ -31,6 +34,7 @@ export async function measureIntents(): Promise<readonly Figure[]> {
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("not a TCP server");
     const appends = await appendIntents(`http://127.0.0.1:${address.port}`);
+    await assertCommitted(database.superuser);
     server.closeAllConnections();
     server.close();
     return figures(appends, await bareInserts(database.superuser));
@@ -72,9 +76,21 @@ async function appendIntents(url: string): Promise<readonly number[]> {
     const outcome = await journal.appendIntent(intent(index));
     if (outcome !== "appended") throw new Error(`intent ${index}: ${outcome}`);
     if (index >= WARM_UP) samples.push(performance.now() - startedMs);
+    journal.record(filledOrder(index));
+    if (!(await journal.flush(FLUSH_LIMIT_MS))) throw new Error(`intent ${index}: fill not heard`);
   }
   await journal.end();
   return samples;
+}
+
+/** What is measured includes what the account's bots commit together. */
+async function assertCommitted(superuser: Client): Promise<void> {
+  const { rows } = await superuser.query<{ count: number }>(
+    "select count(*)::int as count from commitments where account_id = $1 and settled_at is not null",
+    [ACCOUNT],
+  );
+  const count = rows[0]?.count;
+  if (count !== SAMPLES + WARM_UP) throw new Error(`only ${count} commitments of the account`);
 }
 
 /** What one durable row costs on this machine. */
@@ -94,25 +110,45 @@ async function bareInserts(superuser: Client): Promise<readonly number[]> {
 
 function figures(appends: readonly number[], inserts: readonly number[]): readonly Figure[] {
   const baseline = `bare durable insert p50 ${median(inserts).toFixed(2)}, p99 ${percentile(inserts, 0.99).toFixed(2)}`;
-  const how = `${spread(appends)}; one after the other, over HTTP; bot's client, journal, epoch and lease check, fsync on`;
+  const how = `${spread(appends)}; one after the other, over HTTP; bot's client, journal, epoch and lease check, what the account commits together, fsync on`;
   return [
     { key: "intent_ms_p50", value: median(appends), aim: { most: 5 }, baseline, how },
     { key: "intent_ms_p99", value: percentile(appends, 0.99), aim: { most: 25 }, baseline, how },
   ];
 }
 
-function intent(index: number): Intent {
+function orderOf(index: number) {
   return {
     clientOrderId: `00000000-0000-8000-8000-${String(index).padStart(12, "0")}`,
-    attempt: 0,
     symbol: "BTC/USDT:USDT",
     side: "buy",
     quantity: "0.010",
+    at: "2025-06-18T00:01:00Z",
+  } as const;
+}
+
+function intent(index: number): Intent {
+  return {
+    ...orderOf(index),
+    attempt: 0,
     leverage: 10,
     stopLoss: "59000.1",
     takeProfit: "61000.1",
     candleOpenTime: "2025-06-18T00:00:00Z",
     confidence: 80,
-    at: "2025-06-18T00:01:00Z",
+    commitment: { margin: "60", committed: "0", balanceAgeMs: 100, limit: "1000000" },
+  };
+}
+
+/** With it the account's share is free again soon. */
+function filledOrder(index: number): RecordBody {
+  return {
+    ...orderOf(index),
+    type: "order",
+    purpose: "entry",
+    exchangeOrderId: `${index}`,
+    status: "filled",
+    code: null,
+    message: null,
   };
 }
