@@ -24,12 +24,14 @@ interface Acknowledgements {
   readonly tookMs: readonly number[];
   /** Entries whose fate was open at the end. */
   readonly open: number;
+  /** Entries that the exchange refused or never saw: they have no acknowledgement. */
+  readonly leftOut: number;
 }
 
 /** Wall clock, ms: the exchange's own stamp is of it. */
 interface Sample {
   readonly closedMs: number;
-  ackMs: number | undefined;
+  ackMs: number | "never" | undefined;
 }
 
 async function collect(task: Task): Promise<Acknowledgements> {
@@ -85,7 +87,7 @@ function noteAcknowledgement(samples: Map<string, Sample>, record: RecordBody): 
   const sample = samples.get(record.clientOrderId);
   if (sample === undefined || sample.ackMs !== undefined) return;
   if (record.status === "accepted" || record.status === "filled") sample.ackMs = Date.now();
-  else if (record.status !== "unknown") samples.delete(record.clientOrderId);
+  else if (record.status !== "unknown") sample.ackMs = "never";
 }
 
 async function playUntilEnough(
@@ -95,7 +97,7 @@ async function playUntilEnough(
 ): Promise<void> {
   const startedMs = performance.now();
   const acknowledged = () =>
-    [...samples.values()].filter(({ ackMs }) => ackMs !== undefined).length;
+    [...samples.values()].filter(({ ackMs }) => typeof ackMs === "number").length;
   while (acknowledged() < wanted) {
     if (performance.now() - startedMs > LIMIT_MS)
       throw new Error(
@@ -132,9 +134,10 @@ async function untilAllTrade(bots: readonly RunningBot[], step: () => void): Pro
 
 function acknowledgements(samples: readonly Sample[]): Acknowledgements {
   const tookMs = samples.flatMap(({ closedMs, ackMs }) =>
-    ackMs === undefined ? [] : [ackMs - closedMs],
+    typeof ackMs === "number" ? [ackMs - closedMs] : [],
   );
-  return { tookMs, open: samples.length - tookMs.length };
+  const leftOut = samples.filter(({ ackMs }) => ackMs === "never").length;
+  return { tookMs, leftOut, open: samples.length - tookMs.length - leftOut };
 }
 
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window

@@ -10,7 +10,7 @@ const WORKERS = 2;
 /** Per worker: each bot has its own account, key, streams and connections; together they keep one core busy. */
 const BOTS = 80;
 
-const Acknowledgements = z.object({ tookMs: z.array(z.number()), open: z.int() });
+const Acknowledgements = z.object({ tookMs: z.array(z.number()), open: z.int(), leftOut: z.int() });
 const Message = z.tuple([Acknowledgements]);
 
 /** How long after a candle's close the exchange has an entry for certain, as the bot knows it, while answers are spoilt. */
@@ -21,13 +21,14 @@ export async function measureCloseToAck(wanted: number): Promise<readonly Figure
   );
   const took = parts.flatMap(({ tookMs }) => tookMs);
   const open = parts.reduce((sum, part) => sum + part.open, 0);
+  const leftOut = parts.reduce((sum, part) => sum + part.leftOut, 0);
   return [
     {
       key: "close_to_ack_ms_p95",
       value: percentile(took, 0.95),
       aim: { most: 5_000 },
       baseline: `its own median ${median(took).toFixed(1)}: an answer without a fault`,
-      how: `${spread(took)}; from the exchange's own stamp on the closed candle until the bot has its acknowledgement; ${WORKERS} × ${BOTS} bots, ${faultsInWords}; ${open} still open at the end`,
+      how: `${spread(took)}; from the exchange's own stamp on the closed candle until the bot has its acknowledgement; ${WORKERS} × ${BOTS} bots, ${faultsInWords}; the journal is one in memory that answers at once; left out: ${leftOut} entries that the exchange refused or never saw; ${open} still open at the end`,
     },
   ];
 }
