@@ -49,6 +49,7 @@ import type { Mailer } from "./mail/mailer.ts";
 import { observeRequests } from "./metrics.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 import { noticeRoutes } from "./notices/routes.ts";
+import { withoutUnusedSchemas } from "./openapi/unused-schemas.ts";
 import { personalDataRoutes } from "./personal-data/routes.ts";
 import { robotRoutes } from "./robot/routes.ts";
 import type { Sealer } from "./sealer.ts";
@@ -228,7 +229,7 @@ async function describe(server: Server): Promise<void> {
       security: [{ accessToken: [] }],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withoutUnusedSchemas(jsonSchemaTransformObject(document)),
   });
   let text: string | undefined;
   server.get("/api/openapi.json", { schema: { hide: true } }, async (_, reply) => {

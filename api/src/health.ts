@@ -15,10 +15,10 @@ export interface Check {
   readonly isRequired: boolean;
 }
 
-const Readiness = z.object({
-  ready: z.boolean(),
-  checks: z.record(z.string(), z.enum(["ok", "failing"])),
-});
+const Alive = z.object({ ok: z.literal(true) }).meta({ examples: [{ ok: true }] });
+const Readiness = z
+  .object({ ready: z.boolean(), checks: z.record(z.string(), z.enum(["ok", "failing"])) })
+  .meta({ examples: [{ ready: true, checks: { database: "ok", vault: "failing" } }] });
 
 const OPEN = { tags: ["health"], security: [] };
 
@@ -29,7 +29,7 @@ export function healthRoutes(server: Server, checks: Readonly<Record<string, Che
     "/healthz",
     {
       ...quiet,
-      schema: { ...OPEN, response: { 200: z.object({ ok: z.literal(true) }), ...FAILURE } },
+      schema: { ...OPEN, response: { 200: Alive, ...FAILURE } },
     },
     async () => ({ ok: true as const }),
   );

@@ -12,9 +12,20 @@ export const PageQuery = z.strictObject({
 });
 export type PageQuery = z.infer<typeof PageQuery>;
 
-/** Answer of every list: `next` is null at the end. */
+/** Answer of every list that may be long: `next` is null at the end. Its example is that of the items. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
-  return z.object({ items: z.array(item), next: z.string().nullable() });
+  return z
+    .object({ items: z.array(item), next: z.string().nullable() })
+    .meta({ examples: [{ items: examplesOf(item), next: null }] });
+}
+
+/** Answer of a list that is never long. Its example is that of the items. */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item) }).meta({ examples: [{ items: examplesOf(item) }] });
+}
+
+function examplesOf(item: z.ZodType): unknown {
+  return item.meta()?.["examples"] ?? [];
 }
 
 /** A cursor says where the page before ended; to the outside it is opaque. */

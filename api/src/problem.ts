@@ -14,7 +14,20 @@ export const Problem = z
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
     requestId: z.string(),
   })
-  .meta({ id: "Problem" });
+  .meta({
+    id: "Problem",
+    examples: [
+      {
+        type: "https://tradingbots.dev/problems/validation_failed",
+        title: "The request is not valid",
+        status: 422,
+        code: "validation_failed",
+        detail: "symbols: names a symbol twice",
+        errors: [{ path: "symbols", message: "names a symbol twice" }],
+        requestId: "9e107d9d-372b-4b68-8f1e-7a2c5d0b3f41",
+      },
+    ],
+  });
 export type Problem = z.infer<typeof Problem>;
 
 /** For the `response` of every route. */

@@ -30,13 +30,21 @@ import { accountView, AccountView } from "./view.ts";
 /** Custom resources that one list request reads at a time. */
 export const READS_AT_ONCE = 8;
 
-const Key = z.strictObject(Credentials.shape);
-const NewAccount = z.strictObject({
-  exchange: Exchange,
-  name: DisplayName,
-  testnet: z.boolean().default(false),
-  credentials: Key,
-});
+const KEY_EXAMPLE = { apiKey: "the-key-of-the-exchange", apiSecret: "and-its-secret" };
+const Key = z.strictObject(Credentials.shape).meta({ examples: [KEY_EXAMPLE] });
+const NewAccount = z
+  .strictObject({
+    exchange: Exchange,
+    name: DisplayName,
+    testnet: z.boolean().default(false),
+    credentials: Key,
+  })
+  .meta({
+    examples: [{ exchange: "bybit", name: "Main", testnet: true, credentials: KEY_EXAMPLE }],
+  });
+const Retired = z
+  .object({ id: z.string() })
+  .meta({ examples: [{ id: "acct-2k9d7w4q8m1z6x3c5v0b" }] });
 const tags = ["accounts"];
 
 const SCHEMAS = {
@@ -73,7 +81,7 @@ const SCHEMAS = {
     ...scoped("accounts"),
     summary: "Give an exchange account up; its bots are retired first",
     params: IdParams,
-    response: { 202: z.object({ id: z.string() }), ...FAILURE },
+    response: { 202: Retired, ...FAILURE },
   },
 } as const;
 

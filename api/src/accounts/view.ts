@@ -22,7 +22,25 @@ export const AccountView = z
     verification: Verification,
     createdAt: z.string(),
   })
-  .meta({ id: "Account" });
+  .meta({
+    id: "Account",
+    examples: [
+      {
+        id: "acct-2k9d7w4q8m1z6x3c5v0b",
+        exchange: "bybit",
+        name: "Main",
+        testnet: false,
+        credentialsVersion: 1,
+        verification: {
+          state: "verified",
+          permissions: ["ContractTrade:Order", "ContractTrade:Position"],
+          balance: "10250.75",
+          asOf: "2026-01-01T12:00:05.000Z",
+        },
+        createdAt: "2026-01-01T12:00:00Z",
+      },
+    ],
+  });
 export type AccountView = z.infer<typeof AccountView>;
 
 /** What a user sees of an exchange account. */

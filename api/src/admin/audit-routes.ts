@@ -31,7 +31,25 @@ const EntryView = z
     requestId: z.string().nullable(),
     details: z.record(z.string(), z.unknown()),
   })
-  .meta({ id: "AuditEntry" });
+  .meta({
+    id: "AuditEntry",
+    examples: [
+      {
+        id: "b7c8d9e0-2f3a-4b5c-9d6e-7f8091a2b3c4",
+        at: "2026-01-01T12:00:00.000Z",
+        actorKind: "user",
+        actorId: "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2",
+        userId: "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2",
+        action: "PATCH /api/bots/:id",
+        object: "bots/bot-4h7n2d9s5b1f8j3k6p0r",
+        outcome: "done",
+        code: null,
+        network: "192.0.2.0/24",
+        requestId: "9e107d9d-372b-4b68-8f1e-7a2c5d0b3f41",
+        details: {},
+      },
+    ],
+  });
 
 const Details = z.record(z.string(), z.unknown());
 const Position = z.tuple([z.iso.datetime(), z.uuid()]);

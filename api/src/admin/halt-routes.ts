@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { newId } from "../id.ts";
+import { listOf } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { administratorOf, forRole } from "./administrator.ts";
 import {
@@ -22,13 +23,37 @@ const Scope = z.strictObject({
   value: z.string().min(1).max(64).optional().describe("Absent for all."),
 });
 
-const NewHalt = z.strictObject({
-  scope: Scope,
-  action: HaltAction,
-  reason: z.string().trim().min(1).max(256),
-  expiresAt: z.iso.datetime().optional().describe("For BlockEntries only."),
-});
+const NewHalt = z
+  .strictObject({
+    scope: Scope,
+    action: HaltAction,
+    reason: z.string().trim().min(1).max(256),
+    expiresAt: z.iso.datetime().optional().describe("For BlockEntries only."),
+  })
+  .meta({
+    examples: [
+      {
+        scope: { type: "symbol", value: "BTC/USDT:USDT" },
+        action: "BlockEntries",
+        reason: "prices of the exchange are wrong",
+        expiresAt: "2026-01-01T18:00:00.000Z",
+      },
+    ],
+  });
 
+const HALT_EXAMPLE = {
+  id: "halt-7r2t5y8u1i4o6p9a3s0d",
+  scope: { type: "symbol", value: "BTC/USDT:USDT" },
+  action: "BlockEntries",
+  reason: "prices of the exchange are wrong",
+  expiresAt: "2026-01-01T18:00:00.000Z",
+  lifted: false,
+  matched: 120,
+  acknowledged: 120,
+  finished: 120,
+  laggards: [],
+  createdAt: "2026-01-01T12:00:00Z",
+};
 const HaltView = z
   .object({
     id: z.string(),
@@ -43,22 +68,24 @@ const HaltView = z
     laggards: z.array(z.string()),
     createdAt: z.string(),
   })
-  .meta({ id: "Halt" });
+  .meta({ id: "Halt", examples: [HALT_EXAMPLE] });
 
-const Lifting = z.object({
-  halt: HaltView,
-  approvableUntil: z.iso
-    .datetime()
-    .nullable()
-    .describe("Not lifted yet: until then somebody else can approve."),
-});
+const Lifting = z
+  .object({
+    halt: HaltView,
+    approvableUntil: z.iso
+      .datetime()
+      .nullable()
+      .describe("Not lifted yet: until then somebody else can approve."),
+  })
+  .meta({ examples: [{ halt: { ...HALT_EXAMPLE, lifted: true }, approvableUntil: null }] });
 
 const SCHEMAS = {
   list: {
     ...forRole("viewer"),
     tags,
     summary: "All halts, the newest first",
-    response: { 200: z.object({ items: z.array(HaltView) }), ...FAILURE },
+    response: { 200: listOf(HaltView), ...FAILURE },
   },
   read: {
     ...forRole("viewer"),

@@ -6,24 +6,41 @@ import type { Kube } from "../kube.ts";
 import { FAILURE } from "../problem.ts";
 import { forRole } from "./administrator.ts";
 
-const Summary = z.object({
-  users: z.object({
-    total: z.int(),
-    disabled: z.int(),
-    byTier: z.record(Tier, z.int()),
-    loggedIn: z.int().describe("With a log-in that was used in the last 15 minutes."),
-  }),
-  accounts: z.int(),
-  bots: z.object({
-    total: z.int(),
-    reporting: z.int().describe("Heard of in the last minute."),
-  }),
-  halts: z.object({ inForce: z.int(), laggards: z.int() }),
-  audit: z.object({
-    unchained: z.int().describe("Entries that wait for their place in the chain."),
-    refusalsLastHour: z.int(),
-  }),
-});
+const Summary = z
+  .object({
+    users: z.object({
+      total: z.int(),
+      disabled: z.int(),
+      byTier: z.record(Tier, z.int()),
+      loggedIn: z.int().describe("With a log-in that was used in the last 15 minutes."),
+    }),
+    accounts: z.int(),
+    bots: z.object({
+      total: z.int(),
+      reporting: z.int().describe("Heard of in the last minute."),
+    }),
+    halts: z.object({ inForce: z.int(), laggards: z.int() }),
+    audit: z.object({
+      unchained: z.int().describe("Entries that wait for their place in the chain."),
+      refusalsLastHour: z.int(),
+    }),
+  })
+  .meta({
+    examples: [
+      {
+        users: {
+          total: 1_200,
+          disabled: 3,
+          byTier: { free: 900, pro: 250, enterprise: 50 },
+          loggedIn: 140,
+        },
+        accounts: 1_100,
+        bots: { total: 1_500, reporting: 1_480 },
+        halts: { inForce: 1, laggards: 0 },
+        audit: { unchained: 4, refusalsLastHour: 12 },
+      },
+    ],
+  });
 
 /** Counts, not sums of money: whoever runs the platform needs to know whether it works. */
 const COUNTS = `

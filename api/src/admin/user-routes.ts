@@ -40,7 +40,22 @@ const UserView = z
     accounts: z.int(),
     bots: z.int(),
   })
-  .meta({ id: "KnownUser" });
+  .meta({
+    id: "KnownUser",
+    examples: [
+      {
+        id: "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2",
+        email: "anna@example.com",
+        tier: "pro",
+        role: null,
+        createdAt: "2026-01-01T12:00:00.000Z",
+        disabledAt: null,
+        subscriptionExpiresAt: "2027-01-01T00:00:00.000Z",
+        accounts: 1,
+        bots: 2,
+      },
+    ],
+  });
 
 const UserSearch = PageQuery.extend({
   email: z.string().min(1).max(254).optional().describe("A part of the address."),
@@ -48,14 +63,16 @@ const UserSearch = PageQuery.extend({
   disabled: z.stringbool().optional(),
 });
 
-const SubscriptionPatch = z.strictObject({
-  tier: Tier.optional(),
-  subscriptionExpiresAt: z.iso
-    .datetime()
-    .nullable()
-    .optional()
-    .describe("When the tier falls back to free; null: never."),
-});
+const SubscriptionPatch = z
+  .strictObject({
+    tier: Tier.optional(),
+    subscriptionExpiresAt: z.iso
+      .datetime()
+      .nullable()
+      .optional()
+      .describe("When the tier falls back to free; null: never."),
+  })
+  .meta({ examples: [{ tier: "pro", subscriptionExpiresAt: "2027-01-01T00:00:00.000Z" }] });
 type SubscriptionPatch = z.infer<typeof SubscriptionPatch>;
 
 const SCHEMAS = {

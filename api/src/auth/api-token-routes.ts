@@ -5,6 +5,7 @@ import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { DisplayName } from "../fields.ts";
 import type { Mailer } from "../mail/mailer.ts";
+import { listOf } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { type ApiTokenRow, endApiToken, insertApiToken, listApiTokens } from "./api-token-store.ts";
 import { hashOfApiToken, newApiToken } from "./api-tokens.ts";
@@ -19,38 +20,50 @@ const tags = ["auth"];
 const TOKENS_MAX = 20;
 const DAYS_MAX = 365;
 
-const NewToken = z.strictObject({
-  name: DisplayName,
-  scopes: z
-    .array(Scope)
-    .min(1)
-    .max(Scope.options.length)
-    .refine((scopes) => new Set(scopes).size === scopes.length, "names a scope twice"),
-  expiresInDays: z.int().min(1).max(DAYS_MAX).default(90),
-});
-const ApiToken = z.object({
-  id: z.string(),
-  name: z.string(),
-  scopes: z.array(Scope),
-  createdAt: z.iso.datetime(),
-  expiresAt: z.iso.datetime(),
-  lastUsedAt: z.iso.datetime().nullable(),
-});
+const NewToken = z
+  .strictObject({
+    name: DisplayName,
+    scopes: z
+      .array(Scope)
+      .min(1)
+      .max(Scope.options.length)
+      .refine((scopes) => new Set(scopes).size === scopes.length, "names a scope twice"),
+    expiresInDays: z.int().min(1).max(DAYS_MAX).default(90),
+  })
+  .meta({ examples: [{ name: "Reports", scopes: ["read"], expiresInDays: 30 }] });
+const TOKEN_EXAMPLE = {
+  id: "e4b1c7d2-9a3f-4c65-8b0e-2f7d6a5c1b90",
+  name: "Reports",
+  scopes: ["read"],
+  createdAt: "2026-01-01T12:00:00.000Z",
+  expiresAt: "2026-01-31T12:00:00.000Z",
+  lastUsedAt: null,
+};
+const ApiToken = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(Scope),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ examples: [TOKEN_EXAMPLE] });
+const MadeToken = ApiToken.extend({
+  token: z.string().describe("Shown now and never again."),
+}).meta({ examples: [{ ...TOKEN_EXAMPLE, token: "tbt_…" }] });
 
 const SCHEMAS = {
   list: {
     tags,
     summary: "My API tokens",
-    response: { 200: z.object({ items: z.array(ApiToken) }), ...FAILURE },
+    response: { 200: listOf(ApiToken), ...FAILURE },
   },
   make: {
     tags,
     summary: "Make an API token for a script",
     body: NewToken,
-    response: {
-      201: ApiToken.extend({ token: z.string().describe("Shown now and never again.") }),
-      ...FAILURE,
-    },
+    response: { 201: MadeToken, ...FAILURE },
   },
   revoke: {
     tags,

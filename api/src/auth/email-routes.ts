@@ -29,26 +29,29 @@ import { findLogin, findUser, lockUser, markEmailVerified, setPasswordHash } fro
 const Nothing = z.null().describe("Nothing.");
 const OPEN = { tags: ["auth"], security: [] };
 const LinkToken = z.string().max(128).describe("What follows `#token=` in the link.");
+const LINK_TOKEN_EXAMPLE = "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2.q8Zk3vQ…";
 
 const SCHEMAS = {
   verify: {
     ...OPEN,
     summary: "Confirm an e-mail address with the token of the mailed link",
-    body: z.strictObject({ token: LinkToken }),
+    body: z.strictObject({ token: LinkToken }).meta({ examples: [{ token: LINK_TOKEN_EXAMPLE }] }),
     response: { 204: Nothing, ...FAILURE },
   },
   forgot: {
     ...OPEN,
     summary:
       "Ask for a mail to choose a new password; the answer is the same for unknown addresses",
-    body: z.strictObject({ email: Email }),
+    body: z.strictObject({ email: Email }).meta({ examples: [{ email: "anna@example.com" }] }),
     response: { 202: Nothing, ...FAILURE },
   },
   reset: {
     ...OPEN,
     summary:
       "Choose a new password with the token of the mailed link; every device is logged out and every API token revoked",
-    body: z.strictObject({ token: LinkToken, newPassword: z.string().max(1_024) }),
+    body: z.strictObject({ token: LinkToken, newPassword: z.string().max(1_024) }).meta({
+      examples: [{ token: LINK_TOKEN_EXAMPLE, newPassword: "correct horse battery staple" }],
+    }),
     response: { 204: Nothing, ...FAILURE },
   },
   resend: {

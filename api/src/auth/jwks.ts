@@ -13,11 +13,29 @@ const Jwk = z.object({
   use: z.string(),
 });
 
+const KeySet = z.object({ keys: z.array(Jwk) }).meta({
+  examples: [
+    {
+      keys: [
+        {
+          kty: "EC",
+          crv: "P-256",
+          x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+          y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+          kid: "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s",
+          alg: "ES256",
+          use: "sig",
+        },
+      ],
+    },
+  ],
+});
+
 const SCHEMA = {
   tags: ["auth"],
   security: [],
   summary: "The keys that access tokens are signed with",
-  response: { 200: z.object({ keys: z.array(Jwk) }), ...FAILURE },
+  response: { 200: KeySet, ...FAILURE },
 };
 
 /** GET /.well-known/jwks.json */

@@ -25,31 +25,46 @@ export const RecoveryCodes = z
     "Each serves once in place of a code; shown now and never again. Empty: the earlier ones stay.",
   );
 
+export const RECOVERY_CODES = ["ABCDEF-GHIJKL-MNOPQR-STUVWX", "YZ2345-…"];
+const Renewed = z
+  .object({ recoveryCodes: RecoveryCodes })
+  .meta({ examples: [{ recoveryCodes: RECOVERY_CODES }] });
+const Factors = z
+  .object({ totp: z.boolean(), passkeys: z.int(), recoveryCodesLeft: z.int() })
+  .meta({ examples: [{ totp: true, passkeys: 1, recoveryCodesLeft: 9 }] });
+const Offer = z
+  .object({
+    secret: z.string().describe("Base32, for typing in."),
+    uri: z.string().describe("For a QR code."),
+  })
+  .meta({
+    examples: [
+      {
+        secret: "JBSWY3DPEHPK3PXP…",
+        uri: "otpauth://totp/Trading%20bots:anna%40example.com?secret=JBSWY3DPEHPK3PXP…",
+      },
+    ],
+  });
+const FirstCode = z
+  .strictObject({ code: z.string().max(64) })
+  .meta({ examples: [{ code: "492039" }] });
+
 const SCHEMAS = {
   read: {
     tags,
     summary: "My second factors",
-    response: {
-      200: z.object({ totp: z.boolean(), passkeys: z.int(), recoveryCodesLeft: z.int() }),
-      ...FAILURE,
-    },
+    response: { 200: Factors, ...FAILURE },
   },
   offer: {
     tags,
     summary: "A secret for an authenticator app; it counts when a first code has confirmed it",
-    response: {
-      201: z.object({
-        secret: z.string().describe("Base32, for typing in."),
-        uri: z.string().describe("For a QR code."),
-      }),
-      ...FAILURE,
-    },
+    response: { 201: Offer, ...FAILURE },
   },
   confirm: {
     tags,
     summary: "The first code of the offered secret: from now on a log-in needs one",
-    body: z.strictObject({ code: z.string().max(64) }),
-    response: { 200: z.object({ recoveryCodes: RecoveryCodes }), ...FAILURE },
+    body: FirstCode,
+    response: { 200: Renewed, ...FAILURE },
   },
   remove: {
     tags,
@@ -59,7 +74,7 @@ const SCHEMAS = {
   renew: {
     tags,
     summary: "Ten new recovery codes in place of those before",
-    response: { 201: z.object({ recoveryCodes: RecoveryCodes }), ...FAILURE },
+    response: { 201: Renewed, ...FAILURE },
   },
 } as const;
 

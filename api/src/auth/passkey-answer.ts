@@ -10,8 +10,10 @@ import {
   ChallengeState,
   createPasskeyChallenges,
   CREDENTIAL,
+  CREDENTIAL_EXAMPLE,
   partyOf,
   passkeyInvalid,
+  STATE_EXAMPLE,
 } from "./passkey-challenge.ts";
 import { findPasskey, takeAnswer } from "./passkey-store.ts";
 
@@ -23,18 +25,35 @@ interface Answered {
 }
 
 /** What a browser's `PublicKeyCredential.toJSON` gives for a known one; members that are not named here are ignored. */
-export const PasskeyAnswer = z.strictObject({
-  state: ChallengeState,
-  credential: z.object({
-    ...CREDENTIAL,
-    response: z.object({
-      clientDataJSON: Base64Url,
-      authenticatorData: Base64Url,
-      signature: Base64Url,
-      userHandle: Base64Url,
+export const PasskeyAnswer = z
+  .strictObject({
+    state: ChallengeState,
+    credential: z.object({
+      ...CREDENTIAL,
+      response: z.object({
+        clientDataJSON: Base64Url,
+        authenticatorData: Base64Url,
+        signature: Base64Url,
+        userHandle: Base64Url,
+      }),
     }),
-  }),
-});
+  })
+  .meta({
+    examples: [
+      {
+        state: STATE_EXAMPLE,
+        credential: {
+          ...CREDENTIAL_EXAMPLE,
+          response: {
+            clientDataJSON: "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0",
+            authenticatorData: "SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAABA",
+            signature: "MEUCIQDRvJ3pZ0Yb2mE6vQ1h",
+            userHandle: "NWQwYzljM2UtNWI1Zi00YTUz",
+          },
+        },
+      },
+    ],
+  });
 export type PasskeyAnswer = z.infer<typeof PasskeyAnswer>;
 
 export interface PasskeyDeps {

@@ -12,6 +12,12 @@ export const Base64Url = z
 export const ChallengeState = z.string().max(1_024).describe("As it came with the options.");
 /** What a browser's `PublicKeyCredential.toJSON` always gives. */
 export const CREDENTIAL = { id: Base64Url, rawId: Base64Url, type: z.literal("public-key") };
+export const STATE_EXAMPLE = "AQ7fWm2cR9…";
+export const CREDENTIAL_EXAMPLE = {
+  id: "Vb0c9mSg2Qx7h1kL",
+  rawId: "Vb0c9mSg2Qx7h1kL",
+  type: "public-key",
+} as const;
 
 const Challenge = z.object({
   challenge: z.string(),

@@ -7,8 +7,10 @@ import {
   ChallengeState,
   createPasskeyChallenges,
   CREDENTIAL,
+  CREDENTIAL_EXAMPLE,
   partyOf,
   passkeyInvalid,
+  STATE_EXAMPLE,
 } from "./passkey-challenge.ts";
 import { listPasskeys, type NewPasskey } from "./passkey-store.ts";
 
@@ -29,6 +31,17 @@ export const PasskeyRegistration = z.strictObject({
   }),
 });
 type PasskeyRegistration = z.infer<typeof PasskeyRegistration>;
+export const REGISTRATION_EXAMPLE: PasskeyRegistration = {
+  state: STATE_EXAMPLE,
+  credential: {
+    ...CREDENTIAL_EXAMPLE,
+    response: {
+      clientDataJSON: "eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0",
+      attestationObject: "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YQ",
+      transports: ["internal"],
+    },
+  },
+};
 
 interface Owner {
   readonly userId: string;

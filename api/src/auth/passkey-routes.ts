@@ -3,13 +3,25 @@ import { z } from "zod";
 import { asTenant } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import { DisplayName } from "../fields.ts";
+import { listOf } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
-import { type FactorDeps, noteEnrolled, noteRemoved, RecoveryCodes } from "./mfa-routes.ts";
+import {
+  type FactorDeps,
+  noteEnrolled,
+  noteRemoved,
+  RECOVERY_CODES,
+  RecoveryCodes,
+} from "./mfa-routes.ts";
 import { insertPasskey, listPasskeys, removePasskey } from "./passkey-store.ts";
 import { PasskeyAnswer, type PasskeyAnswers } from "./passkey-answer.ts";
-import { type PasskeyRegistrar, PasskeyRegistration } from "./passkey-registration.ts";
+import { CREDENTIAL_EXAMPLE, STATE_EXAMPLE } from "./passkey-challenge.ts";
+import {
+  type PasskeyRegistrar,
+  PasskeyRegistration,
+  REGISTRATION_EXAMPLE,
+} from "./passkey-registration.ts";
 import { ensureFactors } from "./second-factor-store.ts";
 import { SignedIn, signedInBody, signIn, type SignInDeps } from "./sign-in.ts";
 import { findLoginById, lockUser } from "./user-store.ts";
@@ -18,16 +30,44 @@ const tags = ["auth"];
 /** More than anybody has devices. */
 const PASSKEYS_MAX = 20;
 
-const Options = z.object({
-  state: z.string().describe("Send it back with the answer."),
-  options: z.record(z.string(), z.unknown()).describe("For `navigator.credentials`, as JSON."),
-});
+const Options = z
+  .object({
+    state: z.string().describe("Send it back with the answer."),
+    options: z.record(z.string(), z.unknown()).describe("For `navigator.credentials`, as JSON."),
+  })
+  .meta({
+    examples: [
+      {
+        state: STATE_EXAMPLE,
+        options: {
+          challenge: "xN2v7QmT0dKp3sYc8hWbEg",
+          rpId: "app.example.com",
+          timeout: 60_000,
+          userVerification: "required",
+        },
+      },
+    ],
+  });
 const PasskeyId = z.object({ id: z.string().max(1_400) });
-const Passkey = z.object({
-  id: z.string(),
-  name: z.string(),
-  createdAt: z.iso.datetime(),
-  lastUsedAt: z.iso.datetime().nullable(),
+const PASSKEY_EXAMPLE = {
+  id: CREDENTIAL_EXAMPLE.id,
+  name: "Phone",
+  createdAt: "2026-01-01T12:00:00.000Z",
+  lastUsedAt: null,
+};
+const Passkey = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    createdAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ examples: [PASSKEY_EXAMPLE] });
+const NewPasskey = PasskeyRegistration.extend({ name: DisplayName }).meta({
+  examples: [{ ...REGISTRATION_EXAMPLE, name: PASSKEY_EXAMPLE.name }],
+});
+const AddedPasskey = Passkey.extend({ recoveryCodes: RecoveryCodes }).meta({
+  examples: [{ ...PASSKEY_EXAMPLE, recoveryCodes: RECOVERY_CODES }],
 });
 
 const SCHEMAS = {
@@ -47,7 +87,7 @@ const SCHEMAS = {
   list: {
     tags,
     summary: "My passkeys",
-    response: { 200: z.object({ items: z.array(Passkey) }), ...FAILURE },
+    response: { 200: listOf(Passkey), ...FAILURE },
   },
   offer: {
     tags,
@@ -58,8 +98,8 @@ const SCHEMAS = {
     tags,
     summary:
       "Add the passkey that the browser has made: from now on a log-in by password needs a second factor",
-    body: PasskeyRegistration.extend({ name: DisplayName }),
-    response: { 201: Passkey.extend({ recoveryCodes: RecoveryCodes }), ...FAILURE },
+    body: NewPasskey,
+    response: { 201: AddedPasskey, ...FAILURE },
   },
   remove: {
     tags,

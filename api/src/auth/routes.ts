@@ -21,8 +21,14 @@ import { SignedIn, signedInBody, signIn, type SignInDeps } from "./sign-in.ts";
 import { Email, Tier } from "./user.ts";
 import { findLogin, findUser, insertUser } from "./user-store.ts";
 
-const Credentials = z.strictObject({ email: Email, password: z.string().max(1_024) });
-const Login = Credentials.extend(Proof);
+const Credentials = z
+  .strictObject({ email: Email, password: z.string().max(1_024) })
+  .meta({ examples: [{ email: "anna@example.com", password: "correct horse battery staple" }] });
+const Login = Credentials.extend(Proof).meta({
+  examples: [
+    { email: "anna@example.com", password: "correct horse battery staple", code: "492039" },
+  ],
+});
 
 /** Needs no token. */
 const OPEN = { tags: ["auth"], security: [] };
@@ -103,13 +109,25 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
   };
 }
 
-const Me = z.object({
-  id: z.string(),
-  email: z.string(),
-  emailVerified: z.boolean(),
-  tier: Tier,
-  createdAt: z.iso.datetime(),
-});
+const Me = z
+  .object({
+    id: z.string(),
+    email: z.string(),
+    emailVerified: z.boolean(),
+    tier: Tier,
+    createdAt: z.iso.datetime(),
+  })
+  .meta({
+    examples: [
+      {
+        id: "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2",
+        email: "anna@example.com",
+        emailVerified: true,
+        tier: "pro",
+        createdAt: "2026-01-01T12:00:00.000Z",
+      },
+    ],
+  });
 
 /** GET /api/me: from the row, because the tier in the token may be out of date. */
 export function meRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
+import { listOf } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
@@ -29,7 +30,9 @@ const CsrfHeader = z.object({
   "x-csrf-token": z.string().max(64).optional().describe("Browsers send the CSRF cookie here."),
 });
 const Nothing = z.null().describe("Nothing.");
-const Refreshed = z.object({ accessToken: z.string(), expiresIn: z.int().describe("Seconds.") });
+const Refreshed = z
+  .object({ accessToken: z.string(), expiresIn: z.int().describe("Seconds.") })
+  .meta({ examples: [{ accessToken: "eyJhbGciOiJFUzI1NiIs…", expiresIn: 900 }] });
 
 /** Many people sit behind one address, and each refreshes four times an hour: it must not stop them that others guess. */
 const REFRESHES_PER_ATTEMPT = 10;
@@ -107,14 +110,27 @@ export function refreshRoutes(deps: RefreshDeps): FastifyPluginAsyncZod {
   };
 }
 
-const Device = z.object({
-  id: z.string(),
-  isCurrent: z.boolean().describe("Whether this request comes from it."),
-  createdAt: z.iso.datetime(),
-  lastUsedAt: z.iso.datetime().describe("When it last got an access token."),
-  address: z.string(),
-  userAgent: z.string(),
-});
+const Device = z
+  .object({
+    id: z.string(),
+    isCurrent: z.boolean().describe("Whether this request comes from it."),
+    createdAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().describe("When it last got an access token."),
+    address: z.string(),
+    userAgent: z.string(),
+  })
+  .meta({
+    examples: [
+      {
+        id: "c1f7a2b4-0a53-4e0b-8f7e-5d1b9d0a6e33",
+        isCurrent: true,
+        createdAt: "2026-01-01T12:00:00.000Z",
+        lastUsedAt: "2026-01-02T08:15:00.000Z",
+        address: "192.0.2.44",
+        userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+      },
+    ],
+  });
 
 /** GET and DELETE /api/sessions: the devices that are logged in. */
 export function deviceRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
@@ -125,7 +141,7 @@ export function deviceRoutes({ pool }: { readonly pool: Database }): FastifyPlug
         schema: {
           tags,
           summary: "Devices that are logged in",
-          response: { 200: z.object({ items: z.array(Device) }), ...FAILURE },
+          response: { 200: listOf(Device), ...FAILURE },
         },
       },
       async (request) => {
@@ -187,11 +203,21 @@ export interface PasswordDeps extends SignInDeps {
   readonly mailer: Mailer | undefined;
 }
 
-const PasswordChange = z.strictObject({
-  currentPassword: z.string().max(1_024),
-  newPassword: z.string().max(1_024),
-  ...Proof,
-});
+const PasswordChange = z
+  .strictObject({
+    currentPassword: z.string().max(1_024),
+    newPassword: z.string().max(1_024),
+    ...Proof,
+  })
+  .meta({
+    examples: [
+      {
+        currentPassword: "correct horse battery staple",
+        newPassword: "seven tall blue herons",
+        code: "492039",
+      },
+    ],
+  });
 
 /** POST /api/auth/password: ends every log-in, also the one that asks, and every API token, and begins another log-in. */
 export function passwordRoutes(deps: PasswordDeps): FastifyPluginAsyncZod {

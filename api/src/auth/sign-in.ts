@@ -8,11 +8,25 @@ import { ACCESS_TOKEN_SECONDS } from "./tokens.ts";
 import { Tier } from "./user.ts";
 
 /** The answer to every log-in. */
-export const SignedIn = z.object({
-  user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
-  accessToken: z.string(),
-  expiresIn: z.int().describe("Seconds."),
-});
+export const SignedIn = z
+  .object({
+    user: z.object({ id: z.string(), email: z.string(), tier: Tier }),
+    accessToken: z.string(),
+    expiresIn: z.int().describe("Seconds."),
+  })
+  .meta({
+    examples: [
+      {
+        user: {
+          id: "5d0c9c3e-5b5f-4a53-9f0c-1f4f3ba1d7a2",
+          email: "anna@example.com",
+          tier: "pro",
+        },
+        accessToken: "eyJhbGciOiJFUzI1NiIs…",
+        expiresIn: 900,
+      },
+    ],
+  });
 
 interface HttpExchange {
   readonly request: FastifyRequest;

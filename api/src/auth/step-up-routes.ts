@@ -13,14 +13,19 @@ import { refreshProof } from "./session-store.ts";
 import { sessionEnded } from "./sessions.ts";
 import { findPasswordHash } from "./user-store.ts";
 
-const StepUp = z.strictObject({
-  password: z
-    .string()
-    .max(1_024)
-    .optional()
-    .describe("Not needed with a passkey that was shown together with it before."),
-  ...Proof,
-});
+const StepUp = z
+  .strictObject({
+    password: z
+      .string()
+      .max(1_024)
+      .optional()
+      .describe("Not needed with a passkey that was shown together with it before."),
+    ...Proof,
+  })
+  .meta({ examples: [{ password: "correct horse battery staple", code: "492039" }] });
+const SteppedUp = z
+  .object({ expiresIn: z.int().describe("Seconds that the proof is good for.") })
+  .meta({ examples: [{ expiresIn: 300 }] });
 type StepUp = z.infer<typeof StepUp>;
 
 interface StepUpDeps {
@@ -42,10 +47,7 @@ export function stepUpRoutes(deps: StepUpDeps): FastifyPluginAsyncZod {
           tags: ["auth"],
           summary: "Prove who you are once more, with every factor that you have",
           body: StepUp,
-          response: {
-            200: z.object({ expiresIn: z.int().describe("Seconds that the proof is good for.") }),
-            ...FAILURE,
-          },
+          response: { 200: SteppedUp, ...FAILURE },
         },
       },
       async (request) => {

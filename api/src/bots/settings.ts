@@ -48,6 +48,20 @@ export const NewBot = BotSettings.extend({
     "For a paper bot; otherwise the account says it. Bots trade on bybit only so far.",
   ),
   state: z.enum(["Running", "Paused", "Stopped"]).default("Stopped"),
+}).meta({
+  examples: [
+    {
+      displayName: "Bitcoin, hourly",
+      mode: "paper",
+      exchange: "bybit",
+      symbols: ["BTC/USDT:USDT"],
+      timeframe: "1h",
+      strategy: { name: "rsi", params: { period: 14, buyBelow: 30, sellAbove: 70 } },
+      risk: { leverage: 5, stopLossPercent: 1 },
+      autoTrade: true,
+      state: "Running",
+    },
+  ],
 });
 export type NewBot = z.infer<typeof NewBot>;
 
@@ -56,24 +70,28 @@ const riskFields = Object.fromEntries(
 );
 
 /** Body of PATCH /api/bots/:id: a JSON merge patch. Null gives a field its default back. */
-export const BotPatch = z.strictObject(
-  {
-    displayName: DisplayName.optional(),
-    accountId: DnsLabel.optional().describe("Can be set once, while the bot is Stopped."),
-    mode: Mode.optional(),
-    symbols: Symbols.optional(),
-    timeframe: Timeframe.optional(),
-    strategy: z
-      .strictObject({ name: StrategyName.optional(), params: Params.optional() })
-      .optional(),
-    risk: z.strictObject(riskFields).optional(),
-    autoTrade: z.boolean().optional(),
-  },
-  {
-    error: (issue) =>
-      issue.code === "unrecognized_keys" && issue.keys.includes("state")
-        ? "the state is changed by POST /api/bots/{id}/start, /pause or /stop"
-        : undefined,
-  },
-);
+export const BotPatch = z
+  .strictObject(
+    {
+      displayName: DisplayName.optional(),
+      accountId: DnsLabel.optional().describe("Can be set once, while the bot is Stopped."),
+      mode: Mode.optional(),
+      symbols: Symbols.optional(),
+      timeframe: Timeframe.optional(),
+      strategy: z
+        .strictObject({ name: StrategyName.optional(), params: Params.optional() })
+        .optional(),
+      risk: z.strictObject(riskFields).optional(),
+      autoTrade: z.boolean().optional(),
+    },
+    {
+      error: (issue) =>
+        issue.code === "unrecognized_keys" && issue.keys.includes("state")
+          ? "the state is changed by POST /api/bots/{id}/start, /pause or /stop"
+          : undefined,
+    },
+  )
+  .meta({
+    examples: [{ displayName: "Bitcoin, slower", risk: { leverage: 3, minConfidence: null } }],
+  });
 export type BotPatch = z.infer<typeof BotPatch>;

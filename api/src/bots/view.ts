@@ -37,7 +37,53 @@ export const BotView = z
     status: Status,
     createdAt: z.string(),
   })
-  .meta({ id: "Bot" });
+  .meta({
+    id: "Bot",
+    examples: [
+      {
+        id: "bot-4h7n2d9s5b1f8j3k6p0r",
+        displayName: "Bitcoin, hourly",
+        exchange: "bybit",
+        accountId: "acct-2k9d7w4q8m1z6x3c5v0b",
+        className: "pro",
+        mode: "live",
+        symbols: ["BTC/USDT:USDT"],
+        timeframe: "1h",
+        strategy: { name: "rsi", params: { period: 14, buyBelow: 30, sellAbove: 70 } },
+        risk: {
+          leverage: 5,
+          balancePercent: 90,
+          positionPercent: 5,
+          takeProfitPercent: 2,
+          stopLossPercent: 1,
+          minConfidence: 60,
+          dailyLossPercent: 5,
+          maxConsecutiveErrors: 5,
+        },
+        autoTrade: true,
+        state: "Running",
+        status: {
+          ready: true,
+          reason: "Running",
+          message: "the bot works",
+          conditions: [
+            {
+              type: "Ready",
+              status: "True",
+              reason: "Running",
+              message: "the bot works",
+              lastTransitionTime: "2026-01-01T12:00:20.000Z",
+              observedGeneration: 1,
+            },
+          ],
+          position: "long 0.025 BTC/USDT:USDT",
+          dayResult: "12.40",
+          lastTradeAt: "2026-01-01T13:00:01.250Z",
+        },
+        createdAt: "2026-01-01T12:00:00Z",
+      },
+    ],
+  });
 export type BotView = z.infer<typeof BotView>;
 
 /** What a user sees of a bot. */

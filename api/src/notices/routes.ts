@@ -14,7 +14,17 @@ const NoticeView = z
     message: z.string(),
     createdAt: z.iso.datetime(),
   })
-  .meta({ id: "Notice" });
+  .meta({
+    id: "Notice",
+    examples: [
+      {
+        id: "a5d3e8f1-6c2b-4d79-9e04-3b8f1c7a2d65",
+        kind: "subscription_ended",
+        message: "The subscription has ended: the tier is free again.",
+        createdAt: "2026-01-01T12:00:00.000Z",
+      },
+    ],
+  });
 
 const Position = z.tuple([z.iso.datetime(), z.uuid()]);
 

@@ -6,6 +6,7 @@ import { callerOf } from "../auth/authenticate.ts";
 import type { RequireStepUp } from "../auth/step-up.ts";
 import { asTenant, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
+import { listOf } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import {
   beginJob,
@@ -30,7 +31,20 @@ const JobView = z
       .array(z.object({ name: z.string(), bytes: z.int() }))
       .describe("Of an export that is done; they go after seven days, or when another is done."),
   })
-  .meta({ id: "PersonalDataJob" });
+  .meta({
+    id: "PersonalDataJob",
+    examples: [
+      {
+        id: "f0a9b8c7-1d2e-4f3a-8b4c-5d6e7f8a9b0c",
+        kind: "export",
+        status: "done",
+        detail: "",
+        createdAt: "2026-01-01T12:00:00.000Z",
+        finishedAt: "2026-01-01T12:00:04.000Z",
+        files: [{ name: "trades.csv", bytes: 48_210 }],
+      },
+    ],
+  });
 
 /** So that the words beside it are no ids: who asks for one of them by another method hears which it takes. */
 const BY_ID = "/:id(^[0-9a-fA-F-]{36}$)";
@@ -42,13 +56,13 @@ const FileParams = JobParams.extend({
     .regex(/^[a-z-]+\.(json|csv)$/),
 });
 /** Text to clients, a stream to us. */
-const Stream = z.unknown().meta({ type: "string" });
+const streamOf = (example: string) => z.unknown().meta({ type: "string", examples: [example] });
 
 const SCHEMAS = {
   list: {
     tags,
     summary: "My exports and my erasure",
-    response: { 200: z.object({ items: z.array(JobView) }), ...FAILURE },
+    response: { 200: listOf(JobView), ...FAILURE },
   },
   read: {
     tags,
@@ -77,8 +91,8 @@ const SCHEMAS = {
       200: {
         description: "The file.",
         content: {
-          "application/json": { schema: Stream },
-          "text/csv": { schema: Stream },
+          "application/json": { schema: streamOf('[{"name":"Phone","last_used_at":null}]') },
+          "text/csv": { schema: streamOf("name,last_used_at\r\nPhone,\r\n") },
         },
       },
       ...FAILURE,

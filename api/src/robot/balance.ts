@@ -7,15 +7,26 @@ import type { BotDeps } from "../bots/create-bot.ts";
 import { ApiError } from "../errors.ts";
 import { findDefaultBotId, latestReport, onlyAccount } from "./default-bot.ts";
 
-export const Balance = z.object({
-  balance: z.string().describe("Equity of the account."),
-  available: z
-    .string()
-    .nullable()
-    .describe("Null when only the key's verification has reported: it does not see it."),
-  currency: z.string(),
-  as_of: z.string(),
-});
+export const Balance = z
+  .object({
+    balance: z.string().describe("Equity of the account."),
+    available: z
+      .string()
+      .nullable()
+      .describe("Null when only the key's verification has reported: it does not see it."),
+    currency: z.string(),
+    as_of: z.string(),
+  })
+  .meta({
+    examples: [
+      {
+        balance: "10250.75",
+        available: "9750.15",
+        currency: "USDT",
+        as_of: "2026-01-01T12:00:05.000Z",
+      },
+    ],
+  });
 export type Balance = z.infer<typeof Balance>;
 
 /** What the bot or the key's verification last reported, whichever is newer. @throws ApiError `balance_pending` */

@@ -10,15 +10,29 @@ import { findDefaultBotId, onlyAccount } from "./default-bot.ts";
 const { leverage, balancePercent, takeProfitPercent, stopLossPercent, minConfidence } = Risk.shape;
 
 /** The old robot's settings, with its names; the limits and defaults are those of every bot. */
-export const RobotConfig = z.strictObject({
-  symbol: MarketSymbol.default("BTC/USDT:USDT"),
-  leverage,
-  balance_percent: balancePercent,
-  tp_percent: takeProfitPercent,
-  sl_percent: stopLossPercent,
-  min_confidence: minConfidence,
-  auto_trade: z.boolean().default(false),
-});
+export const RobotConfig = z
+  .strictObject({
+    symbol: MarketSymbol.default("BTC/USDT:USDT"),
+    leverage,
+    balance_percent: balancePercent,
+    tp_percent: takeProfitPercent,
+    sl_percent: stopLossPercent,
+    min_confidence: minConfidence,
+    auto_trade: z.boolean().default(false),
+  })
+  .meta({
+    examples: [
+      {
+        symbol: "BTC/USDT:USDT",
+        leverage: 10,
+        balance_percent: 90,
+        tp_percent: 2,
+        sl_percent: 1,
+        min_confidence: 60,
+        auto_trade: true,
+      },
+    ],
+  });
 export type RobotConfig = z.infer<typeof RobotConfig>;
 
 /** The default bot's settings, or the defaults before there is one. */

@@ -24,22 +24,56 @@ const RobotPosition = z.object({
   take_profit: z.string().nullable(),
   as_of: z.string(),
 });
-
-const RobotTrade = z.object({
-  id: z.string(),
-  symbol: z.string(),
-  side: z.enum(["long", "short"]),
-  quantity: z.string(),
-  entry_price: z.string(),
-  exit_price: z.string().nullable(),
-  pnl: z.string().nullable(),
-  fees: z.string(),
-  opened_at: z.string(),
-  closed_at: z.string().nullable(),
-  reason: z.string().nullable(),
+const RobotPositions = z.array(RobotPosition).meta({
+  examples: [
+    [
+      {
+        symbol: "BTC/USDT:USDT",
+        side: "long",
+        quantity: "0.025",
+        entry_price: "100120.5",
+        unrealised_pnl: "4.20",
+        stop_loss: "99119.3",
+        take_profit: "102122.9",
+        as_of: "2026-01-01T12:00:05.000Z",
+      },
+    ],
+  ],
 });
 
-const RobotState = z.object({ state: BotState });
+const RobotTrade = z
+  .object({
+    id: z.string(),
+    symbol: z.string(),
+    side: z.enum(["long", "short"]),
+    quantity: z.string(),
+    entry_price: z.string(),
+    exit_price: z.string().nullable(),
+    pnl: z.string().nullable(),
+    fees: z.string(),
+    opened_at: z.string(),
+    closed_at: z.string().nullable(),
+    reason: z.string().nullable(),
+  })
+  .meta({
+    examples: [
+      {
+        id: "6d93125c-e84b-8118-8b2a-59008f79977b",
+        symbol: "BTC/USDT:USDT",
+        side: "long",
+        quantity: "0.025",
+        entry_price: "100120.5",
+        exit_price: "101122.0",
+        pnl: "22.27",
+        fees: "2.77",
+        opened_at: "2026-01-01T12:00:01.250Z",
+        closed_at: "2026-01-01T14:30:00.500Z",
+        reason: "target",
+      },
+    ],
+  });
+
+const RobotState = z.object({ state: BotState }).meta({ examples: [{ state: "Running" }] });
 const tags = ["robot"];
 
 function schema<Answer extends Record<number, z.ZodType>>(summary: string, answer: Answer) {
@@ -55,7 +89,7 @@ export function robotRoutes(deps: BotDeps): FastifyPluginAsyncZod {
 
     app.get(
       "/positions",
-      { schema: schema("Open positions, with their age", { 200: z.array(RobotPosition) }) },
+      { schema: schema("Open positions, with their age", { 200: RobotPositions }) },
       (request) => readPositions(deps, callerOf(request)),
     );
 

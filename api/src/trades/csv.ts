@@ -34,7 +34,10 @@ const COLUMNS = {
 } as const satisfies Record<string, (row: TradeRow) => string | null>;
 
 /** Text to clients, a stream to us. */
-const Stream = z.unknown().meta({ type: "string" });
+const Stream = z.unknown().meta({
+  type: "string",
+  examples: [`${Object.keys(COLUMNS).join(",")}\r\n`],
+});
 
 /** GET /api/trades.csv: everything that fits the filter, newest first, as one file. */
 export function tradeCsvRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {

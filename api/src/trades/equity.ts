@@ -46,7 +46,23 @@ const EquityCurve = z
       )
       .describe("The last word of each step, oldest first; steps without one are left out."),
   })
-  .meta({ id: "EquityCurve" });
+  .meta({
+    id: "EquityCurve",
+    examples: [
+      {
+        from: "2026-01-01T12:00:00.000Z",
+        to: "2026-01-01T14:00:00.000Z",
+        points: [
+          {
+            at: "2026-01-01T12:59:58.000Z",
+            equity: "10250.75",
+            available: "9750.15",
+            currency: "USDT",
+          },
+        ],
+      },
+    ],
+  });
 
 interface EquityDeps {
   readonly pool: Database;

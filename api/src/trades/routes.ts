@@ -27,7 +27,26 @@ const TradeView = z
     closedAt: z.string().nullable(),
     reason: z.string().nullable(),
   })
-  .meta({ id: "Trade" });
+  .meta({
+    id: "Trade",
+    examples: [
+      {
+        id: "6d93125c-e84b-8118-8b2a-59008f79977b",
+        botId: "bot-4h7n2d9s5b1f8j3k6p0r",
+        symbol: "BTC/USDT:USDT",
+        side: "long",
+        quantity: "0.025",
+        entryPrice: "100120.5",
+        exitPrice: "101122.0",
+        pnl: "22.27",
+        fees: "2.77",
+        funding: "0",
+        openedAt: "2026-01-01T12:00:01.250Z",
+        closedAt: "2026-01-01T14:30:00.500Z",
+        reason: "target",
+      },
+    ],
+  });
 
 /** GET /api/trades */
 export function tradeRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {

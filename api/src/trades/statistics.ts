@@ -52,7 +52,29 @@ const Statistics = z
     bySymbol: z.array(z.object({ symbol: z.string(), ...Part })),
     byDay: z.array(z.object({ day: z.iso.date(), ...Part })).describe("Days with trades, in UTC."),
   })
-  .meta({ id: "Statistics" });
+  .meta({
+    id: "Statistics",
+    examples: [
+      {
+        from: "2025-10-03T12:00:00.000Z",
+        to: "2026-01-01T12:00:00.000Z",
+        trades: 3,
+        won: 2,
+        winRate: 0.6666666666666666,
+        pnl: "31.10",
+        fees: "8.12",
+        funding: "-0.35",
+        profitFactor: 4.11,
+        maxDrawdown: "10.00",
+        sharpe: 1.8,
+        bySymbol: [{ symbol: "BTC/USDT:USDT", trades: 3, won: 2, pnl: "31.10" }],
+        byDay: [
+          { day: "2025-12-30", trades: 1, won: 0, pnl: "-10.00" },
+          { day: "2025-12-31", trades: 2, won: 2, pnl: "41.10" },
+        ],
+      },
+    ],
+  });
 
 interface StatisticsDeps {
   readonly pool: Database;
