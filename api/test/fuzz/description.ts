@@ -1,6 +1,7 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { z } from "zod";
+import type { Sent } from "./inputs.ts";
 import { Schema } from "../../src/openapi/json-schema.ts";
 
 const Content = z.record(z.string(), z.object({ schema: Schema }));
@@ -38,7 +39,12 @@ export function readDescription(document: unknown) {
         method: method.toUpperCase(),
       })),
   );
-  return { routes, components: description.components.schemas, faultOf: answerJudge(document) };
+  return {
+    routes,
+    components: description.components.schemas,
+    faultOf: answerJudge(document),
+    isGood: inputJudge(document),
+  };
 }
 
 interface Answer {
@@ -83,6 +89,43 @@ function answerJudge(document: unknown) {
     const validate = validatorOf(place);
     const isValid: unknown = validate(JSON.parse(answer.text));
     return isValid === true ? undefined : ajv.errorsText(validate.errors);
+  };
+}
+
+/** Says whether an input is as its route describes it. What is not JSON is so nowhere that a body is asked for. */
+function inputJudge(document: unknown) {
+  // Path, query and headers are text, whatever is written there.
+  const texts = new Ajv2020({ strict: false, coerceTypes: true, logger: false });
+  const bodies = new Ajv2020({ strict: false });
+  for (const ajv of [texts, bodies]) {
+    addFormats.default(ajv);
+    ajv.addSchema(Object.assign({ $id: "api" }, document));
+  }
+  const compiled = new Map<string, (sent: Sent) => boolean>();
+
+  function judgeOf({ method, path, parameters, requestBody }: DescribedRoute) {
+    const places = (["path", "query", "header"] as const).map((place) => {
+      const those = parameters.filter((parameter) => parameter.in === place);
+      const validate = texts.compile({
+        type: "object",
+        properties: Object.fromEntries(those.map(({ name, schema }) => [name, schema])),
+        required: those.filter(({ required }) => required).map(({ name }) => name),
+        additionalProperties: place !== "query",
+      });
+      return (sent: Sent) => validate({ ...sent[place] });
+    });
+    const content = ["requestBody", "content", "application/json", "schema"];
+    const pointer = ["paths", path, method.toLowerCase(), ...content].map(escaped).join("/");
+    const ofBody = requestBody && bodies.compile({ $ref: `api#/${pointer}` });
+    return (sent: Sent) =>
+      places.every((isAsDescribed) => isAsDescribed(sent)) && (ofBody?.(sent.body) ?? true);
+  }
+
+  return (route: DescribedRoute, sent: Sent): boolean => {
+    const key = `${route.method} ${route.path}`;
+    const known = compiled.get(key) ?? judgeOf(route);
+    compiled.set(key, known);
+    return known(sent);
   };
 }
 

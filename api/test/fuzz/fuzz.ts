@@ -22,7 +22,9 @@ const NOT_YET = new Set(["balance_pending", "mail_unavailable"]);
 const LOOKS = 4;
 
 export interface Fuzzed {
-  readonly answers: number;
+  /** Requests that are as described, and those that are not. */
+  readonly good: number;
+  readonly bad: number;
   /** Between the first quarter and the end, after a collection. */
   readonly heapGrowthBytes: number;
 }
@@ -35,22 +37,24 @@ export interface Fuzzed {
 export async function fuzz(database: TestDatabase, batches: number): Promise<Fuzzed> {
   const api = await startApi(database);
   try {
-    const { routes, components, faultOf } = readDescription(api.app.swagger());
+    const { routes, components, faultOf, isGood } = readDescription(api.app.swagger());
     const asked = routes.filter(({ method, path }) => !LEFT_OUT.has(`${method} ${path}`));
     const heaps: number[] = [];
-    let [ran, answers] = [0, 0];
+    let [ran, good, bad] = [0, 0, 0];
     await fc.assert(
       fc.asyncProperty(inputs(asked, components), async (batch) => {
         const found = await Promise.all(batch.map((input) => ask(api, input, faultOf)));
         const faults = found.filter((fault) => fault !== undefined);
         if (faults.length > 0) throw new Error(faults.join("\n"));
         ran += 1;
-        answers += batch.length;
+        const asDescribed = batch.filter(({ route, sent }) => isGood(route, sent)).length;
+        good += asDescribed;
+        bad += batch.length - asDescribed;
         if (ran % Math.floor(batches / LOOKS) === 0) heaps.push(heapUsed());
       }),
       { numRuns: batches, endOnFailure: true },
     );
-    return { answers, heapGrowthBytes: (heaps.at(-1) ?? 0) - (heaps[0] ?? 0) };
+    return { good, bad, heapGrowthBytes: (heaps.at(-1) ?? 0) - (heaps[0] ?? 0) };
   } finally {
     await api.close();
   }

@@ -8,6 +8,15 @@ export interface Input {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
+  /** The same before it was written down: what there is of it in path, query and headers, and the body, unless it is no JSON. */
+  readonly sent: Sent;
+}
+
+export interface Sent {
+  readonly path: Texts;
+  readonly query: Texts;
+  readonly header: Texts;
+  readonly body: unknown;
 }
 
 type Texts = Readonly<Record<string, string | undefined>>;
@@ -99,7 +108,7 @@ function inputsOf(
     .map(([valid, all, raw]) => [
       written(route, valid),
       ...all.map((how) => written(route, spoil(valid, how))),
-      { ...written(route, valid), body: raw.text, headers: { "content-type": raw.type } },
+      rawly(written(route, valid), raw),
     ]);
 }
 
@@ -111,20 +120,25 @@ const RAW = fc.oneof(
     .map((type) => ({ type, text: "{}" })),
 );
 
+function rawly(input: Input, { type, text }: { type: string; text: string }): Input {
+  const sent = { ...input.sent, header: {}, body: undefined };
+  return { ...input, body: text, headers: { "content-type": type }, sent };
+}
+
 function written(route: DescribedRoute, said: unknown): Input {
-  const { path, query, headers, body } = isRecord(said) ? said : {};
+  const { headers, body, ...others } = isRecord(said) ? said : {};
+  const [path, query] = [textsOf(others["path"]), textsOf(others["query"])];
+  const header = Object.fromEntries(
+    Object.entries(textsOf(headers))
+      .filter(([name]) => /^[a-z-]+$/.test(name))
+      .map(([name, text = ""]) => [name, headerText(text)]),
+  );
   return {
     route,
-    url: `${filled(route.path, textsOf(path))}${queryOf(textsOf(query))}`,
-    headers: {
-      ...Object.fromEntries(
-        Object.entries(textsOf(headers))
-          .filter(([name]) => /^[a-z-]+$/.test(name))
-          .map(([name, text = ""]) => [name, headerText(text)]),
-      ),
-      ...(body === undefined ? {} : { "content-type": "application/json" }),
-    },
+    url: `${filled(route.path, path)}${queryOf(query)}`,
+    headers: { ...header, ...(body === undefined ? {} : { "content-type": "application/json" }) },
     body: body === undefined ? undefined : JSON.stringify(body),
+    sent: { path, query, header, body },
   };
 }
 
