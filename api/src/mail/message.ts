@@ -8,7 +8,7 @@ export interface Message {
 }
 
 /**
- * Hands a message over to whoever brings it: a mail server, or a provider of mail or SMS behind a webhook.
+ * Hands a message over to whoever brings it: a mail server, or a provider behind a webhook.
  * @throws MessageRefused when no further attempt would help; any other error passes
  */
 export type Deliver = (message: Message) => Promise<void>;

@@ -3,7 +3,7 @@ import { type Deliver, MessageRefused } from "./message.ts";
 const LIMIT_MS = 10_000;
 
 /**
- * Delivers by POST of the message as JSON: for providers of mail or SMS without SMTP. The message's id is the Idempotency-Key.
+ * Delivers by POST of the message as JSON: for providers without SMTP. The message's id is the Idempotency-Key.
  * A user and password in the URL are sent as basic authentication.
  */
 export function deliverByWebhook(address: string): Deliver {

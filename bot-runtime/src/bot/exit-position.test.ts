@@ -164,7 +164,7 @@ function sharedBesideUnknown(config: Partial<BotConfig>) {
   return { ...it, work, meanwhile };
 }
 
-describe("beside somebody else's share, after what nobody can tell the effect of, a position is too old", () => {
+describe("beside somebody else's share, after what nobody can tell the effect of, the position is asked for anew", () => {
   test("when an exit has filled since", async () => {
     const { market, run, look, work, meanwhile } = sharedBesideUnknown(STOPPED);
     market.answer = ({ clientOrderId: id }) => {
@@ -176,9 +176,7 @@ describe("beside somebody else's share, after what nobody can tell the effect of
     const id = market.sent[0]?.clientOrderId ?? "";
     meanwhile(() => market.fill("sell", quantity("0.3"), { id }));
     await look(work);
-    // What is left is about to be closed.
-    expect([market.sent.length, market.levelsSent]).toEqual([1, []]);
-    await run(work, 5_000);
+    expect(market.levelsSent).toEqual([]);
     expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6", "0.3"]);
     expect(market.net.toFixed()).toBe("1");
   });
@@ -192,10 +190,32 @@ describe("beside somebody else's share, after what nobody can tell the effect of
     work.exitWanted = "signal";
     meanwhile(() => market.fill("sell", quantity("0.3"), { cause }));
     await look(work);
-    expect(market.sent).toEqual([]);
-    await run(work, 5_000);
     expect(market.sent.length).toBe(1);
     expect(market.net.toFixed()).toBe(ofOwner);
+  });
+
+  test("and is too old again when it moves meanwhile: nothing is sent by it", async () => {
+    const { market, run, look, work } = sharedBesideUnknown({});
+    await run(work, 500);
+    work.exitWanted = "signal";
+    market.beforeAsked = () => market.fill("sell", quantity("0.1"));
+    await look(work);
+    expect(market.sent).toEqual([]);
+    market.beforeAsked = undefined;
+    await run(work, 1_000);
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
+  });
+
+  test("when somebody trades between any two looks", async () => {
+    const { market, look, passTime, work } = sharedBesideUnknown(STOPPED);
+    for (let looks = 0; looks < 5; looks += 1) {
+      market.fill("buy", quantity("0.1"));
+      market.fill("sell", quantity("0.1"));
+      await look(work);
+      passTime(1_000);
+    }
+    expect(market.sent.map((order) => order.quantity.toFixed())).toEqual(["0.6"]);
+    expect(market.net.toFixed()).toBe("1");
   });
 });
 

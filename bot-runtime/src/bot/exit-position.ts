@@ -13,7 +13,8 @@ import { accountForFills, isAccountedFor, stillHeldAt } from "./account-for-fill
 import { lookUps } from "./look-ups.ts";
 import { eventRecord, orderRecord } from "./records.ts";
 import type { TraderDeps } from "./trader-deps.ts";
-import type { ExitAttempt, Work } from "./work.ts";
+import { seePosition } from "./see-position.ts";
+import { type ExitAttempt, heldOf, type Work } from "./work.ts";
 
 /**
  * An exit of which the exchange shows nothing for this long, while the position is still there, is sent again under the same
@@ -55,15 +56,16 @@ interface SeenPosition {
 export async function exitPosition(
   deps: TraderDeps,
   work: Work,
-  { held, before }: SeenPosition,
+  seen: SeenPosition,
 ): Promise<void> {
   const isEarly = () => deps.monotonicMs() < work.exitRetry.notBeforeMs;
   if (isEarly()) return;
   work.exit ??= await firstAttempt(deps, work);
-  if (work.exit.state !== "fresh") await lookUp(deps, work, held);
+  if (work.exit.state !== "fresh") await lookUp(deps, work, seen.held);
   if (work.exit.state !== "fresh" || isEarly()) return;
-  const known = await stillHeldAt(deps, work);
-  if (known === undefined || hasMoved(work, before)) return;
+  const known = (await askExecutions(deps, work, seen)) ?? (await askAnew(deps, work));
+  if (known === undefined) return;
+  const { held, dated } = known;
   if (hasFilled(work, work.exit.id)) {
     // Another process has sent it: what it left is closed by the next one, once that one is over.
     work.exit = { ...work.exit, state: "doubtful", sentMs: deps.monotonicMs(), isUsed: true };
@@ -72,8 +74,37 @@ export async function exitPosition(
   const order = exitOrder(deps, work, held);
   if (order === undefined) return;
   const receiveWindowMs =
-    order.wholePosition === true ? wholeWindowMs(deps, known) : known.receiveWindowMs;
-  await sendExit(deps, work, { order: { ...order, ...known, receiveWindowMs }, held });
+    order.wholePosition === true ? wholeWindowMs(deps, dated) : dated.receiveWindowMs;
+  await sendExit(deps, work, { order: { ...order, ...dated, receiveWindowMs }, held });
+}
+
+interface KnownPosition {
+  readonly held: HeldPosition;
+  /** What the order is to be signed with. */
+  readonly dated: Required<Dated>;
+}
+
+/** The position as it was seen, unless it holds nothing more of the work or moved before the executions were read. */
+async function askExecutions(
+  deps: TraderDeps,
+  work: Work,
+  { held, before }: SeenPosition,
+): Promise<KnownPosition | undefined> {
+  const dated = await stillHeldAt(deps, work);
+  return dated === undefined || hasMoved(work, before) ? undefined : { held, dated };
+}
+
+/**
+ * The same, with a position that is asked for now. Where somebody trades between any two looks, only what is executed between
+ * these two questions is too much.
+ */
+async function askAnew(deps: TraderDeps, work: Work): Promise<KnownPosition | undefined> {
+  if (work.account.unexplained === undefined || work.account.open.isZero()) return undefined;
+  const before = work.accountedBy;
+  seePosition(deps, work, (await lookUps(deps, work).position(work.symbol)).held);
+  await accountForFills(deps, work);
+  const held = heldOf(work);
+  return held === undefined ? undefined : askExecutions(deps, work, { held, before });
 }
 
 function hasFilled({ account }: Work, id: string): boolean {
