@@ -33,8 +33,8 @@ operator   the operator beside bare loops, and then with 100,000 bots
   --only      speed or scale
   --rounds    how often the contenders of a burst take turns
 scale      its second half alone
-  --bots      how many bots; 100,000 take more than 20 GB of memory (the API server; with GOGC=20 in the environment less) and 10 minutes
-  --idle      seconds for which nothing may be written
+  --bots      how many bots; 100,000 take more than 20 GB of memory (the API server; with GOGC=20 in the environment less) and 20 minutes
+  --idle      seconds for which nothing may be written; 600 unless told, so that what comes back every few minutes is seen
 api        the API and the journal, on a real Postgres
   --only      these parts alone
   --trades    how many big-reads reads from; ten million take 4.5 GB of disk and minutes to write
@@ -48,7 +48,7 @@ const { values, positionals } = parseArgs({
     runs: { type: "string", default: "100" },
     rounds: { type: "string", default: "5" },
     bots: { type: "string", default: "100000" },
-    idle: { type: "string", default: "60" },
+    idle: { type: "string", default: "600" },
     bounds: { type: "boolean", default: false },
     sockets: { type: "string", default: "20000" },
     trades: { type: "string", default: "10000000" },
