@@ -171,9 +171,11 @@ async function untilConsistent(operator: OperatorProcess): Promise<number> {
   return seconds;
 }
 
-function isConsistent(metrics: Metrics): boolean {
+/** It leads, and no key waits or is being decided about. */
+export function isConsistent(metrics: Metrics): boolean {
   const leads = sum(metrics, "tradingbots_operator_is_leader") === 1;
-  return leads && sum(metrics, "tradingbots_operator_queue_depth") === 0;
+  const depth = sum(metrics, "tradingbots_operator_queue_depth");
+  return leads && depth + sum(metrics, "tradingbots_operator_queue_running") === 0;
 }
 
 /** Seconds for a process that only reads, its own start included. */
