@@ -58,8 +58,11 @@ test.concurrent(
       }
       return { kind: "pass" };
     };
-    const bots = await createBots(stage);
-    await until("writes are on their way", () => leader.wire.heldBytes > 0);
+    // Looked for from the start: what a process had on its way is gone with it, ten seconds after the cut.
+    const [bots] = await Promise.all([
+      createBots(stage),
+      until("writes are on their way", () => leader.wire.heldBytes > 0),
+    ]);
     expect(await leader.process.exited()).toBe(1);
     leader.process.start(); // as the kubelet does
     await takesOver(stage, cutMs);

@@ -1,3 +1,4 @@
+import { API_VERSION } from "@tradingbots/crds";
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
@@ -21,12 +22,26 @@ interface PodName {
   readonly account: string;
 }
 
-/** The part of an API server that the journal needs: its keys. Signs tokens as the kubelet's would be. */
+/** The first word of a watch: so far there is none. */
+const NO_HALTS = {
+  type: "BOOKMARK",
+  object: {
+    apiVersion: API_VERSION,
+    kind: "TradingHalt",
+    metadata: { resourceVersion: "1", annotations: { "k8s.io/initial-events-end": "true" } },
+  },
+};
+
+/** The part of an API server that the journal needs: its keys, and halts, of which there are none. Signs tokens as the kubelet's would be. */
 async function startIssuer(directory: string) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" }] };
   const server = createServer((request, response) => {
     response.setHeader("content-type", "application/json");
+    if (request.url?.includes("/tradinghalts?") === true) {
+      response.write(`${JSON.stringify(NO_HALTS)}\n`); // and nothing more, for as long as it is watched
+      return;
+    }
     response.end(
       JSON.stringify(request.url === "/openid/v1/jwks" ? jwks : { issuer: ISSUER, jwks_uri: "" }),
     );
