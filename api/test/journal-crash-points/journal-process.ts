@@ -102,8 +102,12 @@ export async function startJournalProcess(databaseUrl: string) {
       },
       stdio: ["ignore", "ignore", "inherit"],
     });
-    await until(async () => {
+    const isReady = until(async () => {
       if (!(await fetch(`${url}/readyz`)).ok) throw new Error("the journal is not ready");
+    });
+    await isReady.catch((error: unknown) => {
+      child.kill("SIGKILL"); // nobody else knows of it
+      throw error;
     });
     return child;
   }
