@@ -220,6 +220,12 @@ function addProcessGauges(registry: Registry): void {
     registers,
     collect: () => longest.set(delay.max / 1e9),
   });
+  const load = new Gauge({
+    name: "tradingbots_operator_load_seconds",
+    help: "From the start of the process until it began to serve: modules and schemas, whose blocks the delay above does not count.",
+    registers,
+  });
+  load.set(performance.now() / 1_000);
   const memory: Gauge = new Gauge({
     name: "process_resident_memory_bytes",
     help: "Resident memory of the process.",

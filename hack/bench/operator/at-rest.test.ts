@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isConsistent } from "./at-rest.ts";
+import { isConsistent, restartFigures } from "./at-rest.ts";
 
 test.each([
   { name: "leads, with nothing to do", leads: 1, waiting: 0, running: 0, consistent: true },
@@ -17,3 +17,11 @@ test.each([
     expect(isConsistent(metrics)).toBe(consistent);
   },
 );
+
+test("a start's longest block is told beside the time that it does not cover", () => {
+  const reads = { pages: [2], stream: [3] };
+  const figures = restartFigures({ restarts: [3], reads, blocks: [20], loads: [400] });
+  const told = Object.fromEntries(figures.map(({ key, value }) => [key, value]));
+  expect(told).toEqual({ restart_ratio: 1.5, max_block_ms: 20, load_ms: 400 });
+  expect(figures.find(({ key }) => key === "load_ms")).not.toHaveProperty("aim");
+});
