@@ -44,7 +44,11 @@ async function run(): Promise<number> {
   const metrics = createMetrics();
   const access = await clusterAccess(config);
   const options = { onRequest: metrics.onRequest, userAgent: "tradingbots-operator" };
-  const client = createKubeClient(access, { ...options, budget: REQUEST_BUDGET });
+  const client = createKubeClient(access, {
+    ...options,
+    budget: REQUEST_BUDGET,
+    onWait: metrics.onBudgetWait,
+  });
   // Connections of its own: a renewal never waits behind the writes that it is to allow.
   const leaseClient = createKubeClient(access, options);
   const lost = new AbortController();
@@ -54,7 +58,7 @@ async function run(): Promise<number> {
     client,
     metrics,
     log,
-    guard: { mayWrite: leads, lost: lost.signal },
+    guard: { mayWrite: leads, lost: lost.signal, onForbidden: metrics.onForbidden },
     now: () => new Date(),
     clock,
     ...backends(),
@@ -67,6 +71,7 @@ async function run(): Promise<number> {
   metrics.observe({
     queueDepth: operator.queueDepth,
     queueRunning: operator.queueRunning,
+    queueFailing: operator.queueFailing,
     lastEventAt: operator.lastEventAt,
     isLeader: leads,
     isJournalHeard: operator.isJournalHeard,

@@ -11,6 +11,7 @@ const LOOP_RESOLUTION_MS = 5;
 export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<string, number>>;
   readonly queueRunning: () => Readonly<Record<string, number>>;
+  readonly queueFailing: () => Readonly<Record<string, number>>;
   /** Milliseconds since the epoch of the oldest of the watches' last signs of life. */
   readonly lastEventAt: () => number;
   readonly isLeader: () => boolean;
@@ -52,6 +53,17 @@ function apiServerMetrics(registry: Registry) {
     labelNames: ["method", "resource"],
     registers,
   });
+  const forbidden = new Counter({
+    name: "tradingbots_operator_forbidden_writes_total",
+    help: "Writes that were kept back because this process did not lead, or not any more.",
+    registers,
+  });
+  const waits = new Histogram({
+    name: "tradingbots_operator_budget_wait_seconds",
+    help: "Time that a request waited because the budget of requests was used up; those that did not wait are not counted.",
+    buckets: [0.01, 0.05, 0.25, 1, 5, 30],
+    registers,
+  });
   const durations = new Histogram({
     name: "tradingbots_operator_request_seconds",
     help: "Time until the API server's answer began, by method and resource; of a watch, until it was open.",
@@ -85,6 +97,8 @@ function apiServerMetrics(registry: Registry) {
       requests.inc({ method, resource, status });
       if (method !== "GET" && resource !== "leases") writes.inc({ method, resource });
     },
+    onForbidden: () => forbidden.inc(),
+    onBudgetWait: (waitedMs: number) => waits.observe(waitedMs / 1_000),
     onFilled: (resource: string, durationMs: number) =>
       fills.observe({ resource }, durationMs / 1_000),
     onWatchRestart: (resource: string, reason: RestartReason) => restarts.inc({ resource, reason }),
@@ -150,25 +164,7 @@ function queueMetrics(registry: Registry) {
 function addGauges(registry: Registry, sources: MetricSources): void {
   const registers = [registry];
   addBotGauges(registry, sources.bots);
-  const depth: Gauge = new Gauge({
-    name: "tradingbots_operator_queue_depth",
-    help: "Keys that wait for a free worker.",
-    labelNames: ["queue"],
-    registers,
-    collect: () => {
-      for (const [queue, size] of Object.entries(sources.queueDepth())) depth.set({ queue }, size);
-    },
-  });
-  const running: Gauge = new Gauge({
-    name: "tradingbots_operator_queue_running",
-    help: "Reconciliations under way.",
-    labelNames: ["queue"],
-    registers,
-    collect: () => {
-      for (const [queue, size] of Object.entries(sources.queueRunning()))
-        running.set({ queue }, size);
-    },
-  });
+  addQueueGauges(registry, sources);
   const silence: Gauge = new Gauge({
     name: "tradingbots_operator_watch_silence_seconds",
     help: "Time since the last line of the watch that has been silent longest. The API server sends one a minute at least.",
@@ -207,6 +203,26 @@ function addGauges(registry: Registry, sources: MetricSources): void {
       }
     },
   });
+}
+
+/** Of each queue, one gauge a line. */
+function addQueueGauges(registry: Registry, sources: MetricSources): void {
+  const gauges = [
+    ["depth", "Keys that wait for a free worker.", sources.queueDepth],
+    ["running", "Reconciliations under way.", sources.queueRunning],
+    ["failing", "Keys whose last reconciliation failed: in back-off.", sources.queueFailing],
+  ] as const;
+  for (const [name, help, sizes] of gauges) {
+    const gauge: Gauge = new Gauge({
+      name: `tradingbots_operator_queue_${name}`,
+      help,
+      labelNames: ["queue"],
+      registers: [registry],
+      collect: () => {
+        for (const [queue, size] of Object.entries(sizes())) gauge.set({ queue }, size);
+      },
+    });
+  }
 }
 
 /** What the process itself costs, and whether something keeps it from answering. */

@@ -254,6 +254,7 @@ function lifecycle({ queues, cluster, reports, sweep, starts }: Parts) {
     bots: () => cluster.bots.store.views(),
     queueDepth: () => ofEach(queues, (queue) => queue.depth()),
     queueRunning: () => ofEach(queues, (queue) => queue.running()),
+    queueFailing: () => ofEach(queues, (queue) => queue.failing()),
     isIdle: () => all.every((each) => each.isIdle()),
   };
 }

@@ -1,5 +1,5 @@
 import { credentialsPath, VAULT } from "@tradingbots/crds";
-import { WriteForbiddenError, type WriteGuard } from "@tradingbots/kube";
+import { admitWrite, type WriteGuard } from "@tradingbots/kube";
 import nodeVault from "node-vault";
 import { z } from "zod";
 
@@ -14,12 +14,12 @@ export interface VaultMetadata {
 /** The same Vault, that forgets nothing for a process which may not write. @throws WriteForbiddenError from `forget` */
 export function guardedVault(
   vault: VaultMetadata,
-  { mayWrite }: Pick<WriteGuard, "mayWrite">,
+  guard: Pick<WriteGuard, "mayWrite" | "onForbidden">,
 ): VaultMetadata {
   return {
     currentVersion: (namespace, accountName) => vault.currentVersion(namespace, accountName),
     forget: async (namespace, accountName) => {
-      if (!mayWrite()) throw new WriteForbiddenError("not leading: no key is forgotten");
+      admitWrite(guard, "no key is forgotten");
       await vault.forget(namespace, accountName);
     },
   };

@@ -97,11 +97,14 @@ function countOf(outcomes: readonly string[]) {
 test("the guard is asked when a write's turn has come, not when it began to wait", async () => {
   const server = await stallingServer();
   let leads = true;
-  const { outcomes, ended } = await crowd(server, { mayWrite: () => leads });
+  let forbidden = 0;
+  const guard = { mayWrite: () => leads, onForbidden: () => (forbidden += 1) };
+  const { outcomes, ended } = await crowd(server, guard);
   leads = false;
   server.answerAll();
   await ended;
   expect(countOf(outcomes)).toEqual({ written: CONNECTIONS, keptBack: WAITING, givenUp: 0 });
+  expect(forbidden).toBe(WAITING);
   expect(server.stalled).toHaveLength(CONNECTIONS);
 });
 

@@ -9,7 +9,7 @@ import {
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
-import { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";
+import { admitWrite, type WriteGuard } from "./write-guard.ts";
 
 /** Objects of one list request: larger pages are not faster and take more memory. */
 const PAGE_SIZE = 250;
@@ -192,12 +192,12 @@ function watchesOver(transport: Transport) {
   return { watch };
 }
 
-function writesOver(transport: Transport, { mayWrite, lost }: WriteGuard) {
+function writesOver(transport: Transport, guard: WriteGuard) {
+  const { lost } = guard;
+
   /** Every write passes here. */
   async function write(request: KubeRequest): Promise<unknown> {
-    const admit = () => {
-      if (!mayWrite()) throw new WriteForbiddenError(`not leading: ${request.method} is not sent`);
-    };
+    const admit = () => admitWrite(guard, `${request.method} is not sent`);
     admit();
     return transport.json({ ...request, admit, ...(lost === undefined ? {} : { signal: lost }) });
   }

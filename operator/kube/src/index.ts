@@ -71,4 +71,4 @@ export {
   type QueueOptions,
   type WorkQueue,
 } from "./work-queue.ts";
-export { WriteForbiddenError, type WriteGuard } from "./write-guard.ts";
+export { admitWrite, WriteForbiddenError, type WriteGuard } from "./write-guard.ts";

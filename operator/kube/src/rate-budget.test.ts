@@ -21,7 +21,7 @@ test("a burst goes at once, what follows no earlier than its place in line", asy
 
 test("a rest fills the burst again, and no more than that", async () => {
   let now = 0;
-  const take = createRateLimit({ perSecond: 10, burst: 2 }, () => now);
+  const take = createRateLimit({ perSecond: 10, burst: 2 }, { clock: () => now });
   await take();
   await take();
   now = 60_000;
@@ -29,4 +29,18 @@ test("a rest fills the burst again, and no more than that", async () => {
   await take();
   const third = take(AbortSignal.timeout(20));
   await expect(third).rejects.toThrow("aborted");
+});
+
+test("each request that waited is told of, and none that went at once or was given up", async () => {
+  let now = 0;
+  const waits: number[] = [];
+  const take = createRateLimit(
+    { perSecond: 100, burst: 2 },
+    { onWait: (waitedMs) => void waits.push(waitedMs), clock: () => now },
+  );
+  const passing = [take(), take(), take(), take()];
+  await expect(take(AbortSignal.abort())).rejects.toThrow("aborted");
+  now = 1_000;
+  await Promise.all(passing);
+  expect(waits).toEqual([1_000, 1_000]);
 });

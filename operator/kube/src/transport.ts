@@ -3,7 +3,7 @@ import { type Answer, openConnections } from "./connections.ts";
 import { KubernetesError, readErrorAnswer } from "./kubernetes-error.ts";
 import { linesOf } from "./lines.ts";
 import { parseObject } from "./parse-object.ts";
-import { createRateLimit, type RateBudget } from "./rate-budget.ts";
+import { createRateLimit, type OnWait, type RateBudget } from "./rate-budget.ts";
 import { createSlots } from "./slots.ts";
 import { WriteForbiddenError } from "./write-guard.ts";
 
@@ -51,6 +51,7 @@ export interface TransportOptions {
   readonly userAgent?: string;
   /** Of all requests but watches; without one, what the API server bears. */
   readonly budget?: RateBudget;
+  readonly onWait?: OnWait;
   /** How often a connection of watches is asked for a sign of life. After four silent answers it is opened anew. */
   readonly watchPingMs?: number;
 }
@@ -64,7 +65,8 @@ export function createTransport(access: ClusterAccess, options: TransportOptions
   });
   // Requests wait here and not for a connection, so that those whose time is over cost no connection.
   const slots = createSlots(REQUEST_CONNECTIONS);
-  const withinBudget = options.budget && createRateLimit(options.budget);
+  const withinBudget =
+    options.budget && createRateLimit(options.budget, { onWait: options.onWait });
 
   /** Reports the request, whatever comes of it. @throws Error naming the request when there was no answer */
   async function told<T extends { readonly statusCode: number }>(

@@ -159,3 +159,21 @@ test("a key that was raised while it ran waits at its highest priority, and sinc
     ["user", 60],
   ]);
 });
+
+test("a key counts as failing from its first failed pass until one that succeeds", async () => {
+  let fails = true;
+  const queue = queueOf({
+    process: async (key) => {
+      if (fails && key === "bad") throw new Error("not yet");
+      return {};
+    },
+  });
+  queue.start();
+  queue.add("bad", "user");
+  queue.add("good", "user");
+  await vi.advanceTimersByTimeAsync(250); // its second pass has failed too
+  expect({ failing: queue.failing(), depth: queue.depth() }).toEqual({ failing: 1, depth: 0 });
+  fails = false;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(queue.failing()).toBe(0);
+});

@@ -59,7 +59,7 @@ export function createWorkQueue(options: QueueOptions) {
   });
 
   async function run(key: string, priority: Priority): Promise<void> {
-    await pass(key, priority);
+    await pass.run(key, priority);
     const again = running.end(key);
     if (state === "started" && again !== undefined) waiting.add(key, again.priority, again.since);
     pump();
@@ -87,6 +87,8 @@ export function createWorkQueue(options: QueueOptions) {
     /** Keys that wait for a free worker or for their own pass to end; those that wait for a time are not counted. */
     depth: () => waiting.size() + running.againSize(),
     running: running.size,
+    /** Keys whose last pass failed: they are tried again when their back-off is over, or sooner when something is heard of them. */
+    failing: pass.failing,
     isIdle: () => waiting.size() === 0 && running.size() === 0,
   };
 }
@@ -145,7 +147,7 @@ function createPass(
     lookAgain(key, Math.max(askedMs, backOffMs(count, options.backOff, random)), priority);
   }
 
-  return async (key: string, priority: Priority): Promise<void> => {
+  async function run(key: string, priority: Priority): Promise<void> {
     const startedAt = performance.now();
     let failed = false;
     try {
@@ -159,7 +161,9 @@ function createPass(
       retry(key, priority, error);
     }
     options.hooks?.onDone?.(performance.now() - startedAt, failed);
-  };
+  }
+
+  return { run, failing: () => failures.size };
 }
 
 /**
