@@ -1,12 +1,10 @@
-import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { SLOTS } from "@tradingbots/crds";
 import { createReflector, type Pod, PODS } from "@tradingbots/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toolPath } from "../../hack/tools/tools.ts";
 import { conditionOf } from "../src/conditions.ts";
 import { BOT_CLASSES, TRADING_BOTS } from "../src/resources.ts";
+import { kubectlWait } from "./kubectl-wait.ts";
 import { botClass, NAMESPACE, type OperatorUnderTest, type Platform } from "./platform.ts";
 import { startOperator, startPlatform } from "./platform.ts";
 import { setPodQuota } from "./pod-quota.ts";
@@ -180,12 +178,8 @@ async function change(spec: object): Promise<void> {
 
 /** As an SRE waits: begun right after the change, so that the condition of the last rollout must not satisfy it. */
 async function ended(): Promise<void> {
-  const wait = ["wait", "--for=condition=Progressing=false", "botclass/waves", "--timeout=90s"];
-  await promisify(execFile)(await toolPath("kubectl"), [
-    "--kubeconfig",
-    platform.kubeconfigPath,
-    ...wait,
-  ]);
+  const end = { object: "botclass/waves", condition: "Progressing=false", timeout: "90s" };
+  await kubectlWait(platform, end);
 }
 
 async function until(probe: () => boolean | Promise<boolean>): Promise<void> {

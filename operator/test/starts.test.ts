@@ -1,6 +1,7 @@
 import { PODS, type Resource, SERVICE_ACCOUNTS } from "@tradingbots/kube";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../src/resources.ts";
+import { kubectlWait } from "./kubectl-wait.ts";
 import {
   botClass,
   NAMESPACE,
@@ -39,6 +40,17 @@ test("a paused and flat bot has no pod, and is ready within 3 s of being started
     await runs(name);
     expect(performance.now() - startedAt).toBeLessThan(3_000);
   }
+});
+
+test("kubectl wait --for=condition=Ready ends once the bot is ready, and not before", async () => {
+  under = await startOperator(platform);
+  const name = await platform.createBot();
+  const ready = { object: `tradingbot/${name}`, condition: "Ready" };
+  await eventually(() => platform.pod(name)).toBeDefined();
+  const early = kubectlWait(platform, { ...ready, timeout: "1s" });
+  await expect(early).rejects.toThrow("timed out waiting for the condition");
+  const waiting = kubectlWait(platform, { ...ready, timeout: "30s" });
+  await Promise.all([waiting, runs(name)]);
 });
 
 async function runs(name: string): Promise<void> {
