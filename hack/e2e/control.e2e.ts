@@ -15,6 +15,8 @@ import {
   runningBot,
   simulator,
   type Trader,
+  untilGone,
+  untilReady,
 } from "./trader.ts";
 
 const WITHIN_MS = 2_000;
@@ -112,6 +114,21 @@ test("CancelOrders spares a position and its stop; Flatten closes it and leaves 
   await trader.client.command(bot.id, "start");
   await openPosition(trader);
   expect((await trader.client.bot(bot.id)).state).toBe("Running");
+});
+
+test("a paused and flat bot has no pod, and is started again", async ({ task }) => {
+  const trader = await newTrader("hibernate");
+  const bot = await runningBot(trader, { ...HOLDING, autoTrade: false });
+  await trader.client.command(bot.id, "pause");
+  await untilGone(trader, bot.id);
+  const isReady = async () => (await trader.client.bot(bot.id)).status.ready;
+  await expect.poll(isReady, { timeout: 10_000 }).toBe(false); // or the time would end before the start
+  const startedAt = performance.now();
+  await trader.client.command(bot.id, "start");
+  await untilReady(trader, bot.id);
+  const tookMs = Math.round(performance.now() - startedAt);
+  task.meta.figure = `start_to_ready_ms ${tookMs}: from REST's start of a paused bot without a pod until REST says Ready, asked each 100 ms; aim 3000`;
+  expect(await podsOf(trader, bot.id)).toHaveLength(1);
 });
 
 /** States in which an order of the simulator can still do something. */

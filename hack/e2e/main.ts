@@ -1,13 +1,13 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { z } from "zod";
 import { readClusterRecord } from "../cluster/cluster.ts";
 import { takeDown } from "../cluster/lifecycle.ts";
 import { bringUpPlatform, type Platform } from "../platform/platform.ts";
 import { simulatorClient } from "../platform/simulator-client.ts";
 import { cacheDirectory, withLock } from "../tools/cache.ts";
 import { useForeignCluster } from "./foreign-cluster.ts";
+import { summaryOf } from "./results.ts";
 
 // The end-to-end tests, on a kind cluster of their own that is removed afterwards.
 //   E2E_KEEP=1            leaves what was brought up, for a look, and goes on with what was left
@@ -41,12 +41,10 @@ async function ownCluster(): Promise<Stage> {
   }
 }
 
-const Results = z.object({ numPassedTests: z.int(), numFailedTests: z.int() });
-
-/** Runs the tests and answers how many passed and failed, as one line. */
+/** Runs the tests and answers what they have measured and how many passed and failed. */
 async function runTests(
   platform: Platform,
-): Promise<{ readonly passed: boolean; readonly line: string }> {
+): Promise<{ readonly passed: boolean; readonly summary: string }> {
   await writeFile(platformFile, JSON.stringify(platform), { mode: 0o600 });
   await simulatorClient(platform.simulatorUrl).setSpeed(CANDLES_PER_SECOND);
   const { failed } = await execa(
@@ -65,11 +63,7 @@ async function runTests(
       env: { E2E_PLATFORM_FILE: platformFile, E2E_CANDLES_PER_SECOND: String(CANDLES_PER_SECOND) },
     },
   );
-  const results = Results.parse(JSON.parse(await readFile(resultsFile, "utf8")));
-  return {
-    passed: !failed,
-    line: `${results.numPassedTests} passed, ${results.numFailedTests} failed`,
-  };
+  return { passed: !failed, summary: summaryOf(await readFile(resultsFile, "utf8")) };
 }
 
 async function runOn(setStage: () => Promise<Stage>): Promise<void> {
@@ -78,7 +72,7 @@ async function runOn(setStage: () => Promise<Stage>): Promise<void> {
     const outcome = await runTests(stage.platform);
     process.exitCode = outcome.passed ? 0 : 1;
     // Last of all, after what the removal says.
-    process.once("exit", () => console.log(outcome.line));
+    process.once("exit", () => console.log(outcome.summary));
   } finally {
     if (!isKept) await stage.remove();
   }

@@ -108,14 +108,18 @@ export async function runningBot(
     ...overrides,
   });
   started.push({ owner, botId: bot.id });
+  return untilReady(owner, bot.id);
+}
+
+export async function untilReady({ client }: BotOwner, botId: string): Promise<Bot> {
   return eventually({
-    what: `bot ${bot.id} is ready`,
+    what: `bot ${botId} is ready`,
     withinMs: READY_WITHIN_MS,
     probe: async () => {
-      const current = await owner.client.bot(bot.id);
+      const current = await client.bot(botId);
       return current.status.ready ? current : undefined;
     },
-    otherwise: async () => JSON.stringify(await owner.client.bot(bot.id), undefined, 1),
+    otherwise: async () => JSON.stringify(await client.bot(botId), undefined, 1),
   });
 }
 
@@ -137,6 +141,11 @@ export async function positionsOf(trader: Trader) {
 /** Stops the bot over REST and waits until nothing is open at the exchange and its pod is gone. */
 export async function stopFlat(trader: Trader, botId: string): Promise<void> {
   await trader.client.command(botId, "stop");
+  await untilGone(trader, botId);
+}
+
+/** Waits until nothing is open at the exchange and the bot's pod is gone. */
+export async function untilGone(trader: Trader, botId: string): Promise<void> {
   await eventually({
     what: `bot ${botId} is flat and its pod gone`,
     withinMs: 60_000,
