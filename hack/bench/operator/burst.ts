@@ -6,7 +6,11 @@ import { bareLoop, botsPath } from "./bare-loop.ts";
 import type { BenchCluster } from "./bench-cluster.ts";
 import { inParallel } from "./creations.ts";
 import { createEtcdStore } from "./etcd-store.ts";
-import { deploymentsPerSecond, startDeploymentControllers } from "./deployments.ts";
+import {
+  deploymentsPerSecond,
+  LOOK_EVERY_MS as DEPLOYMENTS_LOOK_EVERY_MS,
+  startDeploymentControllers,
+} from "./deployments.ts";
 import {
   type Metrics,
   type OperatorOptions,
@@ -67,9 +71,9 @@ export async function measureBurst(options: BurstOptions): Promise<readonly Figu
       const runs = {
         bare: () => runBare(client, options, membersIn(BARE_BUCKETS)),
         operator: () => runOperator(client, options, membersIn(options.buckets)),
+        deployments: () => runDeployments(client, options, membersIn(DEPLOYMENT_BUCKETS)),
       };
-      const { bare, operator } = await inTurns(runs, round);
-      const deployments = await runDeployments(client, options, membersIn(DEPLOYMENT_BUCKETS));
+      const { bare, operator, deployments } = await inTurns(runs, round);
       rounds.push({ bare, ...operator, deployments });
       console.error(JSON.stringify(rounds.at(-1)));
     }
@@ -79,17 +83,22 @@ export async function measureBurst(options: BurstOptions): Promise<readonly Figu
   }
 }
 
-/** Who begins has the machine as the other has not left it yet: they begin by turns. */
-async function inTurns<Bare, Operator>(
-  run: { readonly bare: () => Promise<Bare>; readonly operator: () => Promise<Operator> },
-  round: number,
-): Promise<{ readonly bare: Bare; readonly operator: Operator }> {
+interface Runs<Operator> {
+  readonly bare: () => Promise<number>;
+  readonly operator: () => Promise<Operator>;
+  readonly deployments: () => Promise<number>;
+}
+
+/** Who begins has the machine as the others have not left it yet: every other round goes the other way. */
+export async function inTurns<Operator>(run: Runs<Operator>, round: number) {
   if (round % 2 === 0) {
     const bare = await run.bare();
-    return { bare, operator: await run.operator() };
+    const operator = await run.operator();
+    return { bare, operator, deployments: await run.deployments() };
   }
+  const deployments = await run.deployments();
   const operator = await run.operator();
-  return { bare: await run.bare(), operator };
+  return { bare: await run.bare(), operator, deployments };
 }
 
 async function runBare(
@@ -261,7 +270,7 @@ function figures(rounds: readonly Round[], bots: number): readonly Figure[] {
       value: median(toDeployments),
       aim: { least: 2.3 },
       baseline: `Deployments ${deployments.toFixed(1)}/s (${each((round) => round.deployments)})`,
-      how: how(toDeployments),
+      how: `${how(toDeployments)}; the end of the Deployments is looked for each ${DEPLOYMENTS_LOOK_EVERY_MS} ms`,
     },
     {
       key: "bots_per_s",

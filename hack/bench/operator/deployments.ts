@@ -10,7 +10,8 @@ import type { Member } from "./population.ts";
 import { createStamp } from "./stamp.ts";
 import type { Template } from "./template.ts";
 
-const LOOK_EVERY_MS = 250;
+/** Each look is a list of all of them, which costs the API server what it would otherwise do for them. */
+export const LOOK_EVERY_MS = 250;
 const DONE_WITHIN_MS = 180_000;
 
 const Status = z.object({
