@@ -118,3 +118,24 @@ test("a path that does not take a method says which it takes", async () => {
     expect((await server.inject({ method: "PATCH", url })).statusCode).toBe(404);
   }
 });
+
+const NOT_VALID: unknown = expect.objectContaining({ code: "validation_failed" });
+
+test.for<[body: string, status: number, answer: unknown]>([
+  ['{"open":{"id":"a","__proto__":{"admin":true}}}', 200, { open: { id: "a" }, isAdmin: false }],
+  ['{"open":{"id":"a","constructor":{"prototype":1}}}', 200, { open: { id: "a" }, isAdmin: false }],
+  ['{"open":{"id":"a"},"__proto__":{"admin":true}}', 422, NOT_VALID],
+  ['{"open":{"id":"a"},"constructor":{"prototype":1}}', 422, NOT_VALID],
+  ['{"__proto__":{"open":{"id":"a"}}}', 422, NOT_VALID],
+])("%s is judged by the schema alone", async ([body, status, expected]) => {
+  const server = createServer({ log: { level: "silent" }, bodyBytesMax: 1_000 });
+  const schema = { body: z.strictObject({ open: z.object({ id: z.string() }) }) };
+  server.post("/", { schema }, async (request) => ({
+    ...request.body,
+    isAdmin: "admin" in request.body.open,
+  }));
+  const headers = { "content-type": "application/json" };
+  const answer = await server.inject({ method: "POST", url: "/", headers, body });
+  expect(answer.statusCode).toBe(status);
+  expect(answer.json()).toEqual(expected);
+});

@@ -153,9 +153,12 @@ function boundTheEnd(server: Server, limitMs: number): void {
   server.addHook("onClose", async () => clearTimeout(timer));
 }
 
-/** JSON only. An empty body is no body: many clients name a content type without sending any. */
+/**
+ * JSON only. An empty body is no body: many clients name a content type without sending any. `__proto__` is a name like any other, for the
+ * route's schema to refuse or to leave out: zod makes its answers anew and never copies that one.
+ */
 function parseJson(server: Server): void {
-  const parse = server.getDefaultJsonParser("error", "error");
+  const parse = server.getDefaultJsonParser("ignore", "ignore");
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<string>(
     ["application/json", "application/merge-patch+json"],

@@ -266,6 +266,9 @@ describe("exchange accounts", () => {
     expect((await bob.call(`DELETE /api/accounts/${accountId}`)).status).toBe(202);
     expect((await botResource(bob, botId))?.spec.state).toBe("Retired");
     expect((await accountResource(bob, accountId))?.spec.state).toBe("Retired");
+    expect(await bob.call(`GET /api/accounts/${accountId}`)).toMatchObject({
+      body: { state: "Retired" },
+    });
     const late = await bob.call("POST /api/bots", { body: bot });
     expect(codeOf(late)).toEqual({ status: 404, code: "account_not_found" });
     const key = await bob.call(`PUT /api/accounts/${accountId}/credentials`, { body: KEY });
@@ -751,7 +754,7 @@ describe("bad input", () => {
       "a prototype",
       "application/json",
       '{"__proto__":{}}',
-      { status: 400, code: "malformed_json" },
+      { status: 422, code: "validation_failed" },
     ],
     ["XML", "text/xml", "<bot/>", { status: 415, code: "unsupported_media_type" }],
     ["nothing", "application/json", "", { status: 422, code: "validation_failed" }],
