@@ -19,6 +19,9 @@ export const AccountView = z
     name: z.string(),
     testnet: z.boolean(),
     credentialsVersion: z.int(),
+    state: z
+      .enum(["Active", "Retired"])
+      .describe("Retired: it was given up, and is gone as soon as its key is removed."),
     verification: Verification,
     createdAt: z.string(),
   })
@@ -31,6 +34,7 @@ export const AccountView = z
         name: "Main",
         testnet: false,
         credentialsVersion: 1,
+        state: "Active",
         verification: {
           state: "verified",
           permissions: ["ContractTrade:Order", "ContractTrade:Position"],
@@ -51,6 +55,7 @@ export function accountView({ metadata, spec, status }: ExchangeAccount): Accoun
     name: spec.name,
     testnet: spec.testnet,
     credentialsVersion: spec.credentialsVersion,
+    state: spec.state,
     verification: verificationView(spec.credentialsVersion, status),
     createdAt: metadata.creationTimestamp,
   };

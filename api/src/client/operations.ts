@@ -2,7 +2,7 @@
 
 export type Problem = { readonly "type": string; readonly "title": string; readonly "status": number; readonly "code": string; readonly "detail": string; readonly "errors"?: readonly ({ readonly "path": string; readonly "message": string })[]; readonly "requestId": string };
 
-type Account = { readonly "id": string; readonly "exchange": "bybit" | "binance" | "kraken" | "coinbase" | "alpaca"; readonly "name": string; readonly "testnet": boolean; readonly "credentialsVersion": number; readonly "verification": { readonly "state": "pending" | "verified" | "refused"; readonly "reason"?: string; readonly "message"?: string; readonly "permissions": readonly (string)[]; readonly "balance": string | null; readonly "asOf": string | null }; readonly "createdAt": string };
+type Account = { readonly "id": string; readonly "exchange": "bybit" | "binance" | "kraken" | "coinbase" | "alpaca"; readonly "name": string; readonly "testnet": boolean; readonly "credentialsVersion": number; readonly "state": "Active" | "Retired"; readonly "verification": { readonly "state": "pending" | "verified" | "refused"; readonly "reason"?: string; readonly "message"?: string; readonly "permissions": readonly (string)[]; readonly "balance": string | null; readonly "asOf": string | null }; readonly "createdAt": string };
 
 type AuditEntry = { readonly "id": string; readonly "at": string; readonly "actorKind": string; readonly "actorId": string | null; readonly "userId": string | null; readonly "action": string; readonly "object": string | null; readonly "outcome": string; readonly "code": string | null; readonly "network": string | null; readonly "requestId": string | null; readonly "details": Readonly<Record<string, unknown>> };
 
