@@ -1,9 +1,9 @@
 import type { TradingHalt } from "@tradingbots/crds";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { Halt } from "../src/journal/halts.ts";
+import { type KnownHalts, shareHalts } from "../src/journal/known-halts.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 import { intent } from "./journal.ts";
-import { createBot, type JournalApp, type Pod, startJournalApp } from "./journal-app.ts";
+import { createBot, type JournalApp, NO_HALTS, type Pod, startJournalApp } from "./journal-app.ts";
 
 /** The user of `createBot`. */
 const USER = "00000000-0000-4000-8000-00000000000a";
@@ -12,8 +12,8 @@ let database: TestDatabase;
 let app: JournalApp;
 let botId: string;
 let pod: Pod;
-/** All that the cluster has; undefined while the journal has not read them. */
-let halts: readonly Halt[] | undefined;
+/** All that the replica has heard of; undefined while the journal has not read them. */
+let halts: KnownHalts | undefined;
 beforeAll(async () => {
   database = await startDatabase();
   app = await startJournalApp(database, { halts: () => halts });
@@ -26,15 +26,21 @@ afterAll(async () => {
   await database.stop();
 });
 beforeEach(async () => {
-  halts = [];
+  await database.superuser.query("delete from known_halts");
+  halts = NO_HALTS;
   await pod.post("/v1/lease", { epoch: 1 });
 });
 
 type Spec = TradingHalt["spec"];
 
+interface HaltsAsOf {
+  readonly asOf: number;
+  readonly isHalted?: boolean;
+}
+
 function halt(spec: Partial<Spec>): void {
   const common = { action: "BlockEntries", reason: "why", lifted: false } as const;
-  halts = [{ name: "h", spec: { scope: { type: "all" }, ...common, ...spec } }];
+  halts = { asOf: 1, halts: [{ name: "h", spec: { scope: { type: "all" }, ...common, ...spec } }] };
 }
 
 const enter = async (exchange: string | undefined = "bybit") =>
@@ -74,6 +80,26 @@ test.each<Partial<Spec>>([{ lifted: true }, { expiresAt: "2026-01-01T00:00:00Z" 
     expect(await enter()).toEqual({ accepted: true });
   },
 );
+
+/** What was said of halts, by this replica and by another that wrote it down, as of two versions: who has the later one is right. */
+test.each<readonly [own: HaltsAsOf, shared: HaltsAsOf, answer: string]>([
+  [{ asOf: 10 }, { asOf: 20, isHalted: true }, "halted"],
+  [{ asOf: 20, isHalted: true }, { asOf: 10 }, "halted"],
+  [{ asOf: 10, isHalted: true }, { asOf: 20 }, "accepted"],
+  [{ asOf: 20 }, { asOf: 10, isHalted: true }, "accepted"],
+  [{ asOf: 20, isHalted: true }, { asOf: 20, isHalted: true }, "halted"],
+])("knowing %j itself, and %j from another replica: %s", async (own, shared, answer) => {
+  halt({ scope: { type: "user", value: USER } });
+  const known = ({ asOf, isHalted }: HaltsAsOf) => ({
+    asOf,
+    halts: isHalted === true ? (halts?.halts ?? []) : [],
+  });
+  await shareHalts(database.superuser, known(shared), "-1");
+  halts = known(own);
+  expect(await enter()).toMatchObject(
+    answer === "halted" ? { code: "halted" } : { accepted: true },
+  );
+});
 
 test("nothing is entered before halts were read", async () => {
   halts = undefined;

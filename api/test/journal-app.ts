@@ -3,6 +3,7 @@ import { createPool, type DatabaseOptions } from "../src/database.ts";
 import { createAnnouncer } from "../src/journal/announcer.ts";
 import { buildJournal } from "../src/journal/app.ts";
 import type { Halts } from "../src/journal/halts.ts";
+import type { KnownHalts } from "../src/journal/known-halts.ts";
 import { LIVE_CHANNEL } from "../src/live/channel.ts";
 import { createMetrics } from "../src/metrics.ts";
 import type { TestDatabase } from "./database.ts";
@@ -26,6 +27,9 @@ function unused(): never {
 /** A database that crashes on purpose announces nothing. */
 function ignore(): void {}
 
+/** Of a replica that has heard of none, and knows less than any other. */
+export const NO_HALTS: KnownHalts = { asOf: 0, halts: [] };
+
 interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
   readonly watch?: (pool: Pool) => void;
   readonly podExists?: (token: string) => Promise<boolean>;
@@ -43,7 +47,7 @@ interface JournalOptions extends Pick<DatabaseOptions, "statementLimitMs"> {
  */
 export async function startJournalApp(database: TestDatabase, options: JournalOptions = {}) {
   const { watch, podExists = unused, verifying, requestsMax = 2_000, ...others } = options;
-  const { reported = ignore, halts = () => [], ...limits } = others;
+  const { reported = ignore, halts = () => NO_HALTS, ...limits } = others;
   const pool = createPool({ url: database.journalUrl, connectionsMax: CONNECTIONS, ...limits });
   watch?.(pool);
   const news = createAnnouncer({ database: pool, channel: LIVE_CHANNEL, onError: ignore });

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { z } from "zod";
 import { Commitments } from "../../bot-runtime/test/commitments.ts";
 import { JournalModel, type ModelHalt } from "../../bot-runtime/test/journal-model.ts";
-import type { Halt } from "../src/journal/halts.ts";
+import { type Halt, shareHalts } from "../src/journal/known-halts.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 import {
   type Answer,
@@ -33,7 +33,7 @@ interface Journal {
   /** So much time passes for leases and commitments, by the journal's own clock. */
   pass(ms: number): Promise<void>;
   /** From now on these halts are in force; without symbols one is of all. */
-  halt(halts: readonly ModelHalt[]): void;
+  halt(halts: readonly ModelHalt[]): Promise<void>;
   /** Of another bot of the same account. */
   twin(): Promise<Journal>;
 }
@@ -44,18 +44,18 @@ let app: JournalApp;
 const reported: string[] = [];
 beforeAll(async () => {
   database = await startDatabase();
-  app = await startJournalApp(database, {
-    reported: (botId) => void reported.push(botId),
-    halts: () => halts,
-  });
+  app = await startJournalApp(database, { reported: (botId) => void reported.push(botId) });
 });
 afterAll(async () => {
   await app.close();
   await database.stop();
 });
 
-let halts: readonly Halt[] = [];
-afterEach(() => void (halts = []));
+/** As a replica that hears of halts: the one that is asked does not. */
+let version = 0;
+const share = (halts: readonly Halt[]) =>
+  shareHalts(database.superuser, { asOf: (version += 1), halts }, "0");
+afterEach(() => share([]));
 
 let accounts = 0;
 
@@ -85,9 +85,7 @@ async function ofAccount(account: string): Promise<Journal> {
         [account, ms / 1_000],
       );
     },
-    halt: (wanted) => {
-      halts = wanted.flatMap(({ symbols }) => (symbols ?? [undefined]).map(haltOf));
-    },
+    halt: (wanted) => share(wanted.flatMap(({ symbols }) => (symbols ?? [undefined]).map(haltOf))),
     twin: async () => ofAccount(account),
   };
 }
@@ -115,7 +113,7 @@ async function inMemory(): Promise<Journal> {
         return { uid, post: async (path, body) => model.handle(path, uid, body) };
       },
       pass: async (ms) => void (nowMs += ms),
-      halt: (wanted) => model.halt(wanted),
+      halt: async (wanted) => model.halt(wanted),
       twin: async () => ofBot(),
     };
   };
@@ -477,14 +475,33 @@ describe.each([
     const { epoch } = await sessionOf(pod);
     await lease(pod, epoch);
     const { symbol } = intent(1);
-    journal.halt([{ symbols: null }]);
+    await journal.halt([{ symbols: null }]);
     expect(codeOf(await append(pod, epoch, 1))).toBe("409 halted");
-    journal.halt([{ symbols: ["XRP/USDT:USDT", symbol] }]);
+    await journal.halt([{ symbols: ["XRP/USDT:USDT", symbol] }]);
     expect(codeOf(await append(pod, epoch, 1))).toBe("409 halted");
-    journal.halt([{ symbols: ["XRP/USDT:USDT"] }]);
+    await journal.halt([{ symbols: ["XRP/USDT:USDT"] }]);
     expect(codeOf(await append(pod, epoch, 1))).toBe("200 ok");
-    journal.halt([]);
+    await journal.halt([]);
     expect(codeOf(await append(pod, epoch, 2))).toBe("200 ok");
+  });
+
+  test("under a halt too a pod hears first that it was replaced or has no lease, and an intent that is refused leaves nothing", async () => {
+    const [old, young] = [journal.newPod(), journal.newPod()];
+    await sessionOf(old);
+    await lease(old, 1);
+    await journal.halt([{ symbols: null }]);
+    expect(await enterBeside(old, 1, ["30", "0"])).toBe("409 halted");
+    await release(old, 1);
+    expect(codeOf(await append(old, 1, 1))).toBe("409 no_lease");
+    expect(codeOf(await append(young, 1, 1))).toBe("409 unknown_session");
+    const { epoch, openIntents } = await sessionOf(young);
+    expect(openIntents).toEqual([]);
+    expect(codeOf(await append(old, 1, 1))).toBe("409 stale_epoch");
+    await lease(young, epoch);
+    await journal.halt([]);
+    const commitment = { margin: "50", committed: "0", balanceAgeMs: 100, limit: "50" };
+    const beside = { epoch, intent: { ...intent(2), commitment } };
+    expect(codeOf(await young.post("/v1/intents", beside))).toBe("200 ok");
   });
 
   describe("of an account with two bots", () => {

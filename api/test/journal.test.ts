@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SessionAnswer, TradingHalt } from "@tradingbots/crds";
@@ -16,6 +17,7 @@ import {
   tokenOf,
   until,
 } from "./cluster.ts";
+import { Wire } from "../../operator/test/wire.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
 import {
   type Answer,
@@ -47,14 +49,17 @@ afterAll(async () => {
 });
 
 /** The journal as it is deployed: a process with an environment. */
-async function startJournal(port: number): Promise<ChildProcess> {
+async function startJournal(
+  port: number,
+  kubeconfig = cluster.controlPlane.kubeconfigPath,
+): Promise<ChildProcess> {
   const main = join(import.meta.dirname, "..", "src", "journal", "main.ts");
   const child = spawn(process.execPath, [main], {
     env: {
       PORT: String(port),
       HOST: "127.0.0.1",
       DATABASE_URL: database.journalUrl,
-      KUBECONFIG: cluster.controlPlane.kubeconfigPath,
+      KUBECONFIG: kubeconfig,
       LOG_LEVEL: "error",
     },
     stdio: ["ignore", "inherit", "inherit"],
@@ -166,22 +171,68 @@ test("a halt keeps entries out as soon as it stands in the cluster, also of a bo
     const { epoch } = await openSession(client);
     await client.lease(epoch);
   }
-  const name = "of-alice";
+  await createHalt("of-alice", ALICE);
+  await until(async () => expect(await entryOf(halted.client)).toBe("halted"));
+  expect(await entryOf(other.client)).toBe("accepted");
+  await lift("of-alice");
+  await until(async () => expect(await entryOf(halted.client)).toBe("accepted"));
+});
+
+test("a replica that is cut off from the API server obeys halts that another one hears of, until they are lifted or deleted", async ({
+  onTestFinished,
+}) => {
+  const wire = await Wire.lay(Number(new URL(cluster.controlPlane.url).port));
+  onTestFinished(() => wire.close());
+  const [port = 0] = await freePorts(1);
+  const cutOff = await startJournal(port, await kubeconfigThrough(wire));
+  onTestFinished(() => end(cutOff, "SIGKILL"));
+  const { client: hearing, token } = await startPod(botId);
+  const there = journalClient(`http://127.0.0.1:${port}`, token);
+  const { epoch } = await openSession(hearing);
+  await hearing.lease(epoch);
+  expect(await entryOf(there)).toBe("accepted");
+  await createHalt("known-before", ALICE);
+  await until(async () => expect(await entryOf(there)).toBe("halted"));
+  wire.cut();
+  await lift("known-before");
+  await until(async () => expect(await entryOf(there)).toBe("accepted"));
+  await createHalt("made-meanwhile", ALICE);
+  for (const client of [hearing, there])
+    await until(async () => expect(await entryOf(client)).toBe("halted"));
+  await cluster.admin.remove(TRADING_HALTS, { name: "made-meanwhile" });
+  for (const client of [hearing, there])
+    await until(async () => expect(await entryOf(client)).toBe("accepted"));
+});
+
+/** What becomes of an entry under the first epoch. */
+async function entryOf(client: ReturnType<typeof journalClient>): Promise<string> {
+  const answer = await client.intent(1, 1);
+  return answer.status === 200 ? "accepted" : codeOf(answer).code;
+}
+
+async function createHalt(name: string, userId: string): Promise<void> {
   const { apiVersion, kind } = TRADING_HALTS;
-  await cluster.admin.create(TRADING_HALTS, {
-    apiVersion,
-    kind,
-    metadata: { name },
-    spec: { scope: { type: "user", value: ALICE }, action: "Flatten", reason: "stolen phone" },
-  });
-  await until(async () =>
-    expect(codeOf(await halted.client.intent(1, 1))).toEqual({ status: 409, code: "halted" }),
-  );
-  expect(await other.client.intent(1, 1)).toMatchObject({ status: 200 });
+  const spec = {
+    scope: { type: "user", value: userId },
+    action: "Flatten",
+    reason: "stolen phone",
+  };
+  await cluster.admin.create(TRADING_HALTS, { apiVersion, kind, metadata: { name }, spec });
+}
+
+async function lift(name: string): Promise<void> {
   const body = { spec: { lifted: true } };
   await cluster.admin.patch(TRADING_HALTS, { name }, { type: "merge", body });
-  await until(async () => expect(await halted.client.intent(1, 1)).toMatchObject({ status: 200 }));
-});
+}
+
+/** The cluster's kubeconfig, but for the way to the API server. */
+async function kubeconfigThrough({ port }: Wire): Promise<string> {
+  const { kubeconfigPath, url } = cluster.controlPlane;
+  const path = `${kubeconfigPath}-through-wire`;
+  const text = await readFile(kubeconfigPath, "utf8");
+  await writeFile(path, text.replaceAll(url, `https://127.0.0.1:${port}`), { mode: 0o600 });
+  return path;
+}
 
 test("a restarted container loses no record to its predecessor's late batch, nor the other way round", async () => {
   const { client } = await startPod(botId);

@@ -153,10 +153,10 @@ export class JournalModel {
   }
 
   appendIntent(podUid: string, { epoch, intent }: z.infer<typeof IntentRequest>): ModelAnswer {
-    if (this.haltedSinceMs(intent.symbol) !== undefined) return HALTED;
     const refused = this.#refusalOf(podUid, epoch);
     if (refused !== undefined) return refused;
     if (this.leaseholder?.epoch !== epoch) return refusal(409, "no_lease");
+    if (this.haltedSinceMs(intent.symbol) !== undefined) return HALTED;
     const { clientOrderId: id, commitment } = intent;
     if (!this.#commitments.fits(id, commitment, this.#nowMs())) return ACCOUNT_COMMITTED;
     const kept = this.intents.get(id) ?? intent;

@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { json } from "node:stream/consumers";
 import type { Intent, RecordBody } from "@tradingbots/crds";
 import { Client } from "pg";
+import { type Halt, shareHalts } from "../../api/src/journal/known-halts.ts";
 import { startDatabase } from "../../api/test/database.ts";
-import { createBot, startJournalApp } from "../../api/test/journal-app.ts";
+import { createBot, NO_HALTS, startJournalApp } from "../../api/test/journal-app.ts";
 import { systemClock } from "../../bot-runtime/src/clock.ts";
 import { createHttpClient } from "../../bot-runtime/src/http-client.ts";
 import { JournalClient } from "../../bot-runtime/src/journal/journal-client.ts";
@@ -15,6 +16,16 @@ const WARM_UP = 200;
 const SAMPLES = 2_000;
 const ACCOUNT = "acct-bench";
 const FLUSH_LIMIT_MS = 5_000;
+/** Of somebody else, and known to another replica alone: each append has to read it. */
+const OTHERS: Halt = {
+  name: "of-others",
+  spec: {
+    scope: { type: "user", value: "00000000-0000-4000-8000-00000000000b" },
+    action: "Flatten",
+    reason: "stolen phone",
+    lifted: false,
+  },
+};
 
 /** The append of a live bot's intent: the bot's client, HTTP, the journal's own application, Postgres with commits on disk. */
 export async function measureIntents(): Promise<readonly Figure[]> {
@@ -22,6 +33,7 @@ export async function measureIntents(): Promise<readonly Figure[]> {
   const app = await startJournalApp(database);
   try {
     await makeDurable(database.superuser);
+    await shareHalts(database.superuser, { asOf: NO_HALTS.asOf + 1, halts: [OTHERS] }, "-1");
     const botId = await createBot(database, ACCOUNT);
     const pod = app.podOf(ACCOUNT, { botId, uid: "bench-pod", issuedAtMinute: 1 });
     const answer = async (request: IncomingMessage, response: ServerResponse) => {
@@ -110,7 +122,7 @@ async function bareInserts(superuser: Client): Promise<readonly number[]> {
 
 function figures(appends: readonly number[], inserts: readonly number[]): readonly Figure[] {
   const baseline = `bare durable insert p50 ${median(inserts).toFixed(2)}, p99 ${percentile(inserts, 0.99).toFixed(2)}`;
-  const how = `${spread(appends)}; one after the other, over HTTP; bot's client, journal, epoch and lease check, what the account commits together, fsync on`;
+  const how = `${spread(appends)}; one after the other, over HTTP; bot's client, journal, epoch and lease check, a halt of somebody else, what the account commits together, fsync on`;
   return [
     { key: "intent_ms_p50", value: median(appends), aim: { most: 5 }, baseline, how },
     { key: "intent_ms_p99", value: percentile(appends, 0.99), aim: { most: 25 }, baseline, how },

@@ -23,7 +23,7 @@ import { observeRequests } from "../metrics.ts";
 import { onceOver } from "../once-over.ts";
 import { createServer, type Server } from "../server.ts";
 import type { Announcer } from "./announcer.ts";
-import { assertNotHalted, assertRead, type Halts } from "./halts.ts";
+import { assertRead, type Halts } from "./halts.ts";
 import { appendIntent } from "./intents.ts";
 import { renewLeasesTogether } from "./lease-renewals.ts";
 import { grantLease, LEASE_TTL_MS, leaseLeftMs, releaseLease, renewLeases } from "./leases.ts";
@@ -41,7 +41,7 @@ export interface JournalDeps {
   readonly tokens: TokenVerifier;
   /** Whether the pod that a token is bound to exists, or did seconds ago. */
   readonly podExists: (token: string) => Promise<boolean>;
-  /** The cluster's halts: what they concern is not entered, whether its bot has heard of them or not. */
+  /** What this replica knows of halts: what they concern is not entered, whether its bot has heard of them or not. */
   readonly halts: Halts;
   readonly hub: Pick<ReportHub, "subscribe" | "isListening" | "close">;
   /** Told of a bot with a new report. */
@@ -120,8 +120,7 @@ function botRoutes(app: Server, deps: JournalDeps): void {
     "/intents",
     { schema: { body: IntentRequest, response: { 200: IntentAnswer } } },
     async (request) => {
-      await assertNotHalted(deps, holderOf(request), request.body);
-      await storable(() => appendIntent(pool, holderOf(request), request.body));
+      await storable(() => appendIntent(deps, holderOf(request), request.body));
       return { accepted: true as const };
     },
   );

@@ -50,7 +50,11 @@ const news = stack.adopt(
   (open) => open.close(),
 );
 const halts = stack.adopt(
-  followHalts({ client, onError: (error) => app.log.warn({ err: error }, "halts may be missed") }),
+  followHalts({
+    client,
+    database: pool,
+    onError: (error) => app.log.warn({ err: error }, "halts may be missed"),
+  }),
   (open) => open.stop(),
 );
 const hub = createReportHub({
@@ -63,7 +67,7 @@ const app = stack.adopt(
     pool,
     tokens: createTokenVerifier({ raw: client.raw, now: Date.now }),
     podExists: (token) => podExists(client, token),
-    halts: halts.all,
+    halts: halts.known,
     hub,
     reported,
     news,

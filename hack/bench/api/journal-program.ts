@@ -25,7 +25,7 @@ const app = await buildJournal({
   pool,
   tokens: createTokenVerifier({ raw, now: Date.now }),
   podExists: async () => true,
-  halts: () => [],
+  halts: () => ({ asOf: 0, halts: [] }),
   hub: createReportHub({
     database: pool,
     direct: connectionOptions({ url: settings.journalUrl }),

@@ -84,6 +84,8 @@ export function createReflector<T, View>(options: ReflectorOptions<T, View>) {
     /** Resolves when the store has been filled for the first time. */
     synced: mirror.synced,
     hasSynced: mirror.hasSynced,
+    /** The resource version up to which the store knows everything that happened. Never falls. */
+    completeAsOf: mirror.completeAsOf,
     /** Milliseconds since the epoch of the last line of the watch, bookmarks included. */
     lastEventAt: source.lastEventAt,
   };
