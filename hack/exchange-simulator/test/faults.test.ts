@@ -1,4 +1,4 @@
-import { type bybit, ExchangeError, RequestTimeout } from "ccxt";
+import { type bybit, ExchangeError, InvalidNonce, RateLimitExceeded, RequestTimeout } from "ccxt";
 import { afterEach, describe, expect, test } from "vitest";
 import type { FaultRule } from "../faults.ts";
 import type { ExchangeSimulator } from "../server.ts";
@@ -239,6 +239,52 @@ describe("rules", () => {
     const resetMs = Number(answer.headers.get("x-bapi-limit-reset-timestamp"));
     expect(resetMs).toBeGreaterThanOrEqual(sentMs + 1_000);
     expect(resetMs).toBeLessThanOrEqual(Date.now() + 1_000);
+  });
+});
+
+describe("the exchange's clock and limits", () => {
+  test.for([5_000, -5_000])(
+    "a clock wrong by %i ms, until the client has asked for it",
+    async (skewMs) => {
+      await start();
+      // Bybit takes what is as old as the window: with ccxt's own 5 s a request that was sent at once would be just in time.
+      client.options["recvWindow"] = 4_000;
+      simulator.control.setSkew(skewMs);
+      const outcome = await outcomeOf(buy("by-own-clock"));
+      expect(outcome).toBeInstanceOf(InvalidNonce);
+      expect(described(outcome)).toMatch(/"retCode":10002/);
+      expect(linkIds()).toEqual([]);
+      await client.loadTimeDifference();
+      await buy("by-its-clock");
+      expect(linkIds()).toEqual(["by-its-clock"]);
+    },
+  );
+
+  test("more than its limit of a second is refused, and taken in the next", async () => {
+    await start();
+    simulator.control.changeSettings({ requestsPerSecond: 1 });
+    await buy("first");
+    const outcome = await outcomeOf(buy("second"));
+    expect(outcome).toBeInstanceOf(RateLimitExceeded);
+    expect(described(outcome)).toMatch(/"retCode":10006/);
+    expect(linkIds()).toEqual(["first"]);
+    // A second later by the server's clock; the client asks for it.
+    simulator.control.setSkew(1_000);
+    await client.loadTimeDifference();
+    await buy("second");
+    expect(linkIds()).toEqual(["first", "second"]);
+  });
+
+  test("an address that asks too often is banned, and let in again", async () => {
+    await start();
+    simulator.control.changeSettings({ requestsPer5Seconds: 1, banMs: 60_000 });
+    await buy("first");
+    expect(described(await outcomeOf(buy("second")))).toMatch(/403, access too frequent/);
+    expect(linkIds()).toEqual(["first"]);
+    simulator.control.setSkew(60_000);
+    client.nonce = () => Date.now() + 60_000;
+    await buy("second");
+    expect(linkIds()).toEqual(["first", "second"]);
   });
 });
 

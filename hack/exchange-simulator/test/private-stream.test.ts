@@ -1,8 +1,10 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { afterEach, expect, test } from "vitest";
+import { NetworkError } from "ccxt";
+import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { z } from "zod";
+import type { FaultRule } from "../faults.ts";
 import type { ExchangeSimulator } from "../server.ts";
 import {
   clientOf,
@@ -123,6 +125,75 @@ test("ccxt.pro sees orders, trades, positions and the balance as they change", a
   expect((await trades)[0]).toMatchObject({ price: 2500, amount: 0.1, side: "buy" });
   expect((await positions)[0]).toMatchObject({ side: "long", contracts: 0.1, entryPrice: 2500 });
   expect((await balances)["USDT"]).toMatchObject({ total: 999.8625 });
+});
+
+const statusesOf = (orders: readonly { readonly status?: unknown }[]) =>
+  orders.map(({ status }) => status);
+const struck = () => simulator.control.faults()[0]?.hits;
+
+/** A client that watches orders, and what it is told of them; `fault` strikes once `after` messages have come. */
+async function watching(fault: FaultRule["fault"], after: number) {
+  await start([]);
+  const client = await streamingClientOf(simulator);
+  closing.push(() => client.close());
+  await client.loadMarkets();
+  const subscribed = subscriptions(client, 1);
+  const watch = async () => client.watchOrders(SYMBOL);
+  const first = watch();
+  await subscribed;
+  simulator.control.setFaults([
+    { match: { stream: "private", topic: "order*", apiKey: KEY.apiKey }, fault, after },
+  ]);
+  const rest = restClient();
+  const place = async () => {
+    const { id } = await rest.createOrder(SYMBOL, "limit", "buy", 0.1, 2480);
+    return z.string().parse(id);
+  };
+  const cancel = (id: string) => rest.cancelOrder(id, SYMBOL);
+  /** As the client has them in the end. */
+  const known = () => statusesOf(client.orders ?? []);
+  return { client, watch, first, place, cancel, known };
+}
+
+describe("ccxt.pro and a private stream that is spoilt", () => {
+  test("silence: what was not told never comes, the next message does", async () => {
+    const { first, place, cancel, known } = await watching({ kind: "silence" }, 0);
+    await cancel(await place());
+    expect(statusesOf(await first)).toEqual(["canceled"]);
+    expect(known()).toEqual(["canceled"]);
+    expect(struck()).toBe(1);
+  });
+
+  test("duplicate: an order that is told twice is one order", async () => {
+    const { watch, first, place, cancel, known } = await watching({ kind: "duplicate" }, 1);
+    const order = await place();
+    expect(statusesOf(await first)).toEqual(["open"]);
+    const next = watch();
+    await cancel(order);
+    expect(statusesOf(await next)).toEqual(["canceled"]);
+    expect(known()).toEqual(["canceled"]);
+    expect(struck()).toBe(1);
+  });
+
+  test("reorder: what is told last is believed, though it is older", async () => {
+    const { first, place, cancel, known } = await watching({ kind: "reorder" }, 0);
+    await cancel(await place());
+    await first;
+    await expect.poll(known).toEqual(["open"]);
+    expect(struck()).toBe(1);
+  });
+
+  test("reset: who waits hears of it, and watches on from a new connection", async () => {
+    const { client, watch, first, place, cancel } = await watching({ kind: "reset" }, 0);
+    const lost = first.catch((error: unknown) => error);
+    const order = await place();
+    expect(await lost).toBeInstanceOf(NetworkError);
+    const again = subscriptions(client, 1);
+    const next = watch();
+    await again;
+    await cancel(order);
+    expect(statusesOf(await next)).toEqual(["canceled"]);
+  });
 });
 
 test("a fill is told as execution, position, wallet and order, in this order", async () => {
