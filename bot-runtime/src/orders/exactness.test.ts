@@ -1,10 +1,12 @@
 import {
   assert,
   bigInt,
+  constant,
   constantFrom,
   type Arbitrary,
   array,
   integer,
+  oneof,
   property,
   record,
 } from "fast-check";
@@ -68,12 +70,14 @@ function decimals(least: bigint, most: bigint, places: number): Arbitrary<string
   return record({
     units: bigInt({ min: least, max: most }),
     places: integer({ min: 0, max: places }),
-  }).map(({ units, places: behind }) => {
-    const digits = String(units < 0n ? -units : units).padStart(behind + 1, "0");
-    const at = digits.length - behind;
-    const point = behind === 0 ? "" : `.${digits.slice(at)}`;
-    return `${units < 0n ? "-" : ""}${digits.slice(0, at)}${point}`;
-  });
+  }).map(({ units, places: behind }) => written(units, behind));
+}
+/** Units of the last of so many places. */
+function written(units: bigint, places: number): string {
+  const digits = String(units < 0n ? -units : units).padStart(places + 1, "0");
+  const at = digits.length - places;
+  const point = places === 0 ? "" : `.${digits.slice(at)}`;
+  return `${units < 0n ? "-" : ""}${digits.slice(0, at)}${point}`;
 }
 const prices = decimals(1n, 10n ** 12n, 8);
 const quantities = decimals(1n, 10n ** 11n, 8);
@@ -167,101 +171,155 @@ test("levels are the price × (1 ± p) at the nearest tick, at least one", () =>
   );
 });
 
+type FeeCurrency = "USDT" | "BTC" | "BNB";
+
 interface Part {
   readonly at: string;
   readonly units: string;
   readonly fee: string;
+  readonly feeCurrency: FeeCurrency;
   readonly funding: string;
 }
 
-const parts = array(record({ at: prices, units: quantities, fee: fees, funding: fees }), {
-  minLength: 1,
-  maxLength: 8,
+/** Fees in the base currency are a share of what was executed: an exchange takes no more coins than were bought. */
+function partWith(...currencies: FeeCurrency[]): Arbitrary<Part> {
+  return record({
+    at: prices,
+    units: quantities,
+    paid: fees,
+    thousandths: integer({ min: -20, max: 20 }),
+    feeCurrency: constantFrom(...currencies),
+    funding: fees,
+  }).map(({ paid, thousandths, ...drawn }) => ({
+    ...drawn,
+    fee: drawn.feeCurrency === "BTC" ? thousandthsOf(drawn.units, thousandths) : paid,
+  }));
+}
+
+function thousandthsOf(decimal: string, count: number): string {
+  const { units, over } = fraction(decimal);
+  return written(units * BigInt(count), String(over).length + 2);
+}
+
+/** Coins are bought by who goes long: a fee for selling is not taken from them. */
+const entries = oneof(
+  record({ side: constant<PositionSide>("long"), parts: partsOf("USDT", "BTC", "BNB") }),
+  record({ side: constant<PositionSide>("short"), parts: partsOf("USDT", "BNB") }),
+);
+function partsOf(...currencies: FeeCurrency[]): Arbitrary<Part[]> {
+  return array(partWith(...currencies), { minLength: 1, maxLength: 8 });
+}
+
+/** Of an entry's part, once its fee was taken from it. */
+function heldOf({ units, fee, feeCurrency }: Part): string {
+  if (feeCurrency !== "BTC") return units;
+  const { units: left, over } = minus(fraction(units), fraction(fee));
+  return written(left, String(over).length - 1);
+}
+
+/** Executions, one a millisecond. */
+function executionsAfter(atMs = 0) {
+  let nowMs = atMs;
+  return (more: Partial<Execution> & Pick<Execution, "side" | "cause">): Execution => {
+    nowMs += 1;
+    const none = { price: price("1"), quantity: quantity("1"), fee: amount("0") };
+    const order = { executionId: `x${nowMs}`, clientOrderId: undefined, feeCurrency: "USDT" };
+    return { ...none, ...order, atMs: nowMs, ...more };
+  };
+}
+
+const amountsOf = ({ at, units, fee, feeCurrency }: Part) => ({
+  price: price(at),
+  quantity: quantity(units),
+  fee: amount(fee),
+  feeCurrency,
 });
 
-/** A trade's executions: entered in parts, each followed by a funding, then left at one price in as many parts. */
+const directions = (side: PositionSide) =>
+  side === "long" ? (["buy", "sell"] as const) : (["sell", "buy"] as const);
+
+/** A trade's executions: entered in parts, each followed by a funding, then left in parts of their own. */
 function executionsOf(side: PositionSide, entry: readonly Part[], exits: readonly Part[]) {
-  const [buy, sell] = side === "long" ? (["buy", "sell"] as const) : (["sell", "buy"] as const);
-  let atMs = 0;
-  const next = (more: Partial<Execution> & Pick<Execution, "side" | "cause">): Execution => {
-    atMs += 1;
-    const none = { price: price("1"), quantity: quantity("1"), fee: amount("0") };
-    const order = { executionId: `x${atMs}`, clientOrderId: undefined, feeCurrency: "USDT" };
-    return { ...none, ...order, atMs, ...more };
-  };
-  const entered = entry.flatMap(({ at, units, fee, funding }) => [
-    next({
-      side: buy,
-      cause: "order",
-      clientOrderId: "entry",
-      price: price(at),
-      quantity: quantity(units),
-      fee: amount(fee),
-    }),
-    next({ side: buy, cause: "funding", quantity: quantity("0"), fee: amount(funding) }),
+  const [buy, sell] = directions(side);
+  const next = executionsAfter();
+  const entered = entry.flatMap((each) => [
+    next({ side: buy, cause: "order", clientOrderId: "entry", ...amountsOf(each) }),
+    next({ side: buy, cause: "funding", quantity: quantity("0"), fee: amount(each.funding) }),
   ]);
-  const left = exits.map(({ at, units, fee }) =>
-    next({
-      side: sell,
-      cause: "stop",
-      price: price(at),
-      quantity: quantity(units),
-      fee: amount(fee),
-    }),
-  );
+  const left = exits.map((each) => next({ side: sell, cause: "stop", ...amountsOf(each) }));
   return [...entered, ...left];
 }
 
 const cash = (all: readonly Part[]) =>
   sum(all.map(({ at, units }) => times(fraction(at), fraction(units))));
-const paid = (all: readonly Part[]) => sum(all.map(({ fee }) => fraction(fee)));
+/** What is held, at the price that it was bought at. */
+const costOf = (all: readonly Part[]) =>
+  sum(all.map((each) => times(fraction(each.at), fraction(heldOf(each)))));
+const feesIn = (currency: FeeCurrency, all: readonly Part[]) =>
+  all.filter(({ feeCurrency }) => feeCurrency === currency);
+/** Coins at the price of their execution; nobody knows what a third currency is worth. */
+const paid = (all: readonly Part[]) =>
+  sum([
+    ...feesIn("USDT", all).map(({ fee }) => fraction(fee)),
+    ...feesIn("BTC", all).map(({ fee, at }) => times(fraction(fee), fraction(at))),
+  ]);
+const unvalued = (all: readonly Part[]) =>
+  feesIn("BNB", all).some(({ fee }) => fraction(fee).units !== 0n) ? ["BNB"] : [];
 const fundingOf = (all: readonly Part[]) => sum(all.map(({ funding }) => fraction(funding)));
 
 const trade = (side: PositionSide) => ({
   entryId: "entry",
   side,
   symbol: "BTC/USDT:USDT",
-  exitIds: new Set<string>(),
+  exitIds: new Set(["exit"]),
 });
+
+/** Left in the very parts that are held, at other prices and fees. */
+const leaving = (entry: readonly Part[], exits: readonly Part[]): readonly Part[] =>
+  entry.map((each, index) => {
+    const exit = exits[index] ?? each;
+    const units = heldOf(each);
+    const fee = exit.feeCurrency === "BTC" ? thousandthsOf(units, 7) : exit.fee;
+    return { ...exit, units, fee };
+  });
 
 describe("a trade's result", () => {
   const cases = record({
-    side: constantFrom<PositionSide>("long", "short"),
-    entry: parts,
-    prices: array(prices, { minLength: 8, maxLength: 8 }),
-    fees: array(fees, { minLength: 8, maxLength: 8 }),
+    entry: entries,
+    exits: array(partWith("USDT", "BTC", "BNB"), { minLength: 8, maxLength: 8 }),
   });
-
-  test("closed: what was sold less what was bought, less fees, less funding paid, to the last digit", () => {
+  test("closed: the money that came less the money that went, to the last digit", () => {
     assert(
-      property(cases, ({ side, entry, ...exit }) => {
-        // Left in the very parts that it was entered in, at other prices.
-        const exits = entry.map((part, index) => ({
-          ...part,
-          at: exit.prices[index] ?? "1",
-          fee: exit.fees[index] ?? "0",
-        }));
+      property(cases, ({ entry: { side, parts: entry }, ...drawn }) => {
+        const exits = leaving(entry, drawn.exits);
         const account = accountForTrade(trade(side), executionsOf(side, entry, exits));
+        // All that was bought was paid for, and coins taken as a fee are not sold.
         const difference = minus(cash(exits), cash(entry));
         const gross = side === "long" ? difference : negative(difference);
-        const fee = plus(paid(entry), paid(exits));
+        const inMoney = sum(feesIn("USDT", entry).map(({ fee }) => fraction(fee)));
+        const result = minus(minus(gross, plus(inMoney, paid(exits))), fundingOf(entry));
         expect(text(account.open)).toBe("0");
-        expectExactly(account.fees, fee);
+        expectExactly(account.fees, plus(paid(entry), paid(exits)));
         expectExactly(account.funding, negative(fundingOf(entry)));
-        expectExactly(account.result, minus(minus(gross, fee), fundingOf(entry)));
-        expectExactly(account.realised, minus(minus(gross, fee), fundingOf(entry)));
+        expectExactly(account.result, result);
+        expectExactly(account.realised, result);
+        expect(account.unvaluedFees).toEqual(unvalued([...entry, ...exits]));
       }),
       RUNS,
     );
   });
 
-  test("open: nothing but fees and funding is realised, to the last digit", () => {
+  test("open: nothing but fees and funding is realised, to the last digit that is kept", () => {
     assert(
-      property(cases, ({ side, entry }) => {
+      property(entries, ({ side, parts: entry }) => {
         const account = accountForTrade(trade(side), executionsOf(side, entry, []));
-        expectExactly(account.open, sum(entry.map(({ units }) => fraction(units))));
-        expectExactly(account.entryValue, cash(entry));
-        expectExactly(account.realised, negative(plus(paid(entry), fundingOf(entry))));
+        expectExactly(account.open, sum(entry.map((each) => fraction(heldOf(each)))));
+        expectExactly(account.entryValue, costOf(entry));
+        // Coins that were taken as a fee have more places than a share keeps.
+        const realised = negative(plus(paid(entry), fundingOf(entry)));
+        if (feesIn("BTC", entry).length > 0) expectNearly(account.realised, realised, 1);
+        else expectExactly(account.realised, realised);
+        expect(account.unvaluedFees).toEqual(unvalued(entry));
       }),
       RUNS,
     );
@@ -269,19 +327,123 @@ describe("a trade's result", () => {
 
   test("half closed: the closed part's share, but for the sixteenth place", () => {
     assert(
-      property(cases, ({ side, entry, ...exit }) => {
-        const [first] = entry;
-        if (first === undefined) return;
-        const exits = [{ ...first, at: exit.prices[0] ?? "1", fee: exit.fees[0] ?? "0" }];
+      property(cases, ({ entry: { side, parts: entry }, ...drawn }) => {
+        const exits = leaving(entry, drawn.exits).slice(0, 1);
         const account = accountForTrade(trade(side), executionsOf(side, entry, exits));
-        const entered = sum(entry.map(({ units }) => fraction(units)));
-        const cost = per(times(cash(entry), fraction(first.units)), entered);
-        const difference = minus(cash(exits), cost);
+        const held = sum(entry.map((each) => fraction(heldOf(each))));
+        const closed = sum(exits.map(({ units }) => fraction(units)));
+        const difference = minus(cash(exits), per(times(costOf(entry), closed), held));
         const gross = side === "long" ? difference : negative(difference);
         const wanted = minus(minus(gross, plus(paid(entry), paid(exits))), fundingOf(entry));
-        const error = minus(fraction(account.realised.toFixed()), wanted);
-        const place: Fraction = { units: 1n, over: 10n ** 16n };
-        expect(isLess(place, error) || isLess(place, negative(error))).toBe(false);
+        expectNearly(account.realised, wanted, 1);
+      }),
+      RUNS,
+    );
+  });
+});
+
+/** But for so many times the sixteenth place. */
+function expectNearly(decimal: { toFixed: () => string }, wanted: Fraction, often: number) {
+  const error = minus(fraction(decimal.toFixed()), wanted);
+  const places: Fraction = { units: BigInt(often), over: 10n ** 16n };
+  expect(isLess(places, error) || isLess(places, negative(error))).toBe(false);
+}
+
+const least = (a: Fraction, b: Fraction) => (isLess(a, b) ? a : b);
+const most = (a: Fraction, b: Fraction) => (isLess(a, b) ? b : a);
+const nothing = fraction("0");
+
+/** As the exchange writes the size of a position in either direction. */
+function sizeOf({ units, over }: Fraction): string {
+  return written(units < 0n ? -units : units, String(over).length - 1);
+}
+
+describe("a position that others have a share in", () => {
+  /** What happens after the trade's entry: whose order, and in which direction; a stop is the whole position's. */
+  const happenings = array(
+    record({
+      what: constantFrom("others-open", "others-close", "own-exit", "stop", "funding"),
+      at: prices,
+      units: decimals(1n, 1_000n, 2),
+      fee: fees,
+    }),
+    { minLength: 1, maxLength: 10 },
+  );
+  type Happening = (typeof happenings extends Arbitrary<infer Each> ? Each : never)[number];
+  const cases = record({
+    side: constantFrom<PositionSide>("long", "short"),
+    at: prices,
+    units: decimals(1n, 1_000n, 2),
+    fee: fees,
+    after: happenings,
+  });
+
+  /** Two heaps: what belongs to the trade, and all else; `cash` is what left the trade's heap, at its price. */
+  function heapsAfter(entered: Fraction, after: readonly Happening[]) {
+    let [own, others, cashed, fee, funding] = [entered, nothing, nothing, nothing, nothing];
+    for (const { what, ...each } of after) {
+      const units = fraction(each.units);
+      const all = plus(own, others);
+      if (what === "others-open") others = plus(others, units);
+      else if (what === "funding") {
+        // On the net position; a counter-position of others does not make the trade's share more than all of it.
+        const share = isLess(own, all) ? per(own, all) : fraction("1");
+        if (own.units > 0n) funding = plus(funding, times(fraction(each.fee), share));
+      } else {
+        const theirs = what === "others-close" ? least(most(others, nothing), units) : nothing;
+        const taken = least(own, minus(units, theirs));
+        own = minus(own, taken);
+        others = minus(others, minus(units, taken));
+        cashed = plus(cashed, times(fraction(each.at), taken));
+        fee = plus(fee, times(fraction(each.fee), per(taken, units)));
+      }
+    }
+    return { own, others, cashed, fee, funding };
+  }
+
+  test("each share, its result and its fees are those of two heaps that are kept apart", () => {
+    assert(
+      property(cases, ({ side, at, units, fee, after }) => {
+        const [buy, sell] = directions(side);
+        const next = executionsAfter();
+        const entry = next({
+          side: buy,
+          cause: "order",
+          clientOrderId: "entry",
+          price: price(at),
+          quantity: quantity(units),
+          fee: amount(fee),
+        });
+        let net = fraction(units);
+        const executions = after.map((each) => {
+          const { what } = each;
+          const opens = what === "others-open";
+          const size = what === "funding" ? sizeOf(net) : each.units;
+          const change = fraction(what === "funding" ? "0" : each.units);
+          net = opens ? plus(net, change) : minus(net, change);
+          return next({
+            side: opens ? buy : sell,
+            cause: what === "stop" || what === "funding" ? what : "order",
+            clientOrderId: what === "own-exit" ? "exit" : undefined,
+            price: price(each.at),
+            quantity: quantity(size),
+            fee: amount(each.fee),
+          });
+        });
+        const account = accountForTrade(trade(side), [entry, ...executions]);
+        const heaps = heapsAfter(fraction(units), after);
+        expectExactly(account.open, heaps.own);
+        expectExactly(account.others, heaps.others);
+        // Whoever owns it: nothing is made or lost.
+        expect(isEqual(plus(heaps.own, heaps.others), net)).toBe(true);
+        const cost = times(fraction(at), minus(fraction(units), heaps.own));
+        const difference = minus(heaps.cashed, cost);
+        const gross = side === "long" ? difference : negative(difference);
+        const paidFees = plus(fraction(fee), heaps.fee);
+        const wanted = minus(minus(gross, paidFees), heaps.funding);
+        expectNearly(account.fees, paidFees, after.length);
+        expectNearly(account.funding, negative(heaps.funding), after.length);
+        expectNearly(account.realised, wanted, after.length + 1);
       }),
       RUNS,
     );
