@@ -22,6 +22,8 @@ const WITHOUT_RULES_MAX_MS = 20_000;
 const MOVE_AGAIN_MS = 30_000;
 /** Levels that it refuses again and again are asked for ever more rarely, up to this: a settlement ends, a price comes back. */
 const MOVE_AGAIN_MAX_MS = 900_000;
+/** A stop that is placed alone is asked for again after this: an exchange may show it late, or turn everything away. */
+const ALONE_EVERY_MS = 5_000;
 /** So long an account says whose a position of its size is, well enough for a stop. */
 const KNOWN_FOR_MS = 600_000;
 
@@ -87,11 +89,25 @@ export async function placeKnownStop(deps: TraderDeps, work: Work): Promise<void
   if (held === undefined || held.stopLoss !== undefined) return;
   const isKnown = held.quantity.eq(account.open) && account.others.lte(0);
   if (!isKnown || deps.monotonicMs() - accountedMs >= KNOWN_FOR_MS) return;
+  await placeStopAlone(deps, work, held);
+}
+
+/** What is held of what the entry was to open, and nobody else's executions explain, has its stop before the entry is shown. */
+export async function placeUnknownStop(deps: TraderDeps, work: Work): Promise<void> {
+  const held = heldOf(work);
+  if (held === undefined || held.stopLoss !== undefined) return;
+  if (work.intended === undefined || held.quantity.gt(work.intended.units)) return;
+  await placeStopAlone(deps, work, held);
+}
+
+async function placeStopAlone(deps: TraderDeps, work: Work, held: HeldPosition): Promise<void> {
+  const now = deps.monotonicMs();
   const wanted = wantedLevels(deps, work, held);
-  if (wanted === undefined) return;
+  if (wanted === undefined || now < work.protection.aloneNotBeforeMs) return;
+  work.protection.aloneNotBeforeMs = now + ALONE_EVERY_MS;
   const { kind } = await deps.exchange.protect(held.symbol, { ...wanted, takeProfit: undefined });
   deps.metrics.count("bot_protections_total", { outcome: kind });
-  deps.log.warn("stop-by-known-account", { symbol: work.symbol, outcome: kind });
+  deps.log.warn("stop-alone", { symbol: work.symbol, outcome: kind });
 }
 
 type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
@@ -103,8 +119,8 @@ type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
 function wantedLevels(deps: TraderDeps, work: Work, held: HeldPosition): ClosingLevels | undefined {
   const { entryPrice: paid, unexplained } = work.account;
   if (unexplained !== undefined && held.stopLoss !== undefined) return undefined;
-  const isPaid = unexplained === undefined || held.entryPrice.isZero();
-  const entryPrice = isPaid ? paid : held.entryPrice;
+  const shown = held.entryPrice.gt(0) ? held.entryPrice : undefined;
+  const entryPrice = unexplained === undefined ? (paid ?? shown) : (shown ?? paid);
   const market = deps.exchange.market(work.symbol);
   if (entryPrice === undefined || market === undefined) return undefined;
   const { risk } = deps.config();

@@ -93,7 +93,10 @@ export class Requests {
     if (each.works.length > 0) return each;
     const isClosing = request.action === "ClosePosition";
     const works = this.#works.open.filter(
-      (work) => work.adopted && !known.includes(work) && (isClosing || work.entry !== "over"),
+      (work) =>
+        (work.adopted || work.requested !== undefined) &&
+        !known.includes(work) &&
+        (isClosing || work.entry !== "over"),
     );
     for (const work of works) work.requested = isClosing ? "close" : (work.requested ?? "cancel");
     return { ...each, works };
@@ -123,12 +126,13 @@ export class Requests {
     this.#withdrawOrdersBefore(request);
     const isClosing = request.action === "ClosePosition";
     // One that an earlier process began is about what was open then, and about nothing that was opened since.
-    const works = this.#works.open.filter(
-      ({ entry, entryId }) =>
-        (!("at" in request) || entryId === request.orderId) && (isClosing || entry !== "over"),
-    );
+    const isMeant = ({ entry, entryId }: Work) =>
+      (!("at" in request) || entryId === request.orderId) && (isClosing || entry !== "over");
+    const works = this.#works.open.filter(isMeant);
     log.begin(request, (works.find((work) => !isLeftBehind(work)) ?? works[0])?.entryId);
-    for (const work of works) work.requested = isClosing ? "close" : (work.requested ?? "cancel");
+    // Nothing is waited for of what is lost, but should it show it goes as well.
+    for (const work of [...works, ...this.#works.lost.filter(isMeant)])
+      work.requested = isClosing ? "close" : (work.requested ?? "cancel");
     return this.#follow(request, works);
   }
 
@@ -148,7 +152,8 @@ export class Requests {
     if (log.isOver(asked.id)) return;
     const { botUid } = config();
     const entryId = requestedEntryId({ botUid, symbol: this.#symbol }, asked.id);
-    const known = this.#works.open.find((work) => work.entryId === entryId);
+    const all = [...this.#works.open, ...this.#works.lost];
+    const known = all.find((work) => work.entryId === entryId);
     if (known !== undefined) return this.#follow(asked, [known]);
     const request = this.#withdrawn.has(asked.id)
       ? undefined
@@ -261,10 +266,11 @@ function refused(result: Exclude<EntryResult, { kind: "sent" }>): RequestEnd {
     : { status: "refused", reason, message };
 }
 
-/** What became of a request, by what it is about; undefined while that is under way. */
-function endOf({ action, symbol }: Asked, works: readonly Work[]): RequestEnd | undefined {
+/** What became of a request, by what it is about; undefined while that is under way. An answer is not taken back: an order's waits. */
+function endOf({ action, symbol }: Asked, all: readonly Work[]): RequestEnd | undefined {
+  if (action === "Order") return all[0] && endOfOrder(all[0]);
+  const works = all.filter(({ lost }) => !lost);
   const orderIdOf = works[0]?.entryId;
-  if (action === "Order") return works[0] && endOfOrder(works[0]);
   if (works.length === 0)
     return { status: "done", message: `${symbol}: nothing of the bot's was open` };
   if (works.some(({ entry }) => entry !== "over")) return undefined;

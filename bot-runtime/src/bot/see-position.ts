@@ -20,5 +20,7 @@ export function seePosition(
   const now = deps.monotonicMs();
   const elapsedMs = Math.max(now - work.lookedMs, 0);
   work.lookedMs = now;
+  // Beside an entry of which nothing speaks, what is there is somebody else's.
+  if (work.lost) return;
   if (wasNaked || isNaked(work)) deps.metrics.count(UNPROTECTED_SECONDS, {}, elapsedMs / 1_000);
 }

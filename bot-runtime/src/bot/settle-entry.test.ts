@@ -7,13 +7,59 @@ const isNotFound = (body: { readonly type: string; readonly code?: string | null
   body.type === "order" && body.code === "NotFound";
 
 describe("an entry of unknown outcome that no look-up shows", () => {
-  test("is over after the settle window, and not before", async () => {
+  test("is lost after 75 s, over after ten minutes, and not before", async () => {
     const { run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();
-    expect(await run(work, 74_500)).toBe(false);
-    expect(records.some(isNotFound)).toBe(false);
-    expect(await run(work, 6_000)).toBe(true);
-    expect(records.some(isNotFound)).toBe(true);
+    await run(work, 75_000);
+    expect(work.lost).toBe(false);
+    await run(work, 1_000);
+    expect(work.lost).toBe(true);
+    expect(records.filter(isNotFound)).toMatchObject([{ status: "unknown" }]);
+    expect(await run(work, 523_000)).toBe(false);
+    expect(records.filter(isNotFound)).toHaveLength(1);
+    expect(await run(work, 2_000)).toBe(true);
+    expect(records.filter(isNotFound)).toMatchObject([
+      { status: "unknown" },
+      { status: "cancelled" },
+    ]);
+  });
+
+  test("is in the ledger when it is shown after its stop struck, minutes later", async () => {
+    const { market, run, records, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    await run(work, 250_000);
+    expect(work.lost).toBe(true);
+    market.fill("buy", quantity("1"), { id: ENTRY });
+    market.fill("sell", quantity("1"), { cause: "stop", at: "99" });
+    expect(await run(work, 1_000)).toBe(true);
+    const told = records.findLast((body) => body.type === "trade");
+    expect(told?.trade).toMatchObject({ reason: "stop", pnl: "-1" });
+    const orders = records.filter((body) => body.type === "order");
+    expect(orders.at(-1)).toMatchObject({ clientOrderId: ENTRY, status: "filled" });
+  });
+
+  test.each([
+    ["as large as it, which nothing else explains, has its stop", "1", "100", ["99"]],
+    ["of a part of it has one, too", "0.4", "100", ["99"]],
+    ["that is larger has none of the bot's", "2", "100", []],
+    ["of no price has none: it would be one at nothing", "1", "0", []],
+  ])("and a position %s", async (...[, held, at, stops]) => {
+    const { market, run, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.net = quantity(held);
+    market.entryPrice = price(at);
+    market.stopLoss = undefined;
+    await run(work, 21_000);
+    expect(market.levelsSent.map(({ stopLoss }) => String(stopLoss))).toEqual(stops);
+  });
+
+  test("gives no stop to what somebody else's order opened", async () => {
+    const { market, run, sentEntry } = startExampleHolder();
+    const work = sentEntry();
+    market.fill("buy", quantity("1"), { id: "by-hand" });
+    market.stopLoss = undefined;
+    await run(work, 21_000);
+    expect(market.levelsSent).toEqual([]);
   });
 
   test("does not end earlier because somebody sets the wall clock", async () => {
@@ -51,7 +97,7 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     const { market, run, records, sentEntry } = startExampleHolder();
     const work = sentEntry();
     market.fill("buy", quantity("2"), { id: "by-hand" });
-    expect(await run(work, 81_000)).toBe(true);
+    expect(await run(work, 601_000)).toBe(true);
     expect(records.some(isNotFound)).toBe(true);
   });
 
@@ -75,7 +121,8 @@ describe("an entry of unknown outcome that no look-up shows", () => {
     market.net = quantity("0");
     await run(work, 1_000);
     expect([work.contradiction, work.entry]).toEqual([undefined, "unknown"]);
-    expect(await run(work, 50_000)).toBe(true);
+    await run(work, 50_000);
+    expect(work.lost).toBe(true);
   });
 });
 

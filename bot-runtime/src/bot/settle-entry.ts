@@ -1,7 +1,8 @@
 import type { OrderView } from "../exchange/exchange.ts";
 import { ZERO_QUANTITY } from "../money.ts";
-import { accountForFills, isAccountedFor, recordTrade } from "./account-for-fills.ts";
+import { accountForFills, exchangeTime, isAccountedFor, recordTrade } from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
+import { placeUnknownStop } from "./protect-position.ts";
 import { isOfOthers } from "./reconcile.ts";
 import { type OrderFacts, orderRecord } from "./records.ts";
 import { isEntryUnwanted } from "./standing-orders.ts";
@@ -11,15 +12,15 @@ import { heldOf, UNREAD, type Work } from "./work.ts";
 /** An entry whose order is not shown is looked for among the executions after this. */
 const SETTLE_WINDOW_MS = 20_000;
 /**
- * One of which the exchange knows nothing (no order, no execution, no position) is over after this time. Its receive window ended
- * long before; the rest is for an exchange that shows orders late: some have after 20 to 62 s.
+ * One of which the exchange knows nothing (no order, no execution, no position) is lost after this time, and holds up no other.
+ * Its receive window ended long before, so what it opened has been opened; the rest is for a position that is shown late.
  */
 const LOST_AFTER_MS = 75_000;
 /**
- * The same when the exchange has said that it accepted the entry, or shows a position: silence of the look-ups is then their
- * fault. Exchanges have shown orders after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test).
+ * So long after it was sent it is over, also where the exchange has said that it accepted the entry, or shows a position. Exchanges
+ * have shown orders after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test): its stop may have struck until then.
  */
-const ACCEPTED_WINDOW_MS = 600_000;
+const HIDDEN_MAX_MS = 600_000;
 /** A market order fills or ends at once; one that stays open longer is cancelled. */
 const OPEN_MAX_MS = 60_000;
 /** Pause between two cancellations of the same order. */
@@ -36,6 +37,7 @@ export async function settleEntry(deps: TraderDeps, work: Work): Promise<void> {
 
 async function settleFoundEntry(deps: TraderDeps, work: Work, order: OrderView): Promise<void> {
   work.contradiction = undefined;
+  work.lost = false;
   // By the exchange's clock, however wrong this machine's was.
   if (order.createdMs < work.sinceMs) {
     work.sinceMs = order.createdMs;
@@ -58,6 +60,7 @@ async function settleFoundEntry(deps: TraderDeps, work: Work, order: OrderView):
 function endEntry(deps: TraderDeps, work: Work, facts: OrderFacts): void {
   work.contradiction = undefined;
   work.entry = "over";
+  work.lost = false;
   recordTrade(deps, work);
   deps.record(orderRecord(facts, deps.nowMs()));
 }
@@ -77,14 +80,33 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     work.contradiction = `${work.symbol}: the journal knows the ${work.side} position of order ${work.entryId}, but this exchange account never had that order; give the bot the key of the account that it traded on`;
     return;
   }
-  const mayExist = work.entry === "open" || (await mayHold(deps, work));
-  if (mayExist && waitedMs < ACCEPTED_WINDOW_MS) {
+  // A process that took it up sees for itself what is there now.
+  const isOver = waitedMs >= LOST_AFTER_MS && sentAgoMs(deps, work) >= HIDDEN_MAX_MS;
+  const holds = await mayHold(deps, work);
+  if ((holds || work.entry === "open") && !isOver) {
+    if (holds) await placeUnknownStop(deps, work);
+    work.lost = false;
     work.contradiction = `${work.symbol}: the exchange took order ${work.entryId} or holds a position, but shows no such order; it is looked for`;
     return;
   }
   // What was there has gone, and was another's.
   work.contradiction = undefined;
-  if (waitedMs >= LOST_AFTER_MS) endEntry(deps, work, neverReceived(work));
+  if (isOver) endEntry(deps, work, neverReceived(work));
+  else if (waitedMs >= LOST_AFTER_MS) lose(deps, work);
+}
+
+/** By the clock that nobody sets since this process knows of it, or by the exchange's since the process that sent it decided. */
+function sentAgoMs(deps: TraderDeps, { takenUpMs, intended }: Work): number {
+  const exchangeMs = exchangeTime(deps);
+  const knownMs = deps.monotonicMs() - takenUpMs;
+  if (exchangeMs === undefined || intended === undefined) return knownMs;
+  return Math.max(knownMs, exchangeMs - intended.atMs);
+}
+
+/** The journal goes on to hold its intent for open: whoever comes after this process has to look for it as well. */
+function lose(deps: TraderDeps, work: Work): void {
+  if (!work.lost) deps.record(orderRecord(notShown(work), deps.nowMs()));
+  work.lost = true;
 }
 
 /** A position in the entry's direction is there, and other orders do not account for it. */
@@ -135,6 +157,17 @@ function neverReceived(work: Work): OrderFacts {
     status: "cancelled",
     code: "NotFound",
     message: "the exchange never received the order",
+  };
+}
+
+function notShown(work: Work): OrderFacts {
+  return {
+    ...unseen(work),
+    quantity: work.intended?.units ?? ZERO_QUANTITY,
+    status: "unknown",
+    code: "NotFound",
+    message:
+      "the exchange shows nothing of the order; until ten minutes after it was sent it is looked for, should the exchange show it late",
   };
 }
 

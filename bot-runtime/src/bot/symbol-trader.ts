@@ -236,7 +236,7 @@ export class SymbolTrader {
     if (this.#adoptedSession && this.#requests.take()) this.wake();
     // What was asked may wait for the exchange's time, which only a turn asks for.
     const due = !this.isKnown || !this.#works.isEmpty || this.owesAnswers;
-    if ((due && this.#isLate) || this.#foreign.isDue || this.#works.awaitFunding) this.wake();
+    if ((due && this.#isLate) || this.#foreign.isDue || this.#works.isLateDue) this.wake();
     else this.#turns.resume();
   }
 
@@ -318,7 +318,7 @@ export class SymbolTrader {
     await this.#act();
     this.#settleRequests();
     // After everything else: what is closed can wait.
-    await this.#works.lookForFunding();
+    await this.#works.lookForLate();
     this.#makeNextEntryId();
   }
 
@@ -340,7 +340,7 @@ export class SymbolTrader {
     try {
       await this.#looks.wait(prepared);
     } catch (error) {
-      if (!(error instanceof LookGivenUp)) await this.#works.lookForFunding();
+      if (!(error instanceof LookGivenUp)) await this.#works.lookForLate();
       throw error;
     }
   }
@@ -392,10 +392,11 @@ export class SymbolTrader {
   }
 
   async #lookForForeign(): Promise<void> {
-    try {
-      await this.#foreign.look(this.works);
-    } catch (error) {
-      if (!this.#isOfNoContract(error)) throw error;
+    await this.#lookBesideWorks();
+    // What is there may be of an entry that is shown at last.
+    if (this.#foreign.sentence !== undefined && this.#works.reopenLost()) {
+      await this.#advanceAll();
+      await this.#lookBesideWorks();
     }
     const { sentence, seen } = this.#foreign;
     // Whoever has taken over looks after it, by a newer configuration.
@@ -408,6 +409,14 @@ export class SymbolTrader {
     this.#hearNewestClose();
     await this.#advanceAll();
     await this.#foreign.look(this.works);
+  }
+
+  async #lookBesideWorks(): Promise<void> {
+    try {
+      await this.#foreign.look(this.works);
+    } catch (error) {
+      if (!this.#isOfNoContract(error)) throw error;
+    }
   }
 
   /** An exchange refuses questions about what it never listed: nothing is held there. */

@@ -33,6 +33,8 @@ export interface Work {
   readonly adopted: boolean;
   /** Somebody asked this process for it: no candle led to it. */
   readonly byRequest: boolean;
+  /** What its entry was to open, and when that was decided (wall clock, ms); undefined where only fills are known. */
+  readonly intended: { readonly units: Quantity; readonly atMs: number } | undefined;
   /** The journal knows fills of it, so the account that it was traded on knows its order. */
   readonly filled: boolean;
   /** False when its result may be among those that the journal has counted already. */
@@ -40,6 +42,8 @@ export interface Work {
   /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
   entryCancelledMs: number;
+  /** Nothing speaks for its entry any more: it bars no other. It may be shown all the same, and is looked for now and then. */
+  lost: boolean;
   /** What journal and exchange contradict each other in, as a sentence; the work is not over while it stands. */
   contradiction: string | undefined;
   account: TradeAccount;
@@ -124,6 +128,8 @@ interface Protection {
   withoutRulesMs: number | undefined;
   /** What exits do not close, and has no stop, is not given one again before then. */
   unclosedNotBeforeMs: number;
+  /** The same of a stop that is placed before all is known that others wait for. */
+  aloneNotBeforeMs: number;
 }
 
 /** This machine's clock may be ahead of the exchange's. Ids say what belongs to a work: more executions cost only their reading. */
@@ -142,9 +148,11 @@ export interface TakenUp {
 
 export function workFromIntent(intent: Intent, taken: TakenUp): Work {
   const side = intent.side === "buy" ? "long" : "short";
-  const sinceMs = Date.parse(intent.at) - CLOCK_MARGIN_MS;
+  const atMs = Date.parse(intent.at);
   const { clientOrderId: entryId, symbol } = intent;
-  return newWork({ entryId, symbol, side, sinceMs, filled: false }, taken);
+  const intended = { units: quantity(intent.quantity), atMs };
+  const sinceMs = atMs - CLOCK_MARGIN_MS;
+  return newWork({ entryId, symbol, side, sinceMs, filled: false, intended }, taken);
 }
 
 export function workFromTrade(trade: Trade, taken: TakenUp): Work {
@@ -181,19 +189,21 @@ export function workFromOrphan(
 }
 
 type Origin = Pick<Work, "entryId" | "symbol" | "side" | "sinceMs" | "filled"> &
-  Partial<Pick<Work, "opened">>;
+  Partial<Pick<Work, "opened" | "intended">>;
 
 function newWork(origin: Origin, taken: TakenUp): Work {
   const { adopted, byRequest = false, counts = true, takenUpMs } = taken;
   return {
     ...origin,
     opened: origin.opened,
+    intended: origin.intended,
     adopted,
     byRequest,
     counts,
     takenUpMs,
     entry: "unknown",
     entryCancelledMs: -Infinity,
+    lost: false,
     contradiction: undefined,
     account: EMPTY_ACCOUNT,
     accountedBy: "",
@@ -225,6 +235,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
       failures: 0,
       withoutRulesMs: undefined,
       unclosedNotBeforeMs: -Infinity,
+      aloneNotBeforeMs: -Infinity,
     },
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,

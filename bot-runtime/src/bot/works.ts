@@ -14,6 +14,8 @@ import { heldOf, isLeftBehind, isSettled, type Work } from "./work.ts";
 
 /** Entries remembered as sent; a strategy that starts anew proposes at most its newest candle again. */
 const SENT_MAX = 64;
+/** A lost entry is looked for this often: what is still to be shown of it is its history, for a position would have shown. */
+const LOST_LOOK_MS = 60_000;
 
 /** The works of one symbol, from before an entry is sent until nothing can come of it any more, not even funding. */
 export class Works {
@@ -24,6 +26,8 @@ export class Works {
   #open: readonly Work[] = [];
   /** Closed, but for funding that may still come: it belongs to their result and to nothing else. */
   #settling: readonly Work[] = [];
+  /** Those whose entry is lost, and when each is looked for next: they hold up nothing but the word that the bot is flat. */
+  readonly #lost = new Map<Work, number>();
   /** The newest one that ended although nobody can tell what closed its rest. */
   #restClosed: Work | undefined;
   /** The sentence about the key of another account, as last heard. */
@@ -41,13 +45,19 @@ export class Works {
     return this.#open;
   }
 
+  /** Those of which nothing may be open any more, unless the exchange shows it late. */
+  get lost(): readonly Work[] {
+    return [...this.#lost.keys()];
+  }
+
   get isEmpty(): boolean {
     return this.#open.length === 0;
   }
 
   /** Nothing of the bot's own is left, but dust that nobody can close and that is not worth waiting for. */
   get areOver(): boolean {
-    return this.#open.every(isLeftBehind) && this.#settling.length === 0;
+    if (this.#settling.length + this.#lost.size > 0) return false;
+    return this.#open.every(isLeftBehind);
   }
 
   /** An entry may still fill. */
@@ -126,7 +136,8 @@ export class Works {
 
   /** What the journal remembers of the symbol, and this process does not. */
   takeUp(session: SessionAnswer): void {
-    const known = new Set([...this.#open, ...this.#settling].map((work) => work.entryId));
+    const all = [...this.#open, ...this.#settling, ...this.lost];
+    const known = new Set(all.map((work) => work.entryId));
     const remembered = rememberedWork(session, this.#symbol, this.#deps.monotonicMs());
     // What is open there is not among the results that it has counted.
     for (const work of this.#open)
@@ -142,8 +153,18 @@ export class Works {
     const isCounted = this.#restClosed !== undefined && isSame(this.#restClosed);
     if (isCounted && !this.#settling.some(isSame)) orphan.counts = false;
     this.#settling = this.#settling.filter((work) => !isSame(work));
-    this.#open = [...this.#open, orphan];
+    const lost = this.lost.find(isSame);
+    if (lost !== undefined) this.#lost.delete(lost);
+    this.#open = [...this.#open, lost ?? orphan];
     return true;
+  }
+
+  /** Lost ones are looked at with the open ones once more: something is there that may be of them. False: there are none. */
+  reopenLost(): boolean {
+    const { lost } = this;
+    this.#open = [...this.#open, ...lost];
+    this.#lost.clear();
+    return lost.length > 0;
   }
 
   /** An entry that is about to be sent, or was found. */
@@ -183,6 +204,7 @@ export class Works {
       // What another account shows says nothing about the work, and nothing is sent there.
       if (this.#otherAccount !== undefined) work.contradiction = this.#otherAccount;
       else if (await advanceWork(this.#deps, work)) this.#close(work);
+      else if (work.lost) this.#lose(work);
     }
   }
 
@@ -195,6 +217,11 @@ export class Works {
     else this.#settling = [...this.#settling, work];
   }
 
+  #lose(work: Work): void {
+    this.remove(work);
+    this.#lost.set(work, this.#deps.monotonicMs() + LOST_LOOK_MS);
+  }
+
   #realise(work: Work): void {
     if (work.counts) this.#deps.account.day.realise(work.account.result);
   }
@@ -205,12 +232,25 @@ export class Works {
     return this.#settling.filter(({ accountedMs }) => accountedMs <= beforeMs);
   }
 
-  get awaitFunding(): boolean {
-    return this.#unsettled.length > 0;
+  /** Lost ones that are to be looked for now. */
+  get #missed(): readonly Work[] {
+    const now = this.#deps.monotonicMs();
+    return this.lost.filter((work) => (this.#lost.get(work) ?? Infinity) <= now);
   }
 
-  async lookForFunding(): Promise<void> {
+  /** Something that the exchange may show late is to be looked for. */
+  get isLateDue(): boolean {
+    return this.#unsettled.length + this.#missed.length > 0;
+  }
+
+  /** Looks for what the exchange may show late. One of which that fails comes after the others the next time. */
+  async lookForLate(): Promise<void> {
     if (this.#deps.otherAccount() !== undefined) return;
+    for (const work of this.#missed) await this.#lookForLost(work);
+    await this.#lookForFunding();
+  }
+
+  async #lookForFunding(): Promise<void> {
     for (const work of this.#unsettled) {
       await accountForFills(this.#deps, work);
       if (work.account.open.isZero() && !work.toldClosed) continue;
@@ -218,5 +258,16 @@ export class Works {
       if (work.toldClosed) this.#realise(work);
       else this.#open = [...this.#open, work];
     }
+  }
+
+  /** Its trade comes into the ledger, its position into care, however late the exchange shows them. */
+  async #lookForLost(work: Work): Promise<void> {
+    // Before the look: one that fails has its pause as well.
+    this.#lose(work);
+    const isOver = await advanceWork(this.#deps, work);
+    if (!isOver && work.lost) return;
+    this.#lost.delete(work);
+    if (isOver) this.#close(work);
+    else this.#open = [...this.#open, work];
   }
 }

@@ -78,13 +78,17 @@ const tradesOf = ({ executions }: CaseWorld["account"]) =>
 const fundingOf = ({ executions }: CaseWorld["account"]) =>
   executions.filter(({ type }) => type === "Funding");
 
-/** Every entry was intended, each candle has at most one, and no intent is left open. */
+const isNowhere = ({ account }: CaseWorld, id: string) =>
+  account.orders.every(({ orderLinkId }) => orderLinkId !== id);
+
+/** Every entry was intended, each candle has at most one, and no intent is left open but of what the exchange never had. */
 async function auditEntries(world: CaseWorld): Promise<readonly string[]> {
   const intents = await world.platform.query<{ id: string; candle: string; isOpen: boolean }>(
     `select client_order_id as id, symbol || ' ' || candle_open_time as candle, is_open as "isOpen"
        from intents where bot_id = $1`,
     world.bot,
   );
+  const lost = await world.lostEntries();
   const entries = entriesOf(world.account.orders);
   const candles = entries.map(({ orderLinkId }) => {
     return intents.find(({ id }) => id === orderLinkId)?.candle;
@@ -94,7 +98,9 @@ async function auditEntries(world: CaseWorld): Promise<readonly string[]> {
       .filter((_, index) => candles[index] === undefined)
       .map(({ orderLinkId }) => `entry ${orderLinkId} was never intended`),
     ...(new Set(candles).size === candles.length ? [] : ["two entries for one candle"]),
-    ...intents.filter(({ isOpen }) => isOpen).map(({ id }) => `intent ${id} is left open`),
+    ...intents
+      .filter(({ id, isOpen }) => isOpen && !(lost.has(id) && isNowhere(world, id)))
+      .map(({ id }) => `intent ${id} is left open`),
   ];
 }
 
@@ -223,7 +229,7 @@ async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
 
 /** Each was answered once and as the exchange has it; a closing and a cancellation are always done in the end. */
 async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
-  const answers = await world.answers();
+  const [answers, lost] = await Promise.all([world.answers(), world.lostEntries()]);
   return world.asked.flatMap((request) => {
     const { id, action } = request;
     const status = answers.get(id) ?? "not answered";
@@ -231,7 +237,9 @@ async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
       ({ orderLinkId }) => orderLinkId === world.entryIdOf(request),
     );
     const isDone = action !== "Order" || order?.status === "Filled";
-    const isTold = isDone ? status === "done" : status === "refused" || status === "expired";
+    const isWaiting = status === "begun" && lost.has(world.entryIdOf(request));
+    const isRefused = status === "refused" || status === "expired" || isWaiting;
+    const isTold = isDone ? status === "done" : isRefused;
     const found = order === undefined ? "no order" : `an order that is ${order.status}`;
     return isTold ? [] : [`${action} ${id} is ${status}, and there is ${found} of it`];
   });

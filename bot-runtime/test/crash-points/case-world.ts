@@ -125,6 +125,18 @@ export class CaseWorld {
     return requestedEntryId({ botUid: this.bot.uid, symbol }, id);
   }
 
+  /**
+   * Entries of which nothing has shown for 75 s: they bar nothing any more, and are over ten minutes after they were sent, should
+   * the exchange not have shown them late. No case waits for that.
+   */
+  async lostEntries(): Promise<ReadonlySet<string>> {
+    const rows = await this.platform.query<{ id: string }>(
+      "select client_order_id as id from orders where bot_id = $1 and code = 'NotFound'",
+      this.bot,
+    );
+    return new Set(rows.map(({ id }) => id));
+  }
+
   /** What the journal was told of each request that the bot has begun or ended. */
   async answers(): Promise<ReadonlyMap<string, RequestStatus>> {
     const rows = await this.platform.query<{ id: string; status: RequestStatus }>(

@@ -358,9 +358,10 @@ export class TradeRun {
     return this.#hasOrder(this.world.entryIdOf(request));
   }
 
-  async #isAnswered({ id }: BotRequest): Promise<boolean> {
-    const status = (await this.world.answers()).get(id);
-    return status !== undefined && status !== "begun";
+  async #isAnswered(request: BotRequest): Promise<boolean> {
+    const status = (await this.world.answers()).get(request.id);
+    const isLost = (await this.world.lostEntries()).has(this.world.entryIdOf(request));
+    return status !== undefined && (status !== "begun" || isLost);
   }
 
   async #signalDecided(signal: Wish): Promise<boolean> {
@@ -372,7 +373,8 @@ export class TradeRun {
       const missing = intents.filter(({ id }) => !this.#hasOrder(id));
       orders = intents.length - missing.length;
       if (orders === symbols) return true;
-      if (missing.some(({ isOpen }) => isOpen)) return false;
+      const lost = await this.world.lostEntries();
+      if (missing.some(({ id, isOpen }) => isOpen && !lost.has(id))) return false;
       const { process, identity, starts } = this.world.pod;
       const candles = await process.candlesDealtWith();
       const isSame = this.#dealtBefore?.of === `${identity.uid}/${starts}`;

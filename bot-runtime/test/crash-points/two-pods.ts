@@ -154,7 +154,9 @@ function entriesOf(world: CaseWorld) {
 async function isSettled({ platform, bot, account }: CaseWorld): Promise<boolean> {
   const [row] = await platform.query<{ closed: number; open: number; intents: number }>(
     `select count(closed_at)::int as closed, (count(*) - count(closed_at))::int as open,
-            (select count(*)::int from intents where bot_id = $1 and is_open) as intents
+            (select count(*)::int from intents where bot_id = $1 and is_open
+                and client_order_id not in (select client_order_id from orders
+                                             where bot_id = $1 and code = 'NotFound')) as intents
        from trades where bot_id = $1`,
     bot,
   );

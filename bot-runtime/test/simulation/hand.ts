@@ -90,6 +90,20 @@ export class Hand {
       });
       return;
     }
+    this.#strip();
+  }
+
+  /** Takes the stop from a position of the bot's whose entry the exchange does not show. False: not now, as there is none. */
+  stripHidden(): boolean {
+    const { own, opener, account } = this.#parts.observer.world;
+    const order = opener(HAND_SYMBOL)?.order;
+    const isHidden = order !== undefined && account.hiddenOrders.has(order.id);
+    if (own(HAND_SYMBOL).isZero() || !isHidden) return false;
+    this.#strip();
+    return true;
+  }
+
+  #strip(): void {
     this.#parts.observer.touched({ stripped: HAND_SYMBOL });
     this.#ask("POST /v5/position/trading-stop", { tpslMode: "Full", stopLoss: "0" });
   }

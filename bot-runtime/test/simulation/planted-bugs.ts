@@ -91,6 +91,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         text: "const LOST_AFTER_MS = 75_000;",
         replacement: "const LOST_AFTER_MS = 0;",
       },
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "const HIDDEN_MAX_MS = 600_000;",
+        replacement: "const HIDDEN_MAX_MS = 0;",
+      },
     ],
   },
   {
@@ -100,6 +105,42 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         module: `${src}/bot/settle-entry.ts`,
         text: "const LOST_AFTER_MS = 75_000;",
         replacement: "const LOST_AFTER_MS = 20_000;",
+      },
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "const HIDDEN_MAX_MS = 600_000;",
+        replacement: "const HIDDEN_MAX_MS = 20_000;",
+      },
+    ],
+  },
+  {
+    name: "an entry that nothing speaks for any more is not looked for again",
+    patches: [
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "const HIDDEN_MAX_MS = 600_000;",
+        replacement: "const HIDDEN_MAX_MS = 75_000;",
+      },
+    ],
+  },
+  {
+    name: "a bot is flat although an entry may still be shown",
+    patches: [
+      {
+        module: `${src}/bot/works.ts`,
+        text: "    if (this.#settling.length + this.#lost.size > 0) return false;",
+        replacement: "    if (this.#settling.length > 0) return false;",
+      },
+    ],
+  },
+  {
+    name: "a position without a stop waits for its entry to be shown",
+    by: "Protected",
+    patches: [
+      {
+        module: `${src}/bot/settle-entry.ts`,
+        text: "    if (holds) await placeUnknownStop(deps, work);",
+        replacement: "    if (holds && deps.monotonicMs() < 0) await placeUnknownStop(deps, work);",
       },
     ],
   },
@@ -457,8 +498,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/works.ts`,
-        text: "    return this.#open.every(isLeftBehind) && this.#settling.length === 0;",
-        replacement: "    return this.#open.every(isLeftBehind);",
+        text: "    if (this.#settling.length + this.#lost.size > 0) return false;",
+        replacement: "    if (this.#lost.size > 0) return false;",
       },
     ],
   },

@@ -113,6 +113,8 @@ export type Happening =
   | { readonly kind: "hand-adds" }
   | { readonly kind: "hand-reduces" }
   | { readonly kind: "hand-strips" }
+  /** As soon as something is held whose entry the exchange does not show. */
+  | { readonly kind: "hand-strips-hidden" }
   /** The bot is told to open nothing more; as soon as it holds nothing, its owner opens a position with a stop. */
   | { readonly kind: "hand-opens" }
   /** While the bot holds something, its owner bets all on another symbol: it ends in the liquidation of the account. */
@@ -157,7 +159,11 @@ export function drawScenario(seed: number): Scenario {
     skewMs: draw.chance(0.3) ? draw.between(-5_000, 5_000) : 0,
     exchangeFaults: calm
       ? []
-      : [...exchangeFaults(draw), ...(trap?.exchangeFaults ?? []), ...stalls(seed)].filter(
+      : [
+          ...exchangeFaults(draw, seed % LONG_HIDES_EVERY === 2),
+          ...(trap?.exchangeFaults ?? []),
+          ...stalls(seed),
+        ].filter(
           // Nothing but the rule of ids keeps a doubled request from being two orders.
           ({ fault }) => idsAreUniqueAmong === "all" || fault.kind !== "twice",
         ),
@@ -189,11 +195,45 @@ export function drawScenario(seed: number): Scenario {
   if (seed % DUST_EVERY === 22) return drying(scenario);
   if (seed % CANCELS_EVERY === 8) return cancelling(scenario);
   if (seed % RETUNES_EVERY === 4) return retuning(scenario);
+  if (seed % STRIPPED_HIDDEN_EVERY === 12) return strippedWhileHidden(scenario);
   return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
 }
 
 /** In one of so many seeds an id can be used again once its order is over. */
 const OPEN_IDS_EVERY = 6;
+
+/** In one of so many seeds orders stay hidden for up to ten minutes, in the others for up to 70 s. */
+const LONG_HIDES_EVERY = 5;
+const LONG_HIDES = 595 / 70;
+
+/** In one of so many seeds a position loses its stop while the exchange does not show what opened it. */
+const STRIPPED_HIDDEN_EVERY = 20;
+
+/**
+ * The owner takes the stop away, and does nothing else. The price does not pass where it was: an exchange then takes no stop there, and
+ * nothing is closed of which nobody knows whose it is. Drawn apart from everything else.
+ */
+function strippedWhileHidden(scenario: Scenario): Scenario {
+  const draw = drawer(createRandom(scenario.seed, 17));
+  const hideMs = draw.between(60_000, 595_000);
+  const strip = { atMs: draw.between(3_000, 10_000), kind: "hand-strips-hidden" } as const;
+  return {
+    ...scenario,
+    calm: false,
+    exchangeFaults: [
+      {
+        match: { endpoint: "POST /v5/order/create", reduceOnly: false },
+        fault: { kind: "hang", when: "after", hideMs },
+        times: 2,
+      },
+    ],
+    neighbour: false,
+    still: true,
+    events: [strip, ...scenario.events.filter((event) => !isByHand(event))].toSorted(
+      (a, b) => a.atMs - b.atMs,
+    ),
+  };
+}
 
 /** In one of so many seeds a halt does not reach the newest pod. */
 const DEAF_EVERY = 4;
@@ -341,13 +381,14 @@ function foulWeather(draw: Drawer): Weather {
 }
 
 /** Faults of the exchange itself: few that strike often beat many that strike seldom. */
-function exchangeFaults(draw: Drawer): readonly FaultRule[] {
+function exchangeFaults(draw: Drawer, hidesLong: boolean): readonly FaultRule[] {
   const create = { endpoint: "POST /v5/order/create" };
   const any = { endpoint: draw.oneOf(["*", "GET *", "POST *", "POST /v5/order/create"]) };
   const when = draw.oneOf(["before", "after", "after"] as const);
   const share = draw.oneOf([0.1, 0.3, 1]);
   const few = { times: draw.between(1, 4), after: draw.between(0, 3), share };
-  const hideMs = draw.between(500, 70_000);
+  const drawnMs = draw.between(500, 70_000);
+  const hideMs = hidesLong ? Math.floor(drawnMs * LONG_HIDES) : drawnMs;
   const kinds: readonly FaultRule[] = [
     { match: create, fault: { kind: "hang", when }, ...few },
     { match: create, fault: { kind: "reset", when }, ...few },
@@ -395,7 +436,7 @@ function exchangeFaults(draw: Drawer): readonly FaultRule[] {
   const drawn = Array.from({ length: draw.between(0, 3) }, () => draw.oneOf(kinds));
   // Nobody hears that an entry was accepted, and nobody sees it: what does most harm comes more often.
   const unseen = { match: { ...create, reduceOnly: false }, times: 2, share: 0.5 } as const;
-  if (hideMs % 6 > 0) return drawn;
+  if (drawnMs % 6 > 0) return drawn;
   return [...drawn, { ...unseen, fault: { kind: "hang", when: "after", hideMs } }];
 }
 

@@ -32,8 +32,8 @@ import { useTimeline } from "./virtual-globals.ts";
 
 /** By the exchange's clock, as by the candles' it is a time of funding. */
 const MARK_MS = Date.UTC(2026, 0, 5, 16);
-/** Entries are followed for 75 s and refused exits are tried every 15 s: everything is settled within this, ms. */
-const SETTLING_MS = 150_000;
+/** Entries are looked for ten minutes, once a minute in the end, and refused exits are tried every 15 s: ms. */
+const SETTLING_MS = 800_000;
 /** Every process has heard of a halt after this, and what it had sent before is accepted or never will be, ms. */
 const HALTED_MS = 9_000;
 const HAND_TRIES = 80;
@@ -251,6 +251,8 @@ class Run {
       case "pause":
       case "retune":
         return this.#order(happening);
+      case "hand-strips-hidden":
+        return this.#repeat(HAND_TRIES, () => this.#hand.stripHidden());
       case "hand-adds":
       case "hand-reduces":
       case "hand-strips":

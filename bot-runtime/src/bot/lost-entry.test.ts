@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Exchange } from "../exchange/exchange.ts";
+import { requestedEntryId } from "../orders/order-id.ts";
+import {
+  exampleExecution,
+  exampleIntent,
+  exampleLong,
+  type ExampleOptions,
+  exampleSession,
+  NEWEST,
+  startExampleBot,
+  SYMBOL,
+} from "./example-bot.ts";
+
+/** An entry that is under way, or was, and that no look-up shows for longer than 75 s. */
+
+const START = Date.UTC(2026, 0, 5, 12);
+const MINUTE = 60_000;
+
+beforeEach(() => void vi.useFakeTimers({ now: START }));
+afterEach(() => void vi.useRealTimers());
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const intent = (sentAgoMs: number) => ({
+  ...exampleIntent(SYMBOL),
+  at: new Date(Date.now() - sentAgoMs).toISOString(),
+});
+const entryId = exampleIntent(SYMBOL).clientOrderId;
+
+/** A process that hears from the journal of an entry that was sent so long ago. */
+function takeUp(sentAgoMs: number, options: ExampleOptions = {}) {
+  const it = startExampleBot(options);
+  it.grantSession({ ...exampleSession, openIntents: [intent(sentAgoMs)] });
+  return it;
+}
+
+const closeRequest = () => ({
+  id: "c0ffee00-1111-4222-8333-444455556666",
+  action: "ClosePosition" as const,
+  symbol: SYMBOL,
+  notAfter: new Date(Date.now() + MINUTE).toISOString(),
+});
+
+const answers = (it: ReturnType<typeof startExampleBot>) =>
+  it.records.flatMap((body) => (body.type === "request" ? [body.result.status] : []));
+
+test("bars other entries for 75 s, and keeps the bot from being flat for ten minutes", async () => {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
+  const it = takeUp(0, { exchange: { submitEntry } });
+  await pass(70_000);
+  it.closeCandle();
+  await pass(10_000);
+  expect(it.lastReport()).toMatchObject({ flat: false, blocked: [] });
+  expect(it.ordersRecorded()).toMatchObject([{ status: "unknown", code: "NotFound" }]);
+  expect(submitEntry).not.toHaveBeenCalled();
+  await pass(10 * MINUTE - 82_000);
+  expect(it.lastReport()?.flat).toBe(false);
+  await pass(MINUTE);
+  expect(it.lastReport()?.flat).toBe(true);
+  expect(it.ordersRecorded().at(-1)).toMatchObject({ status: "cancelled", code: "NotFound" });
+});
+
+test("a candle that closes after 75 s leads to an entry beside it", async () => {
+  const submitEntry = vi.fn<Exchange["submitEntry"]>(async () => ({
+    kind: "refused",
+    code: "1",
+    message: "no",
+    final: true,
+  }));
+  const it = takeUp(0, { exchange: { submitEntry } });
+  await pass(80_000);
+  it.closeCandle(NEWEST);
+  await pass(1_000);
+  expect(submitEntry).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  [5 * MINUTE, 4 * MINUTE + 50_000, 6 * MINUTE],
+  [60 * MINUTE, 74_000, 80_000],
+])(
+  "that was sent %i ms before the process began is over when its ten minutes are, and 75 s at least",
+  async (sentAgoMs, notYetMs, overMs) => {
+    const it = takeUp(sentAgoMs);
+    await pass(notYetMs);
+    expect(it.lastReport()?.flat).toBe(false);
+    await pass(overMs - notYetMs);
+    expect(it.lastReport()?.flat).toBe(true);
+  },
+);
+
+test("a look for it that fails is not made again before the next is due", async () => {
+  let fails = false;
+  const findOrder = vi.fn<Exchange["findOrder"]>(async () => {
+    if (fails) throw new Error("no answer");
+    return undefined;
+  });
+  const it = takeUp(0, { exchange: { findOrder } });
+  await pass(80_000);
+  fails = true;
+  findOrder.mockClear();
+  await pass(3 * MINUTE);
+  expect(findOrder).toHaveBeenCalledTimes(3);
+  fails = false;
+  await pass(8 * MINUTE);
+  expect(it.lastReport()?.flat).toBe(true);
+});
+
+test("two of them: the one after the one whose look fails is looked for all the same", async () => {
+  const other = "99999999-9999-8999-8999-999999999999";
+  const findOrder = vi.fn<Exchange["findOrder"]>(async ({ clientOrderId }) => {
+    if (clientOrderId === entryId && Date.now() > START + 80_000) throw new Error("no answer");
+    return undefined;
+  });
+  const it = startExampleBot({ exchange: { findOrder } });
+  const openIntents = [intent(0), { ...intent(0), clientOrderId: other }];
+  it.grantSession({ ...exampleSession, openIntents });
+  await pass(12 * MINUTE);
+  expect(it.ordersRecorded().findLast((order) => order.clientOrderId === other)).toMatchObject({
+    status: "cancelled",
+  });
+});
+
+/** A process whose entry is lost, and what lets the exchange show its position. */
+async function lostBot() {
+  const submitExit = vi.fn<Exchange["submitExit"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
+  const protect = vi.fn<Exchange["protect"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
+  const it = takeUp(0, { exchange: { submitExit, protect } });
+  await pass(100_000);
+  const show = () => {
+    it.shown.held = exampleLong;
+    it.shown.executions = [exampleExecution("buy", { clientOrderId: entryId, atMs: Date.now() })];
+  };
+  return { ...it, it, submitExit, protect, show };
+}
+
+describe("when its position is shown after all", () => {
+  test("it is the bot's as soon as anybody's is looked for, and has its stop", async () => {
+    const { show, protect, lastReport } = await lostBot();
+    show();
+    await pass(33_000);
+    expect(protect).toHaveBeenCalled();
+    expect(lastReport()?.positions).toHaveLength(1);
+  });
+
+  test("also while neither order nor executions say whose it is", async () => {
+    const { it, protect, lastReport } = await lostBot();
+    it.shown.held = exampleLong;
+    await pass(31_000);
+    expect(protect).toHaveBeenCalledWith(
+      SYMBOL,
+      expect.objectContaining({ takeProfit: undefined }),
+    );
+    expect(lastReport()?.blocked[0]).toMatchObject({ reason: "PositionUnknown" });
+  });
+
+  test("it is closed when that was asked for before, and answered", async () => {
+    const { it, show, submitExit, bot, config } = await lostBot();
+    bot.applyConfig({ ...config, generation: 2, requests: [closeRequest()] });
+    await pass(5_000);
+    expect(answers(it)).toEqual(["begun", "done"]);
+    expect(submitExit).not.toHaveBeenCalled();
+    show();
+    await pass(31_000);
+    expect(submitExit).toHaveBeenCalled();
+  });
+});
+
+test("an order that somebody asked for is answered when its entry is over: an answer is not taken back", async () => {
+  const outcome = { kind: "unknown", code: "timeout", message: "no answer" } as const;
+  const it = startExampleBot({ exchange: { submitEntry: async () => outcome } });
+  it.grantSession();
+  await pass(1_000);
+  const request = { ...closeRequest(), action: "Order" as const, side: "long" as const };
+  it.bot.applyConfig({ ...it.config, generation: 2, requests: [request] });
+  await pass(5 * MINUTE);
+  expect(answers(it)).toEqual(["begun"]);
+  const id = requestedEntryId({ botUid: it.config.botUid, symbol: SYMBOL }, request.id);
+  it.shown.executions = [
+    exampleExecution("buy", { clientOrderId: id, atMs: Date.now() }),
+    exampleExecution("sell", { cause: "stop", atMs: Date.now() + 1 }),
+  ];
+  await pass(2 * MINUTE);
+  expect(answers(it)).toEqual(["begun", "done"]);
+});
