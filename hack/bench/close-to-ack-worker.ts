@@ -87,7 +87,7 @@ function noteAcknowledgement(samples: Map<string, Sample>, record: RecordBody): 
   const sample = samples.get(record.clientOrderId);
   if (sample === undefined || sample.ackMs !== undefined) return;
   if (record.status === "accepted" || record.status === "filled") sample.ackMs = Date.now();
-  else if (record.status !== "unknown") sample.ackMs = "never";
+  else if (record.status !== "unknown" || record.code === "NotFound") sample.ackMs = "never";
 }
 
 async function playUntilEnough(
