@@ -2,7 +2,7 @@ import { audit } from "./audit.ts";
 import { type Crash, CRASHES } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
 import { type Scenario, SCENARIOS } from "./scenarios.ts";
-import { isOnPath, isStruck, PHASES, type Step } from "./steps.ts";
+import { isOnPath, isStruck, PHASES, type Step, whyByChance } from "./steps.ts";
 import { type Strike, TradeRun } from "./trade-run.ts";
 
 /** One crash at one step of one scenario. */
@@ -24,16 +24,30 @@ export interface Verdict {
   readonly tookMs: number;
 }
 
-/** Runs every scenario twice without a crash and enumerates each step of its order path × each crash that applies. */
-export async function enumerateCases(platform: Platform): Promise<readonly Case[]> {
+export interface Enumeration {
+  /** Each step of the order path × each crash that applies. */
+  readonly cases: readonly Case[];
+  /** The same of steps that only one of two clean runs came to, and nobody knows why: a crash might wait there in vain. */
+  readonly unsteady: readonly Case[];
+}
+
+/** Runs every scenario twice without a crash and enumerates what can be struck. */
+export async function enumerateCases(platform: Platform): Promise<Enumeration> {
   const recordings = await Promise.allSettled(
-    SCENARIOS.map(async (scenario) => ({ scenario, steps: await steadySteps(platform, scenario) })),
+    SCENARIOS.map(async (scenario) => casesOf(scenario, await findSteps(platform, scenario))),
   );
   const recorded = recordings.map((recording) => {
     if (recording.status === "rejected") throw recording.reason;
     return recording.value;
   });
-  return recorded.flatMap(({ scenario, steps }) =>
+  return {
+    cases: recorded.flatMap(({ cases }) => cases),
+    unsteady: recorded.flatMap(({ unsteady }) => unsteady),
+  };
+}
+
+function casesOf(scenario: Scenario, found: FoundSteps): Enumeration {
+  const strike = (steps: readonly Step[]) =>
     steps
       // Requests that leave together arrive in any order.
       .toSorted((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || byName(a, b))
@@ -41,30 +55,44 @@ export async function enumerateCases(platform: Platform): Promise<readonly Case[
         CRASHES.filter(({ applies }) => applies.includes(step.kind)).map((crash) =>
           newCase(scenario, { step, crash }),
         ),
-      ),
-  );
+      );
+  return { cases: strike(found.steady), unsteady: strike(found.unsteady) };
 }
 
 function byName(a: Step, b: Step): number {
   return a.request.localeCompare(b.request);
 }
 
+interface FoundSteps {
+  readonly steady: readonly Step[];
+  readonly unsteady: readonly Step[];
+}
+
 /**
- * Steps of either of two runs that a crash would have come to in both: which records travel together, and whether they do in one
- * phase or the next, is chance. What only one of them has is named.
+ * Steps of either of two runs, by whether a crash would have come to them in both: which records travel together, and whether
+ * they do in one phase or the next, is chance.
  */
-async function steadySteps(platform: Platform, scenario: Scenario): Promise<readonly Step[]> {
+async function findSteps(platform: Platform, scenario: Scenario): Promise<FoundSteps> {
   const runs = [await recordSteps(platform, scenario), await recordSteps(platform, scenario)];
   const shown = runs
     .flat()
     .filter((step) => scenario.phases.includes(step.phase) && isOnPath(step))
     .filter((step) => scenario.strikes?.(step) ?? true);
-  const steps = Map.groupBy(shown, ({ phase, request }) => `${scenario.name}.${phase}.${request}`);
-  return [...steps].flatMap(([name, [step]]) => {
-    const isSteady = runs.every((run) => run.some((each) => step && isStruck(step, each)));
-    if (!isSteady) console.log(`by chance, not struck: ${name}`);
-    return step !== undefined && isSteady ? [step] : [];
-  });
+  const steps = [...Map.groupBy(shown, ({ phase, request }) => `${phase}.${request}`).values()]
+    .map(([step]) => step)
+    .filter((step) => step !== undefined);
+  const isSteady = (step: Step) => runs.every((run) => run.some((each) => isStruck(step, each)));
+  const { true: steady = [], false: chance = [] } = Object.groupBy(steps, (step) =>
+    isSteady(step) ? "true" : "false",
+  );
+  return { steady, unsteady: chance.filter((step) => !isExplained(scenario, step)) };
+}
+
+function isExplained(scenario: Scenario, step: Step): boolean {
+  const why = whyByChance(scenario.name, step);
+  if (why === undefined) return false;
+  console.log(`by chance, not struck: ${scenario.name}.${step.phase}.${step.request}: ${why}`);
+  return true;
 }
 
 /** The steps of a trade in which nothing goes wrong. Throws when something does. */

@@ -24,6 +24,7 @@ export interface Crash {
 const ALL: readonly RequestKind[] = ["read", "change", "append"];
 const WRITES: readonly RequestKind[] = ["change", "append"];
 const JOURNAL: readonly RequestKind[] = ["append"];
+const EXCHANGE: readonly RequestKind[] = ["change"];
 
 const TOO_MANY_REQUESTS = {
   kind: "turn-away",
@@ -41,6 +42,7 @@ const TOO_MANY_REQUESTS = {
  * - Not to reads: what differs only by whether the server had taken the request. A read changes nothing there, so dying before
  *   it, or after its answer, is dying at the request before or after it; an answer that is a duplicate is the answer.
  * - To the journal alone: the journal being down around an append. For the exchange the same is a timeout, a reset, a 5xx.
+ * - To changes at the exchange alone: the journal dying beside them, so that nobody hears what becomes of an order.
  */
 export const CRASHES: readonly Crash[] = [
   {
@@ -93,6 +95,24 @@ export const CRASHES: readonly Crash[] = [
     taken: true,
     applies: JOURNAL,
     strike: ({ downJournal }) => ({ kind: "break-after", accepted: downJournal }),
+  },
+  {
+    name: "journal-down-during",
+    taken: true,
+    applies: EXCHANGE,
+    strike: ({ downJournal }) => {
+      downJournal();
+      return { kind: "pass" };
+    },
+  },
+  {
+    name: "pod-deleted-before",
+    taken: false,
+    applies: WRITES,
+    strike: ({ deletePod }) => {
+      deletePod();
+      return { kind: "swallow-request" };
+    },
   },
   {
     name: "pod-deleted",

@@ -73,7 +73,7 @@ export const SCENARIOS: readonly Scenario[] = [
     // Each exit closes a half of what is left.
     exchange: { fills: [{ reduceOnly: true, parts: 2, rest: "cancelled" }] },
     phases: ["exit", "exited"],
-    strikes: ({ request }) => request === "order-create-exit",
+    strikes: ({ request }) => request.startsWith("order-create-exit"),
     shows: ({ executions }) => executions.length > 3,
   },
   {

@@ -1,7 +1,8 @@
 import type { ProxiedRequest } from "../fault-proxy.ts";
 
 /**
- * Parts of a trade, in order. A step of the order path is the first request of its kind in one of them.
+ * Parts of a trade, in order. A step of the order path is the first request of its kind in one of them, and each change that
+ * follows it there: how often the same is read or told is up to the bot's timers.
  * `start`: until the bot may trade · `enter`: a signal, up to the entry's request, of each symbol · `entered`: the order stands ·
  * `partly`: a part of it is filled · `cancel`: somebody has asked for the rest to be cancelled, up to that request · `cancelled` ·
  * `filled`: all of it is filled, up to the stop at its final level · `hold` · `exit`: what ends the position has happened, up to the
@@ -27,7 +28,7 @@ export type RequestKind = "read" | "change" | "append";
 
 export interface Step {
   readonly phase: Phase;
-  /** Short name of the request, such as "order-create-entry". */
+  /** Short name of the request, such as "order-create-entry", or "order-create-exit-2": the second one of its phase. */
   readonly request: string;
   readonly kind: RequestKind;
   /** The facts in a batch of records: which of them travel together is chance, so a crash waits for the one that it is about. */
@@ -91,9 +92,29 @@ function nameWithoutSymbol({ method, path, body }: ProxiedRequest): Pick<Step, "
   return { request: `order-create-${leg}`, kind: "change" };
 }
 
+/** The step of the n-th request of its kind in its phase. */
+export function nthStep(step: Step, nth: number): Step {
+  return step.kind === "change" && nth > 1 ? { ...step, request: `${step.request}-${nth}` } : step;
+}
+
 /** Whether a request seen in a phase belongs to the order path there, or came by a timer. */
 export function isOnPath({ phase, request }: StepName): boolean {
   return TIMED[request.replace(SECOND, "")]?.includes(phase) ?? true;
+}
+
+/** Steps, `scenario.phase.request`, that not every clean run comes to, and why. They are not struck. */
+const BY_CHANCE = [
+  {
+    // Where stop and target end the position it is asked for on the path, and struck.
+    steps: /^(stop\.hold|(?!stop\.|target\.)[a-z-]+\.exit)\.(second-)?order-realtime$/,
+    why: "every symbol's open orders are looked for every 30 s (foreign-holdings.ts)",
+  },
+] as const;
+
+/** Why only some clean runs come to a step; undefined when nobody knows. */
+export function whyByChance(scenario: string, { phase, request }: StepName): string | undefined {
+  const name = `${scenario}.${phase}.${request}`;
+  return BY_CHANCE.find(({ steps }) => steps.test(name))?.why;
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Crash } from "./crashes.ts";
 import type { Platform } from "./platform.ts";
 import type { Pod } from "./pod.ts";
 import type { Scenario } from "./scenarios.ts";
-import { isStruck, nameRequest, type Phase, type Step, type StepName } from "./steps.ts";
+import { isStruck, nameRequest, nthStep, type Phase, type Step, type StepName } from "./steps.ts";
 import { FUNDING_MS, TAPE_LEVELS } from "./tape.ts";
 
 /** A crash at a step. */
@@ -54,7 +54,7 @@ export class TradeRun {
   readonly world: CaseWorld;
   readonly scenario: Scenario;
   readonly strike: Strike | undefined;
-  /** First requests of each kind in each phase, and batches of records by what is in them, in order. */
+  /** First requests of each kind in each phase, all changes, and batches of records by what is in them, in order. */
   readonly steps: Step[] = [];
   hit = false;
   /** Candles that were to become trades, one of each symbol. */
@@ -70,6 +70,8 @@ export class TradeRun {
   #lost: Pod | undefined;
   /** Orders of the phase that begins the next one. */
   readonly #ordered = new Set<string>();
+  /** Requests so far, by phase and kind. */
+  readonly #seen = new Map<string, number>();
   readonly #woken = Promise.withResolvers<void>();
   /** Of the process that runs: candles that it had dealt with when the signal came. */
   #dealtBefore: { readonly of: string; readonly candles: number } | undefined;
@@ -196,17 +198,18 @@ export class TradeRun {
 
   /** What becomes of a request on one of the lines. */
   #pass(pod: Pod, request: ProxiedRequest): Fault {
-    const step: Step = { phase: this.#phase, ...nameRequest(request) };
+    const plain: Step = { phase: this.#phase, ...nameRequest(request) };
+    const step = nthStep(plain, this.#count(plain));
     const isSame = ({ phase, request: name, facts }: Step) =>
       phase === step.phase &&
       name === step.request &&
       step.facts.every((fact) => facts.includes(fact));
     if (!this.steps.some(isSame)) this.steps.push(step);
-    if (this.strike === undefined && this.#beginsNext(step)) {
-      const until = this.#recordsHaveLeft(pod).then(() => this.#noteOrder(step));
+    if (this.strike === undefined && this.#beginsNext(plain)) {
+      const until = this.#recordsHaveLeft(pod).then(() => this.#noteOrder(plain));
       return { kind: "hold-request", until, accepted: () => this.world.watchProtection() };
     }
-    this.#noteOrder(step);
+    this.#noteOrder(plain);
     if (this.strike === undefined || this.hit || !isStruck(this.strike.step, step)) {
       return { kind: "pass", accepted: () => this.world.watchProtection() };
     }
@@ -221,6 +224,14 @@ export class TradeRun {
       },
       downJournal: () => (this.#journalDownUntilMs = performance.now() + JOURNAL_DOWN_MS),
     });
+  }
+
+  /** How many of a kind the phase has seen, this one included. */
+  #count({ phase, request }: Step): number {
+    const key = `${phase}.${request}`;
+    const count = (this.#seen.get(key) ?? 0) + 1;
+    this.#seen.set(key, count);
+    return count;
   }
 
   #beginsNext({ phase, request }: Step): boolean {
