@@ -66,8 +66,8 @@ test-fuzz: $(INSTALLED) ## Requests against the API's description, each wrong in
 test-interleaving: $(INSTALLED) ## 100,000 transactions of 50 users on two connections, with errors between them
 	node api/test/interleaving/main.ts
 
-bench-api: $(INSTALLED) ## The API and the journal beside their baselines; writes bench-results/api.json
-	node hack/bench/main.ts api
+bench-api: $(INSTALLED) ## The API and the journal beside their baselines; ONLY=sockets for parts; writes bench-results/api.json
+	node hack/bench/main.ts api $(if $(ONLY),--only $(ONLY)) $(if $(SOCKETS),--sockets $(SOCKETS))
 
 bench-operator: $(INSTALLED) ## The operator beside a bare loop and Deployments; writes bench-results/operator.json
 	node hack/bench/main.ts operator

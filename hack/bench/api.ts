@@ -8,7 +8,7 @@ import { measureReads } from "./api/read-side.ts";
 import { measureRequests } from "./api/request-cost.ts";
 import { startServer } from "./api/server-process.ts";
 import { measureLoginStorm } from "./api/login-storm.ts";
-import { measureSockets, socketsAllowed, weighBareSockets } from "./api/sockets.ts";
+import { measureSockets, shareSockets, weighBareSockets } from "./api/sockets.ts";
 import type { Figure } from "./figure.ts";
 
 const LOGIN_STORM_MS = 10_000;
@@ -45,12 +45,12 @@ export function measureJournalThroughput(): Promise<readonly Figure[]> {
   return withDatabase(measureJournal);
 }
 
-/** Connections that listen; as many as are wanted, if the machine lets one process open so many files. */
+/** Connections that listen; as many as are wanted, over as many processes as that takes. */
 export async function measureApiSockets(wanted: number): Promise<readonly Figure[]> {
-  const count = await socketsAllowed(wanted);
+  const share = await shareSockets(wanted);
   return withDatabase(async (database, directory) => {
     const floor = await weighBareSockets(directory);
-    return measureSockets(database, directory, { count, tellingMs: TELLING_MS, floor });
+    return measureSockets(database, directory, { ...share, tellingMs: TELLING_MS, floor });
   });
 }
 

@@ -10,9 +10,15 @@ import { readFrames } from "./server-frames.ts";
  * Listens by WebSocket as a client should: it remembers the last id, and whoever is cut off comes back after a while that nobody else
  * chose and names it. Opens as many as its parent says, and tells what it heard when it is asked.
  */
-const Settings = z.object({ port: z.int(), tokens: z.array(z.string()).min(1) });
+const Settings = z.object({
+  port: z.int(),
+  address: z.ipv4(),
+  tokens: z.array(z.string()).min(1),
+});
 const Command = z.object({ open: z.int().optional() });
-const { port, tokens } = Settings.parse(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")));
+const { port, address, tokens } = Settings.parse(
+  JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")),
+);
 const AT_ONCE = 100;
 const BACK_WITHIN_MS = 2_000;
 
@@ -28,7 +34,7 @@ let gaps = 0;
 let latenciesMs: number[] = [];
 
 async function open(listener: Listener): Promise<void> {
-  const socket = connect(port, "127.0.0.1");
+  const socket = connect({ port, host: "127.0.0.1", localAddress: address });
   socket.on("error", () => socket.destroy()); // the server may die at any moment
   await once(socket, "connect");
   socket.write(

@@ -8,6 +8,7 @@ import type { Figure } from "../figure.ts";
 import { percentile, spread } from "../statistics.ts";
 import { type BenchBot, createBots, openSession, startJournal } from "./bench-bots.ts";
 import { type Answer, closedLoop, openLoop, requestBytes } from "./http-load.ts";
+import { allOf, type Listeners, startListeners, type Told, together } from "./listeners.ts";
 import { tradeOf } from "./records.ts";
 import { accessToken, startProgram, startServer, type Weight, weightOf } from "./server-process.ts";
 
@@ -20,8 +21,12 @@ const HEARD_WITHIN_MS = 30_000;
 const ASKED_EVERY_MS = 500;
 /** Behind the last one: an event that comes twice comes late. */
 const SETTLE_MS = 2_000;
-/** A process may open no more files than the machine allows; two share the clients' end. */
-const CLIENTS = 2;
+/** Of one process of the API, and of the one that listens to it: a process may often open 20,000 files, an address has 28,000 ports. */
+const SOCKETS_PER_REPLICA = 18_000;
+/** On one machine, each with some 100 MB of its own. */
+const REPLICAS_MAX = 8;
+/** Processes of the API die together as long as not more than these have to come back. */
+const STORM = 20_000;
 /** Of those that are weighed: they bring code, pools and arenas, which are there once. */
 const WARM_UP_SHARE = 0.25;
 const BARE_COUNT = 4_000;
@@ -30,82 +35,112 @@ const OTHER_FILES = 1_000;
 const BACK_WITHIN_MS = 60_000;
 const OTHERS = { connections: 4, perSecond: 20, durationMs: 1_000 } as const;
 
-const Told = z.object({
-  latenciesMs: z.array(z.number()),
-  gaps: z.int(),
-  isListening: z.int(),
-});
-
 export interface SocketRun {
-  readonly count: number;
+  readonly replicas: number;
+  /** Sockets of each. */
+  readonly each: number;
   /** How long trades are told before the server is killed, and again after that. */
   readonly tellingMs: number;
   /** What a connection weighs without an API around it. */
   readonly floor: string;
 }
 
-/** As many as are wanted, or as one process may open here; so many that users, clients and those of the warm-up have equal shares. */
-export async function socketsAllowed(wanted: number): Promise<number> {
+/** Enough processes for as many as are wanted; so many each that users and those of the warm-up have equal shares. */
+export async function shareSockets(wanted: number): Promise<Pick<SocketRun, "replicas" | "each">> {
   const limits = await readFile("/proc/self/limits", "utf8");
   const files = Number(/^Max open files +\d+ +(\d+)/m.exec(limits)?.[1] ?? Infinity);
-  const share = (PER_USER * CLIENTS) / WARM_UP_SHARE;
-  return Math.floor(Math.min(wanted, files - OTHER_FILES) / share) * share;
+  const most = Math.min(SOCKETS_PER_REPLICA, files - OTHER_FILES);
+  const replicas = Math.min(Math.ceil(wanted / most), REPLICAS_MAX);
+  const share = PER_USER / WARM_UP_SHARE;
+  return { replicas, each: Math.ceil(Math.min(wanted / replicas, most) / share) * share };
 }
 
 /**
- * What a connection that listens costs the API's process, how soon owners hear of a trade, and how all of them come back when the
- * process dies while trades go on.
+ * What a connection that listens costs a process of the API, how soon owners hear of a trade, and how all of them come back when
+ * processes die while trades go on.
  * @throws Error when an event is lost or comes twice, and when not all are back in time
  */
 export async function measureSockets(
   database: TestDatabase,
   directory: string,
-  { count, tellingMs, floor }: SocketRun,
+  run: SocketRun,
 ): Promise<readonly Figure[]> {
   await using stack = new AsyncDisposableStack();
-  let server = await startServer(database, join(directory, "sockets.log"));
-  stack.defer(() => server.stop());
+  const count = run.replicas * run.each;
   const journal = stack.adopt(await startJournal(database, directory), (open) => open.stop());
   const owners = await createBots(database, { users: count / PER_USER, perUser: 1 });
   const tokens = await Promise.all(owners.map(({ userId }) => accessToken(userId)));
-  const listeners = stack.adopt(
-    await startListeners({ port: server.api, tokens }, directory),
-    (open) => open.stop(),
-  );
+  const replicas: Replica[] = [];
+  stack.defer(async () => void (await Promise.all(replicas.map(stopReplica))));
+  for (let index = 0; index < run.replicas; index += 1)
+    replicas.push(await startReplica({ database, directory, tokens }, { index, of: run.replicas }));
+  const listeners = allOf(replicas.map((replica) => replica.listeners));
   const me = requestBytes("GET /api/me", { authorization: `Bearer ${tokens[0] ?? ""}` });
   // V8's young generation grows with work: it must have its size before connections are weighed.
-  await closedLoop({ port: server.api, next: () => me, connections: 32, durationMs: tellingMs });
-  const each = await weigh({ weight: server.weight, open: listeners.open, count });
+  const work = { next: () => me, connections: 32, durationMs: run.tellingMs };
+  await Promise.all(replicas.map(({ server }) => closedLoop({ ...work, port: server.api })));
+  const weight = async () =>
+    sumOf(await Promise.all(replicas.map(({ server }) => server.weight())));
+  const each = await weigh({ weight, open: listeners.open, count });
   const bots: BenchBot[] = [];
   // One after the other: the journal sends away whoever comes with hundreds at once.
   for (const row of owners.slice(0, TRADING)) bots.push(await openSession(journal.port, row));
   const tell = () => {
     const load = { port: journal.port, next: () => tradeOfAny(bots), connections: 8 };
-    return openLoop({ ...load, perSecond: TRADES_PER_SECOND, durationMs: tellingMs });
+    return openLoop({ ...load, perSecond: TRADES_PER_SECOND, durationMs: run.tellingMs });
   };
-  const events = Math.floor((TRADES_PER_SECOND * tellingMs) / 1_000) * PER_USER;
+  const events = Math.floor((TRADES_PER_SECOND * run.tellingMs) / 1_000) * PER_USER;
 
   await tell();
   const { latenciesMs } = assertWhole(await untilHeard(listeners, events), { count, events });
 
-  await server.stop();
+  const dying = replicas.slice(0, Math.max(1, Math.floor(STORM / run.each)));
+  await Promise.all(dying.map(({ server }) => server.stop()));
   await tell();
-  const again = join(directory, "sockets-again.log");
-  server = await startServer({ ...database, apiPort: server.api }, again);
-  const storm = await untilBack({ server, listeners, token: tokens[0] ?? "", count });
+  for (const replica of dying) {
+    const { api: apiPort } = replica.server;
+    const again = join(directory, `sockets-again-${apiPort}.log`);
+    replica.server = await startServer({ ...database, apiPort }, again);
+  }
+  const port = dying[0]?.server.api ?? 0;
+  const storm = await untilBack({ port, listeners, token: tokens[0] ?? "", count });
   const told = await untilHeard(listeners, events - storm.latenciesMs.length);
   assertWhole(
     { ...told, latenciesMs: [...storm.latenciesMs, ...told.latenciesMs] },
     { count, events },
   );
   return [
-    weightFigure(each, { count, floor }),
-    eventFigure(latenciesMs, count),
-    ...stormFigures(storm, { count, tellingMs, events }),
+    weightFigure(each, run),
+    eventFigure(latenciesMs, run),
+    ...stormFigures(storm, { ...run, killed: dying.length, events }),
   ];
 }
 
-type Told = z.infer<typeof Told>;
+interface Replica {
+  server: Awaited<ReturnType<typeof startServer>>;
+  readonly listeners: Listeners;
+}
+
+interface World {
+  readonly database: TestDatabase;
+  readonly directory: string;
+  readonly tokens: readonly string[];
+}
+
+/** A process of the API, and one that listens to it for its own share of the users, from an address of its own. */
+async function startReplica(
+  { database, directory, tokens }: World,
+  { index, of }: { readonly index: number; readonly of: number },
+): Promise<Replica> {
+  const server = await startServer(database, join(directory, `sockets-${index}.log`));
+  const own = tokens.filter((_, user) => user % of === index);
+  const settings = { port: server.api, address: `127.0.0.${index + 2}`, tokens: own };
+  return { server, listeners: await startListeners(settings, directory) };
+}
+
+async function stopReplica({ server, listeners }: Replica): Promise<void> {
+  await Promise.all([server.stop(), listeners.stop()]);
+}
 
 /** What the listeners have heard since they were last asked, once it is so many events, or no more of them come. */
 async function untilHeard(listeners: Pick<Listeners, "told">, events: number): Promise<Told> {
@@ -119,13 +154,6 @@ async function untilHeard(listeners: Pick<Listeners, "told">, events: number): P
   return together(heard, await listeners.told());
 }
 
-/** Gaps and connections are told as they stand. */
-function together(before: Told, now: Told): Told {
-  return { ...now, latenciesMs: [...before.latenciesMs, ...now.latenciesMs] };
-}
-
-type Listeners = Awaited<ReturnType<typeof startListeners>>;
-
 /** Everybody is there, and has heard all of it, each thing once and in its order. */
 function assertWhole(
   told: Told,
@@ -136,35 +164,6 @@ function assertWhole(
   throw new Error(
     `${latenciesMs.length} of ${events} events, ${gaps} out of order, ${isListening} of ${count} connections`,
   );
-}
-
-/** Several processes that listen for one server. */
-async function startListeners(
-  settings: { readonly port: number; readonly tokens: readonly string[] },
-  directory: string,
-) {
-  const programs = await Promise.all(
-    Array.from({ length: CLIENTS }, (_, index) => {
-      const log = join(directory, `listener-${settings.port}-${index}.log`);
-      return startProgram("listener-program.ts", JSON.stringify(settings), log);
-    }),
-  );
-  const ask = async (message: object): Promise<Told> => {
-    const all = await Promise.all(programs.map(async (one) => Told.parse(await one.ask(message))));
-    const sum = (of: (told: Told) => number) => all.reduce((total, told) => total + of(told), 0);
-    return {
-      latenciesMs: all.flatMap(({ latenciesMs }) => latenciesMs),
-      gaps: sum(({ gaps }) => gaps),
-      isListening: sum(({ isListening }) => isListening),
-    };
-  };
-  return {
-    open: (more: number) => ask({ open: more / CLIENTS }),
-    told: () => ask({}),
-    stop: async (): Promise<void> => {
-      await Promise.all(programs.map((one) => one.stop()));
-    },
-  };
 }
 
 interface Weighed {
@@ -181,10 +180,18 @@ async function weigh({ weight, open, count }: Weighed): Promise<Weight> {
   await open(count - first);
   const after = await weight();
   const each = (of: (weight: Weight) => number) => (of(after) - of(before)) / (count - first);
+  return weightBy(each);
+}
+
+function sumOf(weights: readonly Weight[]): Weight {
+  return weightBy((of) => weights.reduce((sum, weight) => sum + of(weight), 0));
+}
+
+function weightBy(value: (of: (weight: Weight) => number) => number): Weight {
   return {
-    residentBytes: each(({ residentBytes }) => residentBytes),
-    youngBytes: each(({ youngBytes }) => youngBytes),
-    heldBytes: each(({ heldBytes }) => heldBytes),
+    residentBytes: value(({ residentBytes }) => residentBytes),
+    youngBytes: value(({ youngBytes }) => youngBytes),
+    heldBytes: value(({ heldBytes }) => heldBytes),
   };
 }
 
@@ -216,14 +223,15 @@ async function weighBare(
   const program = await startProgram("bare-sockets-program.ts", JSON.stringify({ kind }), log);
   stack.defer(() => program.stop());
   const { port } = z.object({ port: z.int() }).parse(program.told);
-  const listeners = await startListeners({ port, tokens: ["nobody's"] }, directory);
+  const settings = { port, address: "127.0.0.2", tokens: ["nobody's"] };
+  const listeners = await startListeners(settings, directory);
   stack.defer(() => listeners.stop());
   return await weigh({ weight: () => weightOf(program), open: listeners.open, count });
 }
 
 interface Return {
-  readonly server: Awaited<ReturnType<typeof startServer>>;
-  readonly listeners: Listeners;
+  readonly port: number;
+  readonly listeners: Pick<Listeners, "told">;
   readonly token: string;
   readonly count: number;
 }
@@ -238,14 +246,14 @@ interface Storm {
 }
 
 /** From the moment that the server answers again until the last listener is back, while others ask for something else. */
-async function untilBack({ server, listeners, token, count }: Return): Promise<Storm> {
+async function untilBack({ port, listeners, token, count }: Return): Promise<Storm> {
   const startedMs = performance.now();
   const request = requestBytes("GET /api/me", { authorization: `Bearer ${token}` });
   const othersMs: number[] = [];
   const latenciesMs: number[] = [];
   let sentAway = 0;
   const heard = ({ status }: Answer) => void (sentAway += status === 200 ? 0 : 1);
-  const load = { ...OTHERS, port: server.api, next: () => request, alsoFine: [503], heard };
+  const load = { ...OTHERS, port, next: () => request, alsoFine: [503], heard };
   for (;;) {
     const others = await openLoop(load);
     othersMs.push(...others.latenciesMs);
@@ -267,32 +275,33 @@ function tradeOfAny(bots: readonly BenchBot[]): string {
   return requestBytes("POST /v1/records", bot.headers, body);
 }
 
-function weightFigure(each: Weight, { count, floor }: Pick<SocketRun, "count" | "floor">): Figure {
+function weightFigure(weight: Weight, { replicas, each, floor }: SocketRun): Figure {
+  const count = replicas * each;
   const warmUp = count * WARM_UP_SHARE;
   return {
     key: "socket_kb",
-    value: each.residentBytes / 1_024,
+    value: weight.residentBytes / 1_024,
     aim: { most: 8 },
     baseline: floor,
-    how: `resident memory of the API's process after a collection, added by each of ${count - warmUp} WebSockets after the first ${warmUp} (as many as one process may open files here, at most 20,000); of ${count / PER_USER} users; ${split(each)}`,
+    how: `resident memory of the API after a collection, added by each of ${count - warmUp} WebSockets after the first ${warmUp}, in ${replicas} processes; of ${count / PER_USER} users; ${split(weight)}`,
   };
 }
 
-function eventFigure(latenciesMs: readonly number[], count: number): Figure {
+function eventFigure(latenciesMs: readonly number[], { replicas, each }: SocketRun): Figure {
   return {
     key: "event_ms_p99",
     value: percentile(latenciesMs, 0.99),
     aim: { most: 1_000 },
     baseline: `its own median ${percentile(latenciesMs, 0.5).toFixed(0)}`,
-    how: `${spread(latenciesMs)}; from a bot's word to the journal until the owner's socket has it; ${TRADES_PER_SECOND} trades/s, ${PER_USER} sockets each, ${count} open; journal, Postgres, API and listeners on the same two cores`,
+    how: `${spread(latenciesMs)}; from a bot's word to the journal until the owner's socket has it; ${TRADES_PER_SECOND} trades/s, ${PER_USER} sockets each, ${replicas * each} open at ${replicas} processes of the API; journal, Postgres, API and listeners on the same two cores`,
   };
 }
 
 function stormFigures(
   { backMs, othersMs, sentAway }: Storm,
-  run: Omit<SocketRun, "floor"> & { readonly events: number },
+  run: Omit<SocketRun, "floor"> & { readonly killed: number; readonly events: number },
 ) {
-  const how = `the API's process killed under ${run.count} WebSockets and started again after ${run.tellingMs / 1_000} s of trades; each comes back within 2 s of its last attempt and names its last id: ${run.events} events of ${run.events}, in order`;
+  const how = `${run.killed} of ${run.replicas} processes of the API killed under ${run.each} WebSockets each and started again after ${run.tellingMs / 1_000} s of trades; each comes back within 2 s of its last attempt and names its last id: ${run.events} events of ${run.events}, in order`;
   return [
     {
       key: "reconnect_storm_s",

@@ -15,7 +15,7 @@ test(
     const database = stack.adopt(await startDatabase(), (open) => open.stop());
     const directory = await mkdtemp(join(tmpdir(), "storms-"));
     stack.defer(() => rm(directory, { recursive: true }));
-    const run = { count: 200, tellingMs: 500, floor: "not weighed" };
+    const run = { replicas: 2, each: 120, tellingMs: 500, floor: "not weighed" };
     // It throws for an event that is lost or comes twice, and for a listener that does not come back.
     const figures = await measureSockets(database, directory, run);
     const back = figures.find(({ key }) => key === "reconnect_storm_s");
