@@ -58,28 +58,32 @@ function workerPid(): number {
   return pid;
 }
 
-/** Halts the worker, and answers what becomes of a job after so many seconds. One that is still there goes on. */
+/** Halts the worker, and answers what becomes of three jobs, one more than run at once, after so many seconds. One that is still there goes on. */
 async function whileHalted(seconds: number): Promise<unknown> {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const pid = workerPid();
   process.kill(pid, "SIGSTOP");
-  const job = passwords.hash("correct horse battery").catch((error: unknown) => error);
+  const jobs = Array.from({ length: 3 }, () =>
+    passwords.hash("correct horse battery").catch((error: unknown) => error),
+  );
   await vi.advanceTimersByTimeAsync(seconds * 1_000);
-  const end = await job;
+  const ends = await Promise.all(jobs);
   if (passwords.workerPid() === pid) process.kill(pid, "SIGCONT");
-  return end;
+  return ends;
 }
 
-test("whoever waits too long is sent away, and a worker that is only slow goes on", async () => {
+const OVERLOADED = { code: "login_overloaded", retryAfterSeconds: 5 };
+
+test("whoever waits too long, in the queue too, is sent away, and a worker that is only slow goes on", async () => {
   const pid = workerPid();
-  expect(await whileHalted(15)).toMatchObject({ code: "login_overloaded" });
+  expect(await whileHalted(15)).toMatchObject([OVERLOADED, OVERLOADED, OVERLOADED]);
   expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
   expect(passwords.workerPid()).toBe(pid);
 });
 
 test("a worker that hangs is replaced", async () => {
   const pid = workerPid();
-  expect(await whileHalted(60)).toMatchObject({ code: "login_overloaded" });
+  expect(await whileHalted(60)).toMatchObject([OVERLOADED, OVERLOADED, OVERLOADED]);
   await vi.waitUntil(() => passwords.isAlive() && passwords.workerPid() !== pid, 10_000);
   expect(await passwords.hash("correct horse battery")).toMatch(/^\$2b\$12\$/);
 });

@@ -7,7 +7,7 @@ import type { IsBreached } from "./breached-passwords.ts";
 const RUNNING_MAX = 2;
 /** The last in the queue waits about 4 s; whoever comes then is told to come back. */
 const WAITING_MAX = 32;
-/** Whoever waits longer for a job that runs is sent away. The job goes on: beside busy cores its process gets a tenth of one. */
+/** Whoever waits longer is sent away. A job that runs goes on: beside busy cores its process gets a tenth of one. */
 const JOB_LIMIT_MS = 15_000;
 /** A job that runs for so long hangs, and its process with it. */
 const HANGS_AFTER_MS = 60_000;
@@ -55,10 +55,11 @@ interface Waiting {
   readonly work: Work;
   readonly resolve: (result: string | boolean) => void;
   readonly reject: (error: Error) => void;
+  readonly patience: NodeJS.Timeout;
 }
 
 interface Running extends Waiting {
-  readonly timers: readonly NodeJS.Timeout[];
+  readonly hangs: NodeJS.Timeout;
 }
 
 /**
@@ -82,7 +83,8 @@ export function createPasswords({ cost }: { readonly cost: number }) {
 
   function take(id: number): Running | undefined {
     const job = running.get(id);
-    for (const timer of job?.timers ?? []) clearTimeout(timer);
+    clearTimeout(job?.patience);
+    clearTimeout(job?.hangs);
     running.delete(id);
     return job;
   }
@@ -96,11 +98,7 @@ export function createPasswords({ cost }: { readonly cost: number }) {
       const job = waiting.shift();
       if (job === undefined) return;
       const id = ++lastId;
-      const timers = [
-        setTimeout(() => job.reject(overloaded()), JOB_LIMIT_MS),
-        setTimeout(worker.kill, HANGS_AFTER_MS),
-      ];
-      running.set(id, { ...job, timers });
+      running.set(id, { ...job, hangs: setTimeout(worker.kill, HANGS_AFTER_MS) });
       worker.send({ id, ...job.work });
     }
   }
@@ -108,7 +106,12 @@ export function createPasswords({ cost }: { readonly cost: number }) {
   function run(work: Work): Promise<string | boolean> {
     if (waiting.length >= WAITING_MAX) return Promise.reject(overloaded());
     return new Promise((resolve, reject) => {
-      waiting.push({ work, resolve, reject });
+      const patience = setTimeout(() => {
+        const place = waiting.findIndex((each) => each.patience === patience);
+        if (place >= 0) waiting.splice(place, 1);
+        reject(overloaded());
+      }, JOB_LIMIT_MS);
+      waiting.push({ work, resolve, reject, patience });
       pump();
     });
   }
@@ -123,7 +126,10 @@ export function createPasswords({ cost }: { readonly cost: number }) {
     isAlive: worker.isAlive,
     workerPid: worker.pid,
     close: () => {
-      for (const job of waiting.splice(0)) job.reject(overloaded());
+      for (const { patience, reject } of waiting.splice(0)) {
+        clearTimeout(patience);
+        reject(overloaded());
+      }
       worker.close();
     },
   };
