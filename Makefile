@@ -21,7 +21,7 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 
 ##@ Develop
 .PHONY: check test test-unit simulate plant-bugs test-crash-points test-operator-crash-points test-hostile \
-	test-schemathesis test-fuzz test-interleaving bench-bot bench-operator bench-scale bench-api e2e generate verify images plugin tools
+	test-schemathesis test-fuzz test-interleaving test-frozen bench-bot bench-operator bench-scale bench-api e2e generate verify images plugin tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -65,6 +65,9 @@ test-fuzz: $(INSTALLED) ## Requests against the API's description, each wrong in
 
 test-interleaving: $(INSTALLED) ## 100,000 transactions of 50 users on two connections, with errors between them
 	node api/test/interleaving/main.ts
+
+test-frozen: $(INSTALLED) ## Postgres stands still for 30 s under bots and people: nothing acknowledged is lost
+	node api/test/frozen/main.ts
 
 bench-api: $(INSTALLED) ## The API and the journal beside their baselines; ONLY=sockets for parts; writes bench-results/api.json
 	node hack/bench/main.ts api $(if $(ONLY),--only $(ONLY)) $(if $(SOCKETS),--sockets $(SOCKETS))

@@ -9,8 +9,8 @@ const PACED = { connections: 4, perSecond: 200 } as const;
 const CALM_MS = 5_000;
 /** Two cores judge about eight passwords a second. */
 const LOGINS = { connections: 100, perSecond: 200 } as const;
-/** Somebody is judged again at most so long after the storm: the queue has been worked off by then. */
-const RECOVERED_WITHIN_MS = 15_000;
+/** Somebody is judged again at most so long after the storm: by then the queue has been worked off, on a machine that is busy as well. */
+const RECOVERED_WITHIN_MS = 60_000;
 
 const REFUSED = new Set([429, 503]);
 
