@@ -36,7 +36,10 @@ const LATE_ANSWERS_MAX = 2;
 /** For an exchange that takes that long; answers of 8 s (the client's limit) and the way of the order fit in. */
 const LATE_RECEIVE_WINDOW_MS = 12_000;
 
-/** Accounts for the work from the exchange's executions and tells the journal what is new. */
+/**
+ * Accounts for the work from the exchange's executions and tells the journal what is new. @throws Error when a fill of an order of
+ * its own cannot be read, whatever its type.
+ */
 export async function accountForFills(deps: TraderDeps, work: Work): Promise<void> {
   const { symbol } = work;
   const [askedMs, askedWallMs, askedExchangeMs] = [
@@ -46,6 +49,7 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
   ];
   const sinceMs = Math.max(work.sinceMs, work.settled.untilMs);
   const executions = await lookUps(deps, work).executions({ symbol, sinceMs });
+  assertOwnAreReadable(deps, work, executions);
   settleAccount(deps, work, { executions, askedMs: askedExchangeMs });
   work.accountedMs = askedMs;
   work.accountedWallMs = askedWallMs;
@@ -76,6 +80,22 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     deps.record(eventRecord("unexplained-execution", message, deps.nowMs()));
   }
   recordTrade(deps, work);
+}
+
+/** Those of others' orders, another bot's among them, are named and hold nothing up. */
+function assertOwnAreReadable(
+  deps: TraderDeps,
+  { symbol, entryId, exitIds }: Work,
+  executions: readonly Execution[],
+): void {
+  const unreadable = executions.filter(({ isUnreadable }) => isUnreadable);
+  if (unreadable.length === 0) return;
+  const seen = new Set(unreadable.flatMap(({ clientOrderId: id }) => id ?? []));
+  const { botUid } = deps.config();
+  const own = new Set([entryId, ...exitIds, ...exitOrderIds({ botUid, symbol, entryId }, seen)]);
+  const found = unreadable.find(({ clientOrderId: id = "" }) => own.has(id));
+  if (found === undefined) return;
+  throw new Error(`${symbol}: execution ${found.executionId} of the bot's order cannot be read`);
 }
 
 /** The exchange's time, not later than it is, in whole ms, for it takes no others; undefined while it is not known. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { exchangeFault } from "../exchange/bybit-outcomes.ts";
 import type { Execution, ExecutionQuery, HeldPosition } from "../exchange/exchange.ts";
-import { quantity } from "../money.ts";
+import { amount, quantity, text } from "../money.ts";
 import { exampleExecution, exampleLong, SYMBOL } from "./example-bot.ts";
 import { ENTRY, startExampleHolder } from "./example-holder.ts";
 import { ForeignHoldings } from "./foreign-holdings.ts";
@@ -162,14 +162,14 @@ test("another position after it is looked at anew", async () => {
 });
 
 /** A trade that has ended beside what nobody can tell the effect of, and beside so much of the owner's. */
-async function endedBesideUnknown(owners: string) {
+async function endedBesideUnknown(owners: string, at = "100") {
   const it = startExampleHolder({ state: "Stopped" });
   const { market, deps } = it;
   const foreign = new ForeignHoldings(SYMBOL, deps);
   const works = new Works(SYMBOL, deps, (work) => foreign.positionEnded(work));
   works.add(it.heldWork());
   market.fill("buy", quantity(owners));
-  market.fill("sell", quantity("1"), { cause: "unknown" });
+  market.fill("sell", quantity("1"), { cause: "unknown", at });
   for (let looks = 0; looks < 200 && !works.isEmpty; looks += 1) {
     await works.advance();
     await foreign.look(works.open);
@@ -177,7 +177,7 @@ async function endedBesideUnknown(owners: string) {
   }
   expect(works.isEmpty).toBe(true);
   await foreign.look([]);
-  return { market, deps, foreign, works };
+  return { ...it, foreign, works };
 }
 
 describe("after a trade whose rest counts as closed", () => {
@@ -190,17 +190,39 @@ describe("after a trade whose rest counts as closed", () => {
   test.each(["0", "2"])(
     "what shows again beside %s of the owner's is searched for to its entry",
     async (owners) => {
-      const { market, foreign, works, deps } = await endedBesideUnknown(owners);
+      const { market, foreign } = await endedBesideUnknown(owners);
       market.net = quantity(market.net.plus("0.4"));
       await foreign.look([]);
       expect(foreign.mayBeOwn).toBeDefined();
       expect(foreign.seen?.executions.some(({ clientOrderId }) => clientOrderId === ENTRY)).toBe(
         true,
       );
-      // Its result has been counted.
-      const orphan = { entryId: ENTRY, symbol: SYMBOL, side: "long", openedMs: 0 } as const;
-      const work = workFromOrphan(orphan, { adopted: true, takenUpMs: deps.monotonicMs() });
-      expect([works.adopt(work), work.counts]).toEqual([true, false]);
     },
   );
+
+  test("all that it makes when it shows again is of the day, and what was counted is counted once", async () => {
+    const { market, works, deps, passTime } = await endedBesideUnknown("0", "95");
+    const untilOver = async () => {
+      for (let looks = 0; looks < 40 && !works.areOver; looks += 1) {
+        await works.advance();
+        await works.lookForLate();
+        passTime(5_000);
+      }
+    };
+    await untilOver();
+    const { day } = deps.account;
+    day.remember(amount("0"), undefined);
+    day.see(DAY_MS, () => works.standing);
+    day.begin(amount("1000"), works.standing);
+    const result = () => text(day.result(works.standing));
+    expect([works.areOver, result()]).toEqual([true, "-5"]);
+    const orphan = { entryId: ENTRY, symbol: SYMBOL, side: "long", openedMs: 0 } as const;
+    const taken = { adopted: true, takenUpMs: deps.monotonicMs() };
+    market.net = quantity("1");
+    works.adopt(workFromOrphan(orphan, taken));
+    market.ageMs += 2_000_000;
+    market.fill("sell", quantity("1"), { cause: "stop", at: "80" });
+    await untilOver();
+    expect([works.areOver, result()]).toEqual([true, "-20"]);
+  });
 });

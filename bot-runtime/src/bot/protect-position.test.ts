@@ -131,8 +131,22 @@ describe("a position without a stop", () => {
       expect(levelsOf(market)).toEqual(["99", "102"]);
     });
 
+    test("is given it again every five seconds, not at every look: it may be traffic that is refused", async () => {
+      const { market, look, passTime, work } = await nakedUntold();
+      market.answerLevels = () => ({ kind: "refused", code: "10006", message: "no", final: false });
+      for (let looks = 0; looks < 40; looks += 1) {
+        await expect(look(work)).rejects.toThrow("no answer");
+        passTime(250);
+      }
+      expect(market.levelsSent.length).toBe(2);
+    });
+
     test.each<[string, (it: Awaited<ReturnType<typeof nakedUntold>>) => unknown]>([
       ["it is of another size", ({ market }) => market.fill("buy", quantity("1"))],
+      [
+        "it was bought at another price: somebody else's",
+        ({ market }) => (market.entryPrice = price("100.2")),
+      ],
       ["the account is ten minutes old", ({ passTime }) => passTime(600_000)],
       ["the account is not known", ({ work }) => Object.assign(work, { account: EMPTY_ACCOUNT })],
     ])("is left as it is when %s", async (_, change) => {

@@ -88,8 +88,20 @@ export async function placeKnownStop(deps: TraderDeps, work: Work): Promise<void
   const { account, accountedMs } = work;
   if (held === undefined || held.stopLoss !== undefined) return;
   const isKnown = held.quantity.eq(account.open) && account.others.lte(0);
-  if (!isKnown || deps.monotonicMs() - accountedMs >= KNOWN_FOR_MS) return;
+  if (
+    !isKnown ||
+    !isBoughtAlike(deps, work, held) ||
+    deps.monotonicMs() - accountedMs >= KNOWN_FOR_MS
+  )
+    return;
   await placeStopAlone(deps, work, held);
+}
+
+/** The exchange's mean price is the account's, to the tick: what somebody else has opened since has another. */
+function isBoughtAlike(deps: TraderDeps, { symbol, account }: Work, held: HeldPosition): boolean {
+  const { tick } = deps.exchange.market(symbol) ?? {};
+  if (tick === undefined || account.entryPrice === undefined) return false;
+  return held.entryPrice.minus(account.entryPrice).abs().lte(tick);
 }
 
 /** What is held of what the entry was to open, and nobody else's executions explain, has its stop before the entry is shown. */

@@ -257,3 +257,23 @@ test("funding is found while the position is held, recorded once, and part of th
     reason: "target",
   });
 });
+
+test.each([
+  ["its entry", ENTRY, true],
+  ["another bot's order", "22222222-2222-8222-9222-222222222222", false],
+])(
+  "an execution of %s that cannot be read ends the looks of nobody else",
+  async (...[, id, isOwn]) => {
+    const { market, look, heldWork } = startExampleHolder();
+    const work = heldWork();
+    market.fill("buy", quantity("0"), { id, cause: "unknown" });
+    const [own, unreadable] = market.executions;
+    if (own === undefined || unreadable === undefined) throw new Error("nothing was executed");
+    market.executions.splice(0, 2, own, { ...unreadable, isUnreadable: true });
+    const looked = look(work).then(
+      () => "",
+      (reason: unknown) => String(reason),
+    );
+    expect((await looked).includes("cannot be read")).toBe(isOwn);
+  },
+);

@@ -1,6 +1,6 @@
 import type { Intent, Trade } from "@tradingbots/crds";
 import type { Execution, HeldPosition, PositionSide } from "../exchange/exchange.ts";
-import { amount, price, type Quantity, quantity } from "../money.ts";
+import { type Amount, amount, price, type Quantity, quantity, ZERO_AMOUNT } from "../money.ts";
 import { EMPTY_ACCOUNT, type TradeAccount } from "../orders/trade-account.ts";
 
 /** Why a position is left by an order of the bot. */
@@ -39,6 +39,8 @@ export interface Work {
   readonly filled: boolean;
   /** False when its result may be among those that the journal has counted already. */
   counts: boolean;
+  /** What of its result this process has counted already, when its rest counted as closed. */
+  counted: Amount;
   /** The entry order: not known to the exchange yet, accepted and may still fill, or will never fill again. */
   entry: "unknown" | "open" | "over";
   entryCancelledMs: number;
@@ -200,6 +202,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     adopted,
     byRequest,
     counts,
+    counted: ZERO_AMOUNT,
     takenUpMs,
     entry: "unknown",
     entryCancelledMs: -Infinity,

@@ -1,6 +1,6 @@
 import type { SessionAnswer } from "@tradingbots/crds";
 import type { HeldPosition } from "../exchange/exchange.ts";
-import { add, type Amount, ZERO_AMOUNT } from "../money.ts";
+import { add, type Amount, subtract, ZERO_AMOUNT } from "../money.ts";
 import type { Refusal } from "../risk/gate.ts";
 import { accountForFills } from "./account-for-fills.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
@@ -121,7 +121,7 @@ export class Works {
   get standing(): Amount {
     return [...this.#open, ...this.#settling]
       .filter(({ counts }) => counts)
-      .map(standingResult)
+      .map((work) => subtract(standingResult(work), work.counted))
       .reduce(add, ZERO_AMOUNT);
   }
 
@@ -150,8 +150,11 @@ export class Works {
     const isSame = ({ entryId }: Work) => entryId === orphan.entryId;
     if (this.#open.some(isSame)) return false;
     // It shows again after its rest counted as closed: its result is counted once.
-    const isCounted = this.#restClosed !== undefined && isSame(this.#restClosed);
-    if (isCounted && !this.#settling.some(isSame)) orphan.counts = false;
+    const rest = this.#restClosed;
+    if (rest !== undefined && isSame(rest) && !this.#settling.some(isSame)) {
+      orphan.counts = rest.counts;
+      orphan.counted = rest.account.result;
+    }
     this.#settling = this.#settling.filter((work) => !isSame(work));
     const lost = this.lost.find(isSame);
     if (lost !== undefined) this.#lost.delete(lost);
@@ -223,7 +226,7 @@ export class Works {
   }
 
   #realise(work: Work): void {
-    if (work.counts) this.#deps.account.day.realise(work.account.result);
+    if (work.counts) this.#deps.account.day.realise(subtract(work.account.result, work.counted));
   }
 
   /** Closed ones of which funding is to be looked for now. */

@@ -1,5 +1,4 @@
 import { amount, Decimal, price, quantity, ZERO_AMOUNT, ZERO_QUANTITY } from "../money.ts";
-import { isOrderId } from "../orders/order-id.ts";
 import {
   type BybitExecution,
   type UnshapedExecution,
@@ -220,16 +219,13 @@ function executionView(row: BybitExecution | UnshapedExecution): Execution {
 
 /**
  * Neither side, price nor quantity can be read: it is in no account, and named. @throws Error for what has to be readable: a type
- * that moves positions, and the fill of a bot's own order, whatever its type.
+ * that moves positions.
  */
 function unshapedView(row: UnshapedExecution): Execution {
-  const clientOrderId = row.orderLinkId || undefined;
-  const isOfBot = clientOrderId !== undefined && isOrderId(clientOrderId);
-  if (isOfBot || isMoving(row))
-    throw new Error(`${row.symbol}: execution ${row.execId} cannot be read`);
+  if (isMoving(row)) throw new Error(`${row.symbol}: execution ${row.execId} cannot be read`);
   return {
     executionId: row.execId,
-    clientOrderId,
+    clientOrderId: row.orderLinkId || undefined,
     side: "buy",
     price: price("0"),
     quantity: ZERO_QUANTITY,
@@ -237,6 +233,7 @@ function unshapedView(row: UnshapedExecution): Execution {
     feeCurrency: QUOTE,
     cause: "unknown",
     unexplained: unexplained(row, "in a form that is not known to the bot"),
+    isUnreadable: true,
     atMs: row.execTime,
   };
 }

@@ -181,6 +181,8 @@ export interface Execution {
     | "funding"
     | "unknown";
   readonly unexplained?: string;
+  /** Neither side, price nor quantity are known. */
+  readonly isUnreadable?: true;
   readonly atMs: number;
 }
 
