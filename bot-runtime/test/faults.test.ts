@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BotConfig, Risk } from "@tradingbots/crds";
 import { afterEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { createExchange } from "../src/exchange/bybit-ccxt.ts";
 import { price, quantity } from "../src/money.ts";
 import { type Fault, FaultProxy, type ProxiedRequest } from "./fault-proxy.ts";
@@ -222,6 +223,41 @@ test("a stop that somebody removes is put back", async () => {
   expect((await client.protect(SYMBOL, withoutStop)).kind).toBe("accepted");
   expect(accountOf(it).positions[0]?.stopLoss).toBeNull();
   await until("the stop is back", () => accountOf(it).positions[0]?.stopLoss !== null);
+});
+
+test("stops that outlive their position are cancelled by their ids, and nobody else's order", async () => {
+  const { it, faulty } = await start(holding);
+  it.exchange.control.changeSettings({ orphanedStopsMs: 3_600_000 });
+  await playUntil(it, "a position is reported", () => it.journal.report?.positions.length === 1);
+  const somebody = await owner(it);
+  const all = quantity(accountOf(it).positions[0]?.size ?? "0");
+  const exit = {
+    symbol: SYMBOL,
+    clientOrderId: "exit-by-hand",
+    side: "sell",
+    quantity: all,
+  } as const;
+  await somebody.submitExit(exit);
+  // At a candle's open: the bot hears no close that would make it enter again.
+  it.exchange.control.halfStep();
+  const orders = () => accountOf(it).orders;
+  const orphans = orders().filter(({ status }) => status === "Untriggered");
+  expect(orphans.map(({ stopOrderType }) => stopOrderType)).toEqual(["StopLoss", "TakeProfit"]);
+  // Waits for the next price, which never comes.
+  await somebody.submitEntry({
+    symbol: SYMBOL,
+    clientOrderId: "by-hand",
+    side: "buy",
+    quantity: quantity("0.002"),
+    stopLoss: price("50000"),
+    takeProfit: price("200000"),
+  });
+  await until("they are cancelled", () => orders().every(({ status }) => status !== "Untriggered"));
+  const cancelled = faulty.seen
+    .filter(({ path }) => path === "/v5/order/cancel")
+    .map(({ body }) => z.object({ orderId: z.string() }).parse(JSON.parse(body)).orderId);
+  expect(cancelled.toSorted()).toEqual(orphans.map(({ orderId }) => orderId).toSorted());
+  expect(orders().at(-1)).toMatchObject({ orderLinkId: "by-hand", status: "New" });
 });
 
 test("a position that cannot be given a stop is closed", async () => {

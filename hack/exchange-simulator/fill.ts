@@ -6,7 +6,13 @@ import { Decimal, ZERO } from "./money.ts";
 import { isActive, isProtection, type Order, type Side } from "./order.ts";
 import { applyTrade, type HoldingChange, sideOf } from "./position.ts";
 import { fillRuleFor, rulesOf } from "./settings.ts";
-import { cancelOrder, closeOrder, protectPosition, type Trading } from "./trading.ts";
+import {
+  cancelOrder,
+  closeOrder,
+  protectionOrders,
+  protectPosition,
+  type Trading,
+} from "./trading.ts";
 
 export interface MarketEvent {
   readonly symbol: string;
@@ -19,6 +25,7 @@ export interface MarketEvent {
  */
 export function processTick(account: Account, event: MarketEvent, trading: Trading): void {
   if (account.openOrders.size === 0) return;
+  endOrphans(account, event.symbol, trading.now());
   const bornBefore = trading.nextSequence();
   const served = new Set<Order>();
   // Ends: every match closes an order, serves it, makes it rest or activates it, each once; a fill adds at most a stop and a target.
@@ -94,6 +101,7 @@ function fillOrder(account: Account, { order, match }: Fill, trading: Trading): 
   settleRest(account, { order, cancelled: rest === "cancelled", nowMs });
   const after = sideOf(position.holding);
   if (before !== "" && after !== before) {
+    orphanProtection(account, order.symbol, trading);
     dropExits(account, order.symbol, nowMs);
     endEntries(account, { symbol: order.symbol, side: before, nowMs });
   }
@@ -188,9 +196,25 @@ function bookTrade(account: Account, booking: Booking, trading: Trading): void {
   order.fee = order.fee.plus(fee);
 }
 
+/** Where stops are orders of their own, and no part of the position, they stay when it is closed. */
+function orphanProtection(account: Account, symbol: string, trading: Trading): void {
+  const { orphanedStopsMs } = trading.settings();
+  if (orphanedStopsMs === 0) return;
+  for (const order of protectionOrders(account, symbol))
+    order.orphanUntilMs = trading.now() + orphanedStopsMs;
+}
+
+function endOrphans(account: Account, symbol: string, nowMs: number): void {
+  for (const order of ordersOf(account, symbol)) {
+    if (nowMs >= (order.orphanUntilMs ?? Infinity))
+      cancelOrder(account, order, { cancelType: "CancelByTpSlTsClear", nowMs });
+  }
+}
+
 /** A closed or turned position takes its stop, its target and active reduce-only orders with it; conditional ones stay. */
 export function dropExits(account: Account, symbol: string, nowMs: number): void {
   for (const order of ordersOf(account, symbol)) {
+    if (order.orphanUntilMs !== undefined) continue;
     if (isProtection(order)) {
       cancelOrder(account, order, { cancelType: "CancelByTpSlTsClear", nowMs });
     } else if (order.reduceOnly && isActive(order)) {
@@ -222,7 +246,6 @@ function mayNotWait(order: Order): boolean {
 /** Stop and target always cover the whole position; one that has begun to trade covers what it has left of it. */
 function fitProtection(account: Account, symbol: string): void {
   const size = positionOf(account, symbol).holding.size.abs();
-  for (const order of ordersOf(account, symbol)) {
-    if (isProtection(order)) order.quantity = order.filledQuantity.plus(size);
-  }
+  for (const order of protectionOrders(account, symbol))
+    order.quantity = order.filledQuantity.plus(size);
 }

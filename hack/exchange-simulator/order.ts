@@ -88,6 +88,8 @@ export interface Order {
   filledValue: Decimal;
   fee: Decimal;
   updatedMs: number;
+  /** A stop or target that outlives its position (settings.ts): until then, server time, ms. */
+  orphanUntilMs?: number;
 }
 
 export interface Execution {

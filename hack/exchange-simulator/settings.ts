@@ -78,6 +78,8 @@ const SettingsChange = z.strictObject({
   refusedIdsAreTaken: z.boolean().optional(),
   /** What an orderLinkId may not be used by already: any order of the account (Bybit), or an open one (Binance, Kraken). */
   idsAreUniqueAmong: z.enum(["all", "open"]).optional(),
+  /** How long stop and target stay after their position was closed, server time, ms, as where they are no part of it. Bybit: not at all. */
+  orphanedStopsMs: z.int().min(0).max(MAX_DELAY_MS).optional(),
   /** Whether accounts whose equity falls to their maintenance margin are liquidated. */
   liquidation: z.boolean().optional(),
   /** Private requests are answered 10016 and nothing is matched; public data go on. Its end empties what realtime knows of closed orders. */
@@ -104,6 +106,7 @@ export interface Settings {
   readonly closesBelowMinimum: boolean;
   readonly refusedIdsAreTaken: boolean;
   readonly idsAreUniqueAmong: "all" | "open";
+  readonly orphanedStopsMs: number;
   readonly liquidation: boolean;
   readonly maintenance: boolean;
   readonly requestsPerSecond: number | null;
@@ -124,6 +127,7 @@ export const defaultSettings: Settings = {
   closesBelowMinimum: true,
   refusedIdsAreTaken: false,
   idsAreUniqueAmong: "all",
+  orphanedStopsMs: 0,
   liquidation: false,
   maintenance: false,
   requestsPerSecond: null,

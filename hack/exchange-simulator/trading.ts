@@ -83,10 +83,10 @@ export function cancelOrder(
   closeOrder(account, order, { status, ...why });
 }
 
-/** The protecting orders of the position in `symbol`: at most one stop and one target. */
+/** The protecting orders of the position in `symbol`: at most one stop and one target, none that another one has left behind. */
 export function protectionOrders(account: Account, symbol: string): Order[] {
   return [...account.openOrders.values()].filter(
-    (order) => order.symbol === symbol && isProtection(order),
+    (order) => order.symbol === symbol && isProtection(order) && order.orphanUntilMs === undefined,
   );
 }
 

@@ -37,7 +37,8 @@ it fills there at its open; stop and target inside the bar, from the entry's bar
 both are touched the stop was first. What is open at the end closes at the last close. Indicators are doubles, money is exact.
 No slippage, funding or liquidation. Where a bar opens away from the close before it, a bot differs in two things, on purpose: its entry
 carries levels around the signal's close for a fraction of a second, and a fill beyond one of them closes at once; and a signal's exit
-that meets its stop at the same open is named "stop" there, at the same price. Unknown columns, disorder and duplicates are errors that name the line; gaps are warnings.
+that meets its stop at the same open is named "stop" there, at the same price. Unknown columns, disorder and duplicates are errors
+that name the line; gaps are warnings.
 
 In OUT.json times are the open times of the bars in which it happened (ISO 8601, UTC); prices and amounts are exact decimal strings.
 `;

@@ -111,6 +111,43 @@ describe("a rest below the least quantity", () => {
   });
 });
 
+const protections = () =>
+  account()
+    .orders.filter(({ stopOrderType }) => stopOrderType !== "")
+    .map(({ stopOrderType, status }) => `${stopOrderType} ${status}`);
+
+async function orphaned() {
+  await start({ orphanedStopsMs: 60_000 });
+  simulator.control.setSpeed(0);
+  await client.createOrder(SYMBOL, "market", "buy", 0.1, undefined, {
+    takeProfit: { triggerPrice: "2600" },
+    stopLoss: { triggerPrice: "2400" },
+  });
+  await client.createOrder(SYMBOL, "market", "sell", 0.1, undefined, { reduceOnly: true });
+  expect(account().positions).toEqual([]);
+  expect(protections()).toEqual(["StopLoss Untriggered", "TakeProfit Untriggered"]);
+}
+
+describe("stop and target that outlive their position", () => {
+  test("are no part of the next one, and can be cancelled", async () => {
+    await orphaned();
+    await client.createOrder(SYMBOL, "market", "buy", 0.2);
+    expect(account().positions).toMatchObject([{ size: "0.2", stopLoss: null, takeProfit: null }]);
+    const orders = await client.fetchOpenOrders(SYMBOL);
+    expect(orders.map(({ amount }) => amount)).toEqual([0.1, 0.1]);
+    for (const { id } of orders) await client.cancelOrder(String(id), SYMBOL);
+    expect(protections()).toEqual(["StopLoss Deactivated", "TakeProfit Deactivated"]);
+  });
+
+  test("end after their time", async () => {
+    await orphaned();
+    simulator.control.setSkew(60_000);
+    simulator.control.setSpeed("lockstep");
+    simulator.control.step();
+    expect(protections()).toEqual(["StopLoss Deactivated", "TakeProfit Deactivated"]);
+  });
+});
+
 describe("fees", () => {
   test("taker and maker rates are those of the settings", async () => {
     await start({ takerFeeRate: "0.001", makerFeeRate: "0" }, [
