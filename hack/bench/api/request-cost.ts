@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Figure } from "../figure.ts";
 import { cpuSeconds } from "../operator/process-costs.ts";
 import { median, percentile, spread } from "../statistics.ts";
@@ -15,26 +16,39 @@ const ROUNDS = 7;
 const LOGINS_AT_ONCE = 16;
 const PACED_PER_SECOND = 200;
 const PACED_MS = 20_000;
+/** People whose tokens a process knows, who ask in turns. */
+const KNOWN_TOKENS = 1_000;
+/** So many a second ask for the first time. */
+const NEWCOMERS_PER_SECOND = 20;
 
 const PATH = "/orders/bot-abcdefghij0123456789?limit=20";
 
 /** What a request of the API costs beside a bare server, and what asking for a token adds while people log in. */
 export async function measureRequests(server: Server): Promise<readonly Figure[]> {
-  const token = await accessToken("00000000-0000-4000-8000-00000000000a");
+  const tokens = await newTokens(KNOWN_TOKENS);
   // The same bytes to all three, so that only what is done with them differs.
-  const headers = { authorization: `Bearer ${token}` };
-  const secured = requestBytes(`GET /secured${PATH}`, headers);
-  const open = requestBytes(`GET /open${PATH}`, headers);
-  const bare = requestBytes(`GET ${PATH}`, headers);
   const contenders = {
-    bare: { port: server.bare, next: () => bare },
-    open: { port: server.routes, next: () => open },
-    secured: { port: server.routes, next: () => secured },
+    bare: { port: server.bare, next: inTurns(PATH, tokens) },
+    open: { port: server.routes, next: inTurns(`/open${PATH}`, tokens) },
+    secured: { port: server.routes, next: inTurns(`/secured${PATH}`, tokens) },
   };
   return [
     ...(await measureRatios(server.pid, contenders)),
     ...(await measureOverhead(server, contenders)),
   ];
+}
+
+function newTokens(count: number): Promise<readonly string[]> {
+  return Promise.all(Array.from({ length: count }, () => accessToken(randomUUID())));
+}
+
+/** A request with each token, and then again from the first one on. */
+function inTurns(path: string, tokens: readonly string[]): () => string {
+  const requests = tokens.map((token) =>
+    requestBytes(`GET ${path}`, { authorization: `Bearer ${token}` }),
+  );
+  let sent = 0;
+  return () => requests[sent++ % requests.length] ?? "";
 }
 
 interface Contender {
@@ -67,7 +81,7 @@ async function measureRatios(pid: number, contenders: Contenders): Promise<reado
   };
   const told = (name: keyof Contenders) =>
     `${median(rates[name]).toFixed(0)}/s, ${cost[name].toFixed(1)} µs of a core each`;
-  const how = `with a token, validated in and out, logged: ${told("secured")}; ${ROUNDS} × ${TURN_MS / 1_000} s in turns, ${CONNECTIONS} connections, medians; ratio of core time per request`;
+  const how = `with one of ${KNOWN_TOKENS} tokens that the process knows, in turns, validated in and out, logged: ${told("secured")}; ${ROUNDS} × ${TURN_MS / 1_000} s in turns, ${CONNECTIONS} connections, medians; ratio of core time per request`;
   return [
     {
       key: "ratio_to_http",
@@ -89,6 +103,18 @@ async function measureRatios(pid: number, contenders: Contenders): Promise<reado
       baseline: `bare ${median(rates.bare).toFixed(0)}, without a token ${median(rates.open).toFixed(0)}`,
       how: "one process; the load generator is another on the same two cores",
     },
+    {
+      key: "rate_ratio_to_http",
+      value: median(rates.secured) / median(rates.bare),
+      baseline: `bare ${median(rates.bare).toFixed(0)}/s`,
+      how: "of requests a second in the same run: beside a bare server the load generator is the slower one",
+    },
+    {
+      key: "rate_ratio_to_no_auth",
+      value: median(rates.secured) / median(rates.open),
+      baseline: `without looking at the token ${median(rates.open).toFixed(0)}/s`,
+      how: "of requests a second in the same run",
+    },
   ];
 }
 
@@ -98,19 +124,34 @@ async function measureOverhead(
 ): Promise<readonly Figure[]> {
   const logins = { port: server.api, next: anyLogin, alsoFine: [401] };
   const paced = { connections: 4, perSecond: PACED_PER_SECOND, durationMs: PACED_MS };
-  // Both at once: each second of the machine's noise is in both.
-  const [without, withToken, judged] = await Promise.all([
+  const newcomers = await newTokens((NEWCOMERS_PER_SECOND * PACED_MS) / 1_000);
+  const first = {
+    ...paced,
+    port: secured.port,
+    next: inTurns(`/secured${PATH}`, newcomers),
+    perSecond: NEWCOMERS_PER_SECOND,
+  };
+  // All at once: each second of the machine's noise is in all of them.
+  const [without, withToken, withNewToken, judged] = await Promise.all([
     openLoop({ ...paced, ...open }),
     openLoop({ ...paced, ...secured }),
+    openLoop(first),
     closedLoop({ ...logins, connections: LOGINS_AT_ONCE, durationMs: PACED_MS }),
   ]);
-  const overhead = (share: number) =>
-    percentile(withToken.latenciesMs, share) - percentile(without.latenciesMs, share);
+  const overhead = (share: number, { latenciesMs } = withToken) =>
+    percentile(latenciesMs, share) - percentile(without.latenciesMs, share);
   const seconds = PACED_MS / 1_000;
-  const how = `with a token: ${spread(withToken.latenciesMs)}; ${PACED_PER_SECOND} requests/s of each at once for ${seconds} s, while ${LOGINS_AT_ONCE} people at a time log in (${judged.perSecond.toFixed(1)} log-ins/s, bcrypt cost 12)`;
+  const storm = `for ${seconds} s, while ${LOGINS_AT_ONCE} people at a time log in (${judged.perSecond.toFixed(1)} log-ins/s, bcrypt cost 12)`;
+  const how = `with one of ${KNOWN_TOKENS} known tokens: ${spread(withToken.latenciesMs)}; ${PACED_PER_SECOND} requests/s of each at once ${storm}`;
   const baseline = `the same route without a token: ${spread(without.latenciesMs)}`;
   return [
     { key: "auth_overhead_ms_p50", value: overhead(0.5), aim: { most: 0.2 }, baseline, how },
     { key: "auth_overhead_ms_p99", value: overhead(0.99), aim: { most: 5 }, baseline, how },
+    {
+      key: "auth_first_ms_p50",
+      value: overhead(0.5, withNewToken),
+      baseline,
+      how: `a token's first request at a process, whose signature is checked: ${spread(withNewToken.latenciesMs)}; ${NEWCOMERS_PER_SECOND} requests/s beside the others ${storm}`,
+    },
   ];
 }
