@@ -50,6 +50,7 @@ const BODIES: Readonly<Record<string, object>> = {
   "POST /api/auth/password": { currentPassword: "wrong password", newPassword: "another long one" },
   "POST /api/auth/step-up": { password: "wrong password" },
   "POST /api/auth/mfa/totp/confirm": { code: "000000" },
+  "POST /api/auth/verification-code": { code: "000000" },
   "POST /api/passkeys": {
     state: "AAAA",
     name: "Phone",

@@ -54,6 +54,27 @@ const later = (minutes: number) =>
     [user.id, minutes],
   );
 
+const CONFIRMED = { status: 204, code: undefined };
+const CODE_INVALID = { status: 401, code: "code_invalid" };
+
+async function confirm(code: string) {
+  const { status, body } = await user.call("POST /api/auth/verification-code", { body: { code } });
+  return { status, code: z.object({ code: z.string() }).safeParse(body).data?.code };
+}
+
+/** The code in the newest letter to somebody. */
+async function mailedCode(whose: TestUser | Promise<TestUser> = user): Promise<string> {
+  const { source } = await sink.mailTo((await whose).email, CONFIRM);
+  return /within ten minutes: (\d{6})$/m.exec(source)?.[1] ?? "";
+}
+
+/** As if the last code had been mailed more than a day ago. */
+const codeIsOld = () =>
+  api.database.superuser.query(
+    "update email_tokens set code_expires_at = code_expires_at - interval '25 hours' where user_id = $1",
+    [user.id],
+  );
+
 async function resetToken(): Promise<string> {
   expect((await post("forgot", { email: user.email })).status).toBe(202);
   return sink.tokenTo(user.email, RESET);
@@ -97,6 +118,43 @@ describe("an address", () => {
     expect(codeOf(await post("verify-email", { token: first }))).toEqual(LINK_INVALID);
     expect((await post("verify-email", { token: second })).status).toBe(204);
     expect((await ask()).status).toBe(202); // and nothing is sent: it is confirmed
+  });
+
+  test("is confirmed by the code in the letter, once, and the link is used up with it", async () => {
+    const code = await mailedCode();
+    expect(await confirm(code)).toEqual(CONFIRMED);
+    expect(await isVerified()).toBe(true);
+    expect(await confirm(code)).toEqual(CODE_INVALID);
+    const token = await sink.tokenTo(user.email, CONFIRM);
+    expect(codeOf(await post("verify-email", { token }))).toEqual(LINK_INVALID);
+  });
+
+  test.each([
+    ["another user's code", () => mailedCode(signUp(api, `other-${(people += 1)}`))],
+    ["its own code after ten minutes", async () => (await codeIsOld(), mailedCode())],
+  ])("is not confirmed by %s", async (_name, codeToShow) => {
+    expect(await confirm(await codeToShow())).toEqual(CODE_INVALID);
+    expect(await isVerified()).toBe(false);
+  });
+
+  test("has five tries at its code a day, however many letters come, and its link all the time", async () => {
+    const wrong = async () => ((await mailedCode()) === "000000" ? "000001" : "000000");
+    for (let tries = 0; tries < 5; tries += 1)
+      expect(await confirm(await wrong())).toEqual(CODE_INVALID);
+    expect(await confirm(await mailedCode())).toEqual(CODE_INVALID);
+    await later(6);
+    const first = await sink.tokenTo(user.email, CONFIRM);
+    await user.call("POST /api/auth/verification-mail");
+    await expect.poll(() => sink.tokenTo(user.email, CONFIRM), { timeout: 10_000 }).not.toBe(first);
+    expect(await confirm(await mailedCode())).toEqual(CODE_INVALID);
+    await later(6);
+    await codeIsOld();
+    const second = await sink.tokenTo(user.email, CONFIRM);
+    await user.call("POST /api/auth/verification-mail");
+    await expect
+      .poll(() => sink.tokenTo(user.email, CONFIRM), { timeout: 10_000 })
+      .not.toBe(second);
+    expect(await confirm(await mailedCode())).toEqual(CONFIRMED);
   });
 
   test("must be confirmed before real money is at stake", async () => {

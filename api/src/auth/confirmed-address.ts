@@ -14,6 +14,6 @@ export function assertConfirmed(
   if (mailer === undefined || user.email_verified_at !== null) return;
   throw new ApiError(
     "email_unverified",
-    "open the link that we mailed you, or ask for another with POST /api/auth/verification-mail",
+    "open the link that we mailed you or send its code, or ask for another with POST /api/auth/verification-mail",
   );
 }

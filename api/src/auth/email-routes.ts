@@ -5,10 +5,12 @@ import { asTenant, type Database } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Addressee, Mailer } from "../mail/mailer.ts";
 import { FAILURE } from "../problem.ts";
+import type { Sealer } from "../sealer.ts";
 import { endApiTokens } from "./api-token-store.ts";
 import { createAfterwards } from "./afterwards.ts";
 import { callerOf } from "./authenticate.ts";
 import type { IsBreached } from "./breached-passwords.ts";
+import { EmailCodePattern, issueEmailCode, useEmailCode } from "./email-code.ts";
 import {
   type EmailToken,
   isGoodEmailToken,
@@ -59,11 +61,20 @@ const SCHEMAS = {
     summary: "Ask for another mail to confirm the e-mail address; one in five minutes is sent",
     response: { 202: Nothing, ...FAILURE },
   },
+  code: {
+    tags: ["auth"],
+    summary: "Confirm the e-mail address with the code of the mail: ten minutes, five tries a day",
+    body: z
+      .strictObject({ code: z.string().regex(EmailCodePattern, "is not six digits") })
+      .meta({ examples: [{ code: "041733" }] }),
+    response: { 204: Nothing, ...FAILURE },
+  },
 } as const;
 
-interface LetterDeps {
-  /** Of the auth role. */
+export interface LetterDeps {
+  /** Of the auth role: it may look anybody up. */
   readonly authPool: Database;
+  readonly sealer: Pick<Sealer, "seal" | "open">;
   /** Undefined when mails cannot be sent here. */
   readonly mailer: Mailer | undefined;
 }
@@ -112,7 +123,7 @@ export function emailRoutes(deps: EmailDeps): FastifyPluginAsyncZod {
   };
 }
 
-/** POST /api/auth/verification-mail: for users whose first one was lost. */
+/** POST /api/auth/verification-mail, for users whose first one was lost, and /verification-code, for those who read it elsewhere. */
 export function verificationMailRoutes(
   deps: LetterDeps & { readonly pool: Database },
 ): FastifyPluginAsyncZod {
@@ -127,6 +138,20 @@ export function verificationMailRoutes(
       }
       return reply.code(202).send(null);
     });
+
+    app.post("/verification-code", { schema: SCHEMAS.code }, async (request, reply) => {
+      const { userId } = callerOf(request);
+      const { code } = request.body;
+      const isRight = await asTenant(deps.authPool, { userId }, async (database) => {
+        if (!(await useEmailCode(database, deps, { userId, code }))) return false;
+        await markEmailVerified(database, userId);
+        await noteDeed(database, request, { userId, action: "email.verify" });
+        return true;
+      });
+      if (!isRight)
+        throw new ApiError("code_invalid", "open the mailed link, or ask for another mail");
+      return reply.code(204).send(null);
+    });
   };
 }
 
@@ -134,32 +159,33 @@ type LinkDeps = LetterDeps & { readonly mailer: Mailer };
 
 /** Mails the link that confirms an address, unless one has just been mailed. */
 async function sendVerificationLink(
-  { authPool, mailer }: LinkDeps,
+  { authPool, sealer, mailer }: LinkDeps,
   user: Addressee,
 ): Promise<void> {
   await asTenant(authPool, user, async (database) => {
     const issued = await issueEmailToken(database, { userId: user.userId, purpose: "verify" });
     if (issued === undefined) return;
     const { token, livesForSeconds } = issued;
-    const letter = verificationLetter({ appUrl: mailer.appUrl, token });
+    const code = await issueEmailCode(database, { sealer }, user.userId);
+    const letter = verificationLetter({ appUrl: mailer.appUrl, token, code });
     await mailer.queue(database, user, { ...letter, livesForSeconds });
   });
 }
 
 /** The same for somebody who has just signed up: they are signed up whether it can be queued or not, and can ask for another. */
 export async function welcome(
-  { authPool, mailer }: LetterDeps,
+  { mailer, ...deps }: LetterDeps,
   user: Addressee,
   log: Pick<FastifyBaseLogger, "warn">,
 ): Promise<void> {
   if (mailer === undefined) return;
-  await sendVerificationLink({ authPool, mailer }, user).catch((error: unknown) =>
+  await sendVerificationLink({ ...deps, mailer }, user).catch((error: unknown) =>
     log.warn({ err: error }, "no link to confirm an address was queued"),
   );
 }
 
 async function sendResetLink(
-  { authPool, mailer }: LinkDeps,
+  { authPool, mailer }: Pick<LinkDeps, "authPool" | "mailer">,
   origin: Origin,
   email: string,
 ): Promise<void> {

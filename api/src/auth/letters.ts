@@ -10,13 +10,15 @@ function linkTo(page: string, { appUrl, token }: LinkOptions): string {
   return `${appUrl.replace(/\/$/, "")}/${page}#token=${token}`;
 }
 
-/** To whoever has signed up, or wants another link. */
-export function verificationLetter(options: LinkOptions): Letter {
+/** To whoever has signed up, or wants another link. The code is for those who read their mail on another device. */
+export function verificationLetter(options: LinkOptions & { readonly code: string }): Letter {
   return {
     subject: "Confirm your e-mail address",
     text: `Open this link to confirm that this address is yours. It is good for three days:
 
 ${linkTo("verify-email", options)}
+
+Or type this code where you are logged in, within ten minutes: ${options.code}
 
 If you have no account with us, somebody has mistyped their address: do nothing.
 `,

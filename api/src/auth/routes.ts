@@ -4,13 +4,12 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { asTenant, type Database, inTransaction } from "../database.ts";
 import { ApiError } from "../errors.ts";
-import type { Mailer } from "../mail/mailer.ts";
 import { FAILURE } from "../problem.ts";
 import { callerOf } from "./authenticate.ts";
 import { noteClaim } from "./claimed-user.ts";
 import { type AddressLimit, limitAddress } from "./limit-address.ts";
 import { limitRegistrations } from "./limit-registrations.ts";
-import { welcome } from "./email-routes.ts";
+import { type LetterDeps, welcome } from "./email-routes.ts";
 import type { Identify } from "./identify.ts";
 import type { IsBreached } from "./breached-passwords.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
@@ -33,14 +32,11 @@ const Login = Credentials.extend(Proof).meta({
 /** Needs no token. */
 const OPEN = { tags: ["auth"], security: [] };
 
-export interface AuthDeps extends AddressLimit, SignInDeps {
-  /** Of the auth role: it may look anybody up. */
-  readonly authPool: Database;
+export interface AuthDeps extends AddressLimit, SignInDeps, LetterDeps {
   readonly passwords: Pick<Passwords, "hash">;
   readonly identify: Identify;
   readonly isBreached: IsBreached;
   readonly buckets: number;
-  readonly mailer: Mailer | undefined;
   readonly now: () => number;
 }
 
