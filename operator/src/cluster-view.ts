@@ -185,9 +185,9 @@ function inNamespaces<T, View>(
   };
 }
 
-function serviceAccountView({ metadata }: ServiceAccount): ServiceAccountView {
+function serviceAccountView({ metadata }: ServiceAccount, key: string): ServiceAccountView {
   const namespace = metadata?.namespace ?? "";
   const name = metadata?.name ?? "";
   const botName = metadata?.labels?.[LABELS.bot];
-  return { key: keyOf({ namespace, name }), namespace, name, botName };
+  return { key, namespace, name, botName };
 }

@@ -84,7 +84,8 @@ const ConfigPart = z.object({
 /** One for all of them. */
 const NO_HALTS: readonly string[] = [];
 
-export function podView(pod: Pod): PodView {
+/** @param key the pod's, where somebody holds it already */
+export function podView(pod: Pod, key = keyOfPod(pod)): PodView {
   const { metadata, status, spec } = pod;
   const namespace = sharedText(metadata?.namespace ?? "");
   const name = metadata?.name ?? "";
@@ -98,7 +99,7 @@ export function podView(pod: Pod): PodView {
   const wasUnwell = metadata?.annotations?.[UNWELL_BEFORE_ANNOTATION] === "true";
   const ownerUid = metadata?.ownerReferences?.find(({ controller }) => controller === true)?.uid;
   return {
-    key: keyOf({ namespace, name }),
+    key,
     namespace,
     name,
     uid: metadata?.uid ?? "",
@@ -129,6 +130,10 @@ export function podView(pod: Pod): PodView {
   };
 }
 
+function keyOfPod({ metadata }: Pod): string {
+  return keyOf({ namespace: metadata?.namespace ?? "", name: metadata?.name ?? "" });
+}
+
 function shared(text: string | undefined): string | undefined {
   return text === undefined ? undefined : sharedText(text);
 }
@@ -156,5 +161,6 @@ function readConfigPart(text: string): z.infer<typeof ConfigPart> | undefined {
 }
 
 export function hashOf(text: string): string {
-  return hash("sha256", text, "base64url").slice(0, 22); // 132 bits
+  const whole = hash("sha256", text, "base64url");
+  return Buffer.from(whole, "latin1").toString("latin1", 0, 22); // 132 bits; a `slice` would keep the whole text in memory
 }

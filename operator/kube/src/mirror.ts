@@ -24,8 +24,8 @@ export interface ReflectorHandlers<View> {
 
 export interface MirrorOptions<T, View> {
   readonly resource: Resource<T>;
-  /** What is kept of an object. Whole objects cost seven times the memory of a slim view. */
-  readonly project: (object: T) => View;
+  /** What is kept of an object. Whole objects cost seven times the memory of a slim view; one that tells its key keeps this one. */
+  readonly project: (object: T, key: string) => View;
   readonly handlers: ReflectorHandlers<View>;
   readonly indexes?: Indexes<View>;
   /** An object that `resource.read` or `project` refuses, or a handler that throws: reported and passed over. */
@@ -70,7 +70,7 @@ export function createMirror<T, View>(options: MirrorOptions<T, View>) {
     }
     if (ended.get(key) === uid) return;
     guarded(key, () => {
-      const view = options.project(read());
+      const view = options.project(read(), key);
       if (known !== undefined && known.uid !== uid) drop(key);
       const previous = store.get(key);
       store.put(position, view);

@@ -14,13 +14,18 @@ interface Entry<View> {
 /** Names of indexes, each with the value under which a view is found; undefined leaves it out. */
 export type Indexes<View> = Readonly<Record<string, (view: View) => string | undefined>>;
 
+/** The keys under one value of an index. Most values have a few, and a list of them takes a third of a set's memory. */
+type Keys = readonly string[] | Set<string>;
+/** A longer list takes longer to look through than a set. */
+const LIST_MAX = 8;
+
 /**
  * Views of objects by key and by index. Newer resource versions win, whatever order they come in: an answer to an own
  * write and the watch may overtake each other.
  */
 export function createObjectStore<View>(indexes: Indexes<View> = {}) {
   const entries = new Map<string, Entry<View>>();
-  const indexed = new Map<string, Map<string, Set<string>>>();
+  const indexed = new Map<string, Map<string, Keys>>();
   for (const name of Object.keys(indexes)) indexed.set(name, new Map());
 
   /** Where the stored object stands; undefined when there is none. */
@@ -38,8 +43,7 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
     for (const [name, values] of indexed) {
       const value = indexes[name]?.(view);
       if (value === undefined) continue;
-      const keys = values.get(value) ?? new Set<string>();
-      values.set(value, keys.add(version.key));
+      values.set(value, withKey(values.get(value) ?? [], version.key));
     }
   }
 
@@ -50,9 +54,9 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
     for (const [name, values] of indexed) {
       const value = indexes[name]?.(entry.view);
       if (value === undefined) continue;
-      const keys = values.get(value);
-      keys?.delete(key);
-      if (keys?.size === 0) values.delete(value);
+      const rest = withoutKey(values.get(value) ?? [], key);
+      if (rest === undefined) values.delete(value);
+      else values.set(value, rest);
     }
   }
 
@@ -85,6 +89,21 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
     remove,
   };
 }
+function withKey(keys: Keys, key: string): Keys {
+  if (keys instanceof Set) return keys.add(key);
+  return keys.length < LIST_MAX ? keys.concat(key) : new Set(keys).add(key);
+}
+
+/** Undefined when none is left. A list is made anew, so that whoever goes through the old one misses none. */
+function withoutKey(keys: Keys, key: string): Keys | undefined {
+  if (keys instanceof Set) {
+    keys.delete(key);
+    return keys.size === 0 ? undefined : keys;
+  }
+  const rest = keys.filter((each) => each !== key);
+  return rest.length === 0 ? undefined : rest;
+}
+
 type ObjectStore<View> = ReturnType<typeof createObjectStore<View>>;
 
 /** The side of a store that only reads. */

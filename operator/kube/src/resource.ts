@@ -27,7 +27,8 @@ export interface ObjectKey {
 
 /** `namespace/name`, or `name` for cluster-scoped objects: the form in which stores and queues know an object. */
 export function keyOf({ namespace, name }: ObjectKey): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
+  // Joined it is one text; a template would be a tree of three, and stores keep keys.
+  return namespace === undefined ? name : [namespace, name].join("/");
 }
 
 export function parseKey(key: string): ObjectKey {

@@ -24,12 +24,16 @@ export interface AccountView {
 
 const sharedPermissions = createSharing<string[]>();
 
-export function accountView({ metadata, spec, status }: ExchangeAccount): AccountView {
+/** @param key the account's, where somebody holds it already */
+export function accountView(
+  { metadata, spec, status }: ExchangeAccount,
+  key = keyOf({ ...metadata, namespace: metadata.namespace ?? "" }),
+): AccountView {
   const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
   const namespace = metadata.namespace ?? "";
   const isDeleting = metadata.deletionTimestamp !== undefined;
   return {
-    key: keyOf({ namespace, name }),
+    key,
     namespace,
     name,
     uid,
