@@ -380,20 +380,15 @@ export class TradeRun {
     let orders = 0;
     const symbols = this.scenario.symbols.length;
     await this.#until("the signal is an order or certainly none", async () => {
+      // Asked first: whatever comes of a candle that was dealt with is in the journal.
+      const hasDealt = await this.#hasDealtWithSignal();
       const intents = await this.#intents(signal);
       const missing = intents.filter(({ id }) => !this.#hasOrder(id));
       orders = intents.length - missing.length;
       if (orders === symbols) return true;
       const lost = await this.world.lostEntries();
       if (missing.some(({ id, isOpen }) => isOpen && !lost.has(id))) return false;
-      const { process, identity, starts } = this.world.pod;
-      const candles = await process.candlesDealtWith();
-      const isSame = this.#dealtBefore?.of === `${identity.uid}/${starts}`;
-      const before = isSame ? (this.#dealtBefore?.candles ?? 0) : 0;
-      if (candles !== undefined && candles >= before + symbols) {
-        orders = (await this.#intents(signal)).filter(({ id }) => this.#hasOrder(id)).length;
-        return true;
-      }
+      if (hasDealt) return true;
       // A turn that failed counts no candle: the next one does, when the bot is done with what was before.
       if (performance.now() - lastCandleMs > CANDLE_EVERY_MS) {
         lastCandleMs = performance.now();
@@ -402,6 +397,15 @@ export class TradeRun {
       return false;
     });
     return orders > 0;
+  }
+
+  /** The process that runs has dealt with as many candles more as the signal has symbols. */
+  async #hasDealtWithSignal(): Promise<boolean> {
+    const { process, identity, starts } = this.world.pod;
+    const candles = await process.candlesDealtWith();
+    const isSame = this.#dealtBefore?.of === `${identity.uid}/${starts}`;
+    const before = isSame ? (this.#dealtBefore?.candles ?? 0) : 0;
+    return candles !== undefined && candles >= before + this.scenario.symbols.length;
   }
 
   async #intents(wish: Wish) {
