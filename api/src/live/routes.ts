@@ -27,7 +27,8 @@ const SCHEMA = {
   description: `Server-sent events, or a WebSocket for whoever asks for one (with \`Sec-WebSocket-Protocol: ${PROTOCOL}, bearer.<token>\`
 where no header can be set). Every message is JSON: \`{id, kind, at, data}\`. Whoever names the last id that it received gets what came
 after it; \`{kind: "missed"}\` says that some of it is not kept any more. The end is a close code (1001, 1013 for who reads too slowly,
-4401 when the log-in has ended, 4408 when a token must be shown again) or an \`end\` event with the reason.`,
+4401 when the log-in has ended, 4408 when a token must be shown again) or an \`end\` event with the reason. Whoever is cut off
+comes back after a random time of up to ten seconds (an event source is told which): after a crash all the others come back as well.`,
   querystring: Query,
   headers: Headers,
   response: {

@@ -37,6 +37,21 @@ test("whoever does not read a WebSocket finds the close code 1013 behind what wa
   expect((await buffer(reader)).subarray(-goodbye.length)).toEqual(goodbye);
 });
 
+test("whoever is cut off from server-sent events comes back at a time of their own, within ten seconds", async () => {
+  await using server = createServer((_, response) => {
+    eventStreamTransport(response, () => {}).end("going_away");
+  });
+  const url = `http://127.0.0.1:${await portOf(server)}`;
+  const waitsMs = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const stream = await (await fetch(url)).text();
+      return Number(/^retry: (\d+)\n\n/.exec(stream)?.[1]);
+    }),
+  );
+  expect(new Set(waitsMs).size).toBeGreaterThan(10);
+  expect(waitsMs.every((waitMs) => waitMs >= 1_000 && waitMs < 10_000)).toBe(true);
+});
+
 test("whoever does not read server-sent events finds the reason behind what was sent", async () => {
   const listeners = createListeners(() => 0);
   const place = { caller: USER, after: 0 };

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { EndReason, Transport } from "./listeners.ts";
@@ -16,8 +17,8 @@ const UNSENT_BYTES_MAX = 64 * 1024;
 const GOODBYE_MS = 2_000;
 /** Of an unfinished frame; a control frame is smaller. */
 const UNREAD_BYTES_MAX = 256;
-/** A client that is cut off waits so long before it comes back. */
-const RETRY_MS = 2_000;
+/** A client that is cut off waits so long before it comes back, each another time: of twenty thousand in two seconds most found no place. */
+const RETRY_MS = { min: 1_000, max: 10_000 } as const;
 
 /** Events were thrown away before this listener had them: it had better load anew what it shows. */
 const MISSED = '{"kind":"missed"}';
@@ -86,7 +87,7 @@ export function webSocketTransport(socket: Socket, onEnd: () => void): Transport
 
 /** Server-sent events on an answer whose head is written. `onEnd` is called once, whoever ended it. */
 export function eventStreamTransport(response: ServerResponse, onEnd: () => void): Transport {
-  response.write(`retry: ${RETRY_MS}\n\n`);
+  response.write(`retry: ${randomInt(RETRY_MS.min, RETRY_MS.max)}\n\n`);
   response.on("close", onEnd);
   const tells = (text: string): boolean => {
     if (!response.writableEnded) response.write(text);

@@ -20,7 +20,8 @@ const { port, address, tokens } = Settings.parse(
   JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")),
 );
 const AT_ONCE = 100;
-const BACK_WITHIN_MS = 2_000;
+/** As the description of the route says. */
+const BACK_WITHIN_MS = 10_000;
 
 interface Listener {
   readonly token: string;
