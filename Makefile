@@ -21,7 +21,7 @@ down: $(INSTALLED) ## Remove the demo's cluster and everything that `demo` and `
 
 ##@ Develop
 .PHONY: check test test-unit simulate plant-bugs test-crash-points test-operator-crash-points test-hostile \
-	test-schemathesis test-fuzz test-interleaving test-frozen bench-bot bench-operator bench-scale bench-api e2e generate verify images plugin tools
+	test-schemathesis test-fuzz test-interleaving test-frozen bench-bot bench-operator bench-scale bench-api e2e generate verify images client plugin tools
 check: $(INSTALLED) ## Formatting, type-aware lint, types, dead code, generated files, package boundaries
 	oxfmt --check .
 	oxlint --type-aware --deny-warnings
@@ -94,6 +94,10 @@ verify: $(INSTALLED) ## Fail when a generated file is out of date
 
 images: $(INSTALLED) ## Build the container images, and load them when the cluster is up
 	node hack/images/main.ts --load
+
+client: $(INSTALLED) ## Build the typed client of the API into .build/client, for `npm install` elsewhere
+	tsc -p hack/client/tsconfig.json
+	cp hack/client/package.json .build/client/
 
 plugin: $(INSTALLED) ## Build `kubectl tradingbots` into .build, for your PATH
 	esbuild operator/src/plugin/main.ts --bundle --platform=node --format=esm --log-level=warning \
