@@ -10,6 +10,7 @@ import { kubectlFor } from "../platform/kubectl.ts";
 import { type Platform, bringUpPlatform } from "../platform/platform.ts";
 import { RestClient, type Trade } from "../platform/rest-client.ts";
 import { simulatorClient } from "../platform/simulator-client.ts";
+import { toolPath } from "../tools/tools.ts";
 import { summary } from "./summary.ts";
 
 const FACTS_FILE = join(import.meta.dirname, "..", "..", ".demo.json");
@@ -91,7 +92,7 @@ console.log(
     bots: await kubectl.run(["get", "tradingbots", "-A"]),
     pod: await kubectl.run(["get", "pod", facts.botId, "-n", facts.namespace, "-o", "wide"]),
     trades: (context.trades ?? []).slice(0, TRADES_SHOWN),
-    kubectlDirectory: dirname(kubectl.binary),
+    toolDirectories: [kubectl.binary, await toolPath("helm")].map((binary) => dirname(binary)),
     seconds: Math.round((performance.now() - startedAt) / 1_000),
   }),
 );

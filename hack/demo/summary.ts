@@ -17,12 +17,13 @@ interface Outcome {
   readonly trades: readonly Trade[];
   readonly seconds: number;
   /** Where the pinned kubectl lies. */
-  readonly kubectlDirectory: string;
+  /** Where the pinned kubectl and helm are. */
+  readonly toolDirectories: readonly string[];
 }
 
 /** What the demo says at its end: who, which bot, its pod, its trades, and how to go on. */
 export function summary(outcome: Outcome): string {
-  const { userId, facts, bots, pod, trades, seconds, kubectlDirectory } = outcome;
+  const { userId, facts, bots, pod, trades, seconds, toolDirectories } = outcome;
   const login = JSON.stringify(facts.user);
   const token = `$(curl -s ${facts.apiUrl}/api/auth/login -H 'content-type: application/json' -d '${login}' | grep -o '"accessToken":"[^"]*' | cut -d'"' -f4)`;
   return `
@@ -40,7 +41,7 @@ ${tradeTable(trades)}
 
 The API is at ${facts.apiUrl}. Go on with
   curl -s "${facts.apiUrl}/api/bots" -H "Authorization: Bearer ${token}"
-  export KUBECONFIG=${facts.kubeconfig} PATH=${kubectlDirectory}:$PATH   # kubectl as pinned
+  export KUBECONFIG=${facts.kubeconfig} PATH=${toolDirectories.join(":")}:$PATH   # kubectl and helm as pinned
 The same facts are in .demo.json. \`make down\` removes everything.
 Done in ${seconds} s.`;
 }
