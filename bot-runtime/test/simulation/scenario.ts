@@ -195,8 +195,52 @@ export function drawScenario(seed: number): Scenario {
   if (seed % DUST_EVERY === 22) return drying(scenario);
   if (seed % CANCELS_EVERY === 8) return cancelling(scenario);
   if (seed % RETUNES_EVERY === 4) return retuning(scenario);
+  if (seed % LATE_EVERY === 10) return delaying(scenario);
+  if (seed % ANSWER_LOST_EVERY === 18) return losingAnswers(scenario);
   if (seed % STRIPPED_HIDDEN_EVERY === 12) return strippedWhileHidden(scenario);
   return seed % ASKS_EVERY === 3 ? asking(scenario) : scenario;
+}
+
+/** In one of so many seeds entries are so long on their way that the exchange has to refuse them. */
+const LATE_EVERY = 40;
+
+/** Nothing else comes between: left to chance such a delay met an entry that would be taken in one seed of a thousand. */
+function delaying(scenario: Scenario): Scenario {
+  const fault = { kind: "delay", ms: 7_500, when: "before" } as const;
+  const match = { endpoint: "POST /v5/order/create", reduceOnly: false };
+  return {
+    ...scenario,
+    ...UNDISTURBED,
+    calm: false,
+    neighbour: false,
+    exchangeFaults: [{ match, fault, times: 3 }],
+    events: [],
+  };
+}
+
+/**
+ * In one of so many seeds a process dies before it hears that the exchange has what somebody asked for, after something was asked for
+ * whose time was over at once.
+ */
+const ANSWER_LOST_EVERY = 40;
+
+/** Nothing else comes between: whoever goes on with the request has but its id to know the order by. */
+function losingAnswers(scenario: Scenario): Scenario {
+  const order = { kind: "request", action: "Order", side: "long" } as const;
+  return {
+    ...scenario,
+    ...UNDISTURBED,
+    calm: false,
+    neighbour: false,
+    quiet: true,
+    // An order takes more than a second from the wish to the exchange.
+    weather: { ...FAIR_WEATHER, latencyMs: 200 },
+    deaths: [{ call: "POST /v5/order/create", moment: "answer", occurrence: 1 }],
+    events: [
+      { atMs: 14_000, validMs: 0, ...order },
+      { atMs: 20_000, validMs: 40_000, ...order },
+    ],
+  };
 }
 
 /** In one of so many seeds an id can be used again once its order is over. */
