@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange } from "../exchange/exchange.ts";
+import { quantity } from "../money.ts";
 import { requestedEntryId } from "../orders/order-id.ts";
 import {
   exampleExecution,
@@ -174,6 +175,64 @@ describe("when its position is shown after all", () => {
     expect(submitExit).toHaveBeenCalled();
   });
 });
+
+const foreignOrder = {
+  clientOrderId: "by-hand",
+  exchangeOrderId: "f",
+  side: "buy",
+  quantity: quantity("1"),
+  filledQuantity: quantity("0"),
+  status: "open",
+  isProtection: false,
+  createdMs: 0,
+} as const;
+
+test("a look that shows it and then fails leaves it in care: the next turn goes on with it", async () => {
+  const protect = vi.fn<Exchange["protect"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
+  const findOrder = vi.fn<Exchange["findOrder"]>(async () => undefined);
+  let failures = 0;
+  const executions: Exchange["executions"] = async () => {
+    if (it.shown.held === undefined || failures > 0) return it.shown.executions;
+    failures += 1;
+    throw new Error("no answer");
+  };
+  const it = takeUp(0, { exchange: { protect, findOrder, executions } });
+  await pass(121_000);
+  const looks = findOrder.mock.calls.length;
+  findOrder.mockImplementation(async () => {
+    it.shown.held = exampleLong;
+    it.shown.executions = [exampleExecution("buy", { clientOrderId: entryId, atMs: Date.now() })];
+    const filled = { status: "filled", filledQuantity: exampleLong.quantity } as const;
+    return { ...foreignOrder, ...filled, clientOrderId: entryId };
+  });
+  while (findOrder.mock.calls.length === looks) await pass(1_000);
+  await pass(3_000);
+  expect(failures).toBe(1);
+  expect(protect).toHaveBeenCalled();
+});
+
+test.each([["an order"], ["a position"]])(
+  "what lasts beside them, %s of somebody else's, brings no more looks than one a minute",
+  async (what) => {
+    const findOrder = vi.fn<Exchange["findOrder"]>(async () => undefined);
+    const it = takeUp(0, { exchange: { findOrder } });
+    if (what === "an order") it.shown.orders = [foreignOrder];
+    await pass(100_000);
+    if (what === "a position") {
+      it.shown.held = { ...exampleLong, side: "short" };
+      it.shown.executions = [
+        exampleExecution("sell", { clientOrderId: "by-hand", atMs: Date.now() }),
+      ];
+    }
+    await pass(35_000);
+    findOrder.mockClear();
+    await pass(120_000);
+    expect(findOrder.mock.calls.length).toBeLessThanOrEqual(3);
+  },
+);
 
 test("an order that somebody asked for is answered when its entry is over: an answer is not taken back", async () => {
   const outcome = { kind: "unknown", code: "timeout", message: "no answer" } as const;

@@ -394,7 +394,8 @@ export class SymbolTrader {
   async #lookForForeign(): Promise<void> {
     await this.#lookBesideWorks();
     // What is there may be of an entry that is shown at last.
-    if (this.#foreign.sentence !== undefined && this.#works.reopenLost()) {
+    const unexplained = this.#foreign.sentence === undefined ? undefined : this.#foreign.seen;
+    if (this.#works.reopenLost(unexplained)) {
       await this.#advanceAll();
       await this.#lookBesideWorks();
     }

@@ -6,7 +6,7 @@ import { accountForFills } from "./account-for-fills.ts";
 import { advanceWork, wantExitByState } from "./advance-work.ts";
 import { FUNDING_LOOK_AGAIN_MS } from "./late-funding.ts";
 import { isUrgent } from "./look-ups.ts";
-import { rememberedWork } from "./reconcile.ts";
+import { rememberedWork, type SymbolView } from "./reconcile.ts";
 import { seePosition } from "./see-position.ts";
 import type { TraderDeps } from "./trader-deps.ts";
 import { standingResult } from "./trading-day.ts";
@@ -28,6 +28,8 @@ export class Works {
   #settling: readonly Work[] = [];
   /** Those whose entry is lost, and when each is looked for next: they hold up nothing but the word that the bot is flat. */
   readonly #lost = new Map<Work, number>();
+  /** What was held that no work explains when lost ones were last looked at because of it. */
+  #heldBesideLost: string | undefined;
   /** The newest one that ended although nobody can tell what closed its rest. */
   #restClosed: Work | undefined;
   /** The sentence about the key of another account, as last heard. */
@@ -162,12 +164,20 @@ export class Works {
     return true;
   }
 
-  /** Lost ones are looked at with the open ones once more: something is there that may be of them. False: there are none. */
-  reopenLost(): boolean {
-    const { lost } = this;
-    this.#open = [...this.#open, ...lost];
-    this.#lost.clear();
-    return lost.length > 0;
+  /**
+   * Lost ones of which something that works do not explain may be are looked at with the open ones once more: those whose id it
+   * carries, and all when a position shows that was not there before, or not so large. What lasts brings no further looks. False: none.
+   */
+  reopenLost(unexplained: SymbolView | undefined): boolean {
+    const held = unexplained?.held && `${unexplained.held.side} ${unexplained.held.quantity}`;
+    const isNew = held !== undefined && held !== this.#heldBesideLost;
+    this.#heldBesideLost = this.#lost.size === 0 ? undefined : held;
+    const seen = unexplained ? [...unexplained.orders, ...unexplained.executions] : [];
+    const ids = new Set(seen.map(({ clientOrderId }) => clientOrderId));
+    const meant = this.lost.filter(({ entryId }) => isNew || ids.has(entryId));
+    for (const work of meant) this.#lost.delete(work);
+    this.#open = [...this.#open, ...meant];
+    return meant.length > 0;
   }
 
   /** An entry that is about to be sent, or was found. */
@@ -267,10 +277,14 @@ export class Works {
   async #lookForLost(work: Work): Promise<void> {
     // Before the look: one that fails has its pause as well.
     this.#lose(work);
-    const isOver = await advanceWork(this.#deps, work);
-    if (!isOver && work.lost) return;
-    this.#lost.delete(work);
+    let isOver = false;
+    try {
+      isOver = await advanceWork(this.#deps, work);
+    } finally {
+      // Also when the look failed after it had shown the entry: that one waits for nothing.
+      if (isOver || !work.lost) this.#lost.delete(work);
+      if (!isOver && !work.lost) this.#open = [...this.#open, work];
+    }
     if (isOver) this.#close(work);
-    else this.#open = [...this.#open, work];
   }
 }
