@@ -169,7 +169,8 @@ export class Works {
    * carries, and all when a position shows that was not there before, or not so large. What lasts brings no further looks. False: none.
    */
   reopenLost(unexplained: SymbolView | undefined): boolean {
-    const held = unexplained?.held && `${unexplained.held.side} ${unexplained.held.quantity}`;
+    const held =
+      unexplained?.held && `${unexplained.held.side} ${unexplained.held.quantity.toFixed()}`;
     const isNew = held !== undefined && held !== this.#heldBesideLost;
     this.#heldBesideLost = this.#lost.size === 0 ? undefined : held;
     const seen = unexplained ? [...unexplained.orders, ...unexplained.executions] : [];
