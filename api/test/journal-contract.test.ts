@@ -457,6 +457,32 @@ describe.each([
     expect([openTrades, realised, errors]).toEqual([[], "5", { generation: 3, count: 1 }]);
   });
 
+  test("what an older pod has closed is closed, though the newer one gave it up as dust", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await sessionOf(pod);
+    const dust = { pnl: "-1", closedAt: "2026-01-02T05:00:00.000Z", reason: "dust" };
+    const stopped = { pnl: "-3", closedAt: "2026-01-02T05:00:01.000Z", reason: "stop" };
+    await tell(pod, 2, [[1, trade(1, dust)]]);
+    expect((await sessionOf(pod)).realised).toBe("-1");
+    await tell(pod, 1, [[7, trade(1, stopped)]]);
+    await tell(pod, 2, [[2, trade(1, dust)]]);
+    await tell(pod, 2, [[3, trade(1)]]);
+    const { openTrades, realised } = await sessionOf(pod);
+    expect([openTrades, realised]).toEqual([[], "-3"]);
+  });
+
+  test("what was given up as dust is open again when a newer word says so", async () => {
+    const pod = journal.newPod();
+    await sessionOf(pod);
+    await tell(pod, 1, [
+      [1, trade(1, { pnl: "-1", closedAt: "2026-01-02T05:00:00.000Z", reason: "dust" })],
+      [2, trade(1)],
+    ]);
+    const { openTrades, realised } = await sessionOf(pod);
+    expect([openTrades.length, realised]).toEqual([1, "0"]);
+  });
+
   test.for<[path: string, body: unknown]>([
     ["/v1/lease", {}],
     ["/v1/lease", { epoch: 0 }],

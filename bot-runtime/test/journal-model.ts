@@ -253,11 +253,15 @@ export class JournalModel {
     );
   }
 
-  /** The last word on every trade, in the order of their first. */
+  /** The last word on every trade, in the order of their first. What executions have closed stays closed. */
   get trades(): readonly Trade[] {
     const trades = new Map<string, Trade>();
-    for (const { body } of this.#inOrder())
-      if (body.type === "trade") trades.set(body.trade.id, body.trade);
+    for (const { body } of this.#inOrder()) {
+      if (body.type !== "trade") continue;
+      const { trade } = body;
+      const known = trades.get(trade.id);
+      if (known === undefined || !isOver(known) || isOver(trade)) trades.set(trade.id, trade);
+    }
     return [...trades.values()];
   }
 
@@ -331,4 +335,9 @@ function withBody<Body extends z.ZodType>(
 ): ModelAnswer {
   const parsed = schema.safeParse(body);
   return parsed.success ? answer(parsed.data) : refusal(422, "validation_failed");
+}
+
+/** Neither open, nor given up as dust or as closed by nobody knows what. */
+function isOver({ closedAt, reason }: Trade): boolean {
+  return closedAt !== null && reason !== "dust" && reason !== "unknown";
 }
