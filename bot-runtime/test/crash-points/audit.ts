@@ -227,17 +227,20 @@ async function auditTrades(world: CaseWorld): Promise<readonly string[]> {
   ];
 }
 
+const NOT_ANSWERED = "not answered";
+
 /** Each was answered once and as the exchange has it; a closing and a cancellation are always done in the end. */
 async function auditRequests(world: CaseWorld): Promise<readonly string[]> {
   const [answers, lost] = await Promise.all([world.answers(), world.lostEntries()]);
   return world.asked.flatMap((request) => {
     const { id, action } = request;
-    const status = answers.get(id) ?? "not answered";
+    const status = answers.get(id) ?? NOT_ANSWERED;
     const order = world.account.orders.find(
       ({ orderLinkId }) => orderLinkId === world.entryIdOf(request),
     );
     const isDone = action !== "Order" || order?.status === "Filled";
-    const isWaiting = status === "begun" && lost.has(world.entryIdOf(request));
+    const isWaiting =
+      ["begun", NOT_ANSWERED].includes(status) && lost.has(world.entryIdOf(request));
     const isRefused = status === "refused" || status === "expired" || isWaiting;
     const isTold = isDone ? status === "done" : isRefused;
     const found = order === undefined ? "no order" : `an order that is ${order.status}`;

@@ -372,7 +372,8 @@ export class TradeRun {
   async #isAnswered(request: BotRequest): Promise<boolean> {
     const status = (await this.world.answers()).get(request.id);
     const isLost = (await this.world.lostEntries()).has(this.world.entryIdOf(request));
-    return status !== undefined && (status !== "begun" || isLost);
+    // Whoever began with it may have died before anybody heard so.
+    return isLost || (status !== undefined && status !== "begun");
   }
 
   async #signalDecided(signal: Wish): Promise<boolean> {
