@@ -29,8 +29,8 @@ const Config = z
     SERVICE_KEY_FILE: z.string().min(1),
     APP_URL: z.url({ protocol: /^https?$/ }).optional(),
     MAIL_FROM: z.string().min(3).optional(),
-    SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
-    MAIL_WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+    SMTP_URL_FILE: z.string().min(1).optional(),
+    MAIL_WEBHOOK_URL_FILE: z.string().min(1).optional(),
     STEP_UP_SECONDS: z.coerce.number().int().min(30).max(3_600).default(300),
     TLS_CERT_FILE: z.string().min(1).optional(),
     TLS_KEY_FILE: z.string().min(1).optional(),
@@ -61,16 +61,13 @@ const Config = z
   .superRefine((env, context) => {
     const refuse = (path: string, message: string) =>
       context.addIssue({ code: "custom", path: [path], message });
-    if (env.SMTP_URL !== undefined && env.MAIL_WEBHOOK_URL !== undefined) {
-      refuse("MAIL_WEBHOOK_URL", "mails go by SMTP_URL or by webhook, not by both");
-    }
     if ((env.TLS_CERT_FILE === undefined) !== (env.TLS_KEY_FILE === undefined)) {
       refuse("TLS_KEY_FILE", "a certificate and its key come together");
     }
-    if (env.SMTP_URL !== undefined && env.MAIL_FROM === undefined) {
-      refuse("MAIL_FROM", "SMTP_URL needs a sender");
-    }
-    if ((env.SMTP_URL ?? env.MAIL_WEBHOOK_URL) !== undefined && env.APP_URL === undefined) {
+    if (
+      (env.SMTP_URL_FILE ?? env.MAIL_WEBHOOK_URL_FILE) !== undefined &&
+      env.APP_URL === undefined
+    ) {
       refuse("APP_URL", "links in mails lead to the web app");
     }
   })
@@ -93,7 +90,11 @@ const Config = z
     jwtPrivateKeyFile: env.JWT_PRIVATE_KEY_FILE,
     serviceKeyFile: env.SERVICE_KEY_FILE,
     appUrl: env.APP_URL,
-    mail: { smtpUrl: env.SMTP_URL, webhookUrl: env.MAIL_WEBHOOK_URL, from: env.MAIL_FROM },
+    mail: {
+      smtpUrlFile: env.SMTP_URL_FILE,
+      webhookUrlFile: env.MAIL_WEBHOOK_URL_FILE,
+      from: env.MAIL_FROM,
+    },
     stepUpSeconds: env.STEP_UP_SECONDS,
     tls:
       env.TLS_CERT_FILE === undefined || env.TLS_KEY_FILE === undefined

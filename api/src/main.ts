@@ -76,7 +76,7 @@ const client = stack.adopt(createKubeClient(access), (open) => open.close());
 const passwords = stack.adopt(createPasswords({ cost: BCRYPT_COST }), (open) => open.close());
 const signingKeys = readSigningKeys(await readFile(config.jwtPrivateKeyFile, "utf8"));
 const sealer = createSealer(readServiceKeys(await readFile(config.serviceKeyFile, "utf8")));
-const deliver = deliveryOf(config.mail);
+const deliver = await deliveryOf(config.mail);
 const registry = createMetrics();
 const revocationPool = stack.adopt(
   createPool({ ...config.authDatabase, connectionsMax: 1, statementLimitMs: POLL_LIMIT_MS }),
@@ -190,7 +190,7 @@ if (config.tls !== undefined && certificate !== undefined) {
   stack.adopt(repeat({ everyMs: CERTIFICATE_MS, work, onError }), (open) => open.stop());
 }
 if (deliver === undefined) {
-  app.log.warn("mails cannot be sent: neither SMTP_URL nor MAIL_WEBHOOK_URL is set");
+  app.log.warn("mails cannot be sent: neither SMTP_URL_FILE nor MAIL_WEBHOOK_URL_FILE is set");
 } else {
   const onFailure = ({ error, mail }: MailFailure) =>
     app.log.warn({ err: error, mail }, "a mail has not left");

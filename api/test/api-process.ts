@@ -14,12 +14,14 @@ export interface ApiProcessOptions {
   readonly database: TestDatabase;
   readonly cluster: TestCluster;
   readonly environment: Readonly<Record<string, string>>;
+  /** Comes to the process in a file, as the chart mounts it. */
+  readonly smtpUrl?: string;
   readonly nodeFlags?: readonly string[];
 }
 
 /** The API as it is deployed: a process with an environment. It has been ready once. */
 export async function startApiProcess(options: ApiProcessOptions) {
-  const { database, cluster, environment, nodeFlags = [] } = options;
+  const { database, cluster, environment, smtpUrl, nodeFlags = [] } = options;
   const directory = await mkdtemp(join(tmpdir(), "api-process-"));
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
@@ -28,6 +30,8 @@ export async function startApiProcess(options: ApiProcessOptions) {
   const serviceKey = randomBytes(32);
   const serviceKeyFile = join(directory, "service.key");
   await writeFile(serviceKeyFile, `${serviceKey.toString("base64")}\n`);
+  const smtpUrlFile = join(directory, "smtp-url");
+  if (smtpUrl !== undefined) await writeFile(smtpUrlFile, `${smtpUrl}\n`);
   const child = spawn(process.execPath, [...nodeFlags, MAIN], {
     env: {
       PORT: String(port),
@@ -41,6 +45,7 @@ export async function startApiProcess(options: ApiProcessOptions) {
       JWT_PRIVATE_KEY_FILE: keyFile,
       SERVICE_KEY_FILE: serviceKeyFile,
       KUBECONFIG: cluster.controlPlane.kubeconfigPath,
+      ...(smtpUrl === undefined ? {} : { SMTP_URL_FILE: smtpUrlFile }),
       ...environment,
     },
   });

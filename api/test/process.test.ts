@@ -99,7 +99,9 @@ test("an address signs up no more than twenty users an hour, and mistypes as oft
 });
 
 test("it says at its start that no mails can be sent", async () => {
-  await until(async () => expect(api.output()).toContain("mails cannot be sent: neither SMTP_URL"));
+  await until(async () =>
+    expect(api.output()).toContain("mails cannot be sent: neither SMTP_URL_FILE"),
+  );
 });
 
 test("it says once that it believes no forwarded address", async () => {
@@ -137,13 +139,11 @@ test("whatever is under way besides, SIGTERM closes the port first", async () =>
   const silent = createServer(); // a mail server that takes connections and says nothing
   await once(silent.listen(0, "127.0.0.1"), "listening");
   const { port } = z.object({ port: z.int() }).parse(silent.address());
-  const environment = {
-    SMTP_URL: `smtp://127.0.0.1:${port}`,
-    MAIL_FROM: "bots@example.com",
-    APP_URL: "https://app.example.com",
-  };
-  const mailing = stack.adopt(await startApiProcess({ database, cluster, environment }), (open) =>
-    open.stop(),
+  const environment = { MAIL_FROM: "bots@example.com", APP_URL: "https://app.example.com" };
+  const smtpUrl = `smtp://127.0.0.1:${port}`;
+  const mailing = stack.adopt(
+    await startApiProcess({ database, cluster, environment, smtpUrl }),
+    (open) => open.stop(),
   );
   const connected = once(silent, "connection");
   await fetch(`${mailing.url}/api/auth/register`, {

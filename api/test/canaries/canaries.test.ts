@@ -48,10 +48,10 @@ beforeAll(async () => {
       APP_URL: "https://app.example.com",
       LOG_LEVEL: "debug",
       MAIL_FROM: "noreply@example.com",
-      SMTP_URL: smtp.href,
       VAULT_ADDR: vault.address,
       VAULT_TOKEN_FILE: await vault.tokenFile(),
     },
+    smtpUrl: smtp.href,
     nodeFlags: INSPECTABLE,
   });
   lived = await live({ api, sink, loseVault });

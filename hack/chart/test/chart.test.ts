@@ -142,6 +142,10 @@ describe.each(VALUES)("with %s values", (name) => {
     );
   });
 
+  it("no container is given a secret in its environment", () => {
+    expect(rendered.get(name)).not.toMatch(/secretKeyRef|secretRef/);
+  });
+
   it("every pod passes restricted pod security", async () => {
     const templates = manifestsOf(name).filter(({ kind }) => ["Deployment", "Job"].includes(kind));
     expect(templates.length).toBeGreaterThanOrEqual(5);
