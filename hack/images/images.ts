@@ -6,17 +6,24 @@ import { certificateAuthorities, passwd } from "./base-image.ts";
 import { bundle, checkout, inputsByOutput, type Bundle } from "./bundle.ts";
 import { COMPILED, compileAhead } from "./compile-cache.ts";
 import { embeddedPostgres } from "./postgres-files.ts";
+import { billOfMaterials } from "./sbom.ts";
 
 interface Image {
   /** Programs, bundled into `/app`. */
   readonly bundle?: Bundle;
+  /** Folders of packages that travel as files. */
+  readonly packages?: readonly string[];
   /** Adds what is no program to the build context. */
   readonly addFiles?: (context: string) => Promise<void>;
 }
 
+/** In `/app` of an image, and in `.build/images/<name>/app` where it was built: its packages, for a scanner. */
+const BILL = "sbom.cdx.json";
+
 /** That images run as. */
 const USER_ID = 10_001;
 
+const BCRYPT = ["node_modules/bcrypt", "node_modules/node-gyp-build"] as const;
 const NOT_OF_BCRYPT = new RegExp(
   `/bcrypt/(src|test|examples)$|/prebuilds/(?!linux-${process.arch})[^/]+$|\\.musl\\.node$`,
 );
@@ -59,13 +66,12 @@ const images = {
       },
       external: ["bcrypt"],
     },
+    // bcrypt finds its native part beside itself, so it travels as a package: this platform's part only.
+    packages: BCRYPT,
     addFiles: async (context) => {
       await copy("api/migrations", join(context, "app/migrations"));
       await copy("api/data", join(context, "app/data"));
-      // bcrypt finds its native part beside itself, so it travels as a package: this platform's part only.
-      const packages = join(context, "app/node_modules");
-      await copy("node_modules/bcrypt", join(packages, "bcrypt"), NOT_OF_BCRYPT);
-      await copy("node_modules/node-gyp-build", join(packages, "node-gyp-build"));
+      for (const path of BCRYPT) await copy(path, join(context, "app", path), NOT_OF_BCRYPT);
     },
   },
   bot: {
@@ -78,6 +84,7 @@ const images = {
   },
   postgres: {
     bundle: { entries: { entrypoint: "hack/images/postgres/entrypoint.ts" } },
+    packages: [relative(checkout, embeddedPostgres)],
     addFiles: async (context) => {
       await copy(relative(checkout, embeddedPostgres), join(context, "postgres"), NOT_OF_POSTGRES);
       await cp("/bin/sh", join(context, "sh"), { dereference: true });
@@ -109,7 +116,13 @@ export async function prepareContext(name: ImageName, context: string): Promise<
   await rm(context, { recursive: true, force: true });
   await mkdir(context, { recursive: true });
   await cp(join(import.meta.dirname, name, "Dockerfile"), join(context, "Dockerfile"));
-  if (image.bundle !== undefined) await bundle(image.bundle, join(context, "app"));
+  if (image.bundle !== undefined) {
+    const app = join(context, "app");
+    const programs = inputsByOutput(await bundle(image.bundle, app));
+    const files = [...programs.values(), ...(image.packages ?? [])].flat();
+    const bill = await billOfMaterials(name, files);
+    await writeFile(join(app, BILL), `${JSON.stringify(bill, undefined, 2)}\n`);
+  }
   await image.addFiles?.(context);
 }
 

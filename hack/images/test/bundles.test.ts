@@ -1,5 +1,11 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { bundledSources } from "../images.ts";
+import { z } from "zod";
+import { bundledSources, prepareContext } from "../images.ts";
+
+const Bill = z.object({ components: z.array(z.object({ name: z.string() })) });
 
 let programs: ReadonlyMap<string, readonly string[]>;
 
@@ -42,4 +48,20 @@ test("what only ccxt can do without is in the programs of others", async () => {
   const { operator, "vault-setup": setup } = Object.fromEntries(await bundledSources("operator"));
   for (const sources of [operator, setup])
     expect(sources?.some((path) => path.includes("node_modules/undici/"))).toBe(true);
+});
+
+test("the API's image names the packages that are in it, and no other", async () => {
+  const context = await mkdtemp(join(tmpdir(), "image-"));
+  await prepareContext("api", context);
+  const text = await readFile(join(context, "app", "sbom.cdx.json"), "utf8");
+  const copied = await readdir(join(context, "app", "node_modules"));
+  await rm(context, { recursive: true });
+  const sources = [...(await bundledSources("api")).values()].flat();
+  const parts = sources.flatMap(
+    (path) => path.split(/node_modules\/(?!.*node_modules\/)/)[1] ?? [],
+  );
+  const names = parts.map((path) => /^(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+  const named = Bill.parse(JSON.parse(text)).components.map(({ name }) => name);
+  expect(new Set(named)).toEqual(new Set(["node", ...copied, ...names]));
+  expect(named).toEqual(expect.arrayContaining(["bcrypt", "fastify", "pg"]));
 });
