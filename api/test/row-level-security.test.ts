@@ -248,3 +248,13 @@ test("whoever reads for many who listen sees those, and whose they are is looked
   expect(lines).toContain("Index Cond: ((user_id = place.user_id) AND (id > place.last_id))");
   await pool.end();
 });
+
+test("whom a transaction names is a set in every policy: an array is read anew for each row", async () => {
+  const policies = await rowsOf(
+    `select policyname as name, coalesce(qual, '') || coalesce(with_check, '') as rule from pg_policies`,
+  );
+  const named = policies.filter(({ rule }) => String(rule).includes("string_to_array"));
+  expect(named.length).toBeGreaterThanOrEqual(4);
+  const asArrays = named.filter(({ rule }) => !String(rule).includes("unnest(string_to_array"));
+  expect(asArrays.map(({ name }) => name)).toEqual([]);
+});
