@@ -255,6 +255,6 @@ test("whom a transaction names is a set in every policy: an array is read anew f
   );
   const named = policies.filter(({ rule }) => String(rule).includes("string_to_array"));
   expect(named.length).toBeGreaterThanOrEqual(4);
-  const asArrays = named.filter(({ rule }) => !String(rule).includes("unnest(string_to_array"));
+  const asArrays = named.filter(({ rule }) => !/unnest\(+string_to_array/.test(String(rule)));
   expect(asArrays.map(({ name }) => name)).toEqual([]);
 });
