@@ -16,7 +16,7 @@ export function upgradeOf(request: IncomingMessage): Socket | undefined {
 
 /**
  * Requests for a WebSocket go the way of every other request, past the same hooks: authentication, limits, logs. When a process dies,
- * thousands come to another at once: a little of them is done in each turn, so that all other requests go on. As many wait as have a
+ * thousands come to another at once: a little of them is done at a time, so that all other requests go on. As many wait as have a
  * connection.
  */
 export function routeUpgrades(server: Server): void {
