@@ -306,7 +306,7 @@ function stormFigures(
     {
       key: "reconnect_storm_s",
       value: backMs / 1_000,
-      aim: { most: 60 },
+      aim: { most: 30 },
       baseline: "a client that is cut off waits for up to 10 s before it comes back",
       how,
     },
