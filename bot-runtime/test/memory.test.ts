@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { botNodeFlags, imageEnvironment } from "../../hack/images/bot-node-flags.ts";
+import { botProcess } from "../../hack/images/bot-node-flags.ts";
 import { bundle } from "../../hack/images/bundle.ts";
 import { COMPILED, compileAhead } from "../../hack/images/compile-cache.ts";
 import { botBundle } from "../../hack/images/images.ts";
@@ -28,9 +28,10 @@ test.each(["live", "paper"] as const)(
   "a bundled %s bot stays small while it trades",
   async (mode) => {
     const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
+    const { flags, environment } = botProcess(mode);
     const world = await createWorld({
-      program: [...botNodeFlags(mode), join(directory, "bot.mjs")],
-      environment: { ...imageEnvironment("bot"), NODE_COMPILE_CACHE: join(directory, COMPILED) },
+      program: [...flags, join(directory, "bot.mjs")],
+      environment: { ...environment, NODE_COMPILE_CACHE: join(directory, COMPILED) },
       config: { mode, accountName },
     });
     try {

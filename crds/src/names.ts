@@ -50,6 +50,16 @@ export const POD_PATHS = {
   terminationMessage: "/dev/termination-log",
 } as const;
 
+/**
+ * How a paper bot's process is started, beyond what its image says. Without compilers a Node is 16 MB smaller, and signing an order ten
+ * times slower; one that collects its heap itself is 7 MB smaller, and stands still meanwhile: for those who send no order. What was
+ * compiled for live bots has other flags; Node would hold 0.5 MB for a cache that it finds empty and cannot write.
+ */
+export const PAPER_PROCESS = {
+  flags: ["--lite-mode", "--expose-gc", "--compact-on-every-full-gc"],
+  environment: [{ name: "NODE_DISABLE_COMPILE_CACHE", value: "1" }],
+} as const;
+
 /** Audiences of projected service account tokens; each token serves one of them. */
 export const AUDIENCES = { vault: "vault", journal: "journal" } as const;
 

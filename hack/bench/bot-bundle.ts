@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { botNodeFlags, imageEnvironment } from "../images/bot-node-flags.ts";
+import { botProcess } from "../images/bot-node-flags.ts";
 import { bundle } from "../images/bundle.ts";
 import { COMPILED, compileAhead } from "../images/compile-cache.ts";
 import { botBundle } from "../images/images.ts";
@@ -11,7 +11,7 @@ export interface BotBundle {
   /** Flags and file for `node`. */
   readonly program: (name: "bot" | "order-path", mode?: "live" | "paper") => readonly string[];
   /** Of the image, besides what a pod has. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment: (mode: "live" | "paper") => Readonly<Record<string, string>>;
   readonly remove: () => Promise<void>;
 }
 
@@ -23,11 +23,14 @@ export async function bundleBot(): Promise<BotBundle> {
   await compileAhead(join(directory, "bot"), process.getuid?.() ?? 0);
   await bundle({ entries: orderPath, small: true }, join(directory, "order-path"));
   return {
-    program: (name, mode = "live") => [...botNodeFlags(mode), join(directory, name, `${name}.mjs`)],
-    environment: {
-      ...imageEnvironment("bot"),
+    program: (name, mode = "live") => [
+      ...botProcess(mode).flags,
+      join(directory, name, `${name}.mjs`),
+    ],
+    environment: (mode) => ({
+      ...botProcess(mode).environment,
       NODE_COMPILE_CACHE: join(directory, "bot", COMPILED),
-    },
+    }),
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

@@ -35,7 +35,7 @@ export async function measureMemory(bundled: BotBundle): Promise<readonly Figure
       value: megabytes(growth),
       aim: { most: 5 },
       baseline: `live ${megabytes(growthBytes(live)).toFixed(2)}, paper ${megabytes(growthBytes(paper)).toFixed(2)}`,
-      how: `the last 1,440 of ${CANDLES} one-minute candles (a day), medians over an hour at both ends, one candle per ${PACE_MS} ms`,
+      how: `median of the last 1,440 of ${CANDLES} one-minute candles (a day) less that of the day before, one candle per ${PACE_MS} ms`,
     },
   ];
 }
@@ -50,18 +50,17 @@ function resident(measured: Course): Pick<Figure, "value" | "how"> {
   };
 }
 
+/** From day to day: a heap is collected about once a day, and two moments of that saw are up to 6 MB apart. */
 function growthBytes({ samples }: Course): number {
   const day = DAY / SAMPLE_EVERY;
-  const before = samples.slice(-day - 1, -day + 1);
-  const after = samples.slice(-2);
-  return median(after) - median(before);
+  return median(samples.slice(-day)) - median(samples.slice(-2 * day, -day));
 }
 
 async function course(bundled: BotBundle, mode: "live" | "paper"): Promise<Course> {
   const accountName = mode === "paper" ? null : "acct-aaaaaaaaaaaaaaaaaaaa";
   const world = await createWorld({
     program: bundled.program("bot", mode),
-    environment: bundled.environment,
+    environment: bundled.environment(mode),
     config: { mode, accountName },
   });
   try {

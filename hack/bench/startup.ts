@@ -45,7 +45,7 @@ function recovery(key: string, samples: readonly number[], what: string): Figure
 async function firstDecisions(bundled: BotBundle, runs: number): Promise<number[]> {
   const world = await createWorld({
     program: bundled.program("bot"),
-    environment: bundled.environment,
+    environment: bundled.environment("live"),
     config: { autoTrade: false },
   });
   const samples: number[] = [];

@@ -1,11 +1,23 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { PAPER_PROCESS } from "@tradingbots/crds";
 import { z } from "zod";
 
-/** The flags of Node that the bot's image sets, and the operator for paper bots, for those who measure bots without a pod. */
-export function botNodeFlags(mode: "live" | "paper"): readonly string[] {
+/** How the bot's image, and for paper bots the operator too, start Node: for those who measure bots without a pod. */
+export function botProcess(mode: "live" | "paper"): {
+  readonly flags: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+} {
   const flags = nodeFlags("bot");
-  return mode === "paper" ? [...flags, "--lite-mode", "--expose-gc"] : flags;
+  const environment = imageEnvironment("bot");
+  if (mode === "live") return { flags, environment };
+  const ofPaper = new Map<string, string>(
+    PAPER_PROCESS.environment.map(({ name, value }) => [name, value]),
+  );
+  return {
+    flags: [...flags, ...PAPER_PROCESS.flags],
+    environment: { ...environment, ...Object.fromEntries(ofPaper) },
+  };
 }
 
 /** The flags of Node that an image sets. */

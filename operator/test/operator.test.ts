@@ -1,5 +1,5 @@
 import { EVENTS, PODS, type Resource, SERVICE_ACCOUNTS } from "@tradingbots/kube";
-import type { VerificationResult } from "@tradingbots/crds";
+import { PAPER_PROCESS, type VerificationResult } from "@tradingbots/crds";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS, TRADING_HALTS } from "../src/resources.ts";
 import {
@@ -193,6 +193,10 @@ describe("a bot starts", () => {
     const pod = await platform.pod(name);
     expect(pod?.spec?.serviceAccountName).toBe(`paper-${name}`);
     expect(pod?.spec?.initContainers).toBeUndefined();
+    const [container] = pod?.spec?.containers ?? [];
+    expect(container?.args).toEqual([...PAPER_PROCESS.flags, "/app/bot.mjs"]);
+    for (const variable of PAPER_PROCESS.environment)
+      expect(container?.env).toContainEqual(variable);
     const account = await platform.client.get(SERVICE_ACCOUNTS, {
       namespace: NAMESPACE,
       name: `paper-${name}`,

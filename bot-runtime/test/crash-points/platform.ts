@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { createPod, deletePod, startCluster, tokenOf, until } from "../../../api/test/cluster.ts";
 import { startDatabase } from "../../../api/test/database.ts";
 import { freePorts } from "../../../hack/control-plane/free-ports.ts";
-import { botNodeFlags } from "../../../hack/images/bot-node-flags.ts";
+import { nodeFlags } from "../../../hack/images/bot-node-flags.ts";
 import { bundle } from "../../../hack/images/bundle.ts";
 
 export const NAMESPACE = "tradingbots-00";
@@ -99,7 +99,7 @@ export async function startPlatform(): Promise<Platform> {
 
   return {
     journalUrl: `http://127.0.0.1:${port}`,
-    program: [...botNodeFlags("live"), join(program, "bot.mjs")],
+    program: [...nodeFlags("bot"), join(program, "bot.mjs")],
     // Compiled once for all processes: a start costs a third less of the machine.
     environment: { NODE_COMPILE_CACHE: join(program, "compiled") },
     createBot,

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, LABELS, POD_PATHS } from "@tradingbots/crds";
+import { ANNOTATIONS, LABELS, PAPER_PROCESS, POD_PATHS } from "@tradingbots/crds";
 import type { HashedTemplate } from "../class/pod-template.ts";
 import type { ClassView } from "../class-view.ts";
 import type { PodSettings } from "../config.ts";
@@ -120,15 +120,14 @@ function botContainer(
     name: "bot",
     image,
     imagePullPolicy: settings.imagePullPolicy,
-    // Without compilers a Node is 16 MB smaller, and signing an order ten times slower; a bot that can collect its heap is 7 MB
-    // smaller, and stands still meanwhile: for those who send no order.
-    args: [...(hasKey ? [] : ["--lite-mode", "--expose-gc"]), "/app/bot.mjs"],
+    args: [...(hasKey ? [] : PAPER_PROCESS.flags), "/app/bot.mjs"],
     env: [
       { name: "JOURNAL_URL", value: settings.journalUrl },
       fieldVariable("POD_UID", "metadata.uid"),
       fieldVariable("POD_NAME", "metadata.name"),
       fieldVariable("POD_NAMESPACE", "metadata.namespace"),
       { name: "HEALTH_PORT", value: String(HEALTH_PORT) },
+      ...(hasKey ? [] : PAPER_PROCESS.environment),
     ],
     ports: [{ name: "health", containerPort: HEALTH_PORT }],
     readinessProbe: { httpGet: { path: "/readyz", port: "health" }, periodSeconds: 1 },
