@@ -5,6 +5,7 @@ import { buildImages } from "./build-images.ts";
 
 const usage = `usage: node hack/images/main.ts [--load] [--cluster tradingbots]
 Builds the images that the engine lacks and writes their references to .build/images.json.
+What is in each, in CycloneDX: .build/images/<name>/app/sbom.cdx.json, and /app/sbom.cdx.json in the image itself.
 --load  copies them into the cluster that hack/cluster brought up, if one runs`;
 
 const { values } = parseArgs({
