@@ -135,10 +135,23 @@ function patienceOf({ name }: Crash): number {
   return name === "pod-deleted" || name.endsWith("before") ? 1 : 0;
 }
 
-export async function runCase(
-  platform: Platform,
-  { name, scenario, strike }: Case,
-): Promise<Verdict> {
+/** Runs a case, and again when it was right but never came to its crash: timers can bring a request in another phase. */
+export async function runCase(platform: Platform, each: Case): Promise<Verdict> {
+  let verdict = await runOnce(platform, each);
+  for (let again = 0; again < 2 && isNotReached(verdict); again += 1) {
+    console.log(`${each.name}: ${NOT_REACHED}, once more`);
+    verdict = await runOnce(platform, each);
+  }
+  return verdict;
+}
+
+const NOT_REACHED = "fault not reached";
+
+function isNotReached({ faults }: Verdict): boolean {
+  return faults.length === 1 && faults[0] === NOT_REACHED;
+}
+
+async function runOnce(platform: Platform, { name, scenario, strike }: Case): Promise<Verdict> {
   const startedMs = performance.now();
   const run = await TradeRun.create(platform, scenario, strike);
   const faults: string[] = [];
@@ -149,7 +162,7 @@ export async function runCase(
   } catch (error) {
     faults.push(error instanceof Error ? error.message : String(error));
   } finally {
-    if (!run.hit) faults.push("fault not reached");
+    if (!run.hit) faults.push(NOT_REACHED);
     story = await run.story();
     await run.close();
   }
