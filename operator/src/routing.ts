@@ -1,6 +1,6 @@
 import { inTurns, keyOf, type Origin, type WorkQueue } from "@tradingbots/kube";
 import { isDeepStrictEqual } from "node:util";
-import { type AccountView, exchangeIdentity } from "./account/account-view.ts";
+import { type AccountView, identityOf } from "./account/account-view.ts";
 import { type BotView, byAge } from "./bot/bot-view.ts";
 import { type Turn, turnOf } from "./class/turn.ts";
 import type { ClassView } from "./class-view.ts";
@@ -192,7 +192,7 @@ function addBotsOf(deps: RoutingDeps, account: AccountView): void {
 
 /** The end or the identity of one connection decides about another of the same exchange account. */
 function addTwins(deps: RoutingDeps, account: AccountView): void {
-  const identity = exchangeIdentity({ ...account, isRetired: false });
+  const identity = identityOf(account);
   if (identity === undefined) return;
   for (const other of deps.cluster().accounts.store.find("identity", identity)) {
     if (other.key !== account.key) deps.queues.accounts.add(other.key, "resync");

@@ -1,6 +1,7 @@
 import { type ExchangeAccount, FINALIZERS } from "@tradingbots/crds";
 import { keyOf } from "@tradingbots/kube";
 import { conditionOf } from "../conditions.ts";
+import { type PackedConditions, packConditions, unpackConditions } from "../packed-conditions.ts";
 import { createSharing, sharedText } from "../shared-values.ts";
 
 export type AccountStatus = NonNullable<ExchangeAccount["status"]>;
@@ -22,48 +23,66 @@ export interface AccountView {
   readonly status: AccountStatus;
 }
 
+const sharedFinalizers = createSharing<string[]>();
 const sharedPermissions = createSharing<string[]>();
 
 /** @param key the account's, where somebody holds it already */
 export function accountView(
-  { metadata, spec, status }: ExchangeAccount,
-  key = keyOf({ ...metadata, namespace: metadata.namespace ?? "" }),
+  account: ExchangeAccount,
+  key = keyOf({ ...account.metadata, namespace: account.metadata.namespace ?? "" }),
 ): AccountView {
-  const { name, uid, resourceVersion, generation, finalizers = [] } = metadata;
-  const namespace = metadata.namespace ?? "";
-  const isDeleting = metadata.deletionTimestamp !== undefined;
-  return {
-    key,
-    namespace,
-    name,
-    uid,
-    resourceVersion,
-    generation,
-    createdAt: metadata.creationTimestamp,
-    isDeleting,
-    isRetired: isDeleting || spec.state === "Retired",
-    hasFinalizer: finalizers.includes(FINALIZERS.account),
-    finalizers,
-    spec,
-    status: keptStatus(status ?? {}),
-  };
+  return new KeptAccount(account, key);
+}
+
+/** What is an account's own; conditions are put together when somebody asks. */
+class KeptAccount implements AccountView {
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly createdAt: string;
+  readonly isDeleting: boolean;
+  readonly isRetired: boolean;
+  readonly hasFinalizer: boolean;
+  readonly finalizers: readonly string[];
+  readonly spec: ExchangeAccount["spec"];
+  readonly #conditions: PackedConditions | undefined;
+  readonly #rest: Omit<AccountStatus, "conditions">;
+
+  constructor({ metadata, spec, status = {} }: ExchangeAccount, key: string) {
+    const { conditions, ...rest } = status;
+    this.key = key;
+    this.namespace = sharedText(metadata.namespace ?? "");
+    this.name = metadata.name;
+    this.uid = metadata.uid;
+    this.resourceVersion = metadata.resourceVersion;
+    this.generation = metadata.generation;
+    this.createdAt = metadata.creationTimestamp;
+    this.isDeleting = metadata.deletionTimestamp !== undefined;
+    this.isRetired = this.isDeleting || spec.state === "Retired";
+    this.finalizers = sharedFinalizers(metadata.finalizers ?? []);
+    this.hasFinalizer = this.finalizers.includes(FINALIZERS.account);
+    this.spec = spec;
+    this.#conditions = conditions === undefined ? undefined : packConditions(conditions);
+    this.#rest = withSharedVerification(rest);
+  }
+
+  get status(): AccountStatus {
+    const conditions = this.#conditions;
+    return conditions === undefined
+      ? this.#rest
+      : { ...this.#rest, conditions: unpackConditions(conditions) };
+  }
 }
 
 /** Texts that thousands of accounts share are held once. */
-function keptStatus(status: AccountStatus): AccountStatus {
-  const { conditions, verification, ...rest } = status;
-  return {
-    ...rest,
-    ...(conditions === undefined ? {} : { conditions: conditions.map(withSharedTexts) }),
-    ...(verification === undefined
-      ? {}
-      : {
-          verification: {
-            ...withSharedTexts(verification),
-            permissions: sharedPermissions(verification.permissions),
-          },
-        }),
-  };
+function withSharedVerification(rest: Omit<AccountStatus, "conditions">): typeof rest {
+  const { verification } = rest;
+  if (verification === undefined) return rest;
+  const permissions = sharedPermissions(verification.permissions);
+  return { ...rest, verification: { ...withSharedTexts(verification), permissions } };
 }
 
 function withSharedTexts<T extends { readonly reason: string; readonly message: string }>(
@@ -87,8 +106,13 @@ export function connectedId({ status }: AccountView): string | undefined {
 
 /** The exchange's own account behind the key, the same for every connection of it; undefined until it is known. */
 export function exchangeIdentity(account: AccountView): string | undefined {
+  return account.isRetired ? undefined : identityOf(account);
+}
+
+/** The same, also of one that has ended. */
+export function identityOf(account: AccountView): string | undefined {
   const id = connectedId(account) ?? account.status.verification?.exchangeAccountId;
-  if (id === undefined || account.isRetired) return undefined;
+  if (id === undefined) return undefined;
   return `${account.spec.exchange}/${account.spec.testnet ? "testnet" : "live"}/${id}`;
 }
 

@@ -303,6 +303,7 @@ function afterResult(account: AccountView, result: object): AccountView {
 }
 const withKey = (account: AccountView, credentialsVersion: number): AccountView => ({
   ...account,
+  status: account.status,
   spec: { ...account.spec, credentialsVersion },
 });
 const readyOf = ({ status }: AccountView) => conditionOf(status.conditions, "Ready")?.reason;
