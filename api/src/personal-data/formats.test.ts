@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { FORMATS } from "./formats.ts";
+import { csvField, FORMATS } from "./formats.ts";
 
 const ROWS = [
   { at: new Date("2026-01-02T03:04:05Z"), pnl: "-1.5", words: '=1+1, "so"', details: { a: 1 } },
@@ -23,3 +23,10 @@ test("CSV quotes what must be, and runs nothing in a spreadsheet", () => {
     'at,pnl,words,details\r\n2026-01-02T03:04:05.000Z,-1.5,"\'=1+1, ""so""","{""a"":1}"\r\n,2,\'-x,{}\r\n',
   );
 });
+
+test.each(["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])(
+  "text that begins with %j is no formula",
+  (beginning) => {
+    expect(csvField(`${beginning}cmd`)).toMatch(/^"?'/);
+  },
+);

@@ -27,10 +27,13 @@ const csv: Format = {
 
 export const FORMATS: readonly Format[] = [json, csv];
 
-/** Text that a spreadsheet would take for a formula gets an apostrophe; numbers may begin with a sign. */
-function csvField(value: unknown): string {
+/**
+ * A field by RFC 4180. Text that a spreadsheet would take for a formula gets an apostrophe, by OWASP's list of its beginnings; numbers may
+ * begin with a sign.
+ */
+export function csvField(value: unknown): string {
   const text = textOf(value);
-  const isFormula = /^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text);
+  const isFormula = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text);
   const safe = isFormula ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

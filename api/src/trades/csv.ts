@@ -7,6 +7,7 @@ import type { Database } from "../database.ts";
 import { onceOver } from "../once-over.ts";
 import { createOnePerUser } from "../one-per-user.ts";
 import { FAILURE } from "../problem.ts";
+import { csvField } from "../personal-data/formats.ts";
 import { pageOfTrades } from "./page-of-trades.ts";
 import { filterOf, TradeFilterQuery } from "./trade-query.ts";
 import type { TradeRow } from "./trade-store.ts";
@@ -29,8 +30,7 @@ const COLUMNS = {
   funding: (row) => row.funding,
   opened_at: (row) => row.opened_at.toISOString(),
   closed_at: (row) => row.closed_at?.toISOString() ?? null,
-  // The only words that are not ours: no spreadsheet shall take them for a formula.
-  reason: (row) => row.reason?.replace(/^(?=[=+\-@\t\r])/, "'") ?? null,
+  reason: (row) => row.reason,
 } as const satisfies Record<string, (row: TradeRow) => string | null>;
 
 /** Text to clients, a stream to us. */
@@ -89,11 +89,6 @@ async function* csvOf(
 
 function csvLine(row: TradeRow): string {
   return `${Object.values(COLUMNS)
-    .map((valueOf) => quoted(valueOf(row) ?? ""))
+    .map((valueOf) => csvField(valueOf(row)))
     .join(",")}\r\n`;
-}
-
-/** RFC 4180: what holds a separator is quoted. */
-function quoted(value: string): string {
-  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
