@@ -31,18 +31,30 @@ export function routeUpgrades(server: Server): void {
     socket.on("error", () => socket.destroy());
     inTurns(() => {
       if (socket.destroyed) return;
+      const response = responseOn(request, socket);
+      if (response === undefined) {
+        socket.destroy();
+        return;
+      }
       upgrades.set(request, socket);
       takeToken(request);
-      server.routing(request, responseOn(request, socket));
+      server.routing(request, response);
     });
   });
 }
 
-/** For the answer when it stays HTTP: it is the connection's last. */
-function responseOn(request: IncomingMessage, socket: Socket): ServerResponse {
+/**
+ * For the answer when it stays HTTP: it is the connection's last. Undefined while a request before it on the connection waits for its own:
+ * Node tells of the upgrade all the same, and what it throws here would end the process.
+ */
+function responseOn(request: IncomingMessage, socket: Socket): ServerResponse | undefined {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
-  response.assignSocket(socket);
+  try {
+    response.assignSocket(socket);
+  } catch {
+    return undefined;
+  }
   response.once("finish", () => {
     response.detachSocket(socket);
     socket.destroySoon(); // with `end` it would stay as long as the other side likes
