@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Exchange } from "../exchange/exchange.ts";
-import { quantity } from "../money.ts";
+import { price, quantity } from "../money.ts";
 import { requestedEntryId } from "../orders/order-id.ts";
 import {
   exampleExecution,
@@ -174,7 +174,52 @@ describe("when its position is shown after all", () => {
     await pass(31_000);
     expect(submitExit).toHaveBeenCalled();
   });
+
+  test.each([
+    ["ClosePosition" as const, true],
+    ["CancelOrders" as const, false],
+  ])("a process that began since obeys what was asked for before: %s", async (action, isClosed) => {
+    const { it, config, bot } = await lostBot();
+    bot.applyConfig({ ...config, generation: 2, requests: [{ ...closeRequest(), action }] });
+    await pass(5_000);
+    expect(answers(it)).toEqual(["begun", "done"]);
+    const requests = it.records.flatMap((body) =>
+      body.type === "request" && body.result.status === "done" ? [body.result] : [],
+    );
+    const [submitExit, cancel] = [accepted(), accepted()];
+    const next = startExampleBot({ exchange: { submitExit, cancel } });
+    const openIntents = [intent(105_000)];
+    next.grantSession({ ...exampleSession, openIntents, requests });
+    await pass(5_000);
+    expect(cancel).toHaveBeenCalled();
+    next.shown.held = { ...exampleLong, stopLoss: price("59000") };
+    const ofEntry = { clientOrderId: entryId, atMs: Date.now() };
+    next.shown.executions = [exampleExecution("buy", ofEntry)];
+    await pass(31_000);
+    expect(submitExit.mock.calls.length > 0).toBe(isClosed);
+  });
+
+  test("what was asked for before it was sent is not about it", async () => {
+    const [submitExit, cancel] = [accepted(), accepted()];
+    const it = startExampleBot({ exchange: { submitExit, cancel } });
+    const { notAfter: _, ...asked } = closeRequest();
+    const ended = { status: "done", reason: null, message: "", orderId: null, side: null } as const;
+    const at = new Date(Date.now() - 1_000).toISOString();
+    it.grantSession({
+      ...exampleSession,
+      openIntents: [intent(0)],
+      requests: [{ ...asked, ...ended, at }],
+    });
+    await pass(5_000);
+    expect(cancel).not.toHaveBeenCalled();
+  });
 });
+
+const accepted = () =>
+  vi.fn<Exchange["submitExit"] & Exchange["cancel"]>(async () => ({
+    kind: "accepted",
+    exchangeOrderId: "x",
+  }));
 
 const foreignOrder = {
   clientOrderId: "by-hand",

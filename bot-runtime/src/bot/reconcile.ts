@@ -1,4 +1,4 @@
-import { type SessionAnswer, Timeframe } from "@tradingbots/crds";
+import { type RequestResult, type SessionAnswer, Timeframe } from "@tradingbots/crds";
 import type {
   Execution,
   HeldPosition,
@@ -48,8 +48,26 @@ export function rememberedWork(session: SessionAnswer, symbol: string, takenUpMs
   const taken = { adopted: true, takenUpMs };
   return [
     ...trades.map((trade) => workFromTrade(trade, taken)),
-    ...intents.map((intent) => workFromIntent(intent, taken)),
+    ...intents.map((intent) => askedToGo(workFromIntent(intent, taken), session.requests)),
   ];
+}
+
+/**
+ * A closing or a cancellation is answered while an entry is not shown (requests.ts), and is about that entry all the same: nobody
+ * asks for it again.
+ */
+function askedToGo(work: Work, requests: SessionAnswer["requests"]): Work {
+  const since = requests.filter(
+    ({ symbol, status, at }) =>
+      symbol === work.symbol &&
+      (status === "begun" || status === "done") &&
+      Date.parse(at) >= (work.intended?.atMs ?? Infinity),
+  );
+  const isAsked = (wanted: RequestResult["action"]) =>
+    since.some(({ action }) => action === wanted);
+  if (isAsked("CancelOrders")) work.requested = "cancel";
+  if (isAsked("ClosePosition")) work.requested = "close";
+  return work;
 }
 
 /**
