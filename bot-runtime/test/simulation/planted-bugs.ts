@@ -599,8 +599,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/reconcile.ts`,
-        text: "    ...intents.map((intent) => workFromIntent(intent, taken)),",
-        replacement: "    ...intents.slice(0, 0).map((intent) => workFromIntent(intent, taken)),",
+        text: "    ...intents.map((intent) => askedToGo(workFromIntent(intent, taken), session.requests)),",
+        replacement: "",
       },
     ],
   },
