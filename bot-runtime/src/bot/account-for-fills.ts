@@ -7,7 +7,12 @@ import {
 } from "../exchange/exchange.ts";
 import { type Quantity, quantity, text, ZERO_QUANTITY } from "../money.ts";
 import { exitOrderIds, isOrderId } from "../orders/order-id.ts";
-import { accountForTrade, restId, withRestClosed } from "../orders/trade-account.ts";
+import {
+  accountForTrade,
+  restId,
+  type TradeFill,
+  withRestClosed,
+} from "../orders/trade-account.ts";
 import { awaitsFunding } from "./late-funding.ts";
 import { isNaked, lookUps } from "./look-ups.ts";
 import {
@@ -27,6 +32,9 @@ import { isLeftBehind, type Work } from "./work.ts";
  * old position would take longer to read than its answer is good for.
  */
 const SHOWN_LATE_MS = 86_400_000;
+
+/** Exchanges have shown orders and executions after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test), and no later. */
+export const HIDDEN_MAX_MS = 600_000;
 
 /** Of the receive window, which runs from the question on, at least this much is left for the order's own way. */
 const WAY_MS = 2_000;
@@ -60,8 +68,10 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     work.recordedExecutions.add(executionId);
     return !known;
   };
+  const doubtful = new Set(work.account.fills.filter((fill) => isDoubtful(deps, work, fill)));
+  work.isDoubted = doubtful.size > 0;
   for (const fill of work.account.fills) {
-    if (!isNew(fill.execution.executionId)) continue;
+    if (doubtful.has(fill) || !isNew(fill.execution.executionId)) continue;
     deps.record(fillRecord(work, fill));
     deps.metrics.count("bot_fills_total", { purpose: fill.purpose });
   }
@@ -80,6 +90,29 @@ export async function accountForFills(deps: TraderDeps, work: Work): Promise<voi
     deps.record(eventRecord("unexplained-execution", message, deps.nowMs()));
   }
   recordTrade(deps, work);
+}
+
+/**
+ * Somebody else's order seems to have closed some of the trade, and the position says otherwise: an exit of the trade's own, which the
+ * exchange does not show yet, may have closed it before, and what is there now is that other's alone. Not told to the journal, which
+ * forgets no fill, and no end of the trade, until the position agrees or no exit can be shown any more.
+ */
+function isDoubtful(
+  deps: TraderDeps,
+  work: Work,
+  { execution: { cause, clientOrderId = "", atMs }, purpose }: TradeFill,
+): boolean {
+  if (purpose !== "exit" || cause !== "order" || work.exitIds.has(clientOrderId)) return false;
+  if (isAllThatIsHeld(work)) return false;
+  const now = exchangeTime(deps);
+  return now === undefined || now - atMs < HIDDEN_MAX_MS;
+}
+
+/** Beside what nobody can tell the effect of, nothing agrees. */
+function isAllThatIsHeld({ held, side, account: { open, others, unexplained } }: Work): boolean {
+  if (unexplained !== undefined) return true;
+  const units = held?.quantity ?? ZERO_QUANTITY;
+  return open.plus(others).eq(held === undefined || held.side === side ? units : units.negated());
 }
 
 /** Those of others' orders, another bot's among them, are named and hold nothing up. */
@@ -251,7 +284,7 @@ export function isAccountedFor({ account }: Work, order: OrderView): boolean {
 /** Tells the journal of the trade as it stands, unless it knows. */
 export function recordTrade(deps: Omit<TraderDeps, "looks">, work: Work): void {
   // Until then it is open: the rest of the entry may still fill, and funding may still come.
-  const isFinal = work.entry === "over" && !awaitsFunding(deps, work);
+  const isFinal = work.entry === "over" && !work.isDoubted && !awaitsFunding(deps, work);
   // Nobody takes the rest up: the next process may trade elsewhere, where its entry is not known, or there may be none.
   const isGivenUp = isLeftBehind(work) && deps.config().state !== "Running";
   const record = isGivenUp ? leftBehindRecord(work) : tradeRecord(work, isFinal);

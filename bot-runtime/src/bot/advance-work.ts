@@ -1,7 +1,7 @@
 import type { PositionView } from "../exchange/exchange.ts";
 import { text, ZERO_QUANTITY } from "../money.ts";
 import { hasShare } from "../orders/trade-account.ts";
-import { accountForFills, closeRest } from "./account-for-fills.ts";
+import { accountForFills, closeRest, HIDDEN_MAX_MS } from "./account-for-fills.ts";
 import { areExitsOver, exitPosition, isExitBegun } from "./exit-position.ts";
 import { lookUps } from "./look-ups.ts";
 import { placeKnownStop, protectPosition } from "./protect-position.ts";
@@ -20,8 +20,6 @@ const PROTECT_UNCLOSED_EVERY_MS = 5_000;
 const FILLS_IN_MS = 1_000;
 /** A position may be gone this long before the executions say why. */
 const VANISHED_MS = 20_000;
-/** After so long no execution says it any more (settle-entry.ts: what exchanges have shown after ten minutes at most). */
-const GONE_MS = 600_000;
 
 /**
  * Looks at the exchange and brings the work one step further: settles its entry, accounts for what was filled, protects what
@@ -54,15 +52,27 @@ async function advanceSeen(
   if (mayHaveMore(deps, work, view)) await accountForFills(deps, work);
   noteVanished(deps, work);
   if (await isGoneForGood(deps, work)) closeRest(deps, work);
-  if (work.account.open.isZero()) return work.entry === "over";
+  if (work.account.open.isZero()) return isEnded(deps, work);
   if (work.vanishedMs !== undefined) return false;
   await holdPosition(deps, work, before);
   return false;
 }
 
+/** Nothing of it is open, if what closed it did. */
+function isEnded(deps: TraderDeps, work: Work): boolean {
+  if (work.entry !== "over") return false;
+  const { isDoubted } = work;
+  const sinceMs = work.closedSeenMs ?? Infinity;
+  work.contradiction =
+    isDoubted && deps.monotonicMs() - sinceMs >= VANISHED_MS
+      ? `${work.symbol}: somebody else's order seems to have closed the position of order ${work.entryId}, but what is held now says otherwise; it is looked for`
+      : undefined;
+  return !isDoubted;
+}
+
 /** Executions are asked for when the position says something else than the account, and now and then for funding. */
 function mayHaveMore(deps: TraderDeps, work: Work, { held }: PositionView): boolean {
-  if (work.vanishedMs !== undefined) return true;
+  if (work.vanishedMs !== undefined || work.isDoubted) return true;
   const heldQuantity = held?.side === work.side ? held.quantity : ZERO_QUANTITY;
   if (!heldQuantity.eq(work.account.open)) return true;
   return !heldQuantity.isZero() && deps.monotonicMs() - work.accountedMs >= FUNDING_LOOK_MS;
@@ -96,7 +106,7 @@ async function isGoneForGood(deps: TraderDeps, work: Work): Promise<boolean> {
   const { vanishedMs = Infinity, account, entry, held } = work;
   if (account.unexplained === undefined || entry !== "over") return false;
   if (held !== undefined && held.side !== work.side) return false;
-  if (deps.monotonicMs() - vanishedMs < GONE_MS) return false;
+  if (deps.monotonicMs() - vanishedMs < HIDDEN_MAX_MS) return false;
   return areExitsOver(deps, work);
 }
 

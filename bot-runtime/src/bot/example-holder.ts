@@ -162,8 +162,8 @@ export class ExampleExchange {
     if (this.net.isZero()) return undefined;
     return {
       symbol: SYMBOL,
-      side: "long",
-      quantity: this.net,
+      side: this.net.isNegative() ? "short" : "long",
+      quantity: quantity(this.net.abs()),
       entryPrice: this.entryPrice,
       unrealisedPnl: amount("0"),
       stopLoss: this.stopLoss,

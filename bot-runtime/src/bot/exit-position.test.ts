@@ -396,6 +396,64 @@ describe("a close takes no more than the bot's own", () => {
   });
 });
 
+/** The bot's unit is gone, by an exit that nothing shows; then the owner sells, as though he had closed it. */
+async function ownerAfterHiddenExit(sold: string) {
+  const it = startExampleHolder(STOPPED);
+  const work = it.heldWork();
+  const { market } = it;
+  market.answer = ({ clientOrderId: id }) => {
+    market.fill("sell", quantity("1"), { id, at: "90" });
+    market.hidden.add(id);
+    return { kind: "unknown", code: "timeout", message: "no answer" };
+  };
+  await it.run(work, 250);
+  const hidden = market.executions.splice(-1).map((each) => ({ ...each, executionId: "exit" }));
+  market.ageMs += 1_000;
+  market.fill("sell", quantity(sold), { at: "110" });
+  const show = () => {
+    market.executions.push(...hidden);
+    market.hidden.clear();
+  };
+  const fills = () => it.records.flatMap((body) => (body.type === "fill" ? body.price : []));
+  return { ...it, work, show, fills };
+}
+
+describe("an exit that has filled and is not shown, while the owner trades", () => {
+  test.each(["1", "0.4", "3"])(
+    "what he sells (%s) is no fill of the trade, which ends with its own exit",
+    async (sold) => {
+      const { run, work, show, fills, records, market } = await ownerAfterHiddenExit(sold);
+      expect(await run(work, 300_000)).toBe(false);
+      expect(lastTrade(records)?.closedAt).toBe(null);
+      show();
+      expect(await run(work, 60_000)).toBe(true);
+      expect(fills()).toEqual(["100", "90"]);
+      expect(lastTrade(records)).toMatchObject({ pnl: "-10", exitPrice: "90" });
+      expect(market.sent.length).toBe(1);
+    },
+  );
+
+  test("after ten minutes no exit can be shown any more: what is seen is believed", async () => {
+    const { run, work, fills, records } = await ownerAfterHiddenExit("1");
+    await run(work, 60_000);
+    expect(work.contradiction).toContain("seems to have closed");
+    expect(await run(work, 600_000)).toBe(true);
+    expect(fills()).toEqual(["100", "110"]);
+    expect(lastTrade(records)).toMatchObject({ pnl: "10" });
+  });
+});
+
+test("what the owner closes of the bot's position is told at once where the position agrees", async () => {
+  const { market, run, records, heldWork } = startExampleHolder();
+  const work = heldWork();
+  market.fill("sell", quantity("0.4"), { at: "110" });
+  await run(work, 1_000);
+  expect(records.filter((body) => body.type === "fill").length).toBe(2);
+  market.fill("sell", quantity("0.6"), { at: "110" });
+  expect(await run(work, 1_000)).toBe(true);
+  expect(lastTrade(records)).toMatchObject({ pnl: "10" });
+});
+
 describe("an exit of unknown outcome", () => {
   const unknown = { kind: "unknown", code: "timeout", message: "no answer" } as const;
 

@@ -1,6 +1,12 @@
 import type { OrderView } from "../exchange/exchange.ts";
 import { ZERO_QUANTITY } from "../money.ts";
-import { accountForFills, exchangeTime, isAccountedFor, recordTrade } from "./account-for-fills.ts";
+import {
+  accountForFills,
+  exchangeTime,
+  HIDDEN_MAX_MS,
+  isAccountedFor,
+  recordTrade,
+} from "./account-for-fills.ts";
 import { lookUps } from "./look-ups.ts";
 import { placeUnknownStop } from "./protect-position.ts";
 import { isOfOthers } from "./reconcile.ts";
@@ -16,11 +22,6 @@ const SETTLE_WINDOW_MS = 20_000;
  * Its receive window ended long before, so what it opened has been opened; the rest is for a position that is shown late.
  */
 const LOST_AFTER_MS = 75_000;
-/**
- * So long after it was sent it is over, also where the exchange has said that it accepted the entry, or shows a position. Exchanges
- * have shown orders after as much as ten minutes (github.com/Mike-Mercer/Binance-REST-Test): its stop may have struck until then.
- */
-const HIDDEN_MAX_MS = 600_000;
 /** A market order fills or ends at once; one that stays open longer is cancelled. */
 const OPEN_MAX_MS = 60_000;
 /** Pause between two cancellations of the same order. */
@@ -81,6 +82,7 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
     return;
   }
   // A process that took it up sees for itself what is there now.
+  // Also where the exchange has said that it accepted the entry, or shows a position: its stop may have struck until then.
   const isOver = waitedMs >= LOST_AFTER_MS && sentAgoMs(deps, work) >= HIDDEN_MAX_MS;
   const holds = await mayHold(deps, work);
   if ((holds || work.entry === "open") && !isOver) {

@@ -61,6 +61,8 @@ export interface Work {
   lateAnswers: number;
   /** Why what is wanted of it is not sent although it is open, as a sentence. */
   exitWaits: string | undefined;
+  /** Somebody else's order seems to have closed some of it, and the position says otherwise (account-for-fills.ts). */
+  isDoubted: boolean;
   /** When nothing of it was first seen to be open any more. */
   closedSeenMs: number | undefined;
   /** The journal has been told that the trade is closed, with its result. */
@@ -215,6 +217,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
     accountedWallMs: -Infinity,
     lateAnswers: 0,
     exitWaits: undefined,
+    isDoubted: false,
     closedSeenMs: undefined,
     toldClosed: false,
     held: undefined,

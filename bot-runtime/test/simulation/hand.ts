@@ -117,11 +117,13 @@ export class Hand {
     const excess = new Decimal(held).minus(this.#parts.observer.world.own(HAND_SYMBOL).abs());
     if (excess.lte(0)) return;
     this.#parts.observer.touched({});
-    const qty = excess.toFixed();
-    this.#ask("POST /v5/order/create", { side, orderType: "Market", qty, reduceOnly: true });
+    const order = { side, orderType: "Market", reduceOnly: true };
+    const isTaken = this.#ask("POST /v5/order/create", { ...order, qty: excess.toFixed() });
+    // Too little to be sold alone: all that is held goes with it, the bot's too.
+    if (!isTaken) this.#ask("POST /v5/order/create", { ...order, qty: "0", closeOnTrigger: true });
   }
 
-  #ask(endpoint: string, parameters: object): void {
+  #ask(endpoint: string, parameters: object): boolean {
     this.#parts.trace?.(`by hand: ${endpoint} ${JSON.stringify(parameters)}`);
     const { retCode, retMsg } = this.#parts.exchange.request(
       endpoint,
@@ -130,5 +132,6 @@ export class Hand {
     );
     if (retCode !== 0) this.#parts.trace?.(`by hand: ${retMsg}`);
     this.#parts.observer.look();
+    return retCode === 0;
   }
 }

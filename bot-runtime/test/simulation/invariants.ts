@@ -342,7 +342,7 @@ export const INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "Flattened",
-    statement: `an own position is closed within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that holds a Flatten halt could reach the exchange, and the time that the market needs to fill it, where it lets everything be closed`,
+    statement: `an own position is closed within ${UNCLOSED_MS.calm} ms (calm) or ${UNCLOSED_MS.foul} ms of time in which a process that holds a Flatten halt could reach the exchange and be shown what opened it, and the time that the market needs to fill it, where it lets everything be closed`,
     broken: (moment, world) => {
       if (moment.kind !== "changed" || world.leftBelow.gt(0)) return undefined;
       const limitMs = (world.calm ? UNCLOSED_MS.calm : UNCLOSED_MS.foul) + world.fillMs;

@@ -482,7 +482,14 @@ export class Observer {
   }
 
   #isUnclosed(symbol: string, told: readonly BotRun[]): boolean {
-    return !this.#world.own(symbol).isZero() && told.some(({ process }) => process.alive);
+    const isHeld = !this.#world.own(symbol).isZero() && told.some(({ process }) => process.alive);
+    return isHeld && !this.#isHidden(symbol);
+  }
+
+  /** The exchange does not show what opened it: nobody can tell whose it is. */
+  #isHidden(symbol: string): boolean {
+    const opener = this.#openers.get(symbol);
+    return opener !== undefined && this.#parts.account.hiddenOrders.has(opener.order.id);
   }
 
   #ask(moment: Moment): void {
