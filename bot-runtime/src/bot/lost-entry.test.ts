@@ -93,6 +93,21 @@ test.each([
   },
 );
 
+test("that this process has sent is looked for ten minutes by a clock that nobody sets: the wall clock may be minutes behind", async () => {
+  const outcome = { kind: "unknown", code: "timeout", message: "no answer" } as const;
+  const clock = () => ({ skewMs: -4 * MINUTE, uncertaintyMs: 0 });
+  const it = startExampleBot({ exchange: { submitEntry: async () => outcome, clock } });
+  it.grantSession();
+  await pass(1_000);
+  it.closeCandle();
+  await pass(1_000);
+  expect(it.ordersRecorded()).toHaveLength(1);
+  await pass(9 * MINUTE);
+  expect(it.lastReport()?.flat).toBe(false);
+  await pass(2 * MINUTE);
+  expect(it.lastReport()?.flat).toBe(true);
+});
+
 test("a look for it that fails is not made again before the next is due", async () => {
   let fails = false;
   const findOrder = vi.fn<Exchange["findOrder"]>(async () => {

@@ -97,11 +97,14 @@ async function settleMissingEntry(deps: TraderDeps, work: Work): Promise<void> {
   else if (waitedMs >= LOST_AFTER_MS) lose(deps, work);
 }
 
-/** By the clock that nobody sets since this process knows of it, or by the exchange's since the process that sent it decided. */
-function sentAgoMs(deps: TraderDeps, { takenUpMs, intended }: Work): number {
+/**
+ * By the clock that nobody sets since this process knows of it; where another one sent it, by the exchange's since the decision,
+ * which has that one's wall clock: it may be as wrong as the gate allows.
+ */
+function sentAgoMs(deps: TraderDeps, { adopted, takenUpMs, intended }: Work): number {
   const exchangeMs = exchangeTime(deps);
   const knownMs = deps.monotonicMs() - takenUpMs;
-  if (exchangeMs === undefined || intended === undefined) return knownMs;
+  if (!adopted || exchangeMs === undefined || intended === undefined) return knownMs;
   return Math.max(knownMs, exchangeMs - intended.atMs);
 }
 
