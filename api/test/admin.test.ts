@@ -304,11 +304,11 @@ async function halted(scope: object): Promise<string> {
 
 test("one person stops and resumes a part of the platform", async () => {
   const { operator, viewer } = people;
-  const id = await halted({ type: "exchange", value: "bybit" });
+  const id = await halted({ type: "symbol", value: "BTC/USDT:USDT" });
   expect((await viewer.call(`GET /api/admin/halts/${id}`)).body).toMatchObject({
     id,
     lifted: false,
-    scope: { type: "exchange", value: "bybit" },
+    scope: { type: "symbol", value: "BTC/USDT:USDT" },
   });
   const { status, body } = await operator.call(`POST /api/admin/halts/${id}/lift`);
   expect({ status, body }).toMatchObject({
@@ -327,9 +327,12 @@ test("a halt that can match nothing is refused with the reason", async () => {
   expect({ status, body }).toMatchObject({ status: 422, body: { code: "refused_by_rule" } });
 });
 
-test("all bots trade again only when a second person approves in time", async () => {
+test.each([
+  ["all bots", { type: "all" }],
+  ["all bots of an exchange", { type: "exchange", value: "bybit" }],
+])("%s trade again only when a second person approves in time", async (...[, scope]) => {
   const { operator, second } = people;
-  const id = await halted({ type: "all" });
+  const id = await halted(scope);
   const path = `/api/admin/halts/${id}`;
   const isLifted = async () =>
     z.object({ lifted: z.boolean() }).parse((await operator.call(`GET ${path}`)).body).lifted;

@@ -104,7 +104,8 @@ const SCHEMAS = {
   lift: {
     ...forRole("operator"),
     tags,
-    summary: "Let bots trade again; for scope all it asks another operator to approve",
+    summary:
+      "Let bots trade again; for the scopes all and exchange it asks another operator to approve",
     params: HaltParams,
     response: { 200: Lifting, 202: Lifting, ...FAILURE },
   },

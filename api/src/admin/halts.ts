@@ -50,6 +50,9 @@ export async function requireHalt(
   return halt;
 }
 
+/** Scopes of halts that concern all users: of an exchange all who trade there, which may be everybody. */
+const ofEverybody: ReadonlySet<TradingHalt["spec"]["scope"]["type"]> = new Set(["all", "exchange"]);
+
 /** Undefined: the halt is lifted. Else until when somebody else can approve. */
 export async function liftHalt(
   deps: HaltDeps,
@@ -58,7 +61,7 @@ export async function liftHalt(
 ): Promise<{ readonly halt: TradingHalt; readonly approvableUntil?: Date }> {
   const halt = await requireHalt(deps, name);
   if (halt.spec.lifted) return { halt };
-  if (halt.spec.scope.type !== "all") return { halt: await lift(deps, actor, halt) };
+  if (!ofEverybody.has(halt.spec.scope.type)) return { halt: await lift(deps, actor, halt) };
   const requestedAt = await asTenant(deps.adminPool, actor, async (database) => {
     await recordAudit(
       database,
