@@ -8,6 +8,7 @@ import {
   exampleLong,
   type ExampleOptions,
   exampleSession,
+  exampleTrade,
   NEWEST,
   startExampleBot,
   SYMBOL,
@@ -310,4 +311,25 @@ test("an order that somebody asked for is answered when its entry is over: an an
   ];
   await pass(2 * MINUTE);
   expect(answers(it)).toEqual(["begun", "done"]);
+});
+
+test("one that is found beside a later trade, and not yet what closed it, does not move the stop to and fro", async () => {
+  const protect = vi.fn<Exchange["protect"]>(async (_symbol, { stopLoss, takeProfit }) => {
+    it.shown.held = { ...held, stopLoss, takeProfit };
+    return { kind: "accepted", exchangeOrderId: "x" };
+  });
+  const it = startExampleBot({ exchange: { protect } });
+  const held = { ...exampleLong, entryPrice: price("110") };
+  const trade = { ...exampleTrade(SYMBOL), id: "99999999-9999-8999-8999-999999999999" };
+  const later = exampleExecution("buy", { clientOrderId: trade.id, atMs: START - 10_000 });
+  const found = { clientOrderId: entryId, executionId: "of the lost one", atMs: START - 99_000 };
+  it.shown.held = held;
+  it.shown.executions = [later];
+  it.grantSession({ ...exampleSession, openIntents: [intent(100_000)], openTrades: [trade] });
+  await pass(110_000);
+  expect(protect).toHaveBeenCalledTimes(1);
+  it.shown.executions = [exampleExecution("buy", { ...found, price: price("90") }), later];
+  await pass(90_000);
+  expect(it.lastReport()?.positions).toHaveLength(2);
+  expect(protect).toHaveBeenCalledTimes(1);
 });

@@ -129,6 +129,8 @@ type ClosingLevels = Required<Levels> & { readonly takeProfit: Price };
  * tell the effect of (a split has other prices than its entry) a stop stays, and a missing one goes by the exchange's own mean price.
  */
 function wantedLevels(deps: TraderDeps, work: Work, held: HeldPosition): ClosingLevels | undefined {
+  // Of two trades in one position each would move the stop to its own levels, in turn.
+  if (work.isBesideOpen && held.stopLoss !== undefined) return undefined;
   const { entryPrice: paid, unexplained } = work.account;
   if (unexplained !== undefined && held.stopLoss !== undefined) return undefined;
   const shown = held.entryPrice.gt(0) ? held.entryPrice : undefined;

@@ -97,6 +97,8 @@ export interface Work {
   /** Last sentence about dust that was recorded. */
   dustTold: string | undefined;
   readonly protection: Protection;
+  /** Another work of the symbol has something open in the same direction: a lost entry was found beside a later one. */
+  isBesideOpen: boolean;
   readonly recordedExecutions: Set<string>;
   /** Last trade record, as text: the same one is not written twice. */
   recordedTrade: string | undefined;
@@ -243,6 +245,7 @@ function newWork(origin: Origin, taken: TakenUp): Work {
       unclosedNotBeforeMs: -Infinity,
       aloneNotBeforeMs: -Infinity,
     },
+    isBesideOpen: false,
     recordedExecutions: new Set<string>(),
     recordedTrade: undefined,
   };

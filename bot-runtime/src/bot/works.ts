@@ -214,12 +214,19 @@ export class Works {
     const before = this.#otherAccount;
     this.#otherAccount = this.#deps.otherAccount();
     for (const work of this.#open) {
+      this.#seeBeside(work);
       if (work.contradiction === before) work.contradiction = undefined;
       // What another account shows says nothing about the work, and nothing is sent there.
       if (this.#otherAccount !== undefined) work.contradiction = this.#otherAccount;
       else if (await advanceWork(this.#deps, work)) this.#close(work);
       else if (work.lost) this.#lose(work);
     }
+  }
+
+  #seeBeside(work: Work): void {
+    work.isBesideOpen = this.#open.some(
+      (other) => other !== work && other.side === work.side && other.account.open.gt(0),
+    );
   }
 
   /** In one step: a result is counted either as open or as closed, never as both. */
@@ -278,6 +285,7 @@ export class Works {
   async #lookForLost(work: Work): Promise<void> {
     // Before the look: one that fails has its pause as well.
     this.#lose(work);
+    this.#seeBeside(work);
     let isOver = false;
     try {
       isOver = await advanceWork(this.#deps, work);
