@@ -93,8 +93,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         module: `${src}/bot/settle-entry.ts`,
-        text: "const HIDDEN_MAX_MS = 600_000;",
-        replacement: "const HIDDEN_MAX_MS = 0;",
+        text: "sentAgoMs(deps, work) >= HIDDEN_MAX_MS",
+        replacement: "sentAgoMs(deps, work) >= 0",
       },
     ],
   },
@@ -108,8 +108,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         module: `${src}/bot/settle-entry.ts`,
-        text: "const HIDDEN_MAX_MS = 600_000;",
-        replacement: "const HIDDEN_MAX_MS = 20_000;",
+        text: "sentAgoMs(deps, work) >= HIDDEN_MAX_MS",
+        replacement: "sentAgoMs(deps, work) >= 20_000",
       },
     ],
   },
@@ -118,8 +118,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/settle-entry.ts`,
-        text: "const HIDDEN_MAX_MS = 600_000;",
-        replacement: "const HIDDEN_MAX_MS = 75_000;",
+        text: "sentAgoMs(deps, work) >= HIDDEN_MAX_MS",
+        replacement: "sentAgoMs(deps, work) >= 75_000",
       },
     ],
   },
@@ -277,9 +277,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/advance-work.ts`,
-        text: '  if (work.account.open.isZero()) return work.entry === "over";',
+        text: "  if (work.account.open.isZero()) return isEnded(deps, work);",
         replacement:
-          '  if (work.account.open.isZero() || view.held === undefined) return work.entry === "over";',
+          "  if (work.account.open.isZero() || view.held === undefined) return isEnded(deps, work);",
       },
     ],
   },
@@ -568,7 +568,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/account-for-fills.ts`,
-        text: "    if (!isNew(fill.execution.executionId)) continue;",
+        text: "    if (doubtful.has(fill) || !isNew(fill.execution.executionId)) continue;",
         replacement:
           "    if (!isNew(fill.execution.clientOrderId ?? fill.execution.executionId)) continue;",
       },
@@ -589,7 +589,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         module: `${src}/bot/account-for-fills.ts`,
-        text: "    if (!isNew(fill.execution.executionId)) continue;",
+        text: "    if (doubtful.has(fill) || !isNew(fill.execution.executionId)) continue;",
         replacement: "    if (!isNew(fill.execution.executionId) || work.adopted) continue;",
       },
     ],
