@@ -80,7 +80,9 @@ export const RequestResult = z.object({
   orderId: ClientOrderId.nullable().describe(
     "Client order id of the entry that it opened, closed or cancelled; null when there was none.",
   ),
-  at: Timestamp,
+  at: Timestamp.describe(
+    "When the bot began with it; of one that never began: when it was answered.",
+  ),
 });
 export type RequestResult = z.infer<typeof RequestResult>;
 

@@ -20,7 +20,10 @@ export const RequestView = z
     reason: z.string().nullable().describe("Why it was refused: NotRunning, Halted, PositionOpen…"),
     message: z.string(),
     orderId: z.string().nullable().describe("Id of the trade that it opened, closed or cancelled."),
-    at: z.string().nullable().describe("When the bot said so."),
+    at: z
+      .string()
+      .nullable()
+      .describe("When the bot began with it; of one that never began: when it was answered."),
   })
   .meta({
     id: "Request",

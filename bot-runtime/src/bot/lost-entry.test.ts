@@ -169,6 +169,15 @@ describe("when its position is shown after all", () => {
     expect(lastReport()?.positions).toHaveLength(1);
   });
 
+  test("it has its stop at once when the exchange tells of it", async () => {
+    const { show, protect, bot } = await lostBot();
+    await pass(5_000);
+    show();
+    bot.hinted(SYMBOL);
+    await pass(1_500);
+    expect(protect).toHaveBeenCalled();
+  });
+
   test("also while neither order nor executions say whose it is", async () => {
     const { it, protect, lastReport } = await lostBot();
     it.shown.held = exampleLong;

@@ -85,7 +85,7 @@ export class RequestLog {
       reason: said.reason?.slice(0, REASON_MAX) ?? null,
       message: storable(said.message),
       orderId: said.orderId ?? null,
-      at: new Date(this.#nowMs()).toISOString(),
+      at: this.#known.get(id)?.at ?? new Date(this.#nowMs()).toISOString(),
     };
     this.#keep(result);
     this.#record({ type: "request", result });

@@ -262,6 +262,8 @@ export class SymbolTrader {
   /** Something has happened at the exchange: a look is due now. */
   look(): void {
     this.#lookedMs = -Infinity;
+    // It may be about an entry that nothing has spoken for so far.
+    if (this.#works.lost.length > 0) this.#foreign.lookSoon();
     this.wake();
   }
 
