@@ -773,6 +773,36 @@ describe("bad input", () => {
     expect(answer.headers["content-type"]).toContain("application/problem+json");
   });
 
+  test("a parameter as deep as a body can be is refused, and the bot stays as it is", async () => {
+    const id = idOf(await alice.call("POST /api/bots", { body: PAPER }));
+    const before = await alice.call(`GET /api/bots/${id}`);
+    for (const [open, close] of [
+      ['{"a":', "}"],
+      ["[", "]"],
+    ] as const) {
+      const deep = `${open.repeat(100_000)}1${close.repeat(100_000)}`;
+      const answer = await api.app.inject({
+        method: "PATCH",
+        url: `/api/bots/${id}`,
+        headers: {
+          authorization: `Bearer ${alice.accessToken}`,
+          "content-type": "application/merge-patch+json",
+        },
+        payload: `{"strategy":{"params":{"period":${deep}}}}`,
+      });
+      expect({ status: answer.statusCode, body: answer.json<unknown>() }).toMatchObject({
+        status: 422,
+        body: {
+          code: "validation_failed",
+          detail:
+            "strategy.params.period: must be a text of up to 200 characters, a number, true, false or null",
+        },
+      });
+    }
+    expect((await alice.call(`GET /api/bots/${id}`)).body).toEqual(before.body);
+    await alice.call(`DELETE /api/bots/${id}`);
+  });
+
   test("SQL in names stays text", async () => {
     const displayName = `Robert'); drop table bots; --`;
     const answer = await alice.call("POST /api/bots", { body: { ...PAPER, displayName } });

@@ -15,7 +15,13 @@ export {
   UserId,
 } from "./fields.ts";
 export { ObjectMeta } from "./kind.ts";
-export { isStrategyName, RsiParams, STRATEGIES, type StrategyName } from "./strategies.ts";
+export {
+  isStrategyName,
+  RsiParams,
+  STRATEGIES,
+  type StrategyName,
+  StrategyParam,
+} from "./strategies.ts";
 export { Risk, Strategy } from "./risk.ts";
 export { TradingBot } from "./trading-bot.ts";
 export {

@@ -18,8 +18,15 @@ export const RsiParams = z
   });
 export type RsiParams = z.infer<typeof RsiParams>;
 
+/** What a parameter may be: no object and no list, so that a merge patch replaces it whole, however it was made up. */
+export const StrategyParam = z.union(
+  [z.string().max(200), z.number(), z.boolean(), z.null()],
+  "must be a text of up to 200 characters, a number, true, false or null",
+);
+type StrategyParams = z.ZodType<Readonly<Record<string, z.infer<typeof StrategyParam>>>>;
+
 /** The strategies that exist, each with the schema of its parameters. */
-export const STRATEGIES = { rsi: RsiParams } as const;
+export const STRATEGIES = { rsi: RsiParams } as const satisfies Record<string, StrategyParams>;
 export type StrategyName = keyof typeof STRATEGIES;
 
 export function isStrategyName(name: string): name is StrategyName {

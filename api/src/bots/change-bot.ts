@@ -101,7 +101,7 @@ async function assertAllowed(
   if (needsStepUp({ wanted, before: spec })) await deps.requireStepUp(caller);
 }
 
-function settingsOf(spec: TradingBot["spec"]): BotSettings {
+function settingsOf(spec: TradingBot["spec"]): Record<keyof BotSettings, unknown> {
   const { displayName, mode, symbols, timeframe, strategy, risk, autoTrade } = spec;
   return { displayName, mode, symbols, timeframe, strategy, risk, autoTrade };
 }

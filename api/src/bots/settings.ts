@@ -6,13 +6,14 @@ import {
   Mode,
   Risk,
   STRATEGIES,
+  StrategyParam,
   Timeframe,
 } from "@tradingbots/crds";
 import { z } from "zod";
 import { DisplayName } from "../fields.ts";
 
 const StrategyName = z.enum(Object.keys(STRATEGIES));
-const Params = z.record(z.string().max(64), z.unknown());
+const Params = z.record(z.string().max(64), StrategyParam);
 
 const Symbols = z
   .array(MarketSymbol)
