@@ -16,7 +16,7 @@ return {count, redis.call('PTTL', KEYS[1])}`;
 const Counted = z.tuple([z.int(), z.int()]);
 
 export interface RedisOptions {
-  /** `redis://` or `rediss://`. */
+  /** `redis://` or `rediss://`, with a user's name before the host where there are users. */
   readonly url: string;
   readonly password?: string | undefined;
   readonly onError: (error: unknown) => void;
@@ -25,8 +25,7 @@ export interface RedisOptions {
 /** Counts in Redis or Valkey. It connects in the background, for ever: whether Redis is there keeps nothing from starting. */
 export function createRedisCounter({ url, password, onError }: RedisOptions) {
   const client = createClient({
-    url,
-    ...(password === undefined ? {} : { password }),
+    url: password === undefined ? url : withPassword(url, password),
     socket: {
       connectTimeout: CONNECT_LIMIT_MS,
       reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 8), RECONNECT_MS_MAX),
@@ -54,4 +53,11 @@ export function createRedisCounter({ url, password, onError }: RedisOptions) {
       await connecting;
     },
   };
+}
+
+/** The client takes both from the address as soon as that names a user, and then knows of no password beside it. */
+function withPassword(url: string, password: string): string {
+  const address = new URL(url);
+  address.password = encodeURIComponent(password);
+  return address.href;
 }

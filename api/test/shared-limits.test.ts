@@ -1,3 +1,4 @@
+import { createClient } from "@redis/client";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Redis, startRedis } from "../../hack/redis/redis.ts";
 import { createRateLimiter } from "../src/rate-limit.ts";
@@ -12,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-const replicas: ReturnType<typeof replica>[] = [];
+const replicas: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   await Promise.all(replicas.splice(0).map(({ close }) => close()));
 });
@@ -31,7 +32,7 @@ function replica() {
     failures,
     take: (key: string) => limiter.take(key, 5),
     /** Waits until its connection stands. */
-    connected: () => vi.waitUntil(async () => (await isShared(counter)) || undefined),
+    connected: () => vi.waitUntil(() => isShared(counter)),
   };
 }
 
@@ -43,9 +44,8 @@ async function isShared(counter: ReturnType<typeof createRedisCounter>): Promise
 }
 
 async function twoReplicas() {
-  replicas.push(replica(), replica());
-  const [first, second] = replicas;
-  if (first === undefined || second === undefined) throw new Error("there are two");
+  const [first, second] = [replica(), replica()] as const;
+  replicas.push(first, second);
   await Promise.all([first.connected(), second.connected()]);
   return { first, second };
 }
@@ -62,6 +62,24 @@ test("replicas count together, and a window ends with its minute", async () => {
   const takes = Array.from({ length: 50 }, async () => first.take("at once"));
   const many = await Promise.all(takes);
   expect(many.filter(({ allowed }) => allowed)).toHaveLength(5);
+});
+
+test("a user whom the address names is let in by the password beside it", async () => {
+  const password = "100% s3cret:@/?#";
+  const rights = ["~tradingbots:*", "+@connection", "+eval", "+incr", "+pexpire", "+pttl"];
+  const admin = await createClient({ url: redis.url }).connect();
+  const setUser = (...user: readonly string[]) => admin.sendCommand(["ACL", "SETUSER", ...user]);
+  await setUser("limits", "on", `>${password}`, ...rights);
+  await setUser("default", "off"); // whoever names nobody stays outside
+  const url = redis.url.replace("//", "//limits@");
+  const counter = createRedisCounter({ url, password, onError: () => {} });
+  replicas.push(counter);
+  try {
+    await vi.waitUntil(() => isShared(counter));
+  } finally {
+    await setUser("default", "on");
+    admin.destroy();
+  }
 });
 
 test("Redis gone: each counts for itself at once, and together again when it is back", async () => {

@@ -29,6 +29,13 @@ const PodTemplate = z.object({
   spec: z.object({ template: z.object({ spec: z.looseObject({ containers: z.unknown() }) }) }),
 });
 
+const SecretVolume = z.object({
+  secretName: z.string(),
+  optional: z.boolean().default(false),
+  items: z.array(z.object({ key: z.string(), path: z.string() })).default([]),
+});
+type SecretVolume = z.infer<typeof SecretVolume>;
+
 /** Of the Prometheus operator, which a cluster with `monitoring.enabled` has. Its schemas are its own affair. */
 const MONITORING_KINDS = ["PodMonitor", "PrometheusRule"].map((kind) => {
   const plural = `${kind.toLowerCase()}s`;
@@ -107,6 +114,11 @@ describe("helm", () => {
       ["networkPolicies.vault.peers=null"],
       "networkPolicies.vault.peers is needed",
     ],
+    [
+      "a password in Redis' address",
+      ["api.redis.url=redis://limits:s3cret@redis:6379"],
+      "api.redis.url holds a password",
+    ],
     ["an address that is none", ["vault.address=vault:8200"], "at '/vault/address'"],
     ["a misspelt value", ["api.replica=2"], "additional properties 'replica' not allowed"],
     ["no replicas", ["operator.replicas=0"], "minimum: got 0, want 1"],
@@ -116,6 +128,13 @@ describe("helm", () => {
   ])("refuses %s", async (_name, settings, sentence) => {
     const set = settings.flatMap((setting) => ["--set", setting]);
     await expect(template("-f", valuesFile("minimal"), ...set)).rejects.toThrow(sentence);
+  });
+
+  it("does not repeat the password that it refuses", async () => {
+    const set = ["--set", "api.redis.url=redis://:s3cret@redis:6379"];
+    const failure = await template("-f", valuesFile("minimal"), ...set).then(String, String);
+    expect(failure).toContain("api.redis.passwordSecret");
+    expect(failure).not.toContain("s3cret");
   });
 
   it("refuses a release namespace that Vault would take for a bucket", async () => {
@@ -146,6 +165,12 @@ describe.each(VALUES)("with %s values", (name) => {
     expect(rendered.get(name)).not.toMatch(/secretKeyRef|secretRef/);
   });
 
+  it("no container finds more of a Secret than it reads", () => {
+    const volumes = secretVolumesOf(name);
+    expect(volumes.length).toBeGreaterThan(0);
+    expect(volumes.filter(({ items }) => items.length === 0)).toEqual([]);
+  });
+
   it("every pod passes restricted pod security", async () => {
     const templates = manifestsOf(name).filter(({ kind }) => ["Deployment", "Job"].includes(kind));
     expect(templates.length).toBeGreaterThanOrEqual(5);
@@ -166,6 +191,14 @@ describe.each(VALUES)("with %s values", (name) => {
       JSON.stringify(list(pods)),
     );
     expect(stderr).toBe(""); // a warning would be the weaker levels' way to object
+  });
+});
+
+it("the API's pod starts with either of the two ways by which mails leave", () => {
+  expect(secretVolumesOf("everything")).toContainEqual({
+    secretName: "mail",
+    optional: true,
+    items: ["smtp-url", "webhook-url"].map((key) => ({ key, path: key })),
   });
 });
 
@@ -278,6 +311,16 @@ function manifestsOf(name: string): readonly Manifest[] {
     .map((document) => document.toJS() as unknown)
     .filter((value) => value !== null)
     .map((value) => Manifest.parse(value));
+}
+
+/** Of whatever has pods, wherever in it they are described. */
+function secretVolumesOf(name: string): readonly SecretVolume[] {
+  const volumes: SecretVolume[] = [];
+  JSON.stringify(manifestsOf(name), (key, value: unknown) => {
+    if (key === "secret") volumes.push(SecretVolume.parse(value));
+    return value;
+  });
+  return volumes;
 }
 
 function serviceAccountOf(owner: Manifest): string {
