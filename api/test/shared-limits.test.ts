@@ -15,7 +15,7 @@ afterAll(() => redis.stop());
 
 const replicas: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  await Promise.all(replicas.splice(0).map(({ close }) => close()));
+  await Promise.all(replicas.splice(0).map((each) => each.close()));
 });
 
 function replica() {
@@ -75,7 +75,7 @@ test("a user whom the address names is let in by the password beside it", async 
   const counter = createRedisCounter({ url, password, onError: () => {} });
   replicas.push(counter);
   try {
-    await vi.waitUntil(() => isShared(counter));
+    await expect.poll(() => isShared(counter)).toBe(true);
   } finally {
     await setUser("default", "on");
     admin.destroy();
