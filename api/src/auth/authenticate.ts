@@ -57,13 +57,11 @@ export function authenticate(deps: AuthenticateDeps) {
   };
 }
 
-const BEARER = "bearer ";
+const BEARER = /^bearer ./i;
 
 function tokenOf({ headers }: FastifyRequest, reply: FastifyReply): string {
   const { authorization = "" } = headers;
-  const isBearer = authorization.slice(0, BEARER.length).toLowerCase() === BEARER;
-  const token = isBearer ? authorization.slice(BEARER.length) : "";
-  if (token !== "") return token;
+  if (BEARER.test(authorization)) return authorization.slice("bearer ".length);
   reply.header("www-authenticate", "Bearer");
   throw new ApiError("unauthenticated", "send Authorization: Bearer <access token>");
 }
@@ -82,18 +80,20 @@ function admit(
   request[CALLER] = known; // the audit tells who was refused
   const caller = upToDate(known, deps);
   if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
+  request[CALLER] = caller;
   const { tier, userId } = caller;
-  const counted = (state: RateState): undefined => {
-    if (state.limit > 0) reply.headers(rateLimitHeaders(tier, state));
-    if (!state.allowed) {
-      throw new ApiError("rate_limited", `the ${tier} tier has ${state.limit} requests a minute`, {
-        retryAfterSeconds: state.resetSeconds,
-      });
-    }
-    request[CALLER] = caller;
-  };
-  const state = deps.limiter.take(`user ${userId}`, deps.requestsPerMinute[tier]);
-  return state instanceof Promise ? state.then(counted) : counted(state);
+  const counted = deps.limiter.take(userId, deps.requestsPerMinute[tier]);
+  if (counted instanceof Promise) return counted.then((state) => assertWithin(state, tier, reply));
+  assertWithin(counted, tier, reply);
+  return undefined;
+}
+
+function assertWithin(state: RateState, tier: Tier, reply: FastifyReply): void {
+  if (state.limit > 0) reply.headers(rateLimitHeaders(tier, state));
+  if (state.allowed) return;
+  throw new ApiError("rate_limited", `the ${tier} tier has ${state.limit} requests a minute`, {
+    retryAfterSeconds: state.resetSeconds,
+  });
 }
 
 /**
