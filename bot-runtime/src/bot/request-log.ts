@@ -47,9 +47,15 @@ export class RequestLog {
     return [...this.#known.values()].filter(({ status }) => status === "begun");
   }
 
+  /** An end that this process has told stands, and is told once more to a journal that has not heard it or has lost it. */
   remember(results: readonly RequestResult[]): void {
     this.#isRemembered = true;
-    for (const result of results) this.#keep(result);
+    for (const result of results) {
+      const known = this.#known.get(result.id);
+      if (known === undefined || known.status === "begun" || result.status !== "begun")
+        this.#keep(result);
+      else this.#record({ type: "request", result: known });
+    }
   }
 
   isKnown(id: string): boolean {

@@ -567,3 +567,22 @@ test("a request does not enable a bot that has disabled itself; another change d
   const changed = await start({ session: { errors }, config: { generation: 2 } });
   expect(changed.lastReport()?.consecutiveErrors).toBe(0);
 });
+
+test("what was told as refused is not sent when the journal has lost that end", async () => {
+  let answer: "unconfirmed" | "appended" = "unconfirmed";
+  const it = await start({ appendIntent: async () => answer });
+  await it.apply({ requests: [ask("Order")] });
+  await it.show("100");
+  expect(it.results()).toEqual(["begun", "IntentUnconfirmed"]);
+  const [begun] = it.records.flatMap((body) => (body.type === "request" ? [body.result] : []));
+  answer = "appended";
+  it.grantSession({
+    ...exampleSession,
+    epoch: exampleSession.epoch + 1,
+    requests: begun === undefined ? [] : [begun],
+  });
+  await pass(3_000);
+  await it.show("100");
+  expect(await it.held()).toBeUndefined();
+  expect(it.results()).toEqual(["begun", "IntentUnconfirmed", "IntentUnconfirmed"]);
+});
