@@ -1,28 +1,21 @@
-import { createKubeClient, kubeconfigAccess } from "@tradingbots/kube";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Platform, startPlatform } from "../platform.ts";
-import { connectUpstream } from "./proxy.ts";
-import { type Outcome, runSeeds } from "./run.ts";
+import { type Outcome, runSeeds, startBattlefield } from "./run.ts";
 
 /** A slice of `node operator/test/hostile/main.ts --seeds 1000`. */
 const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
 const SIDE_BY_SIDE = 6;
 
-let platform: Platform;
+let field: Awaited<ReturnType<typeof startBattlefield>>;
 beforeAll(async () => {
-  platform = await startPlatform();
+  field = await startBattlefield();
 });
-afterAll(() => platform?.stop());
+afterAll(() => field?.stop());
 
 test("behind a hostile API server bots come to their state, with one pod each, and then nothing is written", async () => {
-  const access = await kubeconfigAccess(platform.kubeconfigPath);
-  const client = createKubeClient(access);
-  const upstream = connectUpstream(access);
   const outcomes: Outcome[] = [];
-  await runSeeds(SEEDS, { client, upstream, side: SIDE_BY_SIDE }, (outcome) => {
+  await runSeeds(SEEDS, { ...field, side: SIDE_BY_SIDE }, (outcome) => {
     outcomes.push(outcome);
   });
-  await Promise.all([client.close(), upstream.destroy()]);
   const wrongs = outcomes.flatMap(({ seed, wrongs: each }) => each.map((is) => `${seed}: ${is}`));
   expect(wrongs).toEqual([]);
   const kinds = new Set(outcomes.flatMap(({ faults }) => [...faults.keys()]));

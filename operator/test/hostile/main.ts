@@ -1,8 +1,5 @@
 import { parseArgs } from "node:util";
-import { createKubeClient, kubeconfigAccess } from "@tradingbots/kube";
-import { startPlatform } from "../platform.ts";
-import { connectUpstream } from "./proxy.ts";
-import { type Outcome, runSeeds } from "./run.ts";
+import { type Outcome, runSeeds, startBattlefield } from "./run.ts";
 
 /**
  * The operator against a hostile API server, which stands in front of a real one: `--seeds 1000` runs seeds 1 to 1,000 (or `--from` another), `--seed N` one of
@@ -25,17 +22,14 @@ process.exitCode = await runAll(seeds, Number(values.side));
 
 async function runAll(all: readonly number[], side: number): Promise<number> {
   const startedAt = performance.now();
-  const platform = await startPlatform();
-  const upstream = connectUpstream(await kubeconfigAccess(platform.kubeconfigPath));
-  const client = createKubeClient(await kubeconfigAccess(platform.kubeconfigPath));
+  const field = await startBattlefield();
   const outcomes: Outcome[] = [];
-  await runSeeds(all, { client, upstream, side }, (outcome) => {
+  await runSeeds(all, { ...field, side }, (outcome) => {
     outcomes.push(outcome);
     for (const wrong of outcome.wrongs) console.log(`seed ${outcome.seed}: ${wrong}`);
     if (outcomes.length % 100 === 0) console.log(`${outcomes.length} runs`);
   });
-  await Promise.all([client.close(), upstream.destroy()]);
-  await platform.stop();
+  await field.stop();
   return summarize(outcomes, performance.now() - startedAt);
 }
 

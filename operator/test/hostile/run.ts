@@ -3,6 +3,7 @@ import { ANNOTATIONS, BotConfig, type ExchangeAccount, type TradingBot } from "@
 import {
   createKubeClient,
   type KubeClient,
+  kubeconfigAccess,
   keyOf,
   NAMESPACES,
   type Pod,
@@ -10,24 +11,45 @@ import {
 } from "@tradingbots/kube";
 import { pino } from "pino";
 import type { Pool } from "undici";
+import { startControllers } from "../../../hack/control-plane/controllers.ts";
 import { createRandom, randomUuid } from "../../../hack/exchange-simulator/random.ts";
 import { conditionOf } from "../../src/conditions.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { createOperator } from "../../src/operator.ts";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../../src/resources.ts";
 import { createFakeVault, type FakeVault } from "../fake-vault.ts";
-import { botClass } from "../platform.ts";
+import { botClass, startPlatform } from "../platform.ts";
 import { type Bystander, createBystander } from "./bystander.ts";
 import { createFaults } from "./faults.ts";
 import { createNode } from "./node.ts";
 import { letPeopleAct } from "./people.ts";
-import { type HostileProxy, startHostileProxy } from "./proxy.ts";
+import { connectUpstream, type HostileProxy, startHostileProxy } from "./proxy.ts";
 import { createFakeReports, type FakeReports } from "./reports.ts";
 
 interface Battlefield {
   /** Reaches the API server past all faults. */
   readonly client: KubeClient;
   readonly upstream: Pool;
+}
+
+/**
+ * A real API server and Kubernetes' own garbage collector: a pod whose creation the server carries out after nobody waits for it any
+ * more, and its bot is gone, is the collector's to remove.
+ */
+export async function startBattlefield(): Promise<Battlefield & { stop(): Promise<void> }> {
+  const platform = await startPlatform();
+  const controllers = await startControllers(platform, ["garbage-collector-controller"]);
+  const access = await kubeconfigAccess(platform.kubeconfigPath);
+  const [client, upstream] = [createKubeClient(access), connectUpstream(access)];
+  return {
+    client,
+    upstream,
+    stop: async () => {
+      await Promise.all([client.close(), upstream.destroy()]);
+      await controllers.stop();
+      await platform.stop();
+    },
+  };
 }
 
 export interface Outcome {
