@@ -51,10 +51,9 @@ export class RequestLog {
   remember(results: readonly RequestResult[]): void {
     this.#isRemembered = true;
     for (const result of results) {
-      const known = this.#known.get(result.id);
-      if (known === undefined || known.status === "begun" || result.status !== "begun")
-        this.#keep(result);
-      else this.#record({ type: "request", result: known });
+      const told = this.isOver(result.id) ? this.#known.get(result.id) : undefined;
+      if (told === undefined || result.status !== "begun") this.#keep(result);
+      else this.#record({ type: "request", result: told });
     }
   }
 

@@ -33,8 +33,8 @@ interface Battlefield {
 }
 
 /**
- * A real API server and Kubernetes' own garbage collector: a pod whose creation the server carries out after nobody waits for it any
- * more, and its bot is gone, is the collector's to remove.
+ * A real API server and Kubernetes' own garbage collector. The collector, because a finalizer that is added does not hold up a deletion
+ * that has begun: the server answers the patch and deletes the bot all the same, and a pod that was made in between is left to it.
  */
 export async function startBattlefield(): Promise<Battlefield & { stop(): Promise<void> }> {
   const platform = await startPlatform();
