@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRateLimiter, rateLimitHeaders } from "./rate-limit.ts";
+import { createRateLimiter, rateLimitFields } from "./rate-limit.ts";
 
 test("each key has its minute, and 0 is no limit", () => {
   let now = 0;
@@ -21,9 +21,14 @@ test("each key has its minute, and 0 is no limit", () => {
 });
 
 test("the headers are those of the draft", () => {
-  const state = { allowed: true, limit: 60, remaining: 59, resetSeconds: 30 };
-  expect(rateLimitHeaders("free", state)).toEqual({
-    "ratelimit-policy": '"free";q=60;w=60',
-    ratelimit: '"free";r=59;t=30',
-  });
+  const headers: Record<string, unknown> = {};
+  const header = (name: string, value: unknown) => void (headers[name] = value);
+  const tell = rateLimitFields("free", 60);
+  for (const remaining of [59, 58]) {
+    tell({ header }, { allowed: true, limit: 60, remaining, resetSeconds: 30 });
+    expect(headers).toEqual({
+      "ratelimit-policy": '"free";q=60;w=60',
+      ratelimit: `"free";r=${remaining};t=30`,
+    });
+  }
 });

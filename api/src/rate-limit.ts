@@ -61,10 +61,20 @@ export function stateOf({ count, limit, resetMs }: Counted): RateState {
   };
 }
 
-/** The draft RateLimit header fields (draft-ietf-httpapi-ratelimit-headers). */
-export function rateLimitHeaders(policy: string, state: RateState): Record<string, string> {
-  return {
-    "ratelimit-policy": `"${policy}";q=${state.limit};w=${WINDOW_MS / 1_000}`,
-    ratelimit: `"${policy}";r=${state.remaining};t=${state.resetSeconds}`,
+/** Of an answer, what its fields are written by. */
+interface Answer {
+  header(name: string, value: string): unknown;
+}
+
+/**
+ * Tells in the draft RateLimit header fields (draft-ietf-httpapi-ratelimit-headers) how a caller stands with a limit. What is the same for
+ * all answers is put together once.
+ */
+export function rateLimitFields(policy: string, limit: number) {
+  const quota = `"${policy}";q=${limit};w=${WINDOW_MS / 1_000}`;
+  const left = `"${policy}";r=`;
+  return (reply: Answer, { remaining, resetSeconds }: RateState): void => {
+    reply.header("ratelimit-policy", quota);
+    reply.header("ratelimit", `${left}${remaining};t=${resetSeconds}`);
   };
 }

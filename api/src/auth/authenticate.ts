@@ -5,7 +5,7 @@ import type { Revocations } from "./revocations.ts";
 import { type Scope, scopeOf } from "./scopes.ts";
 import { sessionEnded } from "./sessions.ts";
 import { clientOf } from "../network.ts";
-import { rateLimitHeaders, type RateLimiter, type RateState } from "../rate-limit.ts";
+import { rateLimitFields, type RateLimiter, type RateState } from "../rate-limit.ts";
 import type { Tokens } from "./tokens.ts";
 import type { Caller, Tier } from "./user.ts";
 
@@ -40,17 +40,20 @@ export function callerOf(request: FastifyRequest): Caller {
  * A hook before the body is read: no token, no parsing. It counts the request against the tier's limit besides. Most callers are known
  * and counted in this process, and then nothing is waited for: a promise would be a tenth of what this hook costs.
  */
-export function authenticate(deps: AuthenticateDeps) {
+export function authenticate(withoutLimits: AuthenticateDeps) {
+  const deps = { ...withoutLimits, limits: limitsOf(withoutLimits.requestsPerMinute) };
   return (
     request: FastifyRequest,
     reply: FastifyReply,
     done: () => void,
   ): Promise<void> | undefined => {
-    const token = tokenOf(request, reply);
-    const known = isApiToken(token) ? undefined : deps.tokens.find(token);
+    const { authorization = "" } = request.headers;
+    const known = deps.tokens.find(authorization);
     const admitted =
       known === undefined
-        ? verify(token, request.ip, deps).then((caller) => admit(caller, { request, reply }, deps))
+        ? verify(tokenOf(authorization, reply), request.ip, deps).then((caller) =>
+            admit(caller, { request, reply }, deps),
+          )
         : admit(known, { request, reply }, deps);
     if (admitted === undefined) done();
     return admitted;
@@ -59,8 +62,7 @@ export function authenticate(deps: AuthenticateDeps) {
 
 const BEARER = /^bearer ./i;
 
-function tokenOf({ headers }: FastifyRequest, reply: FastifyReply): string {
-  const { authorization = "" } = headers;
+function tokenOf(authorization: string, reply: FastifyReply): string {
   if (BEARER.test(authorization)) return authorization.slice("bearer ".length);
   reply.header("www-authenticate", "Bearer");
   throw new ApiError("unauthenticated", "send Authorization: Bearer <access token>");
@@ -75,25 +77,40 @@ interface Exchange {
 function admit(
   known: Caller,
   { request, reply }: Exchange,
-  deps: AuthenticateDeps,
+  deps: AuthenticateDeps & { readonly limits: Limits },
 ): Promise<void> | undefined {
   request[CALLER] = known; // the audit tells who was refused
   const caller = upToDate(known, deps);
   if (caller.scopes !== undefined) assertScope(scopeOf(request), caller.scopes);
   request[CALLER] = caller;
   const { tier, userId } = caller;
-  const counted = deps.limiter.take(userId, deps.requestsPerMinute[tier]);
-  if (counted instanceof Promise) return counted.then((state) => assertWithin(state, tier, reply));
-  assertWithin(counted, tier, reply);
+  const { limit, assertWithin } = deps.limits[tier];
+  const counted = deps.limiter.take(userId, limit);
+  if (counted instanceof Promise) return counted.then((state) => assertWithin(state, reply));
+  assertWithin(counted, reply);
   return undefined;
 }
 
-function assertWithin(state: RateState, tier: Tier, reply: FastifyReply): void {
-  if (state.limit > 0) reply.headers(rateLimitHeaders(tier, state));
-  if (state.allowed) return;
-  throw new ApiError("rate_limited", `the ${tier} tier has ${state.limit} requests a minute`, {
-    retryAfterSeconds: state.resetSeconds,
-  });
+type Limits = Readonly<Record<Tier, ReturnType<typeof limitOf>>>;
+
+function limitsOf({ free, pro, enterprise }: AuthenticateDeps["requestsPerMinute"]): Limits {
+  return {
+    free: limitOf("free", free),
+    pro: limitOf("pro", pro),
+    enterprise: limitOf("enterprise", enterprise),
+  };
+}
+
+function limitOf(tier: Tier, limit: number) {
+  const tell = rateLimitFields(tier, limit);
+  const assertWithin = (state: RateState, reply: FastifyReply): void => {
+    if (limit > 0) tell(reply, state);
+    if (state.allowed) return;
+    throw new ApiError("rate_limited", `the ${tier} tier has ${limit} requests a minute`, {
+      retryAfterSeconds: state.resetSeconds,
+    });
+  };
+  return { limit, assertWithin };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { ApiError } from "../errors.ts";
 import { clientOf } from "../network.ts";
-import { rateLimitHeaders, type RateLimiter } from "../rate-limit.ts";
+import { rateLimitFields, type RateLimiter } from "../rate-limit.ts";
 
 export interface AddressLimit {
   readonly limiter: RateLimiter;
@@ -13,9 +13,10 @@ export function limitAddress(
   { limiter, requestsPerMinutePerAddress: limit }: AddressLimit,
   name: string,
 ) {
+  const tell = rateLimitFields(name, limit);
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const state = await limiter.take(`${name} ${clientOf(request.ip)}`, limit);
-    if (limit > 0) reply.headers(rateLimitHeaders(name, state));
+    if (limit > 0) tell(reply, state);
     if (!state.allowed) {
       throw new ApiError("rate_limited", `an address has ${limit} attempts a minute`, {
         retryAfterSeconds: state.resetSeconds,

@@ -35,6 +35,26 @@ test("a token says who, for 15 minutes, and names its key", async () => {
   await expect(tokens.verify(token)).rejects.toMatchObject({ code: "token_expired" });
 });
 
+test("who showed a good token is known by the whole header until it expires", async () => {
+  let now = START;
+  const tokens = await createTokens([privateKey], () => now);
+  const [token, other] = [await tokens.issue(CALLER), await tokens.issue(CALLER)];
+  expect(tokens.find(`Bearer ${token}`)).toBeUndefined();
+  await tokens.verify(token);
+  expect(tokens.find(`Bearer ${token}`)).toEqual(CALLER);
+  const strangers = [
+    token,
+    `Bearer ${other}`,
+    `Bearer ${token} `,
+    `Bearer x${token}`,
+    "Bearer ",
+    "",
+  ];
+  expect(strangers.map(tokens.find)).toEqual(strangers.map(() => undefined));
+  now = START + 900_000;
+  expect(tokens.find(`Bearer ${token}`)).toBeUndefined();
+});
+
 test.for<[name: string, sign: () => Promise<string>]>([
   [
     "another key",

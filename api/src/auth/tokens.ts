@@ -82,11 +82,12 @@ export async function createTokens(
 
   /** @throws ApiError `unauthenticated` or `token_expired` */
   async function verify(token: string): Promise<Caller> {
-    const known = verified.get(token);
+    const shown = bearing(token);
+    const known = verified.get(shown);
     if (known !== undefined) return known;
     const { user_id: userId, email, tier, sid: sessionId, exp } = await check(token);
     const caller = { userId, email, tier, sessionId };
-    verified.set(token, caller, exp * 1_000);
+    verified.set(shown, caller, exp * 1_000);
     return caller;
   }
 
@@ -109,13 +110,21 @@ export async function createTokens(
   return {
     issue,
     verify,
-    /** Who a token is of, when it was found good before: most requests wait for nothing. */
-    find: (token: string): Caller | undefined => verified.get(token),
+    /**
+     * Of a whole Authorization header: who its token is of, when it was found good before. Most requests wait for nothing, and a token that
+     * is cut out of its header first takes three times as long to compare.
+     */
+    find: (authorization: string): Caller | undefined => verified.get(authorization),
     /** For others who check our tokens: RFC 7517. */
     jwks,
   };
 }
 export type Tokens = Awaited<ReturnType<typeof createTokens>>;
+
+/** The header that most clients show a token in, as one piece: the parts of a text that was put together are gone through each time. */
+function bearing(token: string): string {
+  return Buffer.from(`Bearer ${token}`).toString("latin1");
+}
 
 function expired(): ApiError {
   return new ApiError("token_expired", "log in again");
