@@ -5,7 +5,7 @@ import { startDatabase, type TestDatabase } from "../../api/test/database.ts";
 import { measureBigReads } from "./api/big-reads.ts";
 import { measureJournal } from "./api/journal-throughput.ts";
 import { measureReads } from "./api/read-side.ts";
-import { measureRequests } from "./api/request-cost.ts";
+import { measureOverhead, measureRatios } from "./api/request-cost.ts";
 import { startServer } from "./api/server-process.ts";
 import { measureLoginStorm } from "./api/login-storm.ts";
 import { measureSockets, shareSockets, weighBareSockets } from "./api/sockets.ts";
@@ -18,10 +18,13 @@ const TELLING_MS = 35_000;
 /** Requests without a database behind them, and what they suffer when everybody logs in at once. */
 export function measureApiRequests(): Promise<readonly Figure[]> {
   return withDatabase(async (database, directory) => {
-    const server = await startServer(database, join(directory, "requests.log"));
+    const log = join(directory, "requests.log");
+    const ratios = await measureRatios((first) => startServer({ ...database, first }, log));
+    const server = await startServer(database, log);
     try {
       return [
-        ...(await measureRequests(server)),
+        ...ratios,
+        ...(await measureOverhead(server)),
         ...(await measureLoginStorm(server, LOGIN_STORM_MS)),
       ];
     } finally {

@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly authUrl: string;
   /** Where the API listened before. */
   readonly apiPort?: number;
+  /** Which of the twin routes is made first. */
+  readonly first?: "open" | "secured";
 }
 
 /** What a process weighs after a collection. */
@@ -36,10 +38,10 @@ const Ports = z.object({ bare: z.int(), routes: z.int(), api: z.int() });
 
 /** Runs `server-program.ts`; its log is written to a file, as a container's runtime does. */
 export async function startServer(
-  { apiUrl, authUrl, apiPort = 0 }: ServerOptions,
+  { apiUrl, authUrl, apiPort = 0, first = "open" }: ServerOptions,
   logPath: string,
 ) {
-  const settings = JSON.stringify({ apiUrl, authUrl, apiPort, privateKey: pem });
+  const settings = JSON.stringify({ apiUrl, authUrl, apiPort, first, privateKey: pem });
   const ports = await startProgram("server-program.ts", settings, logPath);
   return {
     pid: ports.pid,
