@@ -28,6 +28,12 @@ function examplesOf(item: z.ZodType): unknown {
   return item.meta()?.["examples"] ?? [];
 }
 
+/** Where a list ends that is in the order of time. A date, because Postgres reads no text of the year 0, which a cursor may hold. */
+export const TimePosition = z.tuple([
+  z.iso.datetime().transform((text) => new Date(text)),
+  z.uuid(),
+]);
+
 /** A cursor says where the page before ended; to the outside it is opaque. */
 function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position)).toString("base64url");

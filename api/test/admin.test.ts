@@ -388,6 +388,12 @@ test("whatever administrators ask for is audited, reading too, and can be search
   const all = Items.parse((await operator.call(`${search}&limit=200`)).body);
   expect([...first.items, ...rest.items]).toEqual(all.items);
   expect(all.items.length).toBeGreaterThan(5);
+  const longAgo = "0000-01-01T00:00:00Z";
+  const cursor = Buffer.from(JSON.stringify([longAgo, viewer.id])).toString("base64url");
+  expect((await operator.call(`${search}&from=${longAgo}`)).status).toBe(200);
+  for (const range of [`to=${longAgo}`, `cursor=${cursor}`]) {
+    expect((await operator.call(`${search}&${range}`)).body).toEqual({ items: [], next: null });
+  }
 });
 
 test("the summary counts", async () => {

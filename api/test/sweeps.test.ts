@@ -143,6 +143,31 @@ test("an ended subscription: back to free, bots above pause and say so, position
   expect(failures).toEqual([]);
 });
 
+test("notices come page by page, those of one moment too, and a cursor may name any time", async () => {
+  const user = await signUp(api, "noticed");
+  await api.database.superuser.query(
+    `insert into notices (user_id, id, kind, message, created_at)
+     select $1, gen_random_uuid(), 'bot_paused', 'notice ' || n, timestamptz '2026-01-01' + n / 3 * interval '1 ms'
+       from generate_series(1, 7) as n`,
+    [user.id],
+  );
+  const Page = z.object({ items: z.array(Created), next: z.string().nullable() });
+  const pageAt = async (query: string) =>
+    Page.parse((await user.call(`GET /api/notices?${query}`)).body);
+  const ids: string[] = [];
+  let query = "limit=2";
+  for (let next: string | null = ""; next !== null; query = `limit=2&cursor=${next}`) {
+    const page = await pageAt(query);
+    ids.push(...page.items.map(({ id }) => id));
+    next = page.next;
+  }
+  expect(ids).toEqual((await pageAt("limit=200")).items.map(({ id }) => id));
+  expect(new Set(ids).size).toBe(7);
+  const longAgo = JSON.stringify(["0000-01-01T00:00:00Z", user.id]);
+  const cursor = Buffer.from(longAgo).toString("base64url");
+  expect(await pageAt(`cursor=${cursor}`)).toEqual({ items: [], next: null });
+});
+
 test("a bot is started in the class that its owner has now, whatever the token says", async () => {
   const user = await signUp(api, "upgraded"); // a token of the tier free
   await user.call("POST /api/bots", { body: { ...BOT, displayName: "first", state: "Stopped" } });

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { AUDIT_COLUMNS, type AuditRow } from "../audit/chain.ts";
 import type { Database } from "../database.ts";
-import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
+import { cutPage, decodeCursor, pageOf, PageQuery, TimePosition } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { forRole } from "./administrator.ts";
 
@@ -52,7 +52,6 @@ const EntryView = z
   });
 
 const Details = z.record(z.string(), z.unknown());
-const Position = z.tuple([z.iso.datetime(), z.uuid()]);
 
 /** GET /api/admin/audit: the newest first. */
 export function adminAuditRoutes({
@@ -83,7 +82,7 @@ export function adminAuditRoutes({
 
 async function search(adminPool: Database, query: AuditSearch): Promise<readonly AuditRow[]> {
   const { userId, actorId, action, outcome, from, to, cursor, limit } = query;
-  const [at, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, Position);
+  const [at, id] = cursor === undefined ? [null, null] : decodeCursor(cursor, TimePosition);
   const isPrefix = action?.endsWith("*") ?? false;
   const { rows } = await adminPool.query<AuditRow>(
     `select ${AUDIT_COLUMNS} from audit a
@@ -99,8 +98,8 @@ async function search(adminPool: Database, query: AuditSearch): Promise<readonly
       isPrefix ? null : (action ?? null),
       isPrefix ? (action?.slice(0, -1) ?? null) : null,
       outcome ?? null,
-      from ?? null,
-      to ?? null,
+      dateOf(from),
+      dateOf(to),
       at,
       id,
       limit + 1,
@@ -108,6 +107,8 @@ async function search(adminPool: Database, query: AuditSearch): Promise<readonly
   );
   return rows;
 }
+
+const dateOf = (text: string | undefined) => (text === undefined ? null : new Date(text));
 
 function entryView(row: AuditRow): z.infer<typeof EntryView> {
   const { actor_kind, actor_id, user_id, request_id, at, details, ...same } = row;

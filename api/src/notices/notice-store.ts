@@ -34,7 +34,7 @@ export async function pageOfNotices(
   database: Queryable,
   page: {
     readonly userId: string;
-    readonly before: readonly [createdAt: string, id: string] | undefined;
+    readonly before: readonly [createdAt: Date, id: string] | undefined;
     readonly limit: number;
   },
 ): Promise<readonly NoticeRow[]> {

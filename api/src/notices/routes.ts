@@ -3,7 +3,7 @@ import { z } from "zod";
 import { callerOf } from "../auth/authenticate.ts";
 import { scoped } from "../auth/scopes.ts";
 import { asTenant, type Database } from "../database.ts";
-import { cutPage, decodeCursor, pageOf, PageQuery } from "../page.ts";
+import { cutPage, decodeCursor, pageOf, PageQuery, TimePosition } from "../page.ts";
 import { FAILURE } from "../problem.ts";
 import { pageOfNotices } from "./notice-store.ts";
 
@@ -26,8 +26,6 @@ const NoticeView = z
     ],
   });
 
-const Position = z.tuple([z.iso.datetime(), z.uuid()]);
-
 /** GET /api/notices: what was done without the user. */
 export function noticeRoutes({ pool }: { readonly pool: Database }): FastifyPluginAsyncZod {
   return async (app) => {
@@ -45,7 +43,7 @@ export function noticeRoutes({ pool }: { readonly pool: Database }): FastifyPlug
       async (request) => {
         const { userId } = callerOf(request);
         const { cursor, limit } = request.query;
-        const before = cursor === undefined ? undefined : decodeCursor(cursor, Position);
+        const before = cursor === undefined ? undefined : decodeCursor(cursor, TimePosition);
         const rows = await asTenant(pool, { userId }, (database) =>
           pageOfNotices(database, { userId, before, limit }),
         );

@@ -1,10 +1,7 @@
-import { z } from "zod";
 import { asTenant, type Database } from "../database.ts";
-import { cutPage, decodeCursor } from "../page.ts";
+import { cutPage, decodeCursor, TimePosition } from "../page.ts";
 import { requireBot } from "./require-bot.ts";
 import { findTrades, type TradeFilter } from "./trade-store.ts";
-
-const Position = z.tuple([z.iso.datetime(), z.uuid()]);
 
 interface Page {
   readonly cursor?: string | undefined;
@@ -17,9 +14,8 @@ export async function pageOfTrades(
   { cursor, limit }: Page,
   filter: Omit<TradeFilter, "after" | "limit">,
 ) {
-  const [openedAt, id] = cursor === undefined ? [] : decodeCursor(cursor, Position);
-  const after =
-    openedAt === undefined || id === undefined ? undefined : { openedAt: new Date(openedAt), id };
+  const [openedAt, id] = cursor === undefined ? [] : decodeCursor(cursor, TimePosition);
+  const after = openedAt === undefined || id === undefined ? undefined : { openedAt, id };
   const rows = await asTenant(pool, { userId: filter.userId }, async (database) => {
     if (after === undefined) await requireBot(database, filter.userId, filter.botId);
     return findTrades(database, { ...filter, after, limit });
