@@ -239,6 +239,24 @@ test("whoever names the last id goes on from there, by WebSocket and by server-s
   await reader?.cancel();
 });
 
+test("an event source that comes back by itself goes on from what it heard last, not from where it once began", async () => {
+  const bot = await startBot();
+  const { token } = await logIn(OWNER);
+  const listener = await listen(token);
+  await bot.tell(trade(1), trade(2), trade(3));
+  const [first, , third] = await listener.until(3);
+  listener.close();
+  const stream = await fetch(`${api.url}/api/events?lastEventId=${first?.id ?? ""}`, {
+    headers: { authorization: `Bearer ${token}`, "last-event-id": third?.id ?? "" },
+  });
+  await bot.tell(trade(4));
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let seen = "";
+  while (!seen.includes(ID(4))) seen += (await reader?.read())?.value ?? "";
+  expect(seen).not.toContain(ID(2));
+  await reader?.cancel();
+});
+
 test("an id that was never given, and one that is not kept any more, are answered with `missed`", async () => {
   const bot = await startBot();
   const { token } = await logIn(OWNER);

@@ -58,7 +58,8 @@ export function liveRoutes({
         reply.hijack(); // it has left meanwhile, and will not say so again
         return;
       }
-      const lastId = Number(request.query.lastEventId ?? request.headers["last-event-id"] ?? head);
+      // An event source that comes back asks at the address at which it began: the header is the newer one.
+      const lastId = Number(request.headers["last-event-id"] ?? request.query.lastEventId ?? head);
       // An id that was never given is one of a database that was here before this one.
       const isKnown = lastId <= head;
       const place = { caller: { userId, sessionId }, after: isKnown ? lastId : head };
