@@ -91,10 +91,11 @@ function byOrderOf(told: readonly Record<string, unknown>[]) {
 }
 
 test("nothing is changed when the audit cannot be written", async () => {
-  await api.database.superuser.query("revoke insert on audit from tradingbots_api");
+  const { superuser } = api.database;
+  await superuser.query("alter table audit add constraint closed check (false) not valid");
   const before = (await alice.call("GET /api/bots")).body;
   expect((await alice.call("POST /api/bots", { body: BOT })).status).toBe(500);
-  await api.database.superuser.query("grant insert on audit to tradingbots_api");
+  await superuser.query("alter table audit drop constraint closed");
   expect((await alice.call("GET /api/bots")).body).toEqual(before);
 });
 
@@ -228,6 +229,42 @@ test.each(["api", "auth", "admin", "worker"] as const)(
     await pool.end();
   },
 );
+
+const APPENDED = "insert into audit (actor_kind, action, outcome";
+
+/** What would stop the chainer at the same place for ever. */
+const OBSTACLES: readonly [name: string, sql: string][] = [
+  ["an entry of no time", `${APPENDED}, at) values ('system', 'x', 'done', 'infinity')`],
+  [
+    "an entry with an id of their own",
+    `${APPENDED}, id) values ('system', 'x', 'done', gen_random_uuid())`,
+  ],
+  [
+    "an id that has its place",
+    `insert into audit_unchained values ('00000000-0000-4000-8000-000000000000')`,
+  ],
+  [
+    "such an id by a trigger of their own",
+    `create temporary table mine (id uuid) on commit drop;
+     create trigger mine after insert on mine referencing new table as added
+       for each statement execute function audit_await_chain();
+     insert into mine values ('00000000-0000-4000-8000-000000000000')`,
+  ],
+];
+
+test.each(
+  (["api", "auth", "admin", "worker"] as const).flatMap((role) =>
+    OBSTACLES.map(([name, sql]) => [role, name, sql] as const),
+  ),
+)("the role %s cannot append %s", async (role, _, sql) => {
+  const pool = createPool({ url: api.database[`${role}Url`], connectionsMax: 1 });
+  await expect(pool.query(sql)).rejects.toThrow(/permission denied/);
+  await recordAudit(pool, NOBODY);
+  await pool.end();
+  await chainAll();
+  const { rows } = await api.database.superuser.query("select entry_id from audit_unchained");
+  expect(rows).toEqual([]);
+});
 
 test("even who may do everything is held by the triggers", async () => {
   for (const sql of [

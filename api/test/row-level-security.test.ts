@@ -131,6 +131,51 @@ test("the roles own nothing, pass nothing by and may create nothing", async () =
   ]);
 });
 
+const CHOSEN_BY_WHO_APPENDS = [
+  "action",
+  "actor_id",
+  "actor_kind",
+  "code",
+  "details",
+  "network",
+  "object",
+  "outcome",
+  "request_id",
+  "user_id",
+];
+
+test("whoever appends to the audit chooses neither an entry's id nor its time, and queues nothing for the chain", async () => {
+  const rights = await rowsOf(
+    `select rolname as role, has_table_privilege(r.oid, 'audit_unchained', 'insert') as queues,
+            (select coalesce(json_agg(attname order by attname), '[]') from pg_attribute a
+              where a.attrelid = 'audit'::regclass and a.attnum > 0
+                and has_column_privilege(r.oid, a.attrelid, a.attnum, 'insert')) as chosen
+       from pg_roles r where rolname like 'tradingbots%' and rolname <> 'tradingbots_owner' order by 1`,
+  );
+  const appends = { queues: false, chosen: CHOSEN_BY_WHO_APPENDS };
+  expect(rights).toEqual([
+    { role: "tradingbots_admin", ...appends },
+    { role: "tradingbots_api", ...appends },
+    { role: "tradingbots_auth", ...appends },
+    { role: "tradingbots_journal", queues: false, chosen: [] },
+    { role: "tradingbots_worker", ...appends },
+  ]);
+});
+
+test("what runs with the owner's rights has a search path of its own, and is open to the roles that need it alone", async () => {
+  const functions = await rowsOf(
+    `select proname as name, coalesce('search_path=public, pg_temp' = any(proconfig), false) as fixed,
+            (select json_agg(rolname order by rolname) from pg_roles r
+              where rolname like 'tradingbots%' and rolname <> 'tradingbots_owner'
+                and has_function_privilege(r.oid, p.oid, 'execute')) as roles
+       from pg_proc p where pronamespace = 'public'::regnamespace and prosecdef order by 1`,
+  );
+  expect(functions).toEqual([
+    { name: "audit_await_chain", fixed: true, roles: null },
+    { name: "keep_months", fixed: true, roles: ["tradingbots_worker"] },
+  ]);
+});
+
 const ALICE = "00000000-0000-4000-8000-00000000000a";
 const BOB = "00000000-0000-4000-8000-00000000000b";
 
