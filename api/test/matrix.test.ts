@@ -380,6 +380,23 @@ test("an administrator whose log-in has shown no second factor gets no further t
   expect(wrong).toEqual([]);
 });
 
+test("an administrator changes nothing with a log-in that is older than five minutes, and may look on", async () => {
+  const resting = await signUpAdministrator(api, "resting", "admin");
+  await api.database.superuser.query(
+    "update sessions set authenticated_at = now() - interval '6 minutes' where user_id = $1",
+    [resting.id],
+  );
+  const described = (await routes()).filter((each) => ADMIN.test(each));
+  const stopped: string[] = [];
+  for (const route of described) {
+    const { body } = await ask(resting.call, route);
+    const { code } = z.object({ code: z.string() }).catch({ code: "" }).parse(body);
+    if (code === "step_up_required") stopped.push(route);
+  }
+  expect(stopped.length).toBeGreaterThan(5);
+  expect(stopped).toEqual(described.filter((route) => !route.startsWith("GET ")));
+});
+
 test.each(["GET /api/me", "GET /api/nothing", "GET /healthz"] as const)(
   "the answer to %s can be neither run, framed, kept nor guessed at",
   async (request) => {

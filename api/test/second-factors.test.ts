@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import {
@@ -299,6 +300,17 @@ const BOT = {
   symbols: ["BTC/USDT:USDT"],
   strategy: { name: "rsi", params: {} },
 };
+/** What a browser would send of a passkey; nobody looks at it here. */
+const MADE = {
+  state: "AAAA",
+  name: "Phone",
+  credential: {
+    id: "AAAA",
+    rawId: "AAAA",
+    type: "public-key",
+    response: { clientDataJSON: "AAAA", attestationObject: "AAAA" },
+  },
+};
 const stepUp = (body: object) => user.call("POST /api/auth/step-up", { body });
 const changePassword = (proof: object) =>
   user.call("POST /api/auth/password", {
@@ -326,11 +338,16 @@ describe("stepping up", () => {
     ["connecting an account", "POST /api/accounts", account()],
     ["a new key", "PUT /api/accounts/acct-x/credentials", KEY],
     ["enrolling an app", "POST /api/auth/mfa/totp"],
+    ["its first code", "POST /api/auth/mfa/totp/confirm", { code: "000000" }],
     ["removing it", "DELETE /api/auth/mfa/totp"],
     ["new recovery codes", "POST /api/auth/mfa/recovery-codes"],
     ["registering a passkey", "POST /api/passkeys/options"],
+    ["the one that was made", "POST /api/passkeys", MADE],
     ["removing one", "DELETE /api/passkeys/x"],
     ["an API token", "POST /api/tokens", { name: "Script", scopes: ["read"] }],
+    ["an export", "POST /api/personal-data/export"],
+    ["a file of one", `GET /api/personal-data/${randomUUID()}/files/profile.json`],
+    ["being forgotten", "POST /api/personal-data/erasure"],
   ])("is needed for %s, five minutes after the log-in", async ([, request, body]) => {
     await grow();
     const answer = await user.call(request, body === undefined ? {} : { body });
