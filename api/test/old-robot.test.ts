@@ -297,7 +297,12 @@ test.for<[name: string, users: unknown, profiles: Record<string, string>, told: 
   ],
   ["no address", [{ email: "THE-API-SECRET" }], {}, /users.0.email: /],
   ["twice", [{ email: "a@b.co" }, { email: "A@b.co" }], {}, /a@b.co is there twice/],
-  ["no such profile", [{ email: "a@b.co", keys: [{ ...KEY, profile: "x" }] }], {}, /no profile x/],
+  [
+    "no such profile",
+    [{ email: "a@b.co", keys: [KEY, { ...KEY, name: "Second", profile: "THE-API-SECRET" }] }],
+    {},
+    /a@b.co: keys.1.profile: there is no such profile$/,
+  ],
   ["a profile that is no YAML", [], { "x.yaml": "a: [THE-API-SECRET" }, /x.yaml is not valid YAML/],
   [
     "a profile with a slip",

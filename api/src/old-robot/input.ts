@@ -101,7 +101,11 @@ function assertWhole(users: readonly OldUser[], profiles: ReadonlyMap<string, Ro
     if (new Set(names).size !== names.length) {
       throw new Error(`${email} has two keys of one name at one exchange`);
     }
-    const missing = keys.find(({ profile }) => profile !== undefined && !profiles.has(profile));
-    if (missing !== undefined) throw new Error(`${email}: there is no profile ${missing.profile}`);
+    const missing = keys.findIndex(
+      ({ profile }) => profile !== undefined && !profiles.has(profile),
+    );
+    if (missing >= 0) {
+      throw new Error(`${email}: keys.${missing}.profile: there is no such profile`);
+    }
   }
 }
