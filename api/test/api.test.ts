@@ -1,6 +1,6 @@
 import { credentialsPath, ExchangeAccount, TradingBot } from "@tradingbots/crds";
 import { customResource } from "@tradingbots/kube";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { caller, signUp, startApi, type Answer, type TestApi, type TestUser } from "./api.ts";
 
@@ -224,6 +224,32 @@ describe("exchange accounts", () => {
     });
     await alice.call(`PUT /api/accounts/${id}/credentials`, { body: KEY });
     expect(await read()).toMatchObject({ body: { verification: { state: "pending" } } });
+    await alice.call(`DELETE /api/accounts/${id}`);
+  });
+
+  test("a key that is replaced while its account comes to its end is kept nowhere", async () => {
+    const id = idOf(await alice.call("POST /api/accounts", { body: ACCOUNT }));
+    const namespace = await bucketOf(alice);
+    const path = credentialsPath(namespace, id);
+    const vault = { ...api.credentials };
+    vi.spyOn(api.credentials, "replace").mockImplementationOnce(async (...args) => {
+      expect((await alice.call(`DELETE /api/accounts/${id}`)).status).toBe(202);
+      api.credentials.forget(path);
+      await api.cluster.admin.remove(ACCOUNTS, { namespace, name: id });
+      return vault.replace(...args);
+    });
+    const late = await alice.call(`PUT /api/accounts/${id}/credentials`, { body: KEY });
+    expect(codeOf(late)).toEqual({ status: 404, code: "not_found" });
+    expect(api.credentials.peek(path)).toBeUndefined();
+  });
+
+  test("an account whose key was lost gets another", async () => {
+    const id = idOf(await alice.call("POST /api/accounts", { body: ACCOUNT }));
+    const path = credentialsPath(await bucketOf(alice), id);
+    api.credentials.forget(path);
+    const stored = await alice.call(`PUT /api/accounts/${id}/credentials`, { body: KEY });
+    expect(stored).toMatchObject({ status: 202, body: { credentialsVersion: 1 } });
+    expect(api.credentials.peek(path)).toEqual(KEY);
     await alice.call(`DELETE /api/accounts/${id}`);
   });
 

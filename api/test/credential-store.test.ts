@@ -27,18 +27,25 @@ async function realStore(audience?: string): Promise<CredentialStore> {
 interface Subject {
   readonly store: CredentialStore;
   readonly peek: (path: string) => Promise<unknown>;
+  /** What the operator does when an account has ended. */
+  readonly forget: (path: string) => Promise<unknown>;
 }
 
 async function realSubject(): Promise<Subject> {
   return {
     store: await realStore(),
     peek: vault.peek,
+    forget: vault.forget,
   };
 }
 
 async function fakeSubject(): Promise<Subject> {
   const fake = createFakeCredentialStore();
-  return { store: fake, peek: async (path) => ({ data: { data: fake.peek(path) } }) };
+  return {
+    store: fake,
+    peek: async (path) => ({ data: { data: fake.peek(path) } }),
+    forget: async (path) => fake.forget(path),
+  };
 }
 
 const KEY = { apiKey: "key-one", apiSecret: "secret-one" };
@@ -56,6 +63,32 @@ describe.for<[name: string, make: () => Promise<Subject>]>([
     expect(await store.replace(path, NEWER)).toBe(2);
     expect(await store.replace(path, NEWER)).toBe(3);
     expect(await peek(path)).toMatchObject({ data: { data: NEWER } });
+  });
+
+  test("a replacement leaves nothing of the key before", async () => {
+    const { store, peek } = await make();
+    const path = credentialsPath("tradingbots-00", newId("acct"));
+    await store.create(path, NEWER);
+    expect(await store.replace(path, KEY)).toBe(2);
+    expect(await peek(path)).toHaveProperty("data.data", KEY);
+  });
+
+  test("a key is not replaced where none is", async () => {
+    const { store, peek } = await make();
+    const path = credentialsPath("tradingbots-00", newId("acct"));
+    expect(await store.replace(path, KEY)).toBeUndefined();
+    expect(await peek(path)).not.toHaveProperty("data.data.apiKey");
+  });
+
+  test("a key that was forgotten is not replaced, and can be created", async () => {
+    const { store, peek, forget } = await make();
+    const path = credentialsPath("tradingbots-00", newId("acct"));
+    await store.create(path, KEY);
+    await store.replace(path, KEY);
+    await forget(path);
+    expect(await store.replace(path, NEWER)).toBeUndefined();
+    expect(await peek(path)).not.toHaveProperty("data.data.apiKey");
+    expect(await store.create(path, NEWER)).toBe(1);
   });
 
   test("a key is not created where one is", async () => {

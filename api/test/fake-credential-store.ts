@@ -27,7 +27,8 @@ export function createFakeCredentialStore() {
     },
     replace: async (path, credentials) => {
       assertUp();
-      const kept = versions.get(path) ?? [];
+      const kept = versions.get(path);
+      if (kept === undefined) return undefined;
       versions.set(path, [...kept, credentials]);
       assertAnswers();
       return kept.length + 1;
@@ -38,6 +39,8 @@ export function createFakeCredentialStore() {
     ...store,
     /** The newest key at a path. */
     peek: (path: string) => versions.get(path)?.at(-1),
+    /** What the operator does when an account has ended. */
+    forget: (path: string) => void versions.delete(path),
     setDown: (down: boolean) => void (isDown = down),
     loseAnswers: (loses: boolean) => void (losesAnswers = loses),
   };

@@ -36,6 +36,11 @@ export async function startTestVault(cluster: TestCluster) {
       const request = { method: "GET", path: `tradingbots/data/${path}` } as const;
       return (await callVault(vault.address, { ...request, token: vault.rootToken })).body;
     },
+    /** What the operator does when an account has ended. */
+    forget: async (path: string): Promise<void> => {
+      const request = { method: "DELETE", path: `tradingbots/metadata/${path}` } as const;
+      await callVault(vault.address, { ...request, token: vault.rootToken });
+    },
     stop: async (): Promise<void> => {
       await vault.stop();
       await rm(directory, { recursive: true });

@@ -7,7 +7,7 @@ const ACTIVE_LIMIT_MS = 30_000;
 const ACTIVE_POLL_MS = 100;
 
 interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly token?: string;
   readonly body?: unknown;
@@ -25,6 +25,7 @@ export async function callVault(address: string, call: Call): Promise<VaultAnswe
     headers: {
       // Vault closes connections while it initialises, so none is used twice.
       connection: "close",
+      ...(call.method === "PATCH" ? { "content-type": "application/merge-patch+json" } : {}),
       ...(call.token === undefined ? {} : { "X-Vault-Token": call.token }),
     },
     ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),

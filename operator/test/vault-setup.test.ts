@@ -135,7 +135,9 @@ describe("with its own token", () => {
     ["a bot cannot see its key's metadata", "bot", "GET", `${metadata}/${OWN}`, 403],
     ["a bot cannot list accounts", "bot", "GET", `${metadata}?list=true`, 403],
     ["the api stores a key", "api", "POST", fresh, 200],
-    ["the api replaces a key", "api", "POST", fresh, 200],
+    ["the api replaces a key", "api", "PATCH", fresh, 200],
+    ["the api replaces no key that is not there", "api", "PATCH", `${data}/acct-absent`, 404],
+    ["the api of an earlier release replaces a key", "api", "POST", fresh, 200],
     ["the api cannot read a key, not even its own", "api", "GET", fresh, 403],
     ["the api cannot delete a key", "api", "DELETE", fresh, 403],
     ["the api cannot see metadata", "api", "GET", `${metadata}/acct-fresh`, 403],
@@ -143,11 +145,13 @@ describe("with its own token", () => {
     ["the operator sees a key's version", "operator", "GET", `${metadata}/acct-fresh`, 200],
     ["the operator cannot read a key", "operator", "GET", fresh, 403],
     ["the operator cannot write a key", "operator", "POST", fresh, 403],
+    ["the operator cannot replace a key", "operator", "PATCH", fresh, 403],
+    ["a bot cannot replace its own key", "bot", "PATCH", `${data}/${OWN}`, 403],
     ["the operator makes Vault forget a key", "operator", "DELETE", `${metadata}/acct-fresh`, 204],
     ["nobody changes roles", "operator", "POST", "auth/jwt/role/bot", 403],
   ] as const)("%s", async (...[, role, method, path, status]) => {
     const token = await tokenFor(role);
-    const body = method === "POST" ? { body: { data: KEY } } : {};
+    const body = method === "POST" || method === "PATCH" ? { body: { data: KEY } } : {};
     expect(await callVault(vault.address, { method, path, token, ...body })).toMatchObject({
       status,
     });

@@ -66,9 +66,11 @@ export async function createAccount(
       if (existing?.spec.userId === userId) return existing;
     }
     const path = credentialsPath(namespace, id);
-    const credentialsVersion = isRepeated
+    const replaced = isRepeated
       ? await deps.credentials.replace(path, account.credentials)
-      : await deps.credentials.create(path, account.credentials);
+      : undefined;
+    const credentialsVersion =
+      replaced ?? (await deps.credentials.create(path, account.credentials));
     const { exchange, name, testnet } = account;
     return deps.kube.accounts.create({
       apiVersion: API_VERSION,
@@ -144,13 +146,11 @@ export async function replaceCredentials(
   caller: Caller,
   { id, credentials }: { readonly id: string; readonly credentials: Credentials },
 ): Promise<ExchangeAccount> {
-  const { row, account } = await findAccount(deps, caller, id);
-  if (row.retired_at !== null || account.spec.state === "Retired") {
-    throw new ApiError("not_found", `account ${id} is retired`);
-  }
-  const path = credentialsPath(row.namespace, id);
-  const credentialsVersion = await deps.credentials.replace(path, credentials);
-  const key = { namespace: row.namespace, name: id };
+  const { namespace } = await requireUnretired(deps, caller, id);
+  const credentialsVersion =
+    (await deps.credentials.replace(credentialsPath(namespace, id), credentials)) ??
+    (await storeLostKey(deps, caller, { id, credentials }));
+  const key = { namespace, name: id };
   try {
     return await deps.kube.accounts.patch(key, { spec: { credentialsVersion } });
   } catch (error) {
@@ -160,6 +160,27 @@ export async function replaceCredentials(
       return current;
     throw error;
   }
+}
+
+/**
+ * Stores a key where there is none. The key goes when its account has ended, so the account is judged once more: one that still stands has
+ * lost its key (Vault is another one, or was restored from a backup).
+ */
+async function storeLostKey(
+  deps: AccountDeps,
+  caller: Caller,
+  { id, credentials }: { readonly id: string; readonly credentials: Credentials },
+): Promise<number> {
+  const { namespace } = await requireUnretired(deps, caller, id);
+  return deps.credentials.create(credentialsPath(namespace, id), credentials);
+}
+
+async function requireUnretired(deps: AccountDeps, caller: Caller, id: string): Promise<OwnedRow> {
+  const { row, account } = await findAccount(deps, caller, id);
+  if (row.retired_at !== null || account.spec.state === "Retired") {
+    throw new ApiError("not_found", `account ${id} is retired`);
+  }
+  return row;
 }
 
 /** Retires the bots of the account, then the account. From the first moment no further bot can join it. */

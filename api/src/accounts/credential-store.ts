@@ -8,8 +8,8 @@ import { ApiError } from "../errors.ts";
 export interface CredentialStore {
   /** Stores a key at a path where none has ever been, and answers its version (1). */
   create(path: string, credentials: Credentials): Promise<number>;
-  /** Stores a new version of a key and answers its number. */
-  replace(path: string, credentials: Credentials): Promise<number>;
+  /** Stores a new version of a key and answers its number; undefined when there is none, and then nothing is stored. */
+  replace(path: string, credentials: Credentials): Promise<number | undefined>;
   /** Stores nothing. @throws ApiError when Vault does not answer, is sealed, or logs us in no more */
   ping(): Promise<void>;
 }
@@ -31,6 +31,14 @@ const Login = z.object({
 });
 const Written = z.object({ data: z.object({ version: z.int().min(1) }) });
 const Health = z.object({ initialized: z.boolean(), sealed: z.boolean() });
+
+const CONTENT_TYPE = { POST: "application/json", PATCH: "application/merge-patch+json" } as const;
+
+interface KeyWrite {
+  readonly method: keyof typeof CONTENT_TYPE;
+  readonly path: string;
+  readonly body: object;
+}
 
 /** HashiCorp Vault: KV version 2, logged in with the pod's own token. */
 export function createVaultStore({ address, tokenFile, now }: VaultOptions): CredentialStore {
@@ -56,25 +64,44 @@ export function createVaultStore({ address, tokenFile, now }: VaultOptions): Cre
     return (await login).token;
   }
 
-  async function write(path: string, body: object): Promise<number> {
+  async function write(request: KeyWrite): Promise<number> {
     try {
-      return await writeOnce(path, body);
+      return await writeOnce(request);
     } catch (error) {
-      if (statusOf(error) !== 403) throw unavailable("while writing a key", error);
+      if (statusOf(error) !== 403) throw error;
     }
     login = undefined; // the token was revoked, or Vault has been set up anew
+    return writeOnce(request);
+  }
+
+  async function writeOnce({ method, path, body }: KeyWrite): Promise<number> {
+    const answer: unknown = await client.request({
+      method,
+      path: `/${VAULT.mount}/data/${path}`,
+      json: body,
+      headers: { "X-Vault-Token": await token(), "Content-Type": CONTENT_TYPE[method] },
+      timeout: REQUEST_LIMIT_MS,
+    });
+    return Written.parse(answer).data.version;
+  }
+
+  async function create(path: string, data: Credentials): Promise<number> {
     try {
-      return await writeOnce(path, body);
+      return await write({ method: "POST", path, body: { data, options: { cas: 0 } } });
     } catch (error) {
       throw unavailable("while writing a key", error);
     }
   }
 
-  async function writeOnce(path: string, body: object): Promise<number> {
-    const answer: unknown = await client.write(`${VAULT.mount}/data/${path}`, body, {
-      headers: { "X-Vault-Token": await token() },
-    });
-    return Written.parse(answer).data.version;
+  async function replace(path: string, credentials: Credentials): Promise<number | undefined> {
+    // A patch keeps what it does not name.
+    const data = { ...credentials, passphrase: credentials.passphrase ?? null };
+    try {
+      return await write({ method: "PATCH", path, body: { data } });
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw unavailable("while replacing a key (403 until this release's Vault set-up ran)", error);
+    }
   }
 
   async function ping(): Promise<void> {
@@ -87,11 +114,7 @@ export function createVaultStore({ address, tokenFile, now }: VaultOptions): Cre
     }
   }
 
-  return {
-    create: (path, data) => write(path, { data, options: { cas: 0 } }),
-    replace: (path, data) => write(path, { data }),
-    ping,
-  };
+  return { create, replace, ping };
 }
 
 /** Errors of the HTTP client hold the request with the key in it: nothing but status and message goes on. */

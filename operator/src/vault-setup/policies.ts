@@ -17,9 +17,9 @@ export function botPolicy(jwtAccessor: string): string {
   return rules(`${VAULT.mount}/data/{{${alias}.namespace}}/{{${alias}.service_account}}`, ["read"]);
 }
 
-/** The API stores keys and replaces them; it can read none. */
+/** The API stores keys and replaces them; it can read none. With `update` replaces the release before, which an upgrade or its undoing meets. */
 export function apiPolicy(): string {
-  return rules(`${VAULT.mount}/data/*`, ["create", "update"]);
+  return rules(`${VAULT.mount}/data/*`, ["create", "update", "patch"]);
 }
 
 /** The operator sees that a key exists and which version it has, and makes Vault forget it; it can read none. */
