@@ -352,7 +352,10 @@ test.each([
   await operator.call(`POST ${path}/lift`);
   await superuser.query("update users set role = null where id = $1", [operator.id]);
   expect(await second.call(`POST ${path}/approve`)).toMatchObject(missing); // who asked may no more
-  await superuser.query("update users set role = 'operator' where id = $1", [operator.id]);
+  const disable = "update users set role = 'operator', disabled_at = now() where id = $1";
+  await superuser.query(disable, [operator.id]);
+  expect(await second.call(`POST ${path}/approve`)).toMatchObject(missing);
+  await superuser.query("update users set disabled_at = null where id = $1", [operator.id]);
   expect(await isLifted()).toBe(false);
 
   expect(await second.call(`POST ${path}/approve`)).toMatchObject({

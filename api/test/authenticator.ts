@@ -1,11 +1,15 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { z } from "zod";
 
-/** What a device with passkeys does, as WebAuthn level 3 says it: ES256, no attestation. */
-interface AuthenticatorOptions {
+/** How a device is used. */
+interface Use {
   readonly origin: string;
   /** False for a device that asks for no finger, face or PIN. */
   readonly verifiesUser?: boolean;
+}
+
+/** What a device with passkeys does, as WebAuthn level 3 says it: ES256, no attestation. */
+interface AuthenticatorOptions extends Use {
   /** Of the credential id: phones have 16 to 32, some security keys hundreds. */
   readonly idBytes?: number;
 }
@@ -19,17 +23,20 @@ const Request = z.object({ challenge: z.string(), rpId: z.string() });
 
 const [PRESENT, VERIFIED, ATTESTED] = [0x01, 0x04, 0x40];
 
-export function createAuthenticator({
-  origin,
-  verifiesUser = true,
-  idBytes = 16,
-}: AuthenticatorOptions) {
+const clientData = (type: string, challenge: string, { origin }: Use) =>
+  Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }));
+
+export function createAuthenticator({ idBytes = 16, ...usual }: AuthenticatorOptions) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const id = randomBytes(idBytes);
   let counter = 0;
   let userHandle = "";
 
-  function authenticatorData(rpId: string, attested = Buffer.alloc(0)): Buffer {
+  function authenticatorData(
+    rpId: string,
+    { verifiesUser = true }: Use,
+    attested = Buffer.alloc(0),
+  ): Buffer {
     const head = Buffer.alloc(5);
     const flags = PRESENT | (verifiesUser ? VERIFIED : 0) | (attested.length > 0 ? ATTESTED : 0);
     head.writeUInt8(flags, 0);
@@ -37,8 +44,6 @@ export function createAuthenticator({
     return Buffer.concat([createHash("sha256").update(rpId).digest(), head, attested]);
   }
 
-  const clientData = (type: string, challenge: string) =>
-    Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }));
   const credential = (response: object) => ({
     id: id.toString("base64url"),
     rawId: id.toString("base64url"),
@@ -66,20 +71,20 @@ export function createAuthenticator({
       const attestation = cborMap([
         ["fmt", "none"],
         ["attStmt", EMPTY],
-        ["authData", authenticatorData(rp.id, attested)],
+        ["authData", authenticatorData(rp.id, usual, attested)],
       ]);
       return credential({
-        clientDataJSON: clientData("webauthn.create", challenge).toString("base64url"),
+        clientDataJSON: clientData("webauthn.create", challenge, usual).toString("base64url"),
         attestationObject: attestation.toString("base64url"),
         transports: ["internal"],
       });
     },
     /** `navigator.credentials.get` */
-    get: (options: unknown) => {
+    get: (options: unknown, use: Use = usual) => {
       const { challenge, rpId } = Request.parse(options);
       counter += 1;
-      const data = authenticatorData(rpId);
-      const client = clientData("webauthn.get", challenge);
+      const data = authenticatorData(rpId, use);
+      const client = clientData("webauthn.get", challenge, use);
       const signed = Buffer.concat([data, createHash("sha256").update(client).digest()]);
       return credential({
         clientDataJSON: client.toString("base64url"),

@@ -212,6 +212,11 @@ test("whose password somebody has, and not the second factor, hears of it once",
 describe("a forgotten password", () => {
   test("is replaced by whoever reads the mail; every device is out, the address confirmed", async () => {
     const token = await resetToken();
+    const made = await user.call("POST /api/tokens", {
+      body: { name: "Script", scopes: ["read"] },
+    });
+    const script = caller(api, z.object({ token: z.string() }).parse(made.body).token);
+    expect((await script("GET /api/me")).status).toBe(200);
     const reset = await post("reset", { token, newPassword: NEW_PASSWORD });
     expect(reset.status).toBe(204);
     // Strangers who guess do not keep its reader out: from here guesses count by themselves.
@@ -223,6 +228,7 @@ describe("a forgotten password", () => {
     await expect
       .poll(async () => (await user.call("GET /api/me")).status, { timeout: 10_000 })
       .toBe(401);
+    expect((await script("GET /api/me")).status).toBe(401);
     await sink.mailTo(user.email, "The password of your account was changed");
     const { rows } = await api.database.superuser.query(
       "select 1 from users where id = $1 and email_verified_at is not null",

@@ -64,9 +64,21 @@ async function enrolPasskey(device = createAuthenticator({ origin: APP_URL })) {
 }
 
 type Device = ReturnType<typeof createAuthenticator>;
-async function answerOf(device: Device) {
+async function answerOf(device: Device, use?: Parameters<Device["get"]>[1]) {
   const { state, options } = Challenge.parse((await post("passkey-challenge", {})).body);
-  return { state, credential: device.get(options) };
+  return { state, credential: device.get(options, use) };
+}
+
+const Made = z.looseObject({ madeAtMs: z.number() });
+
+/** The challenge as it would be, had it been made so much earlier. */
+function madeEarlier(state: string, byMs: number): string {
+  const purpose = "passkey answer";
+  const { madeAtMs, ...content } = Made.parse(
+    JSON.parse(api.sealer.open(Buffer.from(state, "base64url"), purpose)),
+  );
+  const text = JSON.stringify({ ...content, madeAtMs: madeAtMs - byMs });
+  return api.sealer.seal(text, purpose).toString("base64url");
 }
 
 describe("an authenticator app", () => {
@@ -243,6 +255,26 @@ describe("a passkey", () => {
       },
     ],
     [
+      "that answers at another site",
+      async (device) =>
+        post(
+          "passkey-login",
+          await answerOf(device, { origin: "https://app.example.com.evil.example" }),
+        ),
+    ],
+    [
+      "that asked for no finger, face or PIN",
+      async (device) =>
+        post("passkey-login", await answerOf(device, { origin: APP_URL, verifiesUser: false })),
+    ],
+    [
+      "with a challenge of five minutes ago",
+      async (device) => {
+        const { state, credential } = await answerOf(device);
+        return post("passkey-login", { state: madeEarlier(state, 300_001), credential });
+      },
+    ],
+    [
       "with a challenge that is not ours",
       async (device) =>
         post("passkey-login", { ...(await answerOf(device)), state: "A".repeat(100) }),
@@ -270,6 +302,24 @@ describe("a passkey", () => {
   ])("%s cannot be registered", async (_name, options) => {
     const { answer } = await enrolPasskey(createAuthenticator(options));
     expect(codeOf(answer)).toEqual(PASSKEY_INVALID);
+  });
+
+  test("is not made of what another user was offered", async () => {
+    const { state, options } = Challenge.parse(
+      (await user.call("POST /api/passkeys/options")).body,
+    );
+    const credential = createAuthenticator({ origin: APP_URL }).create(options);
+    const stranger = await signUp(api, `person-${(people += 1)}`);
+    const body = { state, credential, name: "Phone" };
+    expect(codeOf(await stranger.call("POST /api/passkeys", { body }))).toEqual(PASSKEY_INVALID);
+    expect((await user.call("POST /api/passkeys", { body })).status).toBe(201);
+  });
+
+  test("a challenge of less than five minutes ago is answered", async () => {
+    const { device } = await enrolPasskey();
+    const { state, credential } = await answerOf(device);
+    const login = await post("passkey-login", { state: madeEarlier(state, 290_000), credential });
+    expect(login.status).toBe(200);
   });
 
   test("of another user is no second factor, and cannot be registered twice", async () => {
