@@ -227,6 +227,23 @@ describe("exchange accounts", () => {
     await alice.call(`DELETE /api/accounts/${id}`);
   });
 
+  test("a bot that joins an account while it is given up is retired with it", async () => {
+    const accountId = idOf(await bob.call("POST /api/accounts", { body: ACCOUNT }));
+    const id = idOf(await bob.call("POST /api/bots", { body: PAPER }));
+    const { client } = api.cluster;
+    const patch = client.patch.bind(client);
+    vi.spyOn(client, "patch").mockImplementationOnce(async (...args) => {
+      expect((await bob.call(`DELETE /api/accounts/${accountId}`)).status).toBe(202);
+      return patch(...args);
+    });
+    const late = await bob.call(`PATCH /api/bots/${id}`, { body: { mode: "testnet", accountId } });
+    expect(codeOf(late)).toEqual({ status: 404, code: "account_not_found" });
+    expect((await botResource(bob, id))?.spec).toMatchObject({
+      accountName: accountId,
+      state: "Retired",
+    });
+  });
+
   test("a key that is replaced while its account comes to its end is kept nowhere", async () => {
     const id = idOf(await alice.call("POST /api/accounts", { body: ACCOUNT }));
     const namespace = await bucketOf(alice);

@@ -1,7 +1,8 @@
 import { LABELS, type TradingBot } from "@tradingbots/crds";
 import { assertConfirmed } from "../auth/confirmed-address.ts";
 import type { Caller } from "../auth/user.ts";
-import { asTenant } from "../database.ts";
+import { lockUser } from "../auth/user-store.ts";
+import { asTenant, atMostOne } from "../database.ts";
 import { ApiError, invalidField } from "../errors.ts";
 import { mergePatch } from "../merge-patch.ts";
 import { findOwned, loadOwned, markRetired } from "../owned-objects.ts";
@@ -44,7 +45,8 @@ interface Change {
 
 /**
  * Applies a merge patch. It is judged on what the bot would become, and written only onto what was judged.
- * @throws ApiError `changed_meanwhile` when `ifMatch` names another generation
+ * @throws ApiError `changed_meanwhile` when `ifMatch` names another generation; `account_not_found`, also when the account was given up while
+ *   the bot joined it: then the bot is retired like the account's others
  */
 export async function patchBot(
   deps: BotDeps,
@@ -62,12 +64,16 @@ export async function patchBot(
     await assertAllowed(deps, caller, { bot, patch });
     try {
       const changed = await deps.kube.bots.patch(keyOf(bot), resourcePatch(bot, patch));
-      await noteAccount(deps, caller, changed);
-      return changed;
+      const isLate = await noteAccount(deps, caller, changed);
+      if (!isLate) return changed;
     } catch (error) {
       const isStale = error instanceof ApiError && error.code === "changed_meanwhile";
       if (!isStale || attempt === ATTEMPTS_MAX) throw error;
+      continue;
     }
+    // Whoever gave the account up did not see this bot among its bots, and cannot have retired it.
+    await retireBot(deps, caller, id);
+    throw new ApiError("account_not_found", "the account was given up, and the bot with it");
   }
 }
 
@@ -124,16 +130,26 @@ function resourcePatch({ metadata }: TradingBot, { accountId, ...settings }: Bot
   };
 }
 
-/** The row follows the custom resource: it finds an account's bots and lets the journal check a pod's account. */
-async function noteAccount({ pool }: BotDeps, { userId }: Caller, bot: TradingBot): Promise<void> {
+/**
+ * The row follows the custom resource: it finds an account's bots and lets the journal check a pod's account. Answers whether the account was
+ * given up before the row named it.
+ */
+async function noteAccount(
+  { pool }: BotDeps,
+  { userId }: Caller,
+  bot: TradingBot,
+): Promise<boolean> {
   const accountId = bot.spec.accountName;
-  if (accountId === undefined) return;
-  await asTenant(pool, { userId }, (database) =>
-    database.query(
-      "update bots set account_id = $3 where user_id = $1 and id = $2 and account_id is null",
+  if (accountId === undefined) return false;
+  return asTenant(pool, { userId }, async (database) => {
+    await lockUser(database, userId);
+    const { rows } = await database.query<{ is_late: boolean | null }>(
+      `update bots set account_id = $3 where user_id = $1 and id = $2 and account_id is null
+       returning (select retired_at is not null from accounts where user_id = $1 and id = $3) as is_late`,
       [userId, bot.metadata.name, accountId],
-    ),
-  );
+    );
+    return atMostOne(rows)?.is_late === true;
+  });
 }
 
 /** start, pause, stop: what the operator then brings about. Whoever starts a bot takes it into the class of their tier. */
