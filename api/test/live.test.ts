@@ -7,7 +7,7 @@ import { z } from "zod";
 import { buildApp } from "../src/app.ts";
 import { createRevocations } from "../src/auth/revocations.ts";
 import { createTokens } from "../src/auth/tokens.ts";
-import { connectionOptions, createPool } from "../src/database.ts";
+import { connectionOptions, createPool, type Queryable } from "../src/database.ts";
 import { createLiveHub, type LiveHub } from "../src/live/live-hub.ts";
 import { nothingBehind } from "../src/openapi/document.ts";
 import { startDatabase, type TestDatabase } from "./database.ts";
@@ -45,21 +45,23 @@ const clock = () => performance.now();
 /** A lost connection is part of the tests. */
 const onError = () => {};
 
-async function startListening() {
+/** An API of its own; `ask` stands between it and what it asks about log-ins that have ended. */
+async function startListening(now = clock, ask = (authPool: Queryable): Queryable => authPool) {
   const pool = createPool({ url: database.apiUrl, connectionsMax: 4 });
   const authPool = createPool({ url: database.authUrl, connectionsMax: 2 });
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
   const tokens = await createTokens([privateKey], Date.now);
-  const revocations = createRevocations({ database: authPool, clock, onError });
+  const revocations = createRevocations({ database: ask(authPool), clock: now, onError });
   await revocations.start();
   const direct = connectionOptions({ url: database.apiUrl });
-  const live: LiveHub = createLiveHub({ pool, direct, revocations, clock, onError });
+  const live: LiveHub = createLiveHub({ pool, direct, revocations, clock: now, onError });
   const app = await buildApp({ ...nothingBehind(), pool, authPool, tokens, revocations, live });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   return {
     live,
     url,
     tokens,
+    revocations,
     close: async () => {
       await app.close();
       revocations.stop();
@@ -69,7 +71,7 @@ async function startListening() {
 }
 
 /** A log-in with its row, so that it can end. */
-async function logIn(userId: string) {
+async function logIn(userId: string, { tokens } = api) {
   const sessionId = randomUUID();
   await database.superuser.query(
     `insert into sessions (user_id, id, proof_hash, refresh_hash, address, user_agent)
@@ -77,7 +79,7 @@ async function logIn(userId: string) {
     [userId, sessionId],
   );
   const caller = { userId, email: "a@example.com", tier: "pro", sessionId } as const;
-  return { sessionId, token: await api.tokens.issue(caller) };
+  return { sessionId, token: await tokens.issue(caller) };
 }
 
 const Message = z.object({
@@ -88,8 +90,8 @@ const Message = z.object({
 type Message = z.infer<typeof Message>;
 
 /** A WebSocket as a browser opens one. */
-async function listen(token: string, query = "") {
-  const socket = new WebSocket(`${api.url.replace("http", "ws")}/api/events${query}`, [
+async function listen(token: string, query = "", { url } = api) {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/api/events${query}`, [
     "tradingbots.v1",
     `bearer.${token}`,
   ]);
@@ -313,6 +315,45 @@ test("the sockets of a log-in that ends are closed within a second", async () =>
   );
   expect(await listener.closed).toBe(4401);
   expect(performance.now() - endedMs).toBeLessThan(2_000); // a second, and a machine that is busy
+});
+
+/** A process that hears nothing of the database for so many minutes, in which one of two log-ins ends. */
+async function cutOff(minutes: number) {
+  let skewMs = 0;
+  let isAway = false;
+  const cut = await startListening(
+    () => clock() + skewMs,
+    (authPool) => ({
+      query: (...asked) => (isAway ? Promise.reject(new Error("away")) : authPool.query(...asked)),
+    }),
+  );
+  const [ended, living] = [await logIn(OWNER, cut), await logIn(OWNER, cut)];
+  const ofEnded = await listen(ended.token, "", cut);
+  const ofLiving = await listen(living.token, "", cut);
+  isAway = true;
+  await vi.waitUntil(() => !cut.revocations.isFresh(), { timeout: 10_000 });
+  await database.superuser.query(
+    `update sessions set ended_at = clock_timestamp() - make_interval(mins => $2), end_reason = 'logout'
+      where id = $1`,
+    [ended.sessionId, minutes],
+  );
+  skewMs = minutes * 60_000;
+  isAway = false;
+  return { ofEnded, ofLiving, close: cut.close };
+}
+
+test("a log-in that ends while a process is cut off is heard of afterwards, and the others go on", async () => {
+  const { ofEnded, ofLiving, close } = await cutOff(10);
+  expect(await ofEnded.closed).toBe(4401);
+  await (await startBot()).tell(trade(1));
+  expect((await ofLiving.until(1))[0]).toMatchObject({ kind: "trade.opened" });
+  await close();
+});
+
+test("after a cut too long to hear of all that ended, everybody shows their token again", async () => {
+  const { ofEnded, ofLiving, close } = await cutOff(20);
+  expect(await Promise.all([ofEnded.closed, ofLiving.closed])).toEqual([4408, 4408]);
+  await close();
 });
 
 test("who does not read is dropped, and holds up nobody", async () => {

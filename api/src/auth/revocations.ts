@@ -11,6 +11,8 @@ const STALE_MS = 2_000;
  * and a commit can hang. A minute more covers clocks.
  */
 const LOOK_BACK_SECONDS = ACCESS_TOKEN_SECONDS + 60;
+/** After so long without an answer something may have ended that the next one leaves out. The minute is for clocks and commits. */
+const GAP_MAX_MS = ACCESS_TOKEN_SECONDS * 1_000;
 
 export interface RevocationDeps {
   /** Of the auth role; connections of its own, so that it waits behind nobody. */
@@ -28,6 +30,7 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
   let ended: ReadonlySet<string> = new Set();
   let tiers: ReadonlyMap<string, Tier> = new Map();
   let heardAt: number | undefined;
+  let unbrokenSince = Infinity;
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
@@ -50,6 +53,7 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
     ]);
     ended = new Set(sessions.rows.map(({ id }) => id));
     tiers = new Map(users.rows.map(({ id, tier }) => [id, tier]));
+    if (heardAt === undefined || clock() - heardAt > GAP_MAX_MS) unbrokenSince = askedAt;
     heardAt = askedAt;
   }
 
@@ -67,6 +71,8 @@ export function createRevocations({ database, clock, onError }: RevocationDeps) 
     },
     /** False when what follows may be out of date. */
     isFresh: () => heardAt !== undefined && clock() - heardAt <= STALE_MS,
+    /** Whoever was let in before this moment of the clock may have been logged out since, and nobody here heard of it. */
+    unbrokenSinceMs: () => unbrokenSince,
     /** Of a session or an API token. */
     hasEnded: (id: string): boolean => ended.has(id),
     /** The user's tier when it changed lately. */

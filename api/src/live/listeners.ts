@@ -1,3 +1,4 @@
+import type { Revocations } from "../auth/revocations.ts";
 import type { Caller } from "../auth/user.ts";
 import { ApiError } from "../errors.ts";
 import type { LiveEvent, Places } from "./live-store.ts";
@@ -36,7 +37,7 @@ interface Listener {
   after: number;
 }
 
-/** Who listens in this process, by user. */
+/** Who listens in this process, by user. `clock` is the one that the revocations have. */
 export function createListeners(clock: () => number) {
   const byUser = new Map<string, Set<Listener>>();
   let count = 0;
@@ -89,10 +90,10 @@ export function createListeners(clock: () => number) {
     }
   }
 
-  function endOverdue(hasEnded: (caller: Place["caller"]) => boolean): void {
-    const joinedBeforeMs = clock() - AGE_MAX_MS;
+  function endOverdue(revocations: Pick<Revocations, "hasEnded" | "unbrokenSinceMs">): void {
+    const joinedBeforeMs = Math.max(clock() - AGE_MAX_MS, revocations.unbrokenSinceMs());
     for (const { caller, transport, joinedAtMs } of all()) {
-      if (hasEnded(caller)) transport.end("session_ended");
+      if (revocations.hasEnded(caller.sessionId)) transport.end("session_ended");
       else if (joinedAtMs < joinedBeforeMs) transport.end("authenticate_again");
     }
   }

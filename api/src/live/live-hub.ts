@@ -18,8 +18,8 @@ const SWEEP_EVERY_MS = 30_000;
 export interface HubDeps {
   readonly pool: Pick<Database, "connect">;
   readonly direct: ReturnType<typeof connectionOptions>;
-  readonly revocations: Pick<Revocations, "isFresh" | "hasEnded">;
-  /** Milliseconds on a clock that never jumps. */
+  readonly revocations: Pick<Revocations, "isFresh" | "hasEnded" | "unbrokenSinceMs">;
+  /** Milliseconds on a clock that never jumps; the revocations have the same. */
   readonly clock: () => number;
   readonly onError: (error: unknown) => void;
 }
@@ -53,7 +53,7 @@ export function createLiveHub({ pool, direct, revocations, clock, onError }: Hub
 
   function tick(): void {
     const nowMs = clock();
-    listeners.endOverdue(({ sessionId }) => revocations.hasEnded(sessionId));
+    listeners.endOverdue(revocations);
     listeners.beat(TICK_MS / HEARTBEAT_EVERY_MS);
     const isSweepDue = nowMs - sweptAtMs >= SWEEP_EVERY_MS && connection.isListening();
     if (isSweepDue) sweptAtMs = nowMs;
