@@ -70,7 +70,7 @@ export interface AppDeps {
   readonly audit: Pick<AuditQueue, "push" | "refuse">;
   readonly kube: Kube;
   readonly credentials: CredentialStore;
-  readonly passwords: Pick<Passwords, "hash" | "compare" | "decoy" | "isAlive">;
+  readonly passwords: Pick<Passwords, "hash" | "compare" | "decoy" | "assertRoom" | "isAlive">;
   readonly isBreached: IsBreached;
   /** A bcrypt hash of nobody's password. */
   readonly tokens: Tokens;
@@ -133,7 +133,7 @@ function routes(server: Server, deps: AppDeps): void {
   const apiTokens = createApiTokens(deps);
   const requestsPerMinutePerAddress = requestsPerMinute.address;
   const registrar = createPasskeyRegistration(deps);
-  const proving = { identify, passkeys, registrar, secondFactors, requireStepUp };
+  const proving = { throttle, identify, passkeys, registrar, secondFactors, requireStepUp };
   const auth = { ...deps, ...proving, sessions, devices, requestsPerMinutePerAddress };
   void server.register(
     withCookies(authRoutes(auth), refreshRoutes(auth), emailRoutes(auth), passkeyLoginRoutes(auth)),

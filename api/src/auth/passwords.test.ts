@@ -34,8 +34,11 @@ test("the work happens in another process, which everybody else goes before", as
 
 test("a full queue refuses at once and says when to come back", async () => {
   const cheap = createPasswords({ cost: 10 });
+  expect(cheap.assertRoom).not.toThrow();
   const results = Array.from({ length: 60 }, () => cheap.hash("correct horse battery"));
+  expect(cheap.assertRoom).toThrow(expect.objectContaining({ code: "login_overloaded" }));
   const settled = await Promise.allSettled(results);
+  expect(cheap.assertRoom).not.toThrow();
   cheap.close();
   const refused = settled.filter((result) => result.status === "rejected");
   expect(refused.length).toBeGreaterThan(10);

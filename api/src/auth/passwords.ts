@@ -103,8 +103,12 @@ export function createPasswords({ cost }: { readonly cost: number }) {
     }
   }
 
-  function run(work: Work): Promise<string | boolean> {
-    if (waiting.length >= WAITING_MAX) return Promise.reject(overloaded());
+  function assertRoom(): void {
+    if (waiting.length >= WAITING_MAX) throw overloaded();
+  }
+
+  async function run(work: Work): Promise<string | boolean> {
+    assertRoom();
     return new Promise((resolve, reject) => {
       const patience = setTimeout(() => {
         const place = waiting.findIndex((each) => each.patience === patience);
@@ -123,6 +127,8 @@ export function createPasswords({ cost }: { readonly cost: number }) {
       z.boolean().parse(await run({ type: "compare", password, hash })),
     /** The form of a hash, of no password that anybody knows: comparing with it takes as long as with a user's. */
     decoy: `$2b$${String(cost).padStart(2, "0")}$${"a".repeat(SALT_AND_HASH_CHARACTERS)}`,
+    /** For whoever would ask the database first. @throws ApiError `login_overloaded` when the queue is full */
+    assertRoom,
     isAlive: worker.isAlive,
     workerPid: worker.pid,
     close: () => {

@@ -12,6 +12,7 @@ import { limitRegistrations } from "./limit-registrations.ts";
 import { type LetterDeps, welcome } from "./email-routes.ts";
 import type { Identify } from "./identify.ts";
 import type { IsBreached } from "./breached-passwords.ts";
+import type { LoginThrottle } from "./login-throttle.ts";
 import { assertAcceptable, type Passwords } from "./passwords.ts";
 import { noteDeed } from "./note.ts";
 import { scoped } from "./scopes.ts";
@@ -33,7 +34,8 @@ const Login = Credentials.extend(Proof).meta({
 const OPEN = { tags: ["auth"], security: [] };
 
 export interface AuthDeps extends AddressLimit, SignInDeps, LetterDeps {
-  readonly passwords: Pick<Passwords, "hash">;
+  readonly passwords: Pick<Passwords, "hash" | "assertRoom">;
+  readonly throttle: Pick<LoginThrottle, "retryAfterSeconds">;
   readonly identify: Identify;
   readonly isBreached: IsBreached;
   readonly buckets: number;
@@ -89,11 +91,14 @@ export function authRoutes(deps: AuthDeps): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { email, password, ...proof } = request.body;
+        // A refusal costs no query when many come. Who has to wait for another reason is told that one, and the audit is too.
+        const attempted = { address: request.ip, account: email };
+        if (deps.throttle.retryAfterSeconds(attempted) === undefined) deps.passwords.assertRoom();
         const login = await findLogin(deps.authPool, email);
         const user = login && { id: login.id, passwordHash: login.password_hash };
         if (user !== undefined) noteClaim(request, user.id);
         const device = deps.devices.find(request, user);
-        const attempt = { address: request.ip, account: email, device, password, user, proof };
+        const attempt = { ...attempted, device, password, user, proof };
         const method = await deps.identify(attempt);
         if (login === undefined || method === undefined) {
           throw new ApiError("invalid_credentials", "check both and try again");

@@ -31,7 +31,7 @@ export function nothingBehind(): AppDeps {
       ping: absent,
     },
     credentials: { create: absent, replace: absent, ping: absent },
-    passwords: { hash: absent, compare: absent, decoy: "", isAlive: absent },
+    passwords: { hash: absent, compare: absent, decoy: "", assertRoom: absent, isAlive: absent },
     isBreached: absent,
     tokens: { issue: absent, find: absent, verify: absent, jwks: { keys: [] } },
     revocations: { isFresh: absent, hasEnded: absent, tierOf: absent },

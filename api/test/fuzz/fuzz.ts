@@ -78,6 +78,7 @@ async function startApi(database: TestDatabase) {
       hash: async () => "a hash",
       compare: async () => false,
       decoy: "nobody's hash",
+      assertRoom: () => {},
       isAlive: () => true,
     },
     isBreached: () => false,
