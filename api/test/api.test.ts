@@ -576,6 +576,12 @@ describe("bots", () => {
       .object({ items: z.array(WithId) })
       .parse((await erin.call("GET /api/bots")).body);
     expect(items).toHaveLength(1);
+    const later =
+      "update idempotency_keys set created_at = created_at - $2::interval where user_id = $1";
+    await api.database.superuser.query(later, [erin.id, "23 hours 50 minutes"]);
+    expect((await post(PAPER)).body).toEqual(created?.body);
+    await api.database.superuser.query(later, [erin.id, "10 minutes"]);
+    expect((await post({ ...PAPER, displayName: "Other" })).status).toBe(201);
     expect(
       (await alice.call("POST /api/bots", { body: PAPER, headers: { "idempotency-key": "key-1" } }))
         .status,

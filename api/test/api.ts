@@ -43,6 +43,8 @@ interface ApiOptions {
   readonly smtpUrl?: string;
   readonly stepUpSeconds?: number;
   readonly statementLimitMs?: number;
+  /** 0, as without it: no limit. */
+  readonly requestsPerMinutePerAddress?: number;
 }
 
 /** The API over a real Postgres and a real API server; Vault is the small fake. */
@@ -79,7 +81,7 @@ interface Installation {
 
 async function startApp(
   { database, cluster, keys }: Installation,
-  { smtpUrl, stepUpSeconds = 300, ...limits }: ApiOptions,
+  { smtpUrl, stepUpSeconds = 300, requestsPerMinutePerAddress = 0, ...limits }: ApiOptions,
 ) {
   const pool = createPool({ url: database.apiUrl, connectionsMax: 8, ...limits });
   const authPool = createPool({ url: database.authUrl, connectionsMax: 2, ...limits });
@@ -129,7 +131,12 @@ async function startApp(
     registry: createMetrics(),
     buckets: BUCKETS,
     limiter: createRateLimiter(Date.now),
-    requestsPerMinute: { free: 100_000, pro: 200_000, enterprise: 0, address: 0 },
+    requestsPerMinute: {
+      free: 100_000,
+      pro: 200_000,
+      enterprise: 0,
+      address: requestsPerMinutePerAddress,
+    },
     log: { level: "debug", stream: { write: (line) => void logs.push(line) } },
     now: Date.now,
   });
