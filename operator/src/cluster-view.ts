@@ -2,9 +2,11 @@ import type { BotClass, ExchangeAccount, TradingBot, TradingHalt } from "@tradin
 import { LABELS } from "@tradingbots/crds";
 import {
   createReflector,
+  type Kept,
   type KubeClient,
   keyOf,
   type ObjectKey,
+  type ObjectVersion,
   type Node,
   NODES,
   type Pod,
@@ -19,11 +21,16 @@ import {
   SERVICE_ACCOUNTS,
   type ServiceAccount,
 } from "@tradingbots/kube";
-import { type AccountView, accountView, exchangeIdentity } from "./account/account-view.ts";
-import { type BotView, botView } from "./bot/bot-view.ts";
+import {
+  type AccountView,
+  accountView,
+  exchangeIdentity,
+  KeptAccount,
+} from "./account/account-view.ts";
+import { type BotView, botView, KeptBot } from "./bot/bot-view.ts";
 import { type ClassView, classView } from "./class-view.ts";
 import { type HaltView, haltView } from "./halt/halt-view.ts";
-import { type PodView, podView } from "./pod-view.ts";
+import { KeptPod, type PodView, podView } from "./pod-view.ts";
 import {
   BOT_CLASSES,
   EXCHANGE_ACCOUNTS,
@@ -66,12 +73,24 @@ export interface ClusterViewOptions {
   readonly onInvalid: (kind: string, key: string, error: unknown) => void;
 }
 
+/** Of what there is by the thousand: how an object is seen, and how its view is kept at rest. */
+const BOT_VIEWS = { project: botView, keep: (bot: BotView) => new KeptBot(bot) };
+const ACCOUNT_VIEWS = {
+  project: accountView,
+  keep: (account: AccountView) => new KeptAccount(account),
+};
+const POD_VIEWS = { project: podView, keep: (pod: PodView) => new KeptPod(pod) };
+const SERVICE_ACCOUNT_VIEWS = {
+  project: serviceAccountView,
+  keep: ({ botName }: ServiceAccountView) => new KeptServiceAccount(botName),
+};
+
 /** Everything of the cluster that the operator knows, kept up to date by watches. */
 export function createClusterView(options: ClusterViewOptions) {
   const { routes, namespaces } = options;
   const reflect = reflectorsOf(options);
   const bots = reflect<TradingBot, BotView>(TRADING_BOTS, {
-    project: botView,
+    ...BOT_VIEWS,
     handlers: routes.bot,
     indexes: {
       account: ({ accountKey }) => accountKey,
@@ -81,7 +100,7 @@ export function createClusterView(options: ClusterViewOptions) {
     },
   });
   const accounts = reflect<ExchangeAccount, AccountView>(EXCHANGE_ACCOUNTS, {
-    project: accountView,
+    ...ACCOUNT_VIEWS,
     handlers: routes.account,
     indexes: { identity: exchangeIdentity },
   });
@@ -97,7 +116,7 @@ export function createClusterView(options: ClusterViewOptions) {
     reflect<Pod, PodView>(PODS, {
       namespace,
       labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,
-      project: podView,
+      ...POD_VIEWS,
       handlers: routes.pod,
       indexes: {
         account: ({ namespace: at, accountName }) =>
@@ -109,7 +128,7 @@ export function createClusterView(options: ClusterViewOptions) {
     reflect<ServiceAccount, ServiceAccountView>(SERVICE_ACCOUNTS, {
       namespace,
       labelSelector: `${LABELS.managedBy}=${MANAGED_BY}`,
-      project: serviceAccountView,
+      ...SERVICE_ACCOUNT_VIEWS,
       handlers: routes.serviceAccount,
     }),
   );
@@ -149,7 +168,7 @@ function reflectorsOf({ client, timing, onFilled, onRestart, onInvalid }: Cluste
     resource: Resource<T>,
     options: Pick<
       ReflectorOptions<T, View>,
-      "project" | "handlers" | "indexes" | "namespace" | "labelSelector" | "fieldSelector"
+      "project" | "keep" | "handlers" | "indexes" | "namespace" | "labelSelector" | "fieldSelector"
     >,
   ): Reflector<T, View> =>
     createReflector<T, View>({
@@ -186,8 +205,18 @@ function inNamespaces<T, View>(
 }
 
 function serviceAccountView({ metadata }: ServiceAccount, key: string): ServiceAccountView {
-  const namespace = metadata?.namespace ?? "";
-  const name = metadata?.name ?? "";
-  const botName = metadata?.labels?.[LABELS.bot];
-  return { key, namespace, name, botName };
+  return new KeptServiceAccount(metadata?.labels?.[LABELS.bot]).view({ key });
+}
+
+class KeptServiceAccount implements Kept<ServiceAccountView> {
+  readonly #botName: string | undefined;
+
+  constructor(botName: string | undefined) {
+    this.#botName = botName;
+  }
+
+  view({ key }: Pick<ObjectVersion, "key">): ServiceAccountView {
+    const { namespace = "", name } = parseKey(key);
+    return { key, namespace, name, botName: this.#botName };
+  }
 }

@@ -6,31 +6,49 @@ import { createSharing, sharedText } from "./shared-values.ts";
  * 170 bytes instead of 2 kB.
  */
 export interface PackedConditions {
-  readonly sayings: readonly Omit<Condition, "lastTransitionTime">[];
-  /** Seconds since the epoch; the text itself where it is no whole second of UTC. */
-  readonly since: readonly (number | string)[];
+  /** Undefined: the object has no list of conditions, not even an empty one. */
+  readonly sayings: readonly Omit<Condition, "lastTransitionTime">[] | undefined;
+  /** Those of one object are close together: each is told by what has passed since the one before. */
+  readonly since: readonly PackedTime[];
 }
 
-const sharedSayings = createSharing<PackedConditions["sayings"]>();
+/** Seconds since the epoch, or since another time; the text itself where it is no whole second of UTC. */
+export type PackedTime = number | string;
 
-export function packConditions(conditions: readonly Condition[]): PackedConditions {
+const sharedSayings = createSharing<NonNullable<PackedConditions["sayings"]>>();
+
+export function packConditions(conditions: readonly Condition[] | undefined): PackedConditions {
+  if (conditions === undefined) return { sayings: undefined, since: [] };
   return {
     sayings: sharedSayings(conditions.map(sayingOf)),
-    since: conditions.map(({ lastTransitionTime }) => packTime(lastTransitionTime)),
+    since: conditions
+      .map(({ lastTransitionTime }) => packTime(lastTransitionTime))
+      .map((time, at, times) => changed(time, times[at - 1], -1)),
   };
 }
 
-function sayingOf(condition: Condition): PackedConditions["sayings"][number] {
+function sayingOf(condition: Condition): Omit<Condition, "lastTransitionTime"> {
   const { type, status, reason, message, observedGeneration } = condition;
   const saying = { type, status, reason, message };
   return observedGeneration === undefined ? saying : { ...saying, observedGeneration };
 }
 
-export function unpackConditions({ sayings, since }: PackedConditions): Condition[] {
-  return sayings.map((saying, at) => ({
-    ...saying,
-    lastTransitionTime: unpackTime(since[at] ?? ""),
-  }));
+/** The part of a status that says them. */
+export function unpackConditions({ sayings, since }: PackedConditions): {
+  readonly conditions?: Condition[];
+} {
+  if (sayings === undefined) return {};
+  let time: PackedTime | undefined;
+  const conditions = sayings.map((saying, at) => {
+    time = changed(since[at] ?? "", time, 1);
+    return { ...saying, lastTransitionTime: unpackTime(time) };
+  });
+  return { conditions };
+}
+
+/** Texts stand for themselves, and what follows one as well. */
+function changed(time: PackedTime, by: PackedTime | undefined, sign: 1 | -1): PackedTime {
+  return typeof time === "number" && typeof by === "number" ? time + sign * by : time;
 }
 
 /** Seconds and texts of whole seconds that were asked for last: an object's conditions have two or three between them. */
@@ -38,11 +56,11 @@ const texts = new Map<number, string>();
 const seconds = new Map<string, number>();
 const KEPT_MAX = 64;
 
-function packTime(time: string): number | string {
+export function packTime(time: string): PackedTime {
   return seconds.get(time) ?? newTime(time);
 }
 
-function newTime(time: string): number | string {
+function newTime(time: string): PackedTime {
   const at = Date.parse(time) / 1_000;
   if (unpackTime(at) !== time) return sharedText(time);
   if (seconds.size >= KEPT_MAX) seconds.clear();
@@ -50,7 +68,7 @@ function newTime(time: string): number | string {
   return at;
 }
 
-function unpackTime(time: number | string): string {
+export function unpackTime(time: PackedTime): string {
   if (typeof time === "string" || !Number.isInteger(time)) return String(time);
   const known = texts.get(time);
   if (known !== undefined) return known;

@@ -1,10 +1,12 @@
 import { hash } from "node:crypto";
 import { ANNOTATIONS, BotState, LABELS, Mode } from "@tradingbots/crds";
-import { keyOf, type Pod } from "@tradingbots/kube";
+import { type Kept, keyOf, type ObjectVersion, parseKey, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
 import { podDisruption, type PodDisruption } from "./pod-disruption.ts";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
-import { sharedText } from "./shared-values.ts";
+import { pack, type Packed, unpack } from "./packed.ts";
+import { type PackedTime, packTime, unpackTime } from "./packed-conditions.ts";
+import { createSharing } from "./shared-values.ts";
 
 /** The annotation that holds `podInputsHash`: what the pod was made from. */
 export const INPUTS_ANNOTATION = "tradingbots.dev/inputs";
@@ -81,17 +83,14 @@ const ConfigPart = z.object({
   halts: z.array(z.object({ uid: z.string() })).catch([]),
 });
 
-/** One for all of them. */
-const NO_HALTS: readonly string[] = [];
-
 /** @param key the pod's, where somebody holds it already */
 export function podView(pod: Pod, key = keyOfPod(pod)): PodView {
   const { metadata, status, spec } = pod;
-  const namespace = sharedText(metadata?.namespace ?? "");
+  const namespace = metadata?.namespace ?? "";
   const name = metadata?.name ?? "";
   const text = metadata?.annotations?.[ANNOTATIONS.config] ?? "";
   const config = readConfigPart(text);
-  const role = shared(metadata?.labels?.[LABELS.role]);
+  const role = metadata?.labels?.[LABELS.role];
   const version = Number(metadata?.annotations?.[ANNOTATIONS.credentialsVersion]);
   const ready = status?.conditions?.find(
     ({ type, status: is }) => type === "Ready" && is === "True",
@@ -106,22 +105,22 @@ export function podView(pod: Pod, key = keyOfPod(pod)): PodView {
     role,
     accountName: role === "bot" ? undefined : metadata?.labels?.[LABELS.account],
     ownerUid,
-    botUid: config?.botUid === ownerUid ? ownerUid : config?.botUid, // the same text is held once
+    botUid: config?.botUid,
     createdAt: metadata?.creationTimestamp ?? "",
     isDeleting: metadata?.deletionTimestamp !== undefined,
     endsBy: metadata?.deletionTimestamp,
-    nodeName: shared(spec?.nodeName),
+    nodeName: spec?.nodeName,
     isGuarded: metadata?.labels?.[LABELS.position] === POSITION_OPEN,
     isReady: ready !== undefined,
     restarts: status?.containerStatuses?.[0]?.restartCount ?? 0,
-    image: shared(spec?.containers[0]?.image),
+    image: spec?.containers[0]?.image,
     inputsHash: metadata?.annotations?.[INPUTS_ANNOTATION],
     wasUnwell,
     recoveredAt: wasUnwell ? (ready?.lastTransitionTime ?? undefined) : undefined, // Go writes null
     credentialsVersion: Number.isInteger(version) ? version : undefined,
     configHash: hashOf(text),
     toldState: config?.state,
-    toldHalts: config?.halts.length ? config.halts.map((halt) => halt.uid) : NO_HALTS,
+    toldHalts: config?.halts.map((halt) => halt.uid) ?? [],
     mode: config?.mode,
     endpoint: config?.endpoint ?? null,
     trouble: podTrouble(pod, config?.mode),
@@ -134,8 +133,78 @@ function keyOfPod({ metadata }: Pod): string {
   return keyOf({ namespace: metadata?.namespace ?? "", name: metadata?.name ?? "" });
 }
 
-function shared(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : sharedText(text);
+type SeldomSet = "accountName" | "botUid" | "endsBy" | "recoveredAt" | "end";
+
+/** What is a pod's own. */
+type Own = readonly [
+  createdAt: PackedTime,
+  configHash: string,
+  inputsHash: string | null,
+  ownerUid: string | null,
+  nodeName: string | null,
+  restarts: number,
+  seldomSet: Partial<Pick<PodView, SeldomSet>>,
+];
+
+/** What thousands of pods have in common. */
+interface Common extends Omit<
+  PodView,
+  | ("key" | "namespace" | "name" | "uid")
+  | ("createdAt" | "configHash" | "inputsHash" | "ownerUid" | "nodeName" | "restarts" | SeldomSet)
+> {
+  /** It is configured for the bot that owns it, like every pod that the operator makes. */
+  readonly isOwnersOwn: boolean;
+}
+
+const sharedCommon = createSharing<Common>();
+
+/** A pod at rest: what it has in common with others is held once, all else is one text. */
+export class KeptPod implements Kept<PodView> {
+  readonly #own: Packed<Own>;
+  readonly #common: Common;
+
+  constructor({ key: _key, namespace: _namespace, name: _name, uid: _uid, ...pod }: PodView) {
+    const { createdAt, configHash, inputsHash, ownerUid, nodeName, restarts, ...others } = pod;
+    const { accountName, botUid, endsBy, recoveredAt, end, ...common } = others;
+    const isOwnersOwn = botUid === ownerUid;
+    this.#own = pack<Own>([
+      packTime(createdAt),
+      configHash,
+      inputsHash ?? null,
+      ownerUid ?? null,
+      nodeName ?? null,
+      restarts,
+      { accountName, botUid: isOwnersOwn ? undefined : botUid, endsBy, recoveredAt, end },
+    ]);
+    this.#common = sharedCommon({ ...common, isOwnersOwn });
+  }
+
+  view({ key, uid }: ObjectVersion): PodView {
+    const own = unpack(this.#own);
+    const [createdAt, configHash, inputsHash, owner, nodeName, restarts, seldomSet] = own;
+    const { isOwnersOwn, ...common } = this.#common;
+    const { namespace = "", name } = parseKey(key);
+    const ownerUid = owner ?? undefined;
+    const { accountName, botUid, endsBy, recoveredAt, end } = seldomSet;
+    return {
+      ...common,
+      key,
+      namespace,
+      name,
+      uid,
+      createdAt: unpackTime(createdAt),
+      configHash,
+      inputsHash: inputsHash ?? undefined,
+      ownerUid,
+      nodeName: nodeName ?? undefined,
+      restarts,
+      accountName,
+      botUid: isOwnersOwn ? ownerUid : botUid,
+      endsBy,
+      recoveredAt,
+      end,
+    };
+  }
 }
 
 function podEnd(pod: Pod): PodEnd | undefined {

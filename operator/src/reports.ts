@@ -2,6 +2,7 @@ import { BotReportLine, type Report, ReportLine } from "@tradingbots/crds";
 import { backOffMs, keyOf, linesOf, timeSlices } from "@tradingbots/kube";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
+import { pack, type Packed, unpack } from "./packed.ts";
 import { createSharing } from "./shared-values.ts";
 
 /** What a bot said last, and when it said so. */
@@ -123,55 +124,63 @@ export function createReports(options: ReportsOptions) {
 
 /** Most reports say what the one before said: then only their time changes. */
 function keepLatest({ isKnown, onReport, clock }: ReportsOptions) {
-  const latest = new Map<string, Omit<BotReport, "saidAtMs"> & { saidAtMs: number }>();
+  const latest = new Map<string, KeptReport>();
 
-  function take({ namespace, botName, podUid, epoch, ageMs, ...said }: BotReportLine): void {
+  function take({ namespace, botName, podUid, epoch, ageMs, report }: BotReportLine): void {
     const key = keyOf({ namespace, name: botName });
     const previous = latest.get(key);
     if ((previous?.epoch ?? 0) > epoch || !isKnown(key)) return;
-    const saidAtMs = clock() - ageMs;
-    const report = slim(said.report);
-    const isSamePod = previous?.podUid === podUid && previous.epoch === epoch;
-    if (isSamePod && isSame(previous.report, report)) {
-      previous.saidAtMs = saidAtMs;
-      return;
-    }
-    const next = { podUid, epoch, report, saidAtMs };
+    const next = new KeptReport({ podUid, epoch, report, saidAtMs: clock() - ageMs });
     latest.set(key, next);
-    onReport(key, next, previous);
+    if (previous?.saysTheSameAs(next) !== true) onReport(key, next.view(), previous?.view());
   }
 
   return {
     take,
-    get: (botKey: string): BotReport | undefined => latest.get(botKey),
+    get: (botKey: string): BotReport | undefined => latest.get(botKey)?.view(),
     forget: (botKey: string) => void latest.delete(botKey),
-    entries: (): Iterable<[string, BotReport]> => latest.entries(),
+    entries: (): Iterable<[string, BotReport]> =>
+      latest.entries().map(([key, kept]) => [key, kept.view()]),
   };
 }
 
-const sharedBlocks = createSharing<Report["blocked"]>();
-const sharedPositions = createSharing<Report["positions"]>();
-const sharedNames = createSharing<string[]>();
+type OwnField = "generation" | "dayResult" | "lastTradeAt" | "positions" | "requests";
 
-/** Lists of most reports are empty or alike, and are held once; balance and time are the API's affair. */
-function slim(report: Report): Report {
-  const { openSymbols, openEntries } = report;
-  return {
-    ...report,
-    blocked: sharedBlocks(report.blocked),
-    positions: sharedPositions(report.positions),
-    halts: sharedNames(report.halts),
-    ...(openSymbols === undefined ? {} : { openSymbols: sharedNames(openSymbols) }),
-    ...(openEntries === undefined ? {} : { openEntries: sharedNames(openEntries) }),
-    balance: null,
-    asOf: "",
-  };
-}
+/** What is a report's own. */
+type Own = readonly [podUid: string, report: Pick<Report, OwnField>];
 
-/** Of reports that were made slim: their lists are the same objects when they say the same. */
-function isSame(a: Report, b: Report): boolean {
-  const fields = Object.keys(b) as (keyof Report)[]; // oxlint-disable-line typescript/no-unsafe-type-assertion
-  return fields.length === Object.keys(a).length && fields.every((field) => a[field] === b[field]);
+/** What thousands of reports have in common. Balance and time are the API's affair. */
+type Common = Omit<Report, OwnField | "balance" | "asOf">;
+
+const sharedCommon = createSharing<Common>();
+
+/** What it has in common with others is held once, all else is one text. */
+class KeptReport {
+  readonly epoch: number;
+  readonly #own: Packed<Own>;
+  readonly #common: Common;
+  readonly #saidAtMs: number;
+
+  constructor({ podUid, epoch, report, saidAtMs }: BotReport) {
+    const { generation, dayResult, lastTradeAt, positions, requests, ...others } = report;
+    const { balance: _balance, asOf: _asOf, ...common } = others;
+    const own = { generation, dayResult, lastTradeAt, positions, requests };
+    this.epoch = epoch;
+    this.#own = pack<Own>([podUid, own]);
+    this.#common = sharedCommon(common);
+    this.#saidAtMs = saidAtMs;
+  }
+
+  saysTheSameAs(other: KeptReport): boolean {
+    const isOfSamePod = this.epoch === other.epoch && this.#own === other.#own;
+    return isOfSamePod && this.#common === other.#common;
+  }
+
+  view(): BotReport {
+    const [podUid, own] = unpack(this.#own);
+    const report = { ...this.#common, ...own, balance: null, asOf: "" };
+    return { podUid, epoch: this.epoch, report, saidAtMs: this.#saidAtMs };
+  }
 }
 
 async function* reportLines(body: AsyncIterable<unknown>) {

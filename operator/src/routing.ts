@@ -47,8 +47,8 @@ export function createRoutes(deps: RoutingDeps): Routes {
         if (isVerifiers && changesVerification(botClass, previous)) addUnverifiedAccounts(deps);
       },
       onDelete: ({ name }) => {
-        for (const bot of deps.cluster().bots.store.find("class", name))
-          addBot(deps, bot, "resync");
+        const bots = deps.cluster().bots.store.find("class", name);
+        void inTurns(bots, (bot) => addBot(deps, bot, "resync"));
         deps.queues.classes.add(name, "user");
       },
     },
@@ -200,10 +200,10 @@ function addTwins(deps: RoutingDeps, account: AccountView): void {
 }
 
 function addUnverifiedAccounts(deps: RoutingDeps): void {
-  for (const account of deps.cluster().accounts.store.views()) {
+  void inTurns(deps.cluster().accounts.store.views(), (account) => {
     const ready = conditionOf(account.status.conditions, "Ready");
     if (ready?.status !== "True") addAccount(deps, account);
-  }
+  });
 }
 
 function podRoutes(deps: RoutingDeps): Routes["pod"] {
@@ -221,7 +221,8 @@ function podRoutes(deps: RoutingDeps): Routes["pod"] {
       if (origin !== "own") add(pod);
       const bot = cluster().bots.store.get(pod.key);
       const isBorn = previous === undefined;
-      if (bot !== undefined && (isBorn || previous.end !== pod.end)) addHalts(deps, bot);
+      if (bot !== undefined && (isBorn || !isDeepStrictEqual(previous.end, pod.end)))
+        addHalts(deps, bot);
     },
     onDelete: (pod) => {
       add(pod);
@@ -245,9 +246,9 @@ function addRollout({ queues, cluster }: RoutingDeps, botKey: string): void {
 
 /** A machine is cordoned seldom: looking through all pods then costs less than an index of them always. */
 function addBotsOn({ queues, cluster }: RoutingDeps, node: string): void {
-  for (const { key, nodeName, role } of cluster().pods.views()) {
+  void inTurns(cluster().pods.views(), ({ key, nodeName, role }) => {
     if (nodeName === node && role === "bot") queues.bots.add(key, "pod");
-  }
+  });
 }
 
 /** How far a halt is depends on every bot in its scope. */

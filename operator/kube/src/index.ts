@@ -32,7 +32,7 @@ export {
   type Leadership,
 } from "./leader-election.ts";
 export { linesOf } from "./lines.ts";
-export type { Indexes, ReadonlyObjectStore } from "./object-store.ts";
+export type { Kept, ObjectVersion, ReadonlyObjectStore, StoreOptions } from "./object-store.ts";
 export type { Origin, ReflectorHandlers } from "./mirror.ts";
 export {
   createReflector,

@@ -2,9 +2,9 @@ import { createEchoes } from "./echoes.ts";
 import { jsonField } from "./json.ts";
 import {
   createObjectStore,
-  type Indexes,
   type ObjectVersion,
   type ReadonlyObjectStore,
+  type StoreOptions,
   versionNumber,
 } from "./object-store.ts";
 import { keyOf, type Resource } from "./resource.ts";
@@ -22,12 +22,11 @@ export interface ReflectorHandlers<View> {
   onDelete(view: View): void;
 }
 
-export interface MirrorOptions<T, View> {
+export interface MirrorOptions<T, View> extends StoreOptions<View> {
   readonly resource: Resource<T>;
   /** What is kept of an object. Whole objects cost seven times the memory of a slim view; one that tells its key keeps this one. */
   readonly project: (object: T, key: string) => View;
   readonly handlers: ReflectorHandlers<View>;
-  readonly indexes?: Indexes<View>;
   /** An object that `resource.read` or `project` refuses, or a handler that throws: reported and passed over. */
   readonly onInvalid?: (key: string, error: unknown) => void;
 }
@@ -47,7 +46,7 @@ export interface Fill {
  * that is not there, only what is newer than everything known so far is news: whatever is older has been deleted since.
  */
 export function createMirror<T, View>(options: MirrorOptions<T, View>) {
-  const store = createObjectStore<View>(options.indexes);
+  const store = createObjectStore<View>(options);
   const progress = createProgress();
   /** By key, the uid of what an own write has ended and the watch has not told yet: it does not come back. */
   const ended = new Map<string, string>();

@@ -7,7 +7,7 @@ interface View {
 }
 
 function storeOf(count: number) {
-  const store = createObjectStore<View>({ owner: ({ owner }) => owner });
+  const store = createObjectStore<View>({ indexes: { owner: ({ owner }) => owner } });
   for (let number = 1; number <= count; number++) put(store, String(number), "a");
   return store;
 }

@@ -5,14 +5,29 @@ export interface ObjectVersion {
   readonly resourceVersion: string;
 }
 
+/**
+ * A view at rest. Objects and texts for each field are memory, and work for the garbage collector, that a hundred thousand views need
+ * at no moment: whoever keeps many keeps them packed, and one is put together when somebody asks for it.
+ */
+export interface Kept<View> {
+  /** @param at what the store knows itself, so that nobody else need keep it */
+  view(at: ObjectVersion): View;
+}
+
+export interface StoreOptions<View> {
+  readonly indexes?: Indexes<View>;
+  /** Whole, unless told otherwise. */
+  readonly keep?: (view: View) => Kept<View>;
+}
+
 interface Entry<View> {
   readonly uid: string;
   readonly version: number;
-  readonly view: View;
+  readonly kept: Kept<View>;
 }
 
 /** Names of indexes, each with the value under which a view is found; undefined leaves it out. */
-export type Indexes<View> = Readonly<Record<string, (view: View) => string | undefined>>;
+type Indexes<View> = Readonly<Record<string, (view: View) => string | undefined>>;
 
 /** The keys under one value of an index. Most values have a few, and a list of them takes a third of a set's memory. */
 type Keys = readonly string[] | Set<string>;
@@ -23,8 +38,13 @@ const LIST_MAX = 8;
  * Views of objects by key and by index. Newer resource versions win, whatever order they come in: an answer to an own
  * write and the watch may overtake each other.
  */
-export function createObjectStore<View>(indexes: Indexes<View> = {}) {
+export function createObjectStore<View>({
+  indexes = {},
+  keep = (view) => ({ view: () => view }),
+}: StoreOptions<View> = {}) {
   const entries = new Map<string, Entry<View>>();
+  /** What was put or asked for last is asked for again in the same breath. */
+  let last: { readonly entry: Entry<View>; readonly view: View } | undefined;
   const indexed = new Map<string, Map<string, Keys>>();
   for (const name of Object.keys(indexes)) indexed.set(name, new Map());
 
@@ -35,11 +55,10 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
 
   function put(version: ObjectVersion, view: View): void {
     remove(version.key);
-    entries.set(version.key, {
-      uid: version.uid,
-      version: versionNumber(version.resourceVersion),
-      view,
-    });
+    const { uid, resourceVersion } = version;
+    const entry = { uid, version: versionNumber(resourceVersion), kept: keep(view) };
+    entries.set(version.key, entry);
+    last = { entry, view };
     for (const [name, values] of indexed) {
       const value = indexes[name]?.(view);
       if (value === undefined) continue;
@@ -51,8 +70,9 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
     const entry = entries.get(key);
     if (entry === undefined) return;
     entries.delete(key);
+    const view = viewOf(key, entry);
     for (const [name, values] of indexed) {
-      const value = indexes[name]?.(entry.view);
+      const value = indexes[name]?.(view);
       if (value === undefined) continue;
       const rest = withoutKey(values.get(value) ?? [], key);
       if (rest === undefined) values.delete(value);
@@ -61,11 +81,20 @@ export function createObjectStore<View>(indexes: Indexes<View> = {}) {
   }
 
   function get(key: string): View | undefined {
-    return entries.get(key)?.view;
+    const entry = entries.get(key);
+    return entry && viewOf(key, entry);
+  }
+
+  function viewOf(key: string, entry: Entry<View>): View {
+    if (last?.entry === entry) return last.view;
+    const { uid, version, kept } = entry;
+    const view = kept.view({ key, uid, resourceVersion: String(version) });
+    last = { entry, view };
+    return view;
   }
 
   function* views(): Generator<View, void, undefined> {
-    for (const entry of entries.values()) yield entry.view;
+    for (const [key, entry] of entries) yield viewOf(key, entry);
   }
 
   /** Views whose index `name` has this value. */

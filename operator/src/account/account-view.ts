@@ -1,8 +1,16 @@
 import { type ExchangeAccount, FINALIZERS } from "@tradingbots/crds";
-import { keyOf } from "@tradingbots/kube";
+import { type Kept, keyOf, type ObjectVersion, parseKey } from "@tradingbots/kube";
 import { conditionOf } from "../conditions.ts";
-import { type PackedConditions, packConditions, unpackConditions } from "../packed-conditions.ts";
-import { createSharing, sharedText } from "../shared-values.ts";
+import { pack, type Packed, unpack } from "../packed.ts";
+import {
+  type PackedConditions,
+  packConditions,
+  type PackedTime,
+  packTime,
+  unpackConditions,
+  unpackTime,
+} from "../packed-conditions.ts";
+import { createSharing } from "../shared-values.ts";
 
 export type AccountStatus = NonNullable<ExchangeAccount["status"]>;
 
@@ -23,72 +31,114 @@ export interface AccountView {
   readonly status: AccountStatus;
 }
 
-const sharedFinalizers = createSharing<string[]>();
-const sharedPermissions = createSharing<string[]>();
-
 /** @param key the account's, where somebody holds it already */
 export function accountView(
-  account: ExchangeAccount,
-  key = keyOf({ ...account.metadata, namespace: account.metadata.namespace ?? "" }),
+  { metadata, spec, status = {} }: ExchangeAccount,
+  key = keyOf({ ...metadata, namespace: metadata.namespace ?? "" }),
 ): AccountView {
-  return new KeptAccount(account, key);
+  return concluded({
+    key,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    createdAt: metadata.creationTimestamp,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    finalizers: metadata.finalizers ?? [],
+    spec,
+    status,
+  });
 }
 
-/** What is an account's own; conditions are put together when somebody asks. */
-class KeptAccount implements AccountView {
-  readonly key: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly generation: number;
-  readonly createdAt: string;
+/** What follows from the rest. */
+type Conclusions = "namespace" | "name" | "hasFinalizer" | "isRetired";
+
+function concluded(account: Omit<AccountView, Conclusions>): AccountView {
+  const { namespace = "", name } = parseKey(account.key);
+  return {
+    ...account,
+    namespace,
+    name,
+    hasFinalizer: account.finalizers.includes(FINALIZERS.account),
+    isRetired: account.isDeleting || account.spec.state === "Retired",
+  };
+}
+
+type Verification = NonNullable<AccountStatus["verification"]>;
+
+type OwnSpec = "userId" | "name";
+type OwnResult = "asOf" | "expiresAt" | "balance" | "exchangeAccountId";
+
+/** What is an account's own. */
+type Own = readonly [
+  generation: number,
+  createdAt: PackedTime,
+  spec: Pick<ExchangeAccount["spec"], OwnSpec>,
+  status: Pick<AccountStatus, "exchangeAccountId">,
+  result: Pick<Verification, OwnResult> | null,
+  since: PackedConditions["since"],
+];
+
+/** What thousands have in common. */
+interface Common {
   readonly isDeleting: boolean;
-  readonly isRetired: boolean;
-  readonly hasFinalizer: boolean;
   readonly finalizers: readonly string[];
-  readonly spec: ExchangeAccount["spec"];
-  readonly #conditions: PackedConditions | undefined;
-  readonly #rest: Omit<AccountStatus, "conditions">;
+  readonly spec: Omit<ExchangeAccount["spec"], OwnSpec>;
+  readonly status: Omit<AccountStatus, "exchangeAccountId" | "conditions" | "verification">;
+  readonly result: Omit<Verification, OwnResult> | null;
+}
 
-  constructor({ metadata, spec, status = {} }: ExchangeAccount, key: string) {
-    const { conditions, ...rest } = status;
-    this.key = key;
-    this.namespace = sharedText(metadata.namespace ?? "");
-    this.name = metadata.name;
-    this.uid = metadata.uid;
-    this.resourceVersion = metadata.resourceVersion;
-    this.generation = metadata.generation;
-    this.createdAt = metadata.creationTimestamp;
-    this.isDeleting = metadata.deletionTimestamp !== undefined;
-    this.isRetired = this.isDeleting || spec.state === "Retired";
-    this.finalizers = sharedFinalizers(metadata.finalizers ?? []);
-    this.hasFinalizer = this.finalizers.includes(FINALIZERS.account);
-    this.spec = spec;
-    this.#conditions = conditions === undefined ? undefined : packConditions(conditions);
-    this.#rest = withSharedVerification(rest);
+const sharedCommon = createSharing<Common>();
+
+/** An account at rest: what it has in common with others is held once, all else is one text. */
+export class KeptAccount implements Kept<AccountView> {
+  readonly #own: Packed<Own>;
+  readonly #common: Common;
+  readonly #sayings: PackedConditions["sayings"];
+
+  constructor({ spec, status, ...account }: AccountView) {
+    const { userId, name, ...commonSpec } = spec;
+    const { exchangeAccountId, conditions, verification, ...commonStatus } = status;
+    const result = splitResult(verification);
+    const { sayings, since } = packConditions(conditions);
+    this.#own = pack<Own>([
+      account.generation,
+      packTime(account.createdAt),
+      { userId, name },
+      { exchangeAccountId },
+      result.own,
+      since,
+    ]);
+    const { isDeleting, finalizers } = account;
+    const common = { isDeleting, finalizers, spec: commonSpec, status: commonStatus };
+    this.#common = sharedCommon({ ...common, result: result.common });
+    this.#sayings = sayings;
   }
 
-  get status(): AccountStatus {
-    const conditions = this.#conditions;
-    return conditions === undefined
-      ? this.#rest
-      : { ...this.#rest, conditions: unpackConditions(conditions) };
+  view(at: ObjectVersion): AccountView {
+    const [generation, createdAt, spec, status, own, since] = unpack(this.#own);
+    const { isDeleting, finalizers, result, ...common } = this.#common;
+    const verification = own && result && { verification: { ...result, ...own } };
+    return concluded({
+      ...at,
+      generation,
+      createdAt: unpackTime(createdAt),
+      isDeleting,
+      finalizers,
+      spec: { ...common.spec, ...spec },
+      status: {
+        ...common.status,
+        ...status,
+        ...verification,
+        ...unpackConditions({ sayings: this.#sayings, since }),
+      },
+    });
   }
 }
 
-/** Texts that thousands of accounts share are held once. */
-function withSharedVerification(rest: Omit<AccountStatus, "conditions">): typeof rest {
-  const { verification } = rest;
-  if (verification === undefined) return rest;
-  const permissions = sharedPermissions(verification.permissions);
-  return { ...rest, verification: { ...withSharedTexts(verification), permissions } };
-}
-
-function withSharedTexts<T extends { readonly reason: string; readonly message: string }>(
-  said: T,
-): T {
-  return { ...said, reason: sharedText(said.reason), message: sharedText(said.message) };
+function splitResult(verification: Verification | undefined) {
+  if (verification === undefined) return { own: null, common: null };
+  const { asOf, expiresAt, balance, exchangeAccountId, ...common } = verification;
+  return { own: { asOf, expiresAt, balance, exchangeAccountId }, common };
 }
 
 /** The result that counts: of the present version of the key. */

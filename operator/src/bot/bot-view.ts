@@ -1,7 +1,15 @@
 import { ANNOTATIONS, FINALIZERS, type TradingBot } from "@tradingbots/crds";
-import { keyOf } from "@tradingbots/kube";
-import { type PackedConditions, packConditions, unpackConditions } from "../packed-conditions.ts";
-import { createSharing, sharedText } from "../shared-values.ts";
+import { type Kept, keyOf, type ObjectVersion, parseKey } from "@tradingbots/kube";
+import { pack, type Packed, unpack } from "../packed.ts";
+import {
+  type PackedConditions,
+  packConditions,
+  type PackedTime,
+  packTime,
+  unpackConditions,
+  unpackTime,
+} from "../packed-conditions.ts";
+import { createSharing } from "../shared-values.ts";
 
 export type BotStatus = NonNullable<TradingBot["status"]>;
 
@@ -25,109 +33,126 @@ export interface BotView {
   readonly status: BotStatus;
 }
 
-/** One for all of them. */
-const NO_HALTS: readonly string[] = [];
-
 type Spec = TradingBot["spec"];
-const sharedFinalizers = createSharing<string[]>();
+
+export function botView({ metadata, spec, status = {} }: TradingBot): BotView {
+  const { namespace = "", name, annotations = {}, finalizers = [] } = metadata;
+  return concluded({
+    key: keyOf({ namespace, name }),
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    createdAt: metadata.creationTimestamp,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    finalizers,
+    pausedByHalts: annotations[ANNOTATIONS.pausedByHalts]?.split(",") ?? [],
+    spec,
+    status,
+  });
+}
+
+/** What follows from the rest. */
+type Conclusions = "namespace" | "name" | "hasFinalizer" | "accountKey";
+
+function concluded(bot: Omit<BotView, Conclusions>): BotView {
+  const { namespace = "", name } = parseKey(bot.key);
+  const { accountName } = bot.spec;
+  return {
+    ...bot,
+    namespace,
+    name,
+    hasFinalizer: bot.finalizers.includes(FINALIZERS.bot),
+    accountKey: accountName === undefined ? undefined : keyOf({ namespace, name: accountName }),
+  };
+}
+
+type OwnSpec = "userId" | "displayName" | "accountName" | "requests" | "abandonPosition";
+type OwnStatus = "podName" | "summary" | "requests";
+type SharedSpec = "symbols" | "strategy" | "risk";
+
+/** What is a bot's own. */
+type Own = readonly [
+  generation: number,
+  createdAt: PackedTime,
+  pausedByHalts: readonly string[],
+  spec: Pick<Spec, OwnSpec>,
+  status: Pick<BotStatus, OwnStatus>,
+  since: PackedConditions["since"],
+];
+
+/** What thousands have in common. */
+interface Common {
+  readonly isDeleting: boolean;
+  readonly finalizers: readonly string[];
+  readonly spec: Omit<Spec, OwnSpec | SharedSpec>;
+  readonly status: Omit<BotStatus, OwnStatus | "conditions">;
+  /** Its pod has the bot's name, like every pod that the operator makes. */
+  readonly hasNamesake: boolean;
+}
+
+const sharedCommon = createSharing<Common>();
 const sharedSymbols = createSharing<Spec["symbols"]>();
 const sharedStrategy = createSharing<Spec["strategy"]>();
 const sharedRisk = createSharing<Spec["risk"]>();
-const sharedRest = createSharing<PackedStatus["rest"]>();
 
-export function botView(bot: TradingBot): BotView {
-  return new KeptBot(bot);
-}
+/** A bot at rest: what it has in common with others is held once, all else is one text. */
+export class KeptBot implements Kept<BotView> {
+  readonly #own: Packed<Own>;
+  readonly #common: Common;
+  readonly #symbols: Spec["symbols"];
+  readonly #strategy: Spec["strategy"];
+  readonly #risk: Spec["risk"];
+  readonly #sayings: PackedConditions["sayings"];
 
-/**
- * What is a bot's own. What it has in common with thousands is held once (`createSharing`), and what follows from the rest is put
- * together when somebody asks: 0.8 kB a bot instead of 3.5.
- */
-class KeptBot implements BotView {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly generation: number;
-  readonly createdAt: string;
-  readonly isDeleting: boolean;
-  readonly finalizers: readonly string[];
-  readonly pausedByHalts: readonly string[];
-  readonly spec: TradingBot["spec"];
-  readonly #status: PackedStatus;
-
-  constructor({ metadata, spec, status = {} }: TradingBot) {
-    const pausedBy = metadata.annotations?.[ANNOTATIONS.pausedByHalts];
-    this.namespace = sharedText(metadata.namespace ?? "");
-    this.name = metadata.name;
-    this.uid = metadata.uid;
-    this.resourceVersion = metadata.resourceVersion;
-    this.generation = metadata.generation;
-    this.createdAt = metadata.creationTimestamp;
-    this.isDeleting = metadata.deletionTimestamp !== undefined;
-    this.finalizers = sharedFinalizers(metadata.finalizers ?? []);
-    this.pausedByHalts = pausedBy?.split(",") ?? NO_HALTS;
-    this.spec = keptSpec(spec);
-    this.#status = packStatus(status, metadata.name);
+  constructor({ spec, status, ...bot }: BotView) {
+    const { userId, displayName, accountName, requests, abandonPosition, ...others } = spec;
+    const { symbols, strategy, risk, ...commonSpec } = others;
+    const { podName, summary, requests: told, conditions, ...commonStatus } = status;
+    const { sayings, since } = packConditions(conditions);
+    const hasNamesake = podName === bot.name;
+    this.#own = pack<Own>([
+      bot.generation,
+      packTime(bot.createdAt),
+      bot.pausedByHalts,
+      { userId, displayName, accountName, requests, abandonPosition },
+      { podName: hasNamesake ? undefined : podName, summary, requests: told },
+      since,
+    ]);
+    const { isDeleting, finalizers } = bot;
+    const common = { isDeleting, finalizers, spec: commonSpec, status: commonStatus, hasNamesake };
+    this.#common = sharedCommon(common);
+    this.#symbols = sharedSymbols(symbols);
+    this.#strategy = sharedStrategy(strategy);
+    this.#risk = sharedRisk(risk);
+    this.#sayings = sayings;
   }
 
-  get key(): string {
-    return keyOf(this);
+  view(at: ObjectVersion): BotView {
+    const [generation, createdAt, pausedByHalts, spec, status, since] = unpack(this.#own);
+    const { isDeleting, finalizers, hasNamesake, ...common } = this.#common;
+    const podName = hasNamesake ? { podName: parseKey(at.key).name } : {};
+    return concluded({
+      ...at,
+      generation,
+      createdAt: unpackTime(createdAt),
+      isDeleting,
+      finalizers,
+      pausedByHalts,
+      spec: {
+        ...common.spec,
+        ...spec,
+        symbols: this.#symbols,
+        strategy: this.#strategy,
+        risk: this.#risk,
+      },
+      status: {
+        ...common.status,
+        ...status,
+        ...podName,
+        ...unpackConditions({ sayings: this.#sayings, since }),
+      },
+    });
   }
-
-  get hasFinalizer(): boolean {
-    return this.finalizers.includes(FINALIZERS.bot);
-  }
-
-  get accountKey(): string | undefined {
-    const { namespace, spec } = this;
-    return spec.accountName === undefined
-      ? undefined
-      : keyOf({ namespace, name: spec.accountName });
-  }
-
-  get status(): BotStatus {
-    return unpackStatus(this.#status);
-  }
-}
-
-function keptSpec(spec: Spec): Spec {
-  return {
-    ...spec,
-    className: sharedText(spec.className),
-    symbols: sharedSymbols(spec.symbols),
-    strategy: sharedStrategy(spec.strategy),
-    risk: sharedRisk(spec.risk),
-  };
-}
-
-interface PackedStatus {
-  readonly conditions: PackedConditions | undefined;
-  readonly podName: string | undefined;
-  readonly rest: Omit<BotStatus, "conditions" | "podName">;
-}
-
-function packStatus({ conditions, podName, ...rest }: BotStatus, botName: string): PackedStatus {
-  return {
-    conditions: conditions === undefined ? undefined : packConditions(conditions),
-    podName: podName === botName ? botName : podName, // the same text, held once
-    rest: sharedRest(rest),
-  };
-}
-
-/** The last one that was put together: a pass over a bot asks for its status a dozen times. */
-let unpacked: { readonly from: PackedStatus; readonly status: BotStatus } | undefined;
-
-function unpackStatus(from: PackedStatus): BotStatus {
-  if (unpacked?.from === from) return unpacked.status;
-  const { conditions, podName, rest } = from;
-  const status = {
-    ...rest,
-    ...(conditions === undefined ? {} : { conditions: unpackConditions(conditions) }),
-    ...(podName === undefined ? {} : { podName }),
-  };
-  unpacked = { from, status };
-  return status;
 }
 
 /** Older first; of the same second, by name: the order in which bots have a right to something that only one can have. */
