@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { createListeners, type EndReason } from "./listeners.ts";
 
 /** Listeners who note what is done to them. */
-function createWorld(users: number) {
-  const listeners = createListeners(() => 0);
+function createWorld(users: number, clock: () => number = () => 0) {
+  const listeners = createListeners(clock);
   const asked: string[] = [];
   const ended: [userId: string, reason: EndReason][] = [];
   const deaf = new Set<string>();
@@ -54,4 +54,18 @@ test("whoever has not answered when the next question comes is ended", () => {
     ended: [["user-1", "too_slow"]],
     count: 1,
   });
+});
+
+test("whoever has listened for an hour has to show a token again, and whoever came later goes on", () => {
+  let nowMs = 0;
+  const { listeners, ended, join } = createWorld(1, () => nowMs);
+  const revocations = { hasEnded: () => false, unbrokenSinceMs: () => -Infinity };
+  nowMs = 1;
+  join("later");
+  nowMs = 3_600_000;
+  listeners.endOverdue(revocations);
+  expect(ended).toEqual([]);
+  nowMs += 1;
+  listeners.endOverdue(revocations);
+  expect(ended).toEqual([["user-0", "authenticate_again"]]);
 });
