@@ -506,6 +506,34 @@ test("an erasure lets nobody in first, then goes bot by bot, whose rows get one 
   expect(pseudonym?.owner).not.toBe(user.id);
 });
 
+test("what a pod that was cut off appends after its bot's rows have gone is not left under its owner", async () => {
+  const user = await signUp(api, "outlived");
+  const { superuser } = api.database;
+  const bot = "bot-cccccccccccccccccccc";
+  await superuser.query(
+    `insert into bots (user_id, id, namespace, made_at, gone_at) values ('${user.id}', '${bot}', 'tradingbots-00', now(), now())`,
+  );
+  const id = await begin(user, "erasure");
+  await turn();
+  await turn();
+  await superuser.query(
+    `insert into orders (user_id, bot_id, epoch, sequence, client_order_id, symbol, purpose, side, quantity, status, at)
+     values ('${user.id}', '${bot}', 1, 1, gen_random_uuid(), '${bot}', 'entry', 'buy', 1, 'filled', now());
+     insert into equity (user_id, bot_id, epoch, sequence, equity, available, currency, at)
+     values ('${user.id}', '${bot}', 1, 3, 1000, 900, 'USDT', now());
+     update personal_data_jobs set stepped_at = stepped_at - interval '21 minutes' where id = '${id}' and step = 'forget'`,
+  );
+  await turn();
+  const left = await rowsOf(user.id);
+  expect(left).not.toHaveProperty("users");
+  expect(left).not.toHaveProperty("orders");
+  expect(left).not.toHaveProperty("equity");
+  const kept = await superuser.query("select from orders where symbol = $1 and bot_id <> $1", [
+    bot,
+  ]);
+  expect(kept.rowCount).toBe(1);
+});
+
 test("the key of an account that was never finished goes before the account's row", async () => {
   const user = await signUp(api, "hasty");
   api.connection.fault = "request lost";

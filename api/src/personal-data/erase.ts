@@ -249,18 +249,7 @@ async function erase(workerPool: Database, userId: string): Promise<Progress> {
   }
   return asTenant(workerPool, { userId }, async (database) => {
     if (await hasLiving(database, userId)) return AGAIN;
-    await allowPseudonym(database, pseudonym.userId);
-    for (const { table } of KEPT) {
-      // What came after its bot's turn.
-      await database.query(`update ${table} ${UNDER_PSEUDONYM} where user_id = $1`, [
-        userId,
-        pseudonym.userId,
-        pseudonym.salt,
-      ]);
-    }
-    for (const table of FORGOTTEN) {
-      await database.query(`delete from ${table} where user_id = $1`, [userId]);
-    }
+    await clearRest(database, userId, pseudonym);
     await recordAudit(database, {
       actorKind: "system",
       userId,
@@ -270,6 +259,21 @@ async function erase(workerPool: Database, userId: string): Promise<Progress> {
     });
     return { status: "running", step: "forget", detail: "the last rows go when no token lives" };
   });
+}
+
+/** What refers to nothing, the bots' last rows after their turn included. */
+async function clearRest(database: Queryable, userId: string, pseudonym: Pseudonym): Promise<void> {
+  await allowPseudonym(database, pseudonym.userId);
+  for (const { table } of KEPT) {
+    await database.query(`update ${table} ${UNDER_PSEUDONYM} where user_id = $1`, [
+      userId,
+      pseudonym.userId,
+      pseudonym.salt,
+    ]);
+  }
+  for (const table of FORGOTTEN) {
+    await database.query(`delete from ${table} where user_id = $1`, [userId]);
+  }
 }
 
 /** The user's row, and with it all that refers to it. */
@@ -286,6 +290,8 @@ async function forget(workerPool: Database, { user_id: userId, id }: Job): Promi
     if (rowCount === 0 && (await exists(database, userId))) {
       return { status: "running", step: "forget", detail: "the last rows go when no token lives" };
     }
+    // A pod on a node that was cut off could append until now, by its bot's row.
+    await clearRest(database, userId, newPseudonym());
     await recordAudit(database, {
       actorKind: "system",
       userId,
