@@ -73,11 +73,19 @@ test("the command gives the first admin the role, and takes it away at once", as
 });
 
 test.each(["revoke", "grant --role viewer"])(
-  "the last admin stays one, whatever %s is asked for",
+  "the last admin stays one beside a disabled one, whatever %s is asked for, and a sentence says so",
   async (command) => {
+    await api.database.superuser.query(
+      "update users set role = 'admin', disabled_at = now() where id = $1",
+      [(await signUp(api, `disabled-${command.length}`)).id],
+    );
     const [verb = "", ...options] = command.split(" ");
-    const asked = roleCommand(verb, "--email", people.admin.email, ...options);
-    await expect(asked).rejects.toThrow(/is the last admin/);
+    const { email } = people.admin;
+    await expect(roleCommand(verb, "--email", email, ...options)).rejects.toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: `${email} is the last admin who is not disabled: make another first\n`,
+    });
     expect((await people.admin.call("GET /api/admin/users")).status).toBe(200);
   },
 );

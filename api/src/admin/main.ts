@@ -60,7 +60,7 @@ async function setRole(database: Queryable, address: string, given: Role | null)
     throw new Error(`${address} has asked to be erased: register another address`);
   }
   if (before > 0 && (await countAdmins(database)) === 0) {
-    throw new Error(`${address} is the last admin: make another first`);
+    throw new Error(`${address} is the last admin who is not disabled: make another first`);
   }
   await recordAudit(database, {
     actorKind: "system",
