@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createClient } from "@redis/client";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Redis, startRedis } from "../../hack/redis/redis.ts";
@@ -52,17 +53,32 @@ async function twoReplicas() {
 
 test("replicas count together, and a window ends with its minute", async () => {
   const { first, second } = await twoReplicas();
-  const states = [];
-  for (const { take } of [first, second, first, second, first, second]) {
-    states.push(await take("together"));
-  }
+  const { states, many } = await withoutFailures([first, second], async (key) => {
+    const inTurns = [];
+    for (const { take } of [first, second, first, second, first, second]) {
+      inTurns.push(await take(key));
+    }
+    const takes = Array.from({ length: 50 }, async () => first.take(`${key} at once`));
+    return { states: inTurns, many: await Promise.all(takes) };
+  });
   expect(states.map(({ allowed }) => allowed)).toEqual([true, true, true, true, true, false]);
   expect(states.map(({ remaining }) => remaining)).toEqual([4, 3, 2, 1, 0, 0]);
   expect(states[0]?.resetSeconds).toBe(60);
-  const takes = Array.from({ length: 50 }, async () => first.take("at once"));
-  const many = await Promise.all(takes);
   expect(many.filter(({ allowed }) => allowed)).toHaveLength(5);
 });
+
+/** On a busy machine an answer may come later than a request waits for it: a replica then counts for itself for a second. */
+async function withoutFailures<T>(
+  both: readonly { readonly failures: unknown[] }[],
+  act: (key: string) => Promise<T>,
+): Promise<T> {
+  const again = { timeout: 30_000, interval: 1_100 };
+  return vi.waitFor(async () => {
+    const answer = await act(randomUUID());
+    expect(both.flatMap(({ failures }) => failures.splice(0))).toEqual([]);
+    return answer;
+  }, again);
+}
 
 test("a user whom the address names is let in by the password beside it", async () => {
   const password = "100% s3cret:@/?#";
