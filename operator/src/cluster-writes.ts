@@ -31,9 +31,6 @@ interface VersionedTarget extends Target {
  * next decision sees it whether the watch has brought it or not.
  */
 export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
-  const kind = <T>(resource: Resource<T>, reflector: Observer<T>) =>
-    objectWrites(client, resource, reflector);
-
   async function createPod(pod: NewObject): Promise<void> {
     observePod(await client.create(PODS, pod));
   }
@@ -98,9 +95,9 @@ export function createClusterWrites(client: KubeClient, cluster: ClusterView) {
   }
 
   return {
-    bots: kind(TRADING_BOTS, cluster.bots),
-    accounts: kind(EXCHANGE_ACCOUNTS, cluster.accounts),
-    halts: kind(TRADING_HALTS, cluster.halts),
+    bots: objectWrites(client, TRADING_BOTS, cluster.bots),
+    accounts: objectWrites(client, EXCHANGE_ACCOUNTS, cluster.accounts),
+    halts: objectWrites(client, TRADING_HALTS, cluster.halts),
     createPod,
     tryPod,
     findPod,
@@ -139,7 +136,7 @@ async function createServiceAccount(
 
 type Observer<T> = Pick<Reflector<T, never>, "observe" | "observeRemoval">;
 
-function objectWrites<T>(
+function objectWrites<T extends { readonly metadata: { readonly uid: string } }>(
   client: KubeClient,
   resource: Resource<T>,
   { observe, observeRemoval }: Observer<T>,
@@ -163,6 +160,15 @@ function objectWrites<T>(
     }
   }
 
+  /** Whether the API server itself still has this incarnation; the store learns when it has not. */
+  async function isThere(target: Target): Promise<boolean> {
+    const { uid } = target;
+    const known = await client.get(resource, target);
+    if (known?.metadata.uid === uid) return true;
+    observeRemoval({ key: keyOf(target), uid }, undefined);
+    return false;
+  }
+
   /** Background: the object's pod has ended before. */
   async function remove(target: Target): Promise<void> {
     const { uid } = target;
@@ -170,5 +176,5 @@ function objectWrites<T>(
     observeRemoval({ key: keyOf(target), uid }, left);
   }
 
-  return { replaceStatus, setFinalizers, remove };
+  return { replaceStatus, setFinalizers, isThere, remove };
 }

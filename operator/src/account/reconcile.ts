@@ -83,6 +83,8 @@ async function carryOut(
           "the account's key is kept: bots or pods of the account are left that no watch has shown",
         );
       }
+      // When the answer to the last step was lost, the name, and the key under it, may be another account's by now.
+      if (!(await writes.accounts.isThere(account))) return undefined;
       await vault.forget(account.namespace, account.name);
       const others = account.finalizers.filter((finalizer) => finalizer !== FINALIZERS.account);
       return writes.accounts.setFinalizers(account, others);

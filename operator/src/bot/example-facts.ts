@@ -61,11 +61,15 @@ export function exampleBot(spec: object = {}, more: object = {}, status: object 
   );
 }
 
-export function exampleAccount(spec: object = {}, status: object = VERIFIED): AccountView {
+export function exampleAccount(
+  spec: object = {},
+  status: object = VERIFIED,
+  more: object = {},
+): AccountView {
   return accountView(
     ExchangeAccount.schema.parse({
       ...group("ExchangeAccount"),
-      metadata: metadata("acct-1", { finalizers: ["tradingbots.dev/account"] }),
+      metadata: metadata("acct-1", { finalizers: ["tradingbots.dev/account"], ...more }),
       spec: { userId: USER, exchange: "bybit", name: "mine", ...spec },
       status,
     }),
