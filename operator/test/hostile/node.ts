@@ -104,6 +104,8 @@ export function createNode({ client, namespace, bystander, reports, random }: No
       crashed.add(uid);
       void attend(uid);
     },
+    /** Nothing is under way: a process that shall die may have to wait for the step before. */
+    isIdle: () => busy.size === 0,
     stop: () => stopping.abort(),
   };
 }

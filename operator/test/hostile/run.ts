@@ -16,12 +16,13 @@ import { createRandom, randomUuid } from "../../../hack/exchange-simulator/rando
 import { conditionOf } from "../../src/conditions.ts";
 import { createMetrics } from "../../src/metrics.ts";
 import { createOperator } from "../../src/operator.ts";
+import { type PodView, podView } from "../../src/pod-view.ts";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../../src/resources.ts";
 import { createFakeVault, type FakeVault } from "../fake-vault.ts";
 import { botClass, startPlatform } from "../platform.ts";
 import { type Bystander, createBystander } from "./bystander.ts";
 import { createFaults } from "./faults.ts";
-import { createNode } from "./node.ts";
+import { createNode, type Node } from "./node.ts";
 import { letPeopleAct } from "./people.ts";
 import { connectUpstream, type HostileProxy, startHostileProxy } from "./proxy.ts";
 import { createFakeReports, type FakeReports } from "./reports.ts";
@@ -113,7 +114,7 @@ async function run(seed: number, field: Battlefield): Promise<Outcome> {
     const cast = { client: field.client, namespace, bystander, node, vault };
     await letPeopleAct({ ...cast, userId, random, acting: leading });
     faults.cease();
-    const scene = { field, namespace, proxy, bystander, operator };
+    const scene = { field, namespace, proxy, bystander, node, operator };
     const wrongs = [...(await judge(scene, leading)), ...bystander.wrongs()];
     const durationMs = performance.now() - startedAt;
     return { seed, wrongs, faults: faults.counts(), podsSeen: bystander.podsSeen(), durationMs };
@@ -132,6 +133,7 @@ interface Scene {
   readonly namespace: string;
   readonly proxy: HostileProxy;
   readonly bystander: Bystander;
+  readonly node: Node;
   readonly operator: ReturnType<typeof operatorBehind>;
 }
 
@@ -163,9 +165,9 @@ async function judge(scene: Scene, leading: Promise<void>): Promise<readonly str
 
 /** Waits until all is as it should be, and has stayed so without a write. */
 async function untilDone(scene: Scene, deadline: number): Promise<void> {
-  const { proxy, operator } = scene;
+  const { proxy, node, operator } = scene;
   for (let calmSince = performance.now(), seen = -1; performance.now() < deadline;) {
-    const isCalm = proxy.writes.length === seen && operator.isIdle();
+    const isCalm = proxy.writes.length === seen && node.isIdle() && operator.isIdle();
     const isDone = isCalm && unfinished(scene).length === 0;
     if (!isDone) calmSince = performance.now();
     else if (performance.now() - calmSince >= QUIET_MS) return;
@@ -258,16 +260,17 @@ function differences(
   return [
     ...compare(signsOf(bots.store.views()), signsOf(there.bots.map(stateOf))),
     ...compare(signsOf(accounts.store.views()), signsOf(there.accounts.map(stateOf))),
-    ...compare(
-      new Map([...pods.views()].map(({ key, uid }) => [key, uid])),
-      new Map(
-        there.pods.map(({ metadata }) => [
-          keyOf({ namespace: metadata?.namespace, name: metadata?.name ?? "" }),
-          metadata?.uid ?? "",
-        ]),
-      ),
-    ),
+    ...compare(saying(pods.views()), saying(there.pods.map((pod) => podView(pod)))),
   ];
+}
+
+/** All that the operator sees of pods: whether one has ended, too. */
+function saying(pods: Iterable<PodView>): ReadonlyMap<string, string> {
+  return new Map(Array.from(pods, (pod) => [pod.key, JSON.stringify(inOrder(pod))]));
+}
+
+function inOrder(pod: PodView) {
+  return Object.entries(pod).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 interface State {
