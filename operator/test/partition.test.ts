@@ -50,19 +50,18 @@ test.concurrent(
   async (context) => {
     const stage = await setStage(context);
     const { leader } = stage;
-    let cutMs = 0;
+    const cut = Promise.withResolvers<void>();
+    let creations = 0;
     leader.line.treat = (request) => {
-      if (cutMs === 0 && isPodCreation(request)) {
-        cutMs = performance.now();
-        leader.wire.cut();
-      }
-      return { kind: "pass" };
+      if (!isPodCreation(request)) return { kind: "pass" };
+      creations += 1;
+      return { kind: "hold", until: cut.promise };
     };
-    // Looked for from the start: what a process had on its way is gone with it, ten seconds after the cut.
-    const [bots] = await Promise.all([
-      createBots(stage),
-      until("writes are on their way", () => leader.wire.heldBytes > 0),
-    ]);
+    const bots = await createBots(stage);
+    await until("many writes are on their way", () => creations > 20);
+    leader.wire.cut();
+    const cutMs = performance.now();
+    cut.resolve(); // what was sent arrives; the answers do not, and what waits for a connection gets none
     expect(await leader.process.exited()).toBe(1);
     leader.process.start(); // as the kubelet does
     await takesOver(stage, cutMs);

@@ -38,14 +38,6 @@ export class Wire {
     return address.port;
   }
 
-  /** Bytes of the process that are on their way, on connections that the server knows. */
-  get heldBytes(): number {
-    const held = [...this.#connections].flatMap((connection) =>
-      connection.isStillborn ? [] : connection.held.filter(({ to }) => to === connection.far),
-    );
-    return held.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  }
-
   cut(): void {
     this.#isCut = true;
   }
