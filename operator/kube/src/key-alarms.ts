@@ -3,27 +3,32 @@ const DELAY_MAX_MS = 86_400_000;
 
 interface Alarm<Note> {
   readonly key: string;
-  readonly dueAt: number;
-  readonly note: Note;
+  dueAt: number;
+  note: Note;
+  /** Its place in the heap. */
+  at: number;
 }
 
 /**
  * Calls `ring` for keys at a time of theirs. Each key has one alarm, the earliest that was set. One timer and a heap serve them all: a
- * hundred thousand timers would be memory, and when everything fails at once, so many there would be.
+ * hundred thousand timers would be memory, and when everything fails at once, so many there would be. An earlier time moves the alarm
+ * that is there: what it replaces would lie in memory until its own time, a day for a bot under a halt that ends tomorrow.
  */
 export function createKeyAlarms<Note>(ring: (key: string, note: Note) => void) {
-  const current = new Map<string, Alarm<Note>>();
+  const alarms = new Map<string, Alarm<Note>>();
   const heap: Alarm<Note>[] = [];
   let timer: NodeJS.Timeout | undefined;
   let timerAt = Infinity;
 
   function set(key: string, delayMs: number, note: Note): void {
     const dueAt = performance.now() + Math.min(delayMs, DELAY_MAX_MS);
-    const known = current.get(key);
+    const known = alarms.get(key);
     if (known !== undefined && known.dueAt <= dueAt) return;
-    const alarm = { key, dueAt, note };
-    current.set(key, alarm);
-    push(heap, alarm);
+    const alarm = known ?? { key, dueAt, note, at: heap.length };
+    alarm.dueAt = dueAt;
+    alarm.note = note;
+    alarms.set(key, alarm);
+    rise(heap, alarm);
     arm();
   }
 
@@ -39,9 +44,8 @@ export function createKeyAlarms<Note>(ring: (key: string, note: Note) => void) {
     timerAt = Infinity;
     const now = performance.now();
     for (let first = heap[0]; first !== undefined && first.dueAt <= now; first = heap[0]) {
-      pop(heap);
-      if (current.get(first.key) !== first) continue; // an earlier one has taken its place
-      current.delete(first.key);
+      removeFirst(heap);
+      alarms.delete(first.key);
       ring(first.key, first.note);
     }
     arm();
@@ -50,32 +54,38 @@ export function createKeyAlarms<Note>(ring: (key: string, note: Note) => void) {
   function clear(): void {
     clearTimeout(timer);
     timerAt = Infinity;
-    current.clear();
+    alarms.clear();
     heap.length = 0;
   }
 
-  return { set, clear, size: () => current.size };
+  return { set, clear, size: () => heap.length };
 }
 
 interface Due {
   readonly dueAt: number;
+  at: number;
 }
 
-/** A binary heap in an array: the earliest is first, the children of `i` are `2i + 1` and `2i + 2`. */
-function push<Item extends Due>(heap: Item[], item: Item): void {
-  let at = heap.length;
-  heap.push(item);
+/** Of a binary heap in an array: the earliest is first, the children of `i` are `2i + 1` and `2i + 2`. */
+function place<Item extends Due>(heap: Item[], item: Item, at: number): void {
+  heap[at] = item;
+  item.at = at;
+}
+
+/** Puts the item, which is new or earlier than it was, above all that are later. */
+function rise<Item extends Due>(heap: Item[], item: Item): void {
+  let { at } = item;
   while (at > 0) {
     const above = (at - 1) >> 1;
     const parent = heap[above];
     if (parent === undefined || parent.dueAt <= item.dueAt) break;
-    heap[at] = parent;
+    place(heap, parent, at);
     at = above;
   }
-  heap[at] = item;
+  place(heap, item, at);
 }
 
-function pop(heap: Due[]): void {
+function removeFirst(heap: Due[]): void {
   const last = heap.pop();
   if (last === undefined || heap.length === 0) return;
   let at = 0;
@@ -84,10 +94,10 @@ function pop(heap: Due[]): void {
     const below = isEarlier(heap[left + 1], heap[left]) ? left + 1 : left;
     const child = heap[below];
     if (child === undefined || child.dueAt >= last.dueAt) break;
-    heap[at] = child;
+    place(heap, child, at);
     at = below;
   }
-  heap[at] = last;
+  place(heap, last, at);
 }
 
 function isEarlier(a: Due | undefined, b: Due | undefined): boolean {
