@@ -184,7 +184,7 @@ function stepWithoutPod(facts: BotFacts, decided: Decided): Step {
 }
 
 /** To trade; or, in any other state, to manage or close what may still be open: only the bot itself does that. */
-function wantsPod({ told, denial, flatness }: Decided): boolean {
+export function wantsPod({ told, denial, flatness }: Decided): boolean {
   if (told === "Running") return denial === undefined;
   return !isFinal(flatness) && denial?.forbidsPod !== true;
 }

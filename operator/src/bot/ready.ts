@@ -8,7 +8,7 @@ import { isFinal } from "./flatness.ts";
 import { FOREIGN_POD, isForeign } from "./foreign-pod.ts";
 import { refusedKeyOfPod } from "./key-refusal.ts";
 import { isLost, nodeLost } from "./lost-pod.ts";
-import type { BotPlan } from "./plan.ts";
+import { type BotPlan, wantsPod } from "./plan.ts";
 import { positionUnknownBecause } from "./position-unknown.ts";
 import { restartBecause } from "./restart.ts";
 import { withStops } from "./stops.ts";
@@ -70,7 +70,9 @@ export function isWorthAnEvent(reason: string): boolean {
 
 function notReadyBecause(facts: BotFacts, plan: BotPlan): Why | undefined {
   if (isForeign(facts)) return FOREIGN_POD;
-  if (facts.refusal !== undefined && facts.pod === undefined) return facts.refusal;
+  if (facts.refusal !== undefined && facts.pod === undefined && wantsPod(plan)) {
+    return facts.refusal;
+  }
   const { intended, denial } = plan;
   if (intended !== "Running") return endingBecause(facts, plan);
   if (denial !== undefined) return denial;

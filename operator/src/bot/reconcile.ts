@@ -15,7 +15,7 @@ import { flatnessOf, isFinal } from "./flatness.ts";
 import { FOREIGN_POD, isForeign } from "./foreign-pod.ts";
 import { newsIn } from "./news.ts";
 import { observeBot, type ObserveDeps } from "./observe.ts";
-import { type BotPlan, type BotWrite, planBot } from "./plan.ts";
+import { type BotPlan, type BotWrite, planBot, wantsPod } from "./plan.ts";
 import { botPod, podTemplate } from "./pod.ts";
 import { type Restarts, restartsWith } from "./restart.ts";
 import { paperAccount } from "./service-account.ts";
@@ -58,7 +58,11 @@ export async function reconcileBot(key: string, deps: BotDeps): Promise<Result> 
     const queued = await untilItsTurn(facts, plan, deps);
     if (queued !== undefined) return queued;
     if (statusComesFirst(plan.write)) await writeStatus(facts, botStatus(facts, plan), deps);
-    if (plan.write === undefined) return { requeueAfterMs: plan.requeueAfterMs };
+    if (plan.write === undefined) {
+      // Only now: until the status says so, the refusal alone knows that nothing was made.
+      if (!wantsPod(plan)) deps.refusals.delete(key);
+      return { requeueAfterMs: plan.requeueAfterMs };
+    }
 
     const next = await WRITES[plan.write](facts, plan, deps);
     if (next !== "go-on") return next;
@@ -219,7 +223,7 @@ async function refusalOf(
   }
   return {
     reason: "PodRefused",
-    message: `The cluster refuses the pod: ${error.message}`,
+    message: `The cluster refuses the pod: ${withoutUse(error.message)}`,
     blamedTemplate: await blamedTemplate(facts, plan, deps),
     ...known,
   };
@@ -248,6 +252,11 @@ async function blamedTemplate(
 
 /** Of the API server's own sentence. */
 const NAMESPACE_ENDING = "because it is being terminated";
+
+/** How much of a quota is used changes with every other pod, and a status would be written for each. */
+function withoutUse(message: string): string {
+  return message.replace(/, used: \S+(?=, limited: )/, "");
+}
 
 /** Quota, policy or a specification that cannot be: an answer that says that no pod was made. */
 function isRefusal(error: unknown): error is KubernetesError {
@@ -299,8 +308,9 @@ async function writeStatus(
   }
 }
 
-function forget(key: string, { refusals, restarts }: BotDeps): Result {
+function forget(key: string, { refusals, restarts, starts }: BotDeps): Result {
   refusals.delete(key);
   restarts.delete(key);
+  starts.leave(key);
   return {};
 }
