@@ -10,7 +10,7 @@ import {
   type WriteGuard,
 } from "@tradingbots/kube";
 import type { Logger } from "pino";
-import { reconcileAccount } from "./account/reconcile.ts";
+import { type KeyWait, reconcileAccount } from "./account/reconcile.ts";
 import type { Refusal } from "./bot/facts.ts";
 import { reconcileBot } from "./bot/reconcile.ts";
 import type { Restarts } from "./bot/restart.ts";
@@ -134,6 +134,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
     ...common,
     vault: guardedVault(vault, deps.guard),
     verifyClass: settings.verifyClass,
+    keyWaits: new Map<string, KeyWait>(),
     wake: (key: string) => queues.accounts.add(key, "user"),
     onError: (error: unknown) => log.warn({ error: explain(error) }, "Vault does not answer"),
   };

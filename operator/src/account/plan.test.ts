@@ -88,6 +88,7 @@ interface Case {
   readonly write?: string;
   readonly result?: object;
   readonly requeueAfterMs?: number;
+  readonly awaitsKey?: true;
 }
 
 test.each<Case>([
@@ -101,12 +102,12 @@ test.each<Case>([
     facts: factsOf({ hasServiceAccount: false }),
     write: "create-service-account",
   },
-  { name: "no key", facts: factsOf({ key: { kind: "absent" } }), requeueAfterMs: 10_000 },
-  { name: "Vault silent", facts: factsOf({ key: { kind: "unknown" } }), requeueAfterMs: 10_000 },
+  { name: "no key", facts: factsOf({ key: { kind: "absent" } }), awaitsKey: true },
+  { name: "Vault silent", facts: factsOf({ key: { kind: "unknown" } }), awaitsKey: true },
   {
     name: "only the earlier version in Vault",
     facts: factsOf({ account: exampleAccount({ credentialsVersion: 2 }) }),
-    requeueAfterMs: 10_000,
+    awaitsKey: true,
   },
   { name: "key there", facts: factsOf(), write: "create-verify-pod" },
   { name: "no class to verify with", facts: factsOf({ verifyClass: undefined }) },

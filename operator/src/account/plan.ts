@@ -22,10 +22,10 @@ export interface AccountPlan {
   /** A verify pod's result that the status shall take over. */
   readonly result?: VerificationResult | undefined;
   readonly requeueAfterMs?: number;
+  /** The key is not in Vault yet, or Vault does not answer: it is asked for again, ever more seldom. */
+  readonly awaitsKey?: true;
 }
 
-/** A key that is not in Vault yet, or a Vault that does not answer, is asked for again. */
-const KEY_RETRY_MS = 10_000;
 /** An exchange that could not be asked is asked again after as long as it has been silent already, within these bounds. */
 const UNAVAILABLE_RETRY_MIN_MS = 10_000;
 const UNAVAILABLE_RETRY_MAX_MS = 600_000;
@@ -77,7 +77,7 @@ function verify(facts: AccountFacts): AccountPlan {
   if (presentPod(facts) !== undefined) return {}; // its end is told by the watch
   const { account, key, verifyClass } = facts;
   const isThere = key.kind === "present" && key.version >= account.spec.credentialsVersion;
-  if (!isThere) return { requeueAfterMs: KEY_RETRY_MS };
+  if (!isThere) return { awaitsKey: true };
   if (verifyClass === undefined) return {}; // its creation is told by the watch
   const waitMs = untilRetry(facts);
   return waitMs > 0 ? { requeueAfterMs: waitMs } : { write: { kind: "create-verify-pod" } };

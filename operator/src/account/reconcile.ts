@@ -1,5 +1,5 @@
 import { FINALIZERS } from "@tradingbots/crds";
-import { isAlreadyExists } from "@tradingbots/kube";
+import { backOffMs, isAlreadyExists } from "@tradingbots/kube";
 import type { ClusterWrites } from "../cluster-writes.ts";
 import { conditionOf, isSameStatus } from "../conditions.ts";
 import type { PodSettings } from "../config.ts";
@@ -18,10 +18,20 @@ export interface AccountDeps extends ObserveDeps {
   readonly writes: ClusterWrites;
   readonly events: Events;
   readonly podSettings: PodSettings;
-  readonly starts: Pick<StartLine, "ask">;
+  /** How long a key has been waited for, by key of the account. */
+  readonly keyWaits: Map<string, KeyWait>;
+  readonly starts: Pick<StartLine, "ask" | "leave">;
   readonly wake: (key: string) => void;
 }
 
+/** Vault was asked so often in a row for the key of this generation in vain. */
+export interface KeyWait {
+  readonly generation: number;
+  readonly times: number;
+}
+
+/** An account without a key, or all of them while Vault is away, must not ask it every few seconds for ever. */
+const KEY_BACK_OFF = { initialMs: 10_000, maxMs: 300_000 };
 /** Finalizer, service account, result, leftover pod, next pod, and one to spare. */
 const STEPS_MAX = 6;
 
@@ -32,7 +42,7 @@ export async function reconcileAccount(
 ): Promise<{ readonly requeueAfterMs?: number | undefined }> {
   for (let step = 0; step < STEPS_MAX; step++) {
     const account = deps.cluster.accounts.store.get(key);
-    if (account === undefined) return {};
+    if (account === undefined) return forget(key, deps);
 
     const facts = await observeAccount(account, deps);
     const plan = planAccount(facts);
@@ -40,10 +50,13 @@ export async function reconcileAccount(
     // A result is in the status before its pod goes: the pod is the only other place that knows it. What goes itself needs none.
     const isLast = plan.write?.kind === "forget-key";
     if (!leadsOn && !isLast) await writeStatus(facts, plan, deps);
+    if (plan.write?.kind !== "create-verify-pod") deps.starts.leave(startId(key));
     if (plan.write !== undefined && mayCarryOut(plan.write, key, deps)) {
       await carryOut(plan.write, facts, deps);
     }
-    if (!leadsOn && plan.result === undefined) return { requeueAfterMs: plan.requeueAfterMs };
+    if (!leadsOn && plan.result === undefined) {
+      return { requeueAfterMs: untilNextLookMs(account, plan, deps) };
+    }
   }
   throw new Error(`${key} did not settle within ${STEPS_MAX} steps`);
 }
@@ -54,7 +67,34 @@ const LEADS_ON = new Set<AccountWrite["kind"]>(["add-finalizer", "create-service
 /** A verify pod logs in at Vault like a bot, and somebody waits for it. */
 function mayCarryOut({ kind }: AccountWrite, key: string, { starts, wake }: AccountDeps): boolean {
   if (kind !== "create-verify-pod") return true;
-  return starts.ask({ id: `verify ${key}`, rank: "user", wake: () => wake(key) }).mayStart;
+  return starts.ask({ id: startId(key), rank: "user", wake: () => wake(key) }).mayStart;
+}
+
+/** In the line of starts, where bots stand with their keys. */
+function startId(key: string): string {
+  return `verify ${key}`;
+}
+
+/** Who waits for a key asks ever more seldom; a change of the account, or a key, begins anew. */
+function untilNextLookMs(
+  { key, generation }: AccountView,
+  { awaitsKey, requeueAfterMs }: AccountPlan,
+  { keyWaits }: AccountDeps,
+): number | undefined {
+  if (awaitsKey !== true) {
+    keyWaits.delete(key);
+    return requeueAfterMs;
+  }
+  const known = keyWaits.get(key);
+  const times = known?.generation === generation ? known.times + 1 : 1;
+  keyWaits.set(key, { generation, times });
+  return Math.min(backOffMs(times, KEY_BACK_OFF, Math.random), requeueAfterMs ?? Infinity);
+}
+
+function forget(key: string, { keyWaits, starts }: AccountDeps) {
+  keyWaits.delete(key);
+  starts.leave(startId(key));
+  return {};
 }
 
 async function carryOut(
