@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { ANNOTATIONS, BotState, LABELS, Mode } from "@tradingbots/crds";
 import { type Kept, keyOf, type ObjectVersion, parseKey, type Pod } from "@tradingbots/kube";
 import { z } from "zod";
+import { secondsOf } from "./conditions.ts";
 import { podDisruption, type PodDisruption } from "./pod-disruption.ts";
 import { podTrouble, type PodTrouble } from "./pod-trouble.ts";
 import { pack, type Packed, unpack } from "./packed.ts";
@@ -72,6 +73,7 @@ export interface PodEnd {
   /** Why the whole pod ended: Evicted, DeadlineExceeded…; undefined when its container ended. */
   readonly podReason: string | undefined;
   readonly exitCode: number | undefined;
+  /** By its node's clock, and no later than it was seen: a clock that is an hour ahead would put off the next pod by an hour. */
   readonly finishedAt: string;
 }
 
@@ -83,8 +85,11 @@ const ConfigPart = z.object({
   halts: z.array(z.object({ uid: z.string() })).catch([]),
 });
 
-/** @param key the pod's, where somebody holds it already */
-export function podView(pod: Pod, key = keyOfPod(pod)): PodView {
+/**
+ * @param key the pod's, where somebody holds it already
+ * @param seenAt by this process's clock
+ */
+export function podView(pod: Pod, key = keyOfPod(pod), seenAt = new Date()): PodView {
   const { metadata, status, spec } = pod;
   const namespace = metadata?.namespace ?? "";
   const name = metadata?.name ?? "";
@@ -125,7 +130,7 @@ export function podView(pod: Pod, key = keyOfPod(pod)): PodView {
     endpoint: config?.endpoint ?? null,
     trouble: podTrouble(pod, config?.mode),
     disruption: podDisruption(pod),
-    end: podEnd(pod),
+    end: podEnd(pod, seenAt),
   };
 }
 
@@ -207,16 +212,18 @@ export class KeptPod implements Kept<PodView> {
   }
 }
 
-function podEnd(pod: Pod): PodEnd | undefined {
+function podEnd(pod: Pod, seenAt: Date): PodEnd | undefined {
   const { status, metadata } = pod;
   if (status?.phase !== "Succeeded" && status?.phase !== "Failed") return undefined;
   const terminated = status.containerStatuses?.[0]?.state?.terminated;
+  const finishedAt = terminated?.finishedAt ?? metadata?.creationTimestamp ?? "";
+  const seen = secondsOf(seenAt);
   return {
     succeeded: status.phase === "Succeeded",
     message: terminated?.message,
     podReason: status.reason,
     exitCode: terminated?.exitCode,
-    finishedAt: terminated?.finishedAt ?? metadata?.creationTimestamp ?? "",
+    finishedAt: finishedAt < seen ? finishedAt : seen,
   };
 }
 
