@@ -44,3 +44,39 @@ test("each request that waited is told of, and none that went at once or was giv
   await Promise.all(passing);
   expect(waits).toEqual([1_000, 1_000]);
 });
+
+test("who is given up gives its place back, and who comes given up takes none", async () => {
+  let now = 0;
+  const waits: number[] = [];
+  const take = createRateLimit(
+    { perSecond: 10, burst: 1 },
+    { onWait: (waitedMs) => void waits.push(waitedMs), clock: () => now },
+  );
+  await expect(take(AbortSignal.abort())).rejects.toThrow("aborted");
+  await take(); // at once
+  const givenUp = new AbortController();
+  const many = Array.from({ length: 1_000 }, () => take(givenUp.signal));
+  givenUp.abort();
+  const ends = await Promise.allSettled(many);
+  expect(ends.filter(({ status }) => status === "fulfilled")).toEqual([]);
+  const next = take();
+  now = 100;
+  await next;
+  expect(waits).toEqual([100]);
+});
+
+test("however many are given up, no more go than the budget allows", async () => {
+  const take = createRateLimit({ perSecond: 100, burst: 5 });
+  const startedAt = performance.now();
+  const times: number[] = [];
+  const many: Promise<void>[] = [];
+  for (let index = 0; index < 30; index++) {
+    const signal = index % 3 === 0 ? AbortSignal.timeout(index) : undefined;
+    const passed = () => void times.push(performance.now() - startedAt);
+    many.push(take(signal).then(passed, () => {}));
+  }
+  await Promise.all(many);
+  for (const [index, time] of times.toSorted((a, b) => a - b).entries()) {
+    expect(time).toBeGreaterThanOrEqual(Math.max(0, (index - 4) * 10));
+  }
+});

@@ -26,13 +26,20 @@ export function createRateLimit(
 
   /** Resolves when the request may go. @throws the signal's reason when it is aborted first. */
   return async (signal?: AbortSignal): Promise<void> => {
+    signal?.throwIfAborted();
     const cameAt = clock();
     dueAt = Math.max(dueAt, cameAt) + paceMs;
     const mayGoAt = dueAt - burst * paceMs;
     if (mayGoAt <= cameAt) return;
-    // Timers count whole milliseconds and may ring a fraction early.
-    for (let waitMs = mayGoAt - clock(); waitMs > 0; waitMs = mayGoAt - clock()) {
-      await sleep(Math.ceil(waitMs), undefined, signal === undefined ? {} : { signal });
+    try {
+      // Timers count whole milliseconds and may ring a fraction early.
+      for (let waitMs = mayGoAt - clock(); waitMs > 0; waitMs = mayGoAt - clock()) {
+        await sleep(Math.ceil(waitMs), undefined, signal === undefined ? {} : { signal });
+      }
+    } catch (error) {
+      // Whoever waits already keeps its time; whoever comes next gets the place.
+      dueAt -= paceMs;
+      throw error;
     }
     onWait?.(clock() - cameAt);
   };
