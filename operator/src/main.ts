@@ -5,7 +5,7 @@ import {
   becomeLeader,
   createKubeClient,
   type ElectionOptions,
-  fileToken,
+  fileText,
   inClusterAccess,
   type KubeClient,
   kubeconfigAccess,
@@ -106,9 +106,9 @@ async function run(): Promise<number> {
 /** Vault and journal, each asked with its own projected token. */
 function backends(): Pick<OperatorDeps, "vault" | "reports" | "leases"> {
   const { vault, journal } = config;
-  const journalAccess = { url: journal.url, token: fileToken(journal.tokenFile) };
+  const journalAccess = { url: journal.url, token: fileText(journal.tokenFile) };
   return {
-    vault: createVaultMetadata({ address: vault.address, token: fileToken(vault.tokenFile) }),
+    vault: createVaultMetadata({ address: vault.address, token: fileText(vault.tokenFile) }),
     leases: createBotLeases(journalAccess),
     reports: (handlers) =>
       createReports({

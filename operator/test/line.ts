@@ -45,7 +45,7 @@ export interface LineEnds {
   readonly certificate?: { readonly cert: string; readonly key: string };
   /** How the line proves itself to the server. */
   readonly access?: {
-    readonly ca: string | undefined;
+    readonly ca: () => string | undefined;
     readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
   };
 }
@@ -75,7 +75,7 @@ export class Line {
     this.#agent =
       access === undefined
         ? undefined
-        : new Agent({ keepAlive: true, ca: access.ca, ...access.clientCertificate });
+        : new Agent({ keepAlive: true, ca: access.ca(), ...access.clientCertificate });
   }
 
   static async open(ends: LineEnds): Promise<Line> {

@@ -17,7 +17,8 @@ export interface BareRequest {
  * kept connections, the fastest way that is known here; JSON out, JSON in, nothing checked but the status.
  */
 export async function createBareClient(kubeconfigPath: string) {
-  const { server, ca, clientCertificate } = await kubeconfigAccess(kubeconfigPath);
+  const { server, clientCertificate, ...access } = await kubeconfigAccess(kubeconfigPath);
+  const ca = access.ca();
   const pool = new Pool(server, {
     connections: CONNECTIONS,
     allowH2: false,

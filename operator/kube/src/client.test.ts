@@ -51,7 +51,7 @@ async function stallingServer() {
   if (address === null || typeof address === "string") throw new Error("no port");
   const access = {
     server: `http://127.0.0.1:${address.port}`,
-    ca: undefined,
+    ca: () => undefined,
     clientCertificate: undefined,
     token: () => undefined,
   };
@@ -198,7 +198,7 @@ test("a server that is not there is told at once", async () => {
   for (const scheme of ["http", "https"]) {
     const client = createKubeClient({
       server: `${scheme}://127.0.0.1:${address.port}`,
-      ca: undefined,
+      ca: () => undefined,
       clientCertificate: undefined,
       token: () => undefined,
     });
@@ -224,7 +224,7 @@ test("a deletion whose answer is cut off may have left something: it is no end",
   if (address === null || typeof address === "string") throw new Error("no port");
   const client = createKubeClient({
     server: `http://127.0.0.1:${address.port}`,
-    ca: undefined,
+    ca: () => undefined,
     clientCertificate: undefined,
     token: () => undefined,
   });

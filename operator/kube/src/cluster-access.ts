@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { fileToken } from "./file-token.ts";
+import { fileText } from "./file-text.ts";
 import { jsonField } from "./json.ts";
 
 /**
@@ -12,7 +12,8 @@ import { jsonField } from "./json.ts";
  */
 export interface ClusterAccess {
   readonly server: string;
-  readonly ca: string | undefined;
+  /** The certificates of the authorities that the server is believed by now; undefined: those that Node knows. */
+  readonly ca: () => string | undefined;
   readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined;
   /** The bearer token to send now; undefined where a client certificate does. */
   readonly token: () => string | undefined;
@@ -20,17 +21,17 @@ export interface ClusterAccess {
 
 const IN_CLUSTER = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** Access of a pod: the mounted service account, whose token the kubelet renews. */
-export function inClusterAccess(env: {
-  readonly host: string;
-  readonly port: string;
-}): ClusterAccess {
+/** Access of a pod: the mounted service account, whose token and certificate authority the kubelet renews. */
+export function inClusterAccess(
+  env: { readonly host: string; readonly port: string },
+  directory = IN_CLUSTER,
+): ClusterAccess {
   const host = env.host.includes(":") ? `[${env.host}]` : env.host;
   return {
     server: `https://${host}:${env.port}`,
-    ca: readFileSync(`${IN_CLUSTER}/ca.crt`, "utf8"),
+    ca: fileText(`${directory}/ca.crt`),
     clientCertificate: undefined,
-    token: fileToken(`${IN_CLUSTER}/token`),
+    token: fileText(`${directory}/token`),
   };
 }
 
@@ -61,17 +62,18 @@ export async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
       `${path}: this user's credentials come from a plugin (exec or auth-provider), which is not supported; write a token of \`kubectl create token <service account>\` into the file instead`,
     );
   }
+  const ca = read.data(cluster, "certificate-authority");
   const cert = read.data(user, "client-certificate");
   const key = read.data(user, "client-key");
   const token = jsonField(user, "token");
   const tokenFile = jsonField(user, "tokenFile");
   return {
     server: read.text(cluster, "server"),
-    ca: read.data(cluster, "certificate-authority"),
+    ca: () => ca,
     clientCertificate: cert !== undefined && key !== undefined ? { cert, key } : undefined,
     token:
       typeof tokenFile === "string"
-        ? fileToken(resolve(dirname(path), tokenFile))
+        ? fileText(resolve(dirname(path), tokenFile))
         : () => (typeof token === "string" ? token : undefined),
   };
 }

@@ -94,20 +94,22 @@ function connectorOf(
   shared: ConnectionOptions["shared"],
   onSocket: (socket: Socket) => void,
 ): buildConnector.connector {
-  const connect = buildConnector({
-    allowH2: shared !== undefined,
-    timeout: CONNECT_TIMEOUT_MS,
-    // One for all connections: each of its own parses the certificates anew and keeps them, 0.2 MB for each of 130 watches.
-    secureContext: createSecureContext({
-      ...(access.ca === undefined ? {} : { ca: access.ca }),
-      ...access.clientCertificate,
+  // One for all connections: each of its own parses the certificates anew and keeps them, 0.2 MB for each of 130 watches.
+  const secured = madeOf(access.ca, (ca) =>
+    buildConnector({
+      allowH2: shared !== undefined,
+      timeout: CONNECT_TIMEOUT_MS,
+      secureContext: createSecureContext({
+        ...(ca === undefined ? {} : { ca }),
+        ...access.clientCertificate,
+      }),
     }),
-  });
+  );
   return (options, done) => {
     const tcp = connectTcp({ host: options.hostname, port: portOf(options) });
     onSocket(tcp);
     if (options.protocol === "https:") {
-      connect({ ...options, httpSocket: tcp }, (...[error, socket]) => {
+      secured()({ ...options, httpSocket: tcp }, (...[error, socket]) => {
         // Whoever does not speak HTTP/2 is sent no pings, and has a watchdog for each watch.
         const isPinged = socket instanceof TLSSocket && socket.alpnProtocol === "h2";
         if (shared !== undefined && isPinged) endWhenDead(tcp, shared.pingMs);
@@ -119,6 +121,16 @@ function connectorOf(
     tcp.setNoDelay(true);
     tcp.once("error", (error) => done(error, null));
     tcp.once("connect", () => done(null, tcp));
+  };
+}
+
+/** Makes a thing of a value, and anew only when the value is another one. */
+function madeOf<Value, Thing>(value: () => Value, make: (value: Value) => Thing): () => Thing {
+  let last: { readonly value: Value; readonly thing: Thing } | undefined;
+  return () => {
+    const now = value();
+    if (last === undefined || last.value !== now) last = { value: now, thing: make(now) };
+    return last.thing;
   };
 }
 

@@ -16,7 +16,7 @@ export {
   isInCluster,
   kubeconfigAccess,
 } from "./cluster-access.ts";
-export { fileToken } from "./file-token.ts";
+export { fileText } from "./file-text.ts";
 export {
   isAlreadyExists,
   isConflict,

@@ -28,7 +28,7 @@ export function connectUpstream(access: ClusterAccess): Pool {
     allowH2: false,
     connections: 512,
     bodyTimeout: 0,
-    connect: { ca: access.ca ?? "", ...access.clientCertificate },
+    connect: { ca: access.ca() ?? "", ...access.clientCertificate },
   });
 }
 

@@ -305,7 +305,7 @@ function operatorBehind(
 ) {
   const client = createKubeClient({
     server: proxy.url,
-    ca: undefined,
+    ca: () => undefined,
     clientCertificate: undefined,
     token: () => undefined,
   });
