@@ -117,6 +117,18 @@ test("what the journal remembers of bots that are gone is not kept", async () =>
   expect([...reports.entries()].map(([key]) => key)).toEqual(["tradingbots-00/a"]);
 });
 
+test("of a bot that is forgotten nothing is left, and another of its name begins anew", async () => {
+  const { reports, told, send } = await follow();
+  send(line("a", 5), line("b", 1), { synced: true });
+  await expect.poll(() => reports.isHeard()).toBe(true);
+  reports.forget("tradingbots-00/a");
+  expect(reports.latest("tradingbots-00/a")).toBeUndefined();
+  expect([...reports.entries()].map(([key]) => key)).toEqual(["tradingbots-00/b"]);
+  send(line("a", 1));
+  await expect.poll(() => reports.latest("tradingbots-00/a")?.epoch).toBe(1);
+  expect(told.at(-1)).toBe("tradingbots-00/a - 1");
+});
+
 test("lines may be cut anywhere", async () => {
   const { reports, streams } = await follow();
   const text = `${JSON.stringify(line("ä", 1))}\n`;
