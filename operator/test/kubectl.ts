@@ -3,6 +3,18 @@ import { promisify } from "node:util";
 import { toolPath } from "../../hack/tools/tools.ts";
 import { NAMESPACE, type Platform } from "./platform.ts";
 
+type Cluster = Pick<Platform, "kubeconfigPath">;
+
+/** kubectl in the bots' namespace; what it prints. @throws Error with what it said when it fails */
+export async function kubectl(
+  { kubeconfigPath }: Cluster,
+  ...args: readonly string[]
+): Promise<string> {
+  const where = ["--kubeconfig", kubeconfigPath, "--namespace", NAMESPACE];
+  const { stdout } = await promisify(execFile)(await toolPath("kubectl"), [...where, ...args]);
+  return stdout;
+}
+
 export interface WaitedFor {
   /** `tradingbot/NAME` */
   readonly object: string;
@@ -13,10 +25,8 @@ export interface WaitedFor {
 
 /** `kubectl wait`, as an SRE waits. @throws Error with what kubectl said when the time is over */
 export async function kubectlWait(
-  { kubeconfigPath }: Pick<Platform, "kubeconfigPath">,
+  cluster: Cluster,
   { object, condition, timeout }: WaitedFor,
 ): Promise<void> {
-  const where = ["--kubeconfig", kubeconfigPath, "--namespace", NAMESPACE];
-  const wait = ["wait", `--for=condition=${condition}`, object, `--timeout=${timeout}`];
-  await promisify(execFile)(await toolPath("kubectl"), [...where, ...wait]);
+  await kubectl(cluster, "wait", `--for=condition=${condition}`, object, `--timeout=${timeout}`);
 }

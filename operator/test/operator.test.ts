@@ -13,6 +13,7 @@ import {
   USER,
   VERIFIED,
 } from "./platform.ts";
+import { kubectl } from "./kubectl.ts";
 import { foreignPod, setPodQuota } from "./pod-quota.ts";
 import * as scenes from "./scenes.ts";
 import { eventually, HOLDING } from "./scenes.ts";
@@ -392,6 +393,7 @@ describe("ends", () => {
 
   test("Retired: nothing open, so pod and object go; a bot that never ran goes at once", async () => {
     const { name } = await runningBot();
+    expect(under.isReported(name)).toBe(true);
     const idle = await platform.createBot({ state: "Stopped" });
     for (const each of [name, idle]) await platform.patch(TRADING_BOTS, each, { state: "Retired" });
     await eventually(() => platform.bot(idle)).toBeUndefined();
@@ -399,6 +401,7 @@ describe("ends", () => {
     await platform.end(name, "Succeeded", { flat: true, epoch: 1 });
     await eventually(() => platform.bot(name)).toBeUndefined();
     expect(await platform.pod(name)).toBeUndefined();
+    await eventually(async () => under.isReported(name)).toBe(false);
   });
 
   test("kubectl delete waits for the same, and says why", async () => {
@@ -642,6 +645,7 @@ describe("who may trade", () => {
     );
     await eventually(() => platform.ready(name)).toBe("False Starting");
   });
+
   test("a pod that the cluster refuses costs nothing while it is refused, and is no reason to stay", async () => {
     await setPodQuota(platform, "0");
     const name = await platform.createBot();
@@ -656,11 +660,37 @@ describe("who may trade", () => {
     await under.settle();
     expect(under.writes).toEqual(["POST pods"]); // a dry run
     expect((await platform.conditionsOf(name))["Flat"]).toBe("True NeverStarted");
+
+    const { conditions, events } = await described(name);
+    const refused =
+      /PodRefused.* The cluster refuses the pod: .*exceeded quota: pods, requested: pods=1, limited: pods=0$/;
+    expect(conditions.get("Ready")).toMatch(refused);
+    expect(conditions.get("Flat")).toBe("True NeverStarted The bot has never run.");
+    expect(events).toEqual([expect.stringMatching(refused)]);
+    expect(events[0]).toMatch(/^Warning PodRefused \S+ tradingbots.dev\/operator The cluster/);
+    await platform.patch(TRADING_BOTS, name, { state: "Stopped" });
+    await eventually(() => platform.ready(name)).toBe("False Stopped");
     await platform.patch(TRADING_BOTS, name, { state: "Retired" });
     await eventually(() => platform.bot(name)).toBeUndefined();
     await setPodQuota(platform, "100");
   });
 });
+
+/** What `kubectl describe` tells: status, reason and message of each condition, and the lines of Events. */
+async function described(bot: string) {
+  const told = await kubectl(platform, "describe", "tradingbot", bot);
+  const [state = "", events = ""] = told.replaceAll(/ +/g, " ").split("\nEvents:");
+  const found = state.matchAll(/Message: (.*)\n Reason: (.*)\n Status: (.*)\n Type: (.*)\n/g);
+  const conditions = new Map<string | undefined, string>();
+  for (const [, message, reason, status, type] of found) {
+    conditions.set(type, `${status} ${reason} ${message}`);
+  }
+  const lines = events.split("\n").map((line) => line.trim());
+  return {
+    conditions,
+    events: lines.filter((line) => line.startsWith("Warning") || line.startsWith("Normal")),
+  };
+}
 
 describe("a halt", () => {
   test("reaches matching bots only, is acknowledged by their reports, and ends when lifted", async () => {
@@ -951,8 +981,9 @@ test("a restarted operator writes nothing when nothing has changed", async () =>
   await under.settle();
   await under.stop();
 
-  under = await startOperator(platform, { isJournalHeard: false });
+  under = await startOperator(platform, { isJournalHeard: false, heardOf: [name, "bot-gone"] });
   await under.settle();
+  expect([under.isReported(name), under.isReported("bot-gone")]).toEqual([true, false]);
   under.setHeard(true);
   under.report(name, uid, { generation: 1 });
   await under.settle();

@@ -271,12 +271,15 @@ export async function startOperator(
     vaultLoginsPerSecond = 1_000,
     aheadMs = 0,
     classes,
+    heardOf = [],
   }: {
     readonly isJournalHeard?: boolean;
     readonly vaultLoginsPerSecond?: number;
     readonly aheadMs?: number;
     /** Classes of the release; all of them, unless a test says which. */
     readonly classes?: readonly string[];
+    /** Bots of which the journal tells before the cluster is known. */
+    readonly heardOf?: readonly string[];
   } = {},
 ) {
   const writes: string[] = [];
@@ -291,6 +294,7 @@ export async function startOperator(
   });
   const vault = createFakeVault();
   const reports = createFakeReports(isJournalHeard);
+  for (const name of heardOf) reports.report(name, "uid-of-pod", {});
   const leases = new Map<string, number>();
   let leaseFailures = 0;
   let skippedMs = aheadMs;
@@ -341,6 +345,7 @@ export async function startOperator(
     writes,
     reads,
     report: reports.report,
+    isReported: reports.isReported,
     setHeard: reports.setHeard,
     /** Writes seen after the operator had nothing to do for a while. */
     settle: async () => {
@@ -379,6 +384,7 @@ function createFakeReports(isHeard: boolean) {
   return {
     source,
     setHeard: (value: boolean) => void (heard = value),
+    isReported: (name: string) => latest.has(keyOf({ namespace: NAMESPACE, name })),
     report: (botName: string, podUid: string, report: Partial<Report>) => {
       const key = keyOf({ namespace: NAMESPACE, name: botName });
       const previous = latest.get(key);

@@ -4,7 +4,7 @@ import { createReflector, type Pod, PODS } from "@tradingbots/kube";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { conditionOf } from "../src/conditions.ts";
 import { BOT_CLASSES, TRADING_BOTS } from "../src/resources.ts";
-import { kubectlWait } from "./kubectl-wait.ts";
+import { kubectlWait } from "./kubectl.ts";
 import { botClass, NAMESPACE, type OperatorUnderTest, type Platform } from "./platform.ts";
 import { startOperator, startPlatform } from "./platform.ts";
 import { setPodQuota } from "./pod-quota.ts";

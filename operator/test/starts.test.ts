@@ -1,11 +1,18 @@
-import { PODS, type Resource, SERVICE_ACCOUNTS } from "@tradingbots/kube";
+import {
+  type Pod,
+  PODS,
+  type Resource,
+  SERVICE_ACCOUNTS,
+  type ServiceAccount,
+} from "@tradingbots/kube";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { BOT_CLASSES, EXCHANGE_ACCOUNTS, TRADING_BOTS } from "../src/resources.ts";
-import { kubectlWait } from "./kubectl-wait.ts";
+import { kubectlWait } from "./kubectl.ts";
 import {
   botClass,
   NAMESPACE,
   type OperatorUnderTest,
+  OTHER_USER,
   type Platform,
   startOperator,
   startPlatform,
@@ -103,7 +110,7 @@ describe("with one login a second", () => {
       "bot-paper",
     );
     await eventually(async () => reasons()).toEqual({ Starting: BOTS + 2 });
-    const order = await orderOfPods();
+    const order = await orderOf(PODS, [...names, user, paper]);
     expect(order.indexOf(user)).toBeLessThan(BOTS - 1);
     expect(order.indexOf(paper)).toBeLessThan(BOTS - 1);
     const statusWrites = under.writes.filter((write) =>
@@ -111,6 +118,23 @@ describe("with one login a second", () => {
     );
     expect(statusWrites.length).toBeLessThanOrEqual(2 * BOTS); // one where it waits, one as it starts
   });
+});
+
+test("a user with very many bots and accounts keeps nobody else waiting", async () => {
+  const spec = { className: "many", symbols: ["E/USDT:USDT"] };
+  const bots: string[] = [];
+  const accounts: string[] = [];
+  // Read in this order, and all there is to do at once.
+  for (let bot = 0; bot < 120; bot++) bots.push(await platform.createBot(spec));
+  for (let each = 0; each < 40; each++) accounts.push(await platform.createAccount());
+  const bot = await platform.createBot({ ...spec, userId: OTHER_USER });
+  const account = await platform.createAccount({ userId: OTHER_USER });
+
+  under = await startOperator(platform);
+  const pods = orderOf(PODS, [...bots, bot]);
+  const serviceAccounts = orderOf(SERVICE_ACCOUNTS, [...accounts, account]);
+  expect((await pods).indexOf(bot)).toBeLessThan(60);
+  expect((await serviceAccounts).indexOf(account)).toBeLessThan(20);
 });
 
 async function queuedBots() {
@@ -127,14 +151,21 @@ async function reasons(): Promise<Record<string, number>> {
   return counts;
 }
 
-/** Nothing changes a pod here after it was made. */
-async function orderOfPods(): Promise<readonly string[]> {
-  const pods = await platform.client.list(PODS, { namespace: NAMESPACE });
-  const made = pods.map(({ metadata }) => ({
-    name: metadata?.name ?? "",
-    version: Number(metadata?.resourceVersion),
-  }));
-  return made.toSorted((a, b) => a.version - b.version).map(({ name }) => name);
+/** These names in the order in which such objects were made, once all are there: nothing changes one here after that. */
+async function orderOf(
+  resource: Resource<Pod> | Resource<ServiceAccount>,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const versions = new Map<string, number>();
+  const namespace = { namespace: NAMESPACE };
+  await eventually(async () => {
+    const found = await platform.client.list<Pod | ServiceAccount>(resource, namespace);
+    for (const { metadata } of found) {
+      versions.set(metadata?.name ?? "", Number(metadata?.resourceVersion));
+    }
+    return names.filter((name) => !versions.has(name));
+  }).toEqual([]);
+  return names.toSorted((a, b) => (versions.get(a) ?? 0) - (versions.get(b) ?? 0));
 }
 
 async function queuedMessages(): Promise<readonly string[]> {
