@@ -154,13 +154,22 @@ export function createClusterView(options: ClusterViewOptions) {
       for (const reflector of all) reflector.start();
     },
     stop: async () => void (await Promise.all(all.map((reflector) => reflector.stop()))),
-    synced: Promise.all(all.map((reflector) => reflector.synced)),
-    hasSynced: () => all.every((reflector) => reflector.hasSynced()),
+    ...syncOf(all),
     /** Milliseconds since the epoch of the oldest of the last signs of life. */
     lastEventAt: () => Math.min(...all.map((reflector) => reflector.lastEventAt() ?? 0)),
   };
 }
 export type ClusterView = ReturnType<typeof createClusterView>;
+
+/** When all have read their present state. Whether they have is asked at every event. */
+function syncOf(reflectors: readonly { readonly synced: Promise<void> }[]) {
+  let isOver = false;
+  async function over(): Promise<void> {
+    await Promise.all(reflectors.map(({ synced }) => synced));
+    isOver = true;
+  }
+  return { synced: over(), hasSynced: () => isOver };
+}
 
 /** What all reflectors have in common. */
 function reflectorsOf({ client, timing, onFilled, onRestart, onInvalid }: ClusterViewOptions) {

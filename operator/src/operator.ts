@@ -53,7 +53,7 @@ export interface ReportSource extends Reports {
   readonly start: () => void;
   readonly stop: () => Promise<void>;
   readonly forget: (botKey: string) => void;
-  readonly entries: () => Iterable<[string, BotReport]>;
+  readonly entries: () => Iterable<[string, Pick<BotReport, "saidAtMs">]>;
 }
 
 export interface OperatorSettings {
@@ -82,7 +82,7 @@ export function createOperator(settings: OperatorSettings, deps: OperatorDeps) {
   const { log, now, clock, vault } = deps;
   const guarded = deps.client.guarded(deps.guard);
   const reports = deps.reports({
-    isKnown: (key) => !cluster.hasSynced() || cluster.bots.store.get(key) !== undefined,
+    isKnown: (key) => !cluster.hasSynced() || cluster.bots.store.has(key),
     onReport: (key, latest, previous) =>
       routeReport({ queues, cluster: () => cluster }, key, { latest, previous }),
   });
@@ -266,7 +266,7 @@ async function forgetUnknown(
   { bots }: Pick<ClusterView, "bots">,
 ): Promise<void> {
   await inTurns(entries(), ([key]) => {
-    if (bots.store.get(key) === undefined) forget(key);
+    if (!bots.store.has(key)) forget(key);
   });
 }
 

@@ -54,7 +54,7 @@ function changed(time: PackedTime, by: PackedTime | undefined, sign: 1 | -1): Pa
 /** Seconds and texts of whole seconds that were asked for last: an object's conditions have two or three between them. */
 const texts = new Map<number, string>();
 const seconds = new Map<string, number>();
-const KEPT_MAX = 64;
+const KEPT_MAX = 512;
 
 export function packTime(time: string): PackedTime {
   return seconds.get(time) ?? newTime(time);

@@ -47,7 +47,7 @@ const BACK_OFF = { initialMs: 250, maxMs: 10_000 };
 /** A report of 8 positions and 64 halts is 30 kB. */
 const LINES = { maxBytes: 1024 * 1024, of: "the journal's reports" };
 
-export function isStale({ saidAtMs }: BotReport, clockMs: number): boolean {
+export function isStale({ saidAtMs }: Pick<BotReport, "saidAtMs">, clockMs: number): boolean {
   return clockMs - saidAtMs > STALE_AFTER_MS;
 }
 
@@ -117,7 +117,7 @@ export function createReports(options: ReportsOptions) {
     isHeard: () => heard,
     /** A bot that is gone will not report again. */
     forget: kept.forget,
-    /** All bots with a report. */
+    /** All bots with a report, and when each said it. */
     entries: kept.entries,
   };
 }
@@ -139,8 +139,7 @@ function keepLatest({ isKnown, onReport, clock }: ReportsOptions) {
     take,
     get: (botKey: string): BotReport | undefined => latest.get(botKey)?.view(),
     forget: (botKey: string) => void latest.delete(botKey),
-    entries: (): Iterable<[string, BotReport]> =>
-      latest.entries().map(([key, kept]) => [key, kept.view()]),
+    entries: (): Iterable<[string, Pick<BotReport, "saidAtMs">]> => latest,
   };
 }
 
@@ -159,7 +158,7 @@ class KeptReport {
   readonly epoch: number;
   readonly #own: Packed<Own>;
   readonly #common: Common;
-  readonly #saidAtMs: number;
+  readonly saidAtMs: number;
 
   constructor({ podUid, epoch, report, saidAtMs }: BotReport) {
     const { generation, dayResult, lastTradeAt, positions, requests, ...others } = report;
@@ -168,7 +167,7 @@ class KeptReport {
     this.epoch = epoch;
     this.#own = pack<Own>([podUid, own]);
     this.#common = sharedCommon(common);
-    this.#saidAtMs = saidAtMs;
+    this.saidAtMs = saidAtMs;
   }
 
   saysTheSameAs(other: KeptReport): boolean {
@@ -179,7 +178,7 @@ class KeptReport {
   view(): BotReport {
     const [podUid, own] = unpack(this.#own);
     const report = { ...this.#common, ...own, balance: null, asOf: "" };
-    return { podUid, epoch: this.epoch, report, saidAtMs: this.#saidAtMs };
+    return { podUid, epoch: this.epoch, report, saidAtMs: this.saidAtMs };
   }
 }
 

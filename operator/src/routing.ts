@@ -42,6 +42,7 @@ export function createRoutes(deps: RoutingDeps): Routes {
     botClass: {
       onUpsert: (botClass, previous, origin) => {
         if (origin !== "own") deps.queues.classes.add(botClass.name, "user");
+        if (isReading(deps)) return;
         addBotsOfClass(deps, botClass, previous);
         const isVerifiers = botClass.name === deps.verifyClass;
         if (isVerifiers && changesVerification(botClass, previous)) addUnverifiedAccounts(deps);
@@ -55,6 +56,7 @@ export function createRoutes(deps: RoutingDeps): Routes {
     halt: {
       onUpsert: (halt, previous, origin) => {
         if (origin !== "own") deps.queues.halts.add(halt.name, "user");
+        if (isReading(deps)) return;
         if (previous?.generation !== halt.generation || halt.isDeleting) addConcerned(deps, halt);
       },
       onDelete: (halt) => addConcerned(deps, halt),
@@ -62,7 +64,7 @@ export function createRoutes(deps: RoutingDeps): Routes {
     pod: podRoutes(deps),
     cordonedNode: {
       onUpsert: ({ name }, previous) => {
-        if (previous === undefined) addBotsOn(deps, name);
+        if (previous === undefined && !isReading(deps)) addBotsOn(deps, name);
       },
       onDelete: ({ name }) => addBotsOn(deps, name),
     },
@@ -74,6 +76,14 @@ export function createRoutes(deps: RoutingDeps): Routes {
           : deps.queues.bots.add(keyOf({ namespace, name: botName }), "pod"),
     },
   };
+}
+
+/**
+ * Nothing is decided before everything has been read, and what is read wakes its own key. Whom else it concerns need not be asked until then:
+ * they are read as well.
+ */
+function isReading({ cluster }: Pick<RoutingDeps, "cluster">): boolean {
+  return !cluster().hasSynced();
 }
 
 /** Of a rollout's next step only those that it concerns: the status of a class changes every few seconds meanwhile. */
@@ -102,6 +112,7 @@ function botRoutes(deps: RoutingDeps): Routes["bot"] {
   return {
     onUpsert: (bot, previous, origin) => {
       if (origin !== "own") addBot(deps, bot, urgencyOf(bot, previous, origin));
+      if (isReading(deps)) return;
       if (previous !== undefined && !changesOthers(bot, previous)) return;
       addSiblings(deps, bot, previous);
       addHalts(deps, bot);
@@ -157,6 +168,7 @@ function accountRoutes(deps: RoutingDeps): Routes["account"] {
   return {
     onUpsert: (account, previous, origin) => {
       if (origin !== "own") addAccount(deps, account, previous);
+      if (isReading(deps)) return;
       if (previous !== undefined && !concernsBots(account, previous)) return;
       addBotsOf(deps, account);
       addTwins(deps, account);
@@ -211,7 +223,7 @@ function podRoutes(deps: RoutingDeps): Routes["pod"] {
   const add = ({ key, namespace, role, accountName }: PodView) => {
     if (role === "bot") {
       queues.bots.add(key, "pod");
-      addRollout(deps, key);
+      if (!isReading(deps)) addRollout(deps, key);
     } else if (accountName !== undefined) {
       queues.accounts.add(keyOf({ namespace, name: accountName }), "pod");
     }
@@ -219,6 +231,7 @@ function podRoutes(deps: RoutingDeps): Routes["pod"] {
   return {
     onUpsert: (pod, previous, origin) => {
       if (origin !== "own") add(pod);
+      if (isReading(deps)) return;
       const bot = cluster().bots.store.get(pod.key);
       const isBorn = previous === undefined;
       if (bot !== undefined && (isBorn || !isDeepStrictEqual(previous.end, pod.end)))
@@ -282,6 +295,7 @@ export function routeReport(
   botKey: string,
   { latest, previous }: { readonly latest: BotReport; readonly previous: BotReport | undefined },
 ): void {
+  if (isReading({ cluster })) return;
   const halts = new Set(latest.report.halts).symmetricDifference(
     new Set(previous?.report.halts ?? []),
   );

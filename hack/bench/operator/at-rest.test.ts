@@ -20,8 +20,19 @@ test.each([
 
 test("a start's longest block is told beside the time that it does not cover", () => {
   const reads = { pages: [2], stream: [3] };
-  const figures = restartFigures({ restarts: [3], reads, blocks: [20], loads: [400] });
+  const figures = restartFigures({
+    restarts: [3],
+    reads,
+    blocks: [40],
+    ownBlocks: [20],
+    loads: [400],
+  });
   const told = Object.fromEntries(figures.map(({ key, value }) => [key, value]));
-  expect(told).toEqual({ restart_ratio: 1.5, max_block_ms: 20, load_ms: 400 });
+  expect(told).toEqual({
+    restart_ratio: 1.5,
+    max_block_ms: 40,
+    max_own_block_ms: 20,
+    load_ms: 400,
+  });
   expect(figures.find(({ key }) => key === "load_ms")).not.toHaveProperty("aim");
 });

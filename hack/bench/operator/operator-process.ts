@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import type { PodSettings } from "../../../operator/src/config.ts";
 import { freePorts } from "../../control-plane/free-ports.ts";
 import { imageEnvironment, nodeFlags } from "../../images/bot-node-flags.ts";
@@ -45,16 +46,16 @@ export interface OperatorOptions {
   readonly buckets: number;
   readonly journalUrl: string;
   readonly name?: string;
-  /** Beside those of the image, such as `--cpu-prof`. */
-  readonly moreNodeFlags?: readonly string[];
+  /** Where blocks of the event loop are written down, `loop-watch-program.ts` says how. */
+  readonly blocksFile?: string;
 }
 
 /** Starts the process and comes back at once. */
 export async function startOperator(options: OperatorOptions) {
-  const { bundled, name = "operator-0", moreNodeFlags = [] } = options;
+  const { bundled, name = "operator-0", blocksFile } = options;
   const [port = 0] = await freePorts(1);
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [...moreNodeFlags, ...bundled.program], {
+  const child = spawn(process.execPath, [...watchFlags(blocksFile), ...bundled.program], {
     cwd: bundled.directory,
     env: environment(options, { name, port }),
     stdio: ["ignore", "pipe", "inherit"],
@@ -103,6 +104,13 @@ export async function startOperator(options: OperatorOptions) {
   };
 }
 export type OperatorProcess = Awaited<ReturnType<typeof startOperator>>;
+
+function watchFlags(blocksFile: string | undefined): readonly string[] {
+  if (blocksFile === undefined) return [];
+  const program = pathToFileURL(join(import.meta.dirname, "loop-watch-program.ts"));
+  program.searchParams.set("to", blocksFile);
+  return ["--import", program.href];
+}
 
 function environment(
   { bundled, kubeconfigPath, buckets, journalUrl }: OperatorOptions,

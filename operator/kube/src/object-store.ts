@@ -109,6 +109,7 @@ export function createObjectStore<View>({
 
   return {
     get,
+    has: (key: string) => entries.has(key),
     views,
     find,
     keys: () => entries.keys(),
@@ -136,7 +137,10 @@ function withoutKey(keys: Keys, key: string): Keys | undefined {
 type ObjectStore<View> = ReturnType<typeof createObjectStore<View>>;
 
 /** The side of a store that only reads. */
-export type ReadonlyObjectStore<View> = Pick<ObjectStore<View>, "get" | "views" | "find" | "size">;
+export type ReadonlyObjectStore<View> = Pick<
+  ObjectStore<View>,
+  "get" | "has" | "views" | "find" | "size"
+>;
 
 /** Resource versions are etcd revisions: they grow over all objects of a kind, and Kubernetes lets clients compare them. */
 export function versionNumber(resourceVersion: string): number {
