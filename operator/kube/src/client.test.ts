@@ -207,6 +207,33 @@ test("a server that is not there is told at once", async () => {
   }
 });
 
+test("an authority that cannot be read is told, and no connection is left without its end", async () => {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  ends.push(async () => void server.close());
+  let connections = 0;
+  server.on("connection", () => void connections++);
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const client = createKubeClient({
+    server: `https://127.0.0.1:${address.port}`,
+    ca: () => {
+      throw new Error("no such file");
+    },
+    clientCertificate: undefined,
+    token: () => undefined,
+  });
+  ends.push(() => client.close());
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await expect(client.raw("/version")).rejects.toMatchObject({
+      cause: { message: "no such file" },
+    });
+  }
+  await sleep(50);
+  expect(connections).toBe(0);
+});
+
 test("a deletion whose answer is cut off may have left something: it is no end", async () => {
   const left = JSON.stringify({
     kind: "ServiceAccount",

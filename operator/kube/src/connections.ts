@@ -106,10 +106,12 @@ function connectorOf(
     }),
   );
   return (options, done) => {
+    // First, for it may throw, and a socket would be left without anybody who hears of its end.
+    const connect = options.protocol === "https:" ? secured() : undefined;
     const tcp = connectTcp({ host: options.hostname, port: portOf(options) });
     onSocket(tcp);
-    if (options.protocol === "https:") {
-      secured()({ ...options, httpSocket: tcp }, (...[error, socket]) => {
+    if (connect !== undefined) {
+      connect({ ...options, httpSocket: tcp }, (...[error, socket]) => {
         // Whoever does not speak HTTP/2 is sent no pings, and has a watchdog for each watch.
         const isPinged = socket instanceof TLSSocket && socket.alpnProtocol === "h2";
         if (shared !== undefined && isPinged) endWhenDead(tcp, shared.pingMs);
