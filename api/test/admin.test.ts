@@ -4,6 +4,9 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
+import { approveLift } from "../src/admin/halts.ts";
+import { createPool } from "../src/database.ts";
+import { createKube } from "../src/kube.ts";
 import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
 import {
   currentCode,
@@ -373,6 +376,68 @@ test.each([
   expect(await second.call(`POST ${path}/approve`)).toMatchObject({ status: 200 }); // repeated
   const [lifted] = await audited(`action = 'halt.lift' and object = 'halt/${id}'`);
   expect(lifted).toMatchObject({ actor_id: second.id });
+});
+
+async function wished(): Promise<{ readonly id: string; readonly path: `/api/${string}` }> {
+  const id = await halted({ type: "all" });
+  const path = `/api/admin/halts/${id}` as const;
+  expect((await people.operator.call(`POST ${path}/lift`)).status).toBe(202);
+  return { id, path };
+}
+
+test("whoever has lost the role since the request began approves nothing", async () => {
+  const former = await signUpAdministrator(api, "former", "operator");
+  const { id, path } = await wished();
+  const { superuser, adminUrl } = api.database;
+  const { halts } = createKube(api.cluster.client);
+  const losing = {
+    ...halts,
+    get: async (key: { readonly name: string }) => {
+      await superuser.query("update users set role = null where id = $1", [former.id]);
+      return halts.get(key);
+    },
+  };
+  const adminPool = createPool({ url: adminUrl, connectionsMax: 1 });
+  const actor = {
+    userId: former.id,
+    role: "operator",
+    address: "192.0.2.1",
+    requestId: "r",
+  } as const;
+  await expect(
+    approveLift({ adminPool, kube: { halts: losing } }, actor, id),
+  ).rejects.toMatchObject({ code: "role_missing" });
+  await adminPool.end();
+  expect((await people.operator.call(`GET ${path}`)).body).toMatchObject({ lifted: false });
+  expect(await audited(`action = 'halt.lift' and object = 'halt/${id}'`)).toEqual([]);
+  expect((await people.second.call(`POST ${path}/approve`)).status).toBe(200);
+});
+
+test("of two approvals at the same moment one is written and audited, also when it was asked for twice", async () => {
+  const { operator, second, admin } = people;
+  const { id, path } = await wished();
+  await operator.call(`POST ${path}/lift`);
+  const { superuser } = api.database;
+  const waiting = async () => {
+    const { rowCount } = await superuser.query("select from pg_locks where not granted");
+    return rowCount === 2;
+  };
+  await superuser.query("begin");
+  await superuser.query("select from halt_lifts where halt = $1 for update", [id]);
+  const approvals = [second, admin].map(({ call }) => call(`POST ${path}/approve`));
+  await vi.waitUntil(waiting, { timeout: 10_000 });
+  await superuser.query("commit");
+  const answers = (await Promise.all(approvals)).map(({ status }) => status);
+  expect(answers.toSorted((one, two) => one - two)).toEqual([200, 409]);
+  const approver = answers[0] === 200 ? second : admin;
+  const { rows } = await superuser.query(
+    "select approved_by from halt_lifts where halt = $1 and approved_by is not null",
+    [id],
+  );
+  expect(rows).toEqual([{ approved_by: approver.id }]);
+  expect(await audited(`action = 'halt.lift' and object = 'halt/${id}'`)).toMatchObject([
+    { actor_id: approver.id },
+  ]);
 });
 
 test("whatever administrators ask for is audited, reading too, and can be searched", async () => {

@@ -156,7 +156,7 @@ export function adminHaltRoutes(deps: HaltDeps): FastifyPluginAsyncZod {
 }
 
 function actorOf(request: FastifyRequest): Actor {
-  return { userId: administratorOf(request).userId, address: request.ip, requestId: request.id };
+  return { ...administratorOf(request), address: request.ip, requestId: request.id };
 }
 
 function byAge(a: z.infer<typeof HaltView>, b: z.infer<typeof HaltView>): number {

@@ -3,6 +3,7 @@ import { recordAudit } from "../audit/record.ts";
 import { asTenant, atMostOne, type Database, type Queryable } from "../database.ts";
 import { ApiError } from "../errors.ts";
 import type { Kube } from "../kube.ts";
+import { type Administrator, holdRole } from "./administrator.ts";
 
 /** A second person looks at the same situation, not at yesterday's. */
 const APPROVAL_MINUTES = 15;
@@ -12,9 +13,8 @@ export interface HaltDeps {
   readonly kube: Pick<Kube, "halts">;
 }
 
-/** Who acts, for the audit. */
-export interface Actor {
-  readonly userId: string;
+/** Who acts, and what the audit is told of them. */
+export interface Actor extends Administrator {
   readonly address: string;
   readonly requestId: string;
 }
@@ -61,7 +61,10 @@ export async function liftHalt(
 ): Promise<{ readonly halt: TradingHalt; readonly approvableUntil?: Date }> {
   const halt = await requireHalt(deps, name);
   if (halt.spec.lifted) return { halt };
-  if (!ofEverybody.has(halt.spec.scope.type)) return { halt: await lift(deps, actor, halt) };
+  if (!ofEverybody.has(halt.spec.scope.type)) {
+    await note(deps.adminPool, actor, liftOf(halt));
+    return { halt: await lift(deps, halt) };
+  }
   const requestedAt = await asTenant(deps.adminPool, actor, async (database) => {
     await recordAudit(
       database,
@@ -83,21 +86,27 @@ export async function approveLift(
 ): Promise<TradingHalt> {
   const halt = await requireHalt(deps, name);
   if (halt.spec.lifted) return halt;
-  const requestedBy = await asTenant(deps.adminPool, actor, (database) =>
-    approve(database, actor.userId, halt.metadata.uid),
-  );
-  if (requestedBy === undefined) {
+  const isApproved = await asTenant(deps.adminPool, actor, async (database) => {
+    await holdRole(database, actor);
+    if (!(await approve(database, actor.userId, halt.metadata.uid))) return false;
+    await note(database, actor, liftOf(halt));
+    return true;
+  });
+  if (!isApproved) {
     throw new ApiError(
       "approval_missing",
-      `somebody else must ask for it first, at most ${APPROVAL_MINUTES} minutes before`,
+      `somebody else must ask for it first, at most ${APPROVAL_MINUTES} minutes before; one approval is enough`,
     );
   }
-  return lift(deps, actor, halt);
+  return lift(deps, halt);
 }
 
-async function lift({ adminPool, kube }: HaltDeps, actor: Actor, halt: TradingHalt) {
-  const { name, uid } = halt.metadata;
-  await note(adminPool, actor, { action: "halt.lift", object: `halt/${name}` });
+function liftOf({ metadata }: TradingHalt): Told {
+  return { action: "halt.lift", object: `halt/${metadata.name}` };
+}
+
+async function lift({ kube }: HaltDeps, { metadata }: TradingHalt): Promise<TradingHalt> {
+  const { name, uid } = metadata;
   // With the uid another halt of the same name is not lifted.
   return kube.halts.patch({ name }, { metadata: { uid }, spec: { lifted: true } });
 }
@@ -116,30 +125,30 @@ async function insertRequest(
   return requested.requested_at;
 }
 
-/** Who asked, when it was somebody else who still may: a repeated approval finds its own. */
-async function approve(
-  database: Queryable,
-  userId: string,
-  haltUid: string,
-): Promise<string | undefined> {
-  const { rows } = await database.query<{ user_id: string }>(
-    `update halt_lifts l set approved_by = $1, approved_at = coalesce(approved_at, now())
+/**
+ * Whether the word of the first one who approves counts: somebody else asked, who still may, and nobody has approved since. Whoever
+ * repeats an approval finds their own.
+ */
+async function approve(database: Queryable, userId: string, haltUid: string): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `update halt_lifts l set approved_by = $1, approved_at = coalesce(approved_at, clock_timestamp())
       where (l.user_id, l.id) = (
         select w.user_id, w.id from halt_lifts w join users u on u.id = w.user_id
-         where w.halt_uid = $2 and w.user_id <> $1 and (w.approved_by is null or w.approved_by = $1)
+         where w.halt_uid = $2 and w.user_id <> $1
            and w.requested_at > now() - make_interval(mins => $3)
            and u.role in ('operator', 'admin') and u.disabled_at is null
-         order by w.requested_at desc limit 1)
-      returning l.user_id`,
+           and not exists (select from halt_lifts a
+                            where a.halt_uid = $2 and a.approved_by <> $1 and a.approved_at >= w.requested_at)
+         order by w.requested_at desc limit 1)`,
     [userId, haltUid, APPROVAL_MINUTES],
   );
-  return atMostOne(rows)?.user_id;
+  return rowCount === 1;
 }
 
 type Told = Pick<Parameters<typeof recordAudit>[1], "action" | "object" | "details">;
 
-async function note(adminPool: Database, actor: Actor, told: Told): Promise<void> {
-  await recordAudit(adminPool, { ...entryOf(actor, told), outcome: "attempted" });
+async function note(database: Queryable, actor: Actor, told: Told): Promise<void> {
+  await recordAudit(database, { ...entryOf(actor, told), outcome: "attempted" });
 }
 
 function entryOf({ userId, address, requestId }: Actor, told: Told) {
