@@ -60,6 +60,34 @@ test.for<[what: string, bytes: string, status: number, code: string]>([
   }
 });
 
+test.each([
+  { what: "a head", bytes: "GET / HTTP/1.1\r\nhost: x\r\nx: " },
+  {
+    what: "a body",
+    bytes:
+      "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n",
+  },
+])("$what that comes a byte at a time is given up when its time is over", async ({ bytes }) => {
+  const limits = { bodyBytesMax: 1_000, requestLimitMs: 300 };
+  const server = createServer({ log: { level: "silent" }, ...limits });
+  server.post("/", async () => "taken");
+  const { port, hostname } = new URL(await server.listen({ host: "127.0.0.1", port: 0 }));
+  const socket = connect(Number(port), hostname);
+  const trickle = setInterval(() => socket.write("x"), 20);
+  try {
+    socket.write(bytes);
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(Problem.parse(JSON.parse(answer.split("\r\n\r\n")[1] ?? ""))).toMatchObject({
+      code: "request_timeout",
+    });
+  } finally {
+    clearInterval(trickle);
+    socket.destroy();
+    await server.close();
+  }
+});
+
 test("an answer that nobody reads is not kept for ever", async () => {
   const server = createServer({ log: { level: "silent" }, bodyBytesMax: 1_000 });
   server.get("/", async () => "x".repeat(20_000_000));

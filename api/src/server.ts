@@ -4,6 +4,7 @@ import {
   type RequestListener,
   STATUS_CODES,
   type Server as HttpServer,
+  type ServerOptions as ServerOptionsOfNode,
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
@@ -19,7 +20,10 @@ import { linesOf, loggerOptions, type LogSettings } from "./logger.ts";
 import { problemOf, toApiError } from "./problem.ts";
 import { RequestLog } from "./request-log.ts";
 
+/** For a whole request to come, body and all; else whoever sends a byte a minute holds a connection for ever. */
 const REQUEST_LIMIT_MS = 30_000;
+/** Node looks this often in that time, and of its own accord every 30 s only: the limit would be twice what it says. */
+const LOOKS = 6;
 const HANDSHAKE_LIMIT_MS = 10_000;
 /** A connection on which nothing moves for so long is closed: else whoever asks and does not read has us keep the answers for ever. */
 const SILENCE_LIMIT_MS = 60_000;
@@ -56,6 +60,7 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[];
   /** For TLS 1.3 in this process; undefined: somebody before it ends TLS. */
   readonly certificate?: Certificate;
+  readonly requestLimitMs?: number;
   readonly endingLimitMs?: number;
 }
 
@@ -66,16 +71,26 @@ export interface ServerOptions {
 export function createServer(options: ServerOptions) {
   const { log, bodyBytesMax, trustedProxies, certificate } = options;
   const sink = { lines: linesOf(log), level: log.level };
+  const requestLimitMs = options.requestLimitMs ?? REQUEST_LIMIT_MS;
+  const connections = {
+    ...CONNECTIONS,
+    connectionsCheckingInterval: requestLimitMs / LOOKS,
+    headersTimeout: requestLimitMs, // Node's own is 60 s, and it takes the longer of the two for the whole request
+  };
   const server = Fastify({
-    ...(certificate === undefined ? {} : { serverFactory: overTls(certificate) }),
+    ...(certificate === undefined
+      ? {}
+      : {
+          serverFactory: overTls(certificate, { ...connections, requestTimeout: requestLimitMs }),
+        }),
     logger: loggerOptions(log),
     childLoggerFactory: (parent, bindings, level) =>
       new RequestLog({ parent, bindings, options: level }, sink),
     logController: new OneLineARequest(),
-    http: CONNECTIONS,
+    http: connections,
     bodyLimit: bodyBytesMax,
     connectionTimeout: SILENCE_LIMIT_MS,
-    requestTimeout: REQUEST_LIMIT_MS,
+    requestTimeout: requestLimitMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     genReqId: () => randomUUID(),
     trustProxy: trustedProxies === undefined ? false : [...trustedProxies],
@@ -116,7 +131,7 @@ const CONNECTIONS = {
 };
 
 /** TLS 1.3 alone: with it no configuration is a weak one, and who cannot speak it is eight years old. */
-function overTls(certificate: Certificate) {
+function overTls(certificate: Certificate, connections: ServerOptionsOfNode) {
   return (handler: RequestListener): HttpServer => {
     const server = createHttpsServer(
       {
@@ -124,8 +139,7 @@ function overTls(certificate: Certificate) {
         minVersion: "TLSv1.3",
         handshakeTimeout: HANDSHAKE_LIMIT_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
-        requestTimeout: REQUEST_LIMIT_MS,
-        ...CONNECTIONS,
+        ...connections,
       },
       handler,
     );
