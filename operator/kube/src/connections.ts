@@ -44,6 +44,8 @@ export interface ConnectionOptions {
 
 /** So many times without an answer, and a shared connection is taken for dead: its watches may all be silent for good reasons. */
 const UNANSWERED_MAX = 3;
+/** A server of HTTP/2 speaks first, and at once: a new connection is looked at this often until it has. */
+const GREETING_LOOK_MS = 1_000;
 
 /** Kept-alive connections to one API server. */
 export function openConnections(
@@ -88,6 +90,17 @@ function endWhenDead(socket: Socket, pingMs: number): void {
   socket.once("close", () => clearInterval(timer));
 }
 
+/** Ends a new connection on which nothing comes: of a reset in the moment in which HTTP/2 takes a connection over nobody is told. */
+function endWhenMute(tcp: Socket, secured: TLSSocket): void {
+  let looks = 0;
+  const timer = setInterval(() => {
+    if (secured.bytesRead > 0) clearInterval(timer);
+    else if (++looks > UNANSWERED_MAX) tcp.resetAndDestroy();
+  }, GREETING_LOOK_MS);
+  timer.unref();
+  tcp.once("close", () => clearInterval(timer));
+}
+
 /** Opens the TCP connection itself, because only that, not the TLS on top of it, can be reset. */
 function connectorOf(
   access: ClusterAccess,
@@ -114,7 +127,10 @@ function connectorOf(
       connect({ ...options, httpSocket: tcp }, (...[error, socket]) => {
         // Whoever does not speak HTTP/2 is sent no pings, and has a watchdog for each watch.
         const isPinged = socket instanceof TLSSocket && socket.alpnProtocol === "h2";
-        if (shared !== undefined && isPinged) endWhenDead(tcp, shared.pingMs);
+        if (shared !== undefined && isPinged) {
+          endWhenMute(tcp, socket);
+          endWhenDead(tcp, shared.pingMs);
+        }
         if (error === null) done(null, socket);
         else done(error, null);
       });
