@@ -1,7 +1,12 @@
 import type { Database } from "./database.ts";
 
 /** Locks of work that one process does at a time. As everywhere: any numbers that nothing else locks. */
-const LOCKS = { subscriptions: 7_201_966, halfMade: 7_201_967, personalData: 7_201_968 } as const;
+const LOCKS = {
+  subscriptions: 7_201_966,
+  halfMade: 7_201_967,
+  personalData: 7_201_968,
+  idempotencyKeys: 7_201_970,
+} as const;
 
 /**
  * Does some work unless another process is at it. The lock is a connection's: should the process die, it is free again. The

@@ -28,6 +28,8 @@ export interface IdempotentRequest<T> {
 /** After this a request that left no answer is taken for dead. It is longer than any request may take. */
 const ABANDONED_AFTER = "2 minutes";
 const KEPT_FOR = "24 hours";
+/** Of one statement of the sweep. */
+const REMOVED_MAX = 5_000;
 
 /**
  * Answers what the first request under the key was answered. A failure is not kept: the same request may be tried again,
@@ -56,6 +58,18 @@ export async function once<T>(
     // Should this fail too, the key is free when this request counts as abandoned.
     await asTenant(pool, tenant, (database) => release(database, { userId, key })).catch(() => {});
     throw error;
+  }
+}
+
+/** Removes the keys whose time is over, also of users who send no further request. For the role worker, which sees no others. */
+export async function removeOldKeys(workerPool: Queryable, ending?: AbortSignal): Promise<void> {
+  for (;;) {
+    const { rowCount } = await workerPool.query(
+      `delete from idempotency_keys where (user_id, key) in (
+         select user_id, key from idempotency_keys
+          where created_at < now() - interval '${KEPT_FOR}' order by created_at limit ${REMOVED_MAX})`,
+    );
+    if (rowCount !== REMOVED_MAX || ending?.aborted === true) return;
   }
 }
 

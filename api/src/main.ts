@@ -15,6 +15,7 @@ import { createTokens, readSigningKeys } from "./auth/tokens.ts";
 import { createCertificateRenewal, readCertificate } from "./certificate.ts";
 import { loadConfig } from "./config.ts";
 import { connectionOptions, createPool } from "./database.ts";
+import { removeOldKeys } from "./idempotency.ts";
 import { createKube } from "./kube.ts";
 import { removeSessionsOfGoneBots } from "./journal/gone-bots.ts";
 import { endTradesOfGonePaperBots } from "./journal/paper-trades.ts";
@@ -155,11 +156,13 @@ const sweeps = {
     await settleBots(swept, ending);
   },
   halfMade: (ending: AbortSignal) => sweepHalfMade(swept, ending),
+  idempotencyKeys: (ending: AbortSignal) => removeOldKeys(workerPool, ending),
   personalData: (ending: AbortSignal) => workOnPersonalData({ ...swept, pool }, ending),
 } as const;
 for (const [what, everyMs] of [
   ["subscriptions", SWEEP_MS],
   ["halfMade", SWEEP_MS],
+  ["idempotencyKeys", SWEEP_MS],
   ["personalData", PERSONAL_DATA_MS],
 ] as const) {
   const work = (ending: AbortSignal) => alone(workerPool, what, () => sweeps[what](ending));

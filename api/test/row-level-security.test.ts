@@ -67,6 +67,7 @@ test("every such table has policies, each for one named role and bound to a user
     "equity_tidy", // the owner alone, among rows that no month has
     "events_tidy",
     "halt_lifts_read", // the second person sees what the first one asked for
+    "idempotency_keys_expire", // a sweep, which sees those alone whose day is over
     "journal_sessions_work",
     "mails_look_up", // whoever empties the outbox takes what is due, whosever it is
     "mails_remove",

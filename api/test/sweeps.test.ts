@@ -5,6 +5,7 @@ import { z } from "zod";
 import { sweepHalfMade } from "../src/accounts/half-made.ts";
 import { alone } from "../src/alone.ts";
 import { createPool } from "../src/database.ts";
+import { removeOldKeys } from "../src/idempotency.ts";
 import { createKube, type CustomObjects } from "../src/kube.ts";
 import { expireSubscriptions } from "../src/subscriptions/expire.ts";
 import { settleBots } from "../src/subscriptions/settle-bots.ts";
@@ -282,6 +283,37 @@ async function accountResource(id: string) {
   const key = { namespace: rows[0]?.namespace ?? "", name: id };
   return api.cluster.admin.get(customResource(ExchangeAccount), key);
 }
+
+test("an Idempotency-Key goes after a day, also of a user who never comes back, and no earlier", async () => {
+  const { superuser } = api.database;
+  for (const [name, key] of [
+    ["gone", "over"],
+    ["about", "young"],
+  ] as const) {
+    const body = { ...BOT, displayName: name };
+    const headers = { "idempotency-key": key };
+    const answer = await (await signUp(api, name)).call("POST /api/bots", { body, headers });
+    expect(answer.status).toBe(201);
+  }
+  await superuser.query(
+    `update idempotency_keys set created_at = now() - interval '24 hours'
+       + case key when 'over' then interval '-1 second' else interval '1 minute' end
+      where key in ('over', 'young')`,
+  );
+  // More than one statement removes.
+  await superuser.query(
+    `insert into idempotency_keys (user_id, key, request, object_id, created_at)
+     select user_id, 'old-' || n, '', '', created_at
+       from idempotency_keys, generate_series(1, 6000) n where key = 'over'`,
+  );
+  await removeOldKeys(workerPool);
+  const { rows } = await superuser.query(
+    "select key from idempotency_keys where key in ('over', 'young') or key like 'old-%'",
+  );
+  expect(rows).toEqual([{ key: "young" }]);
+  const { rowCount } = await workerPool.query("delete from idempotency_keys");
+  expect(rowCount).toBe(0); // whatever the sweep asks for
+});
 
 test("an account that was never finished is retired, so that the operator removes its key", async () => {
   const user = await signUp(api, "half");
