@@ -75,11 +75,33 @@ test("a change is told of before it is tried, and how it ended; a refused one to
       ["POST /api/bots", "/api/bots", "done", null],
       ["DELETE /api/bots/:id", `/api/bots/${id}`, "attempted", null],
       ["DELETE /api/bots/:id", `/api/bots/${id}`, "done", null],
-      ["DELETE /api/bots/:id", "/api/bots/bot-of-another", "attempted", null],
-      ["DELETE /api/bots/:id", "/api/bots/bot-of-another", "denied", "not_found"],
+      ["DELETE /api/bots/:id", "/api/bots/:id", "attempted", null],
+      ["DELETE /api/bots/:id", "/api/bots/:id", "denied", "not_found"],
     ].toSorted(byOrderOf(told)),
   );
   expect(told[0]).toMatchObject({ network: "127.0.0.0" });
+});
+
+test("nothing that a caller invents is kept, neither in place of an id nor as a path", async () => {
+  const { id, call } = await signUp(api, "inventive");
+  const invented = "4217-my-card-number";
+  for (const path of [
+    `passkeys/${invented}`,
+    `bots/${invented}/requests/${invented}`,
+    `personal-data/${id}/files/${invented}`,
+    `nothing/${invented}`,
+  ]) {
+    await call(`GET /api/${path}?${invented}`);
+    await call(`DELETE /api/${path}`);
+  }
+  expect(JSON.stringify(await entries("true"))).not.toContain(invented);
+  const told = await entries(`actor_id = '${id}' and outcome = 'denied'`);
+  const objects = told.map(({ object }) => String(object));
+  expect(objects.toSorted((one, two) => one.localeCompare(two))).toEqual([
+    "/api/bots/:id/requests/:requestId",
+    "/api/passkeys/:id",
+    `/api/personal-data/${id}/files/:file`,
+  ]);
 });
 
 /** Attempts are written at once and ends a moment later: the test cares about both, not about their order. */

@@ -67,16 +67,29 @@ export function auditAttempts(
 
 function entryOf(request: FastifyRequest): Omit<AuditEntry, "outcome"> & { outcome: "attempted" } {
   const caller = findCaller(request);
-  const { method, routeOptions, url, ip, id } = request;
+  const { method, routeOptions, ip, id } = request;
   return {
     ...actorOf(caller),
     userId: caller?.userId ?? findClaim(request),
     action: `${method} ${routeOptions.url ?? "unknown"}`.slice(0, ACTION_MAX),
-    object: url.split("?", 1)[0]?.slice(0, ACTION_MAX),
+    object: objectOf(request),
     outcome: "attempted",
     address: ip,
     requestId: id,
   };
+}
+
+/** The ids that we give: whatever else a caller writes in its place, such as a passkey's own id, is kept nowhere. */
+const OwnId = z.union([z.uuid(), z.string().regex(/^(bot|acct|halt)-[a-z0-9]{20}$/)]);
+const Params = z.record(z.string(), z.string()).catch({});
+
+/** The route with our own ids in their places. Of a path that is no route there is none. */
+function objectOf({ routeOptions, params }: FastifyRequest): string | undefined {
+  const given = Params.parse(params);
+  return routeOptions.url?.replaceAll(
+    /:(\w+)(\([^)]*\))?/g, // with or without what its value must look like
+    (_, name: string) => OwnId.safeParse(given[name]).data ?? `:${name}`,
+  );
 }
 
 const WithUser = z.object({ id: z.uuid() });
