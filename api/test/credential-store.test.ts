@@ -1,5 +1,9 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { AUDIENCES, credentialsPath } from "@tradingbots/crds";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { type CredentialStore, createVaultStore } from "../src/accounts/credential-store.ts";
 import { callVault } from "../../hack/vault/vault-client.ts";
 import { newId } from "../src/id.ts";
@@ -103,6 +107,47 @@ describe.for<[name: string, make: () => Promise<Subject>]>([
     const { store } = await make();
     await expect(store.ping()).resolves.toBeUndefined();
   });
+});
+
+test("a key that somebody deleted by hand is replaced, but not once it was forgotten", async () => {
+  const store = await realStore();
+  const path = credentialsPath("tradingbots-00", newId("acct"));
+  const request = { path: `tradingbots/data/${path}`, token: vault.rootToken } as const;
+  await store.create(path, KEY);
+  await callVault(vault.address, { ...request, method: "DELETE" });
+  expect(await store.replace(path, NEWER)).toBe(2);
+  expect(await vault.peek(path)).toMatchObject({ data: { data: NEWER } });
+  await callVault(vault.address, { ...request, method: "DELETE" });
+  await vault.forget(path);
+  expect(await store.replace(path, KEY)).toBeUndefined();
+  expect(await vault.peek(path)).not.toHaveProperty("data.data.apiKey");
+});
+
+test("a key that is forgotten while it replaces a deleted one is not put back", async () => {
+  const path = credentialsPath("tradingbots-00", newId("acct"));
+  const request = { path: `tradingbots/data/${path}`, token: vault.rootToken } as const;
+  await (await realStore()).create(path, KEY);
+  await callVault(vault.address, { ...request, method: "DELETE" });
+  const forgetting = createServer(async (asked, answer) => {
+    if (asked.method === "POST" && asked.url?.includes(path) === true) await vault.forget(path);
+    const passed = await fetch(`${vault.address}${asked.url}`, {
+      method: asked.method ?? "GET",
+      headers: {
+        "content-type": asked.headers["content-type"] ?? "application/json",
+        "x-vault-token": String(asked.headers["x-vault-token"] ?? ""),
+      },
+      body: await text(asked),
+    });
+    answer.writeHead(passed.status, { "content-type": "application/json" });
+    answer.end(await passed.text());
+  }).listen(0, "127.0.0.1");
+  await once(forgetting, "listening");
+  const { port } = z.object({ port: z.int() }).parse(forgetting.address());
+  const address = `http://127.0.0.1:${port}`;
+  const store = createVaultStore({ address, tokenFile: await vault.tokenFile(), now: Date.now });
+  await expect(store.replace(path, NEWER)).rejects.toMatchObject(unavailable);
+  expect(await vault.peek(path)).not.toHaveProperty("data.data.apiKey");
+  forgetting.close();
 });
 
 test("a login that is lost is made again", async () => {

@@ -85,9 +85,12 @@ export function createVaultStore({ address, tokenFile, now }: VaultOptions): Cre
     return Written.parse(answer).data.version;
   }
 
-  async function create(path: string, data: Credentials): Promise<number> {
+  const create = (path: string, data: Credentials) => writeAfter(0, path, data);
+
+  /** Only while the newest version at the path is this one; 0: there has never been any. */
+  async function writeAfter(version: number, path: string, data: Credentials): Promise<number> {
     try {
-      return await write({ method: "POST", path, body: { data, options: { cas: 0 } } });
+      return await write({ method: "POST", path, body: { data, options: { cas: version } } });
     } catch (error) {
       throw unavailable("while writing a key", error);
     }
@@ -99,9 +102,18 @@ export function createVaultStore({ address, tokenFile, now }: VaultOptions): Cre
     try {
       return await write({ method: "PATCH", path, body: { data } });
     } catch (error) {
-      if (statusOf(error) === 404) return undefined;
+      if (statusOf(error) === 404) return replaceDeleted(path, credentials, error);
       throw unavailable("while replacing a key (403 until this release's Vault set-up ran)", error);
     }
+  }
+
+  /**
+   * Somebody may have deleted a key by hand: Vault says then which version is gone, and it can be followed by one. A path that was
+   * forgotten meanwhile has no version, so a key never comes back after its account's end.
+   */
+  async function replaceDeleted(path: string, credentials: Credentials, refusal: unknown) {
+    const deleted = Deleted.safeParse(refusal).data?.response.body.data.version;
+    return deleted === undefined ? undefined : writeAfter(deleted, path, credentials);
   }
 
   async function ping(): Promise<void> {
@@ -128,6 +140,11 @@ function unavailable(what: string, error: unknown): ApiError {
 }
 
 const Failure = z.object({ response: z.object({ statusCode: z.number() }) });
+
+/** How Vault refuses to patch a key whose newest version was deleted. */
+const Deleted = z.object({
+  response: z.object({ body: z.object({ data: z.object({ version: z.int().min(1) }) }) }),
+});
 
 function statusOf(error: unknown): number | undefined {
   return Failure.safeParse(error).data?.response.statusCode;
