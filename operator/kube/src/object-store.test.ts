@@ -45,3 +45,18 @@ test.each([3, 40])("of %d views none is missed while those that were seen go", (
   }
   expect(seen).toHaveLength(count);
 });
+
+type Store = ReturnType<typeof storeOf>;
+
+test.each([
+  { what: "all views", through: (store: Store) => store.views() },
+  { what: "the views under a value", through: (store: Store) => store.find("owner", "a") },
+])("whoever goes through $what meets each once, though they change meanwhile", ({ through }) => {
+  const store = storeOf(40);
+  const met: string[] = [];
+  for (const { name } of through(store)) {
+    met.push(name);
+    if (met.length <= 40) put(store, name, "a");
+  }
+  expect(met).toEqual(Array.from({ length: 40 }, (_, at) => String(at + 1)));
+});

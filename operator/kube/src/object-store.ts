@@ -53,30 +53,35 @@ export function createObjectStore<View>({
     return entries.get(key);
   }
 
+  /** What is there already keeps its place, so that whoever goes through views or an index meets it once. */
   function put(version: ObjectVersion, view: View): void {
-    remove(version.key);
-    const { uid, resourceVersion } = version;
+    const { key, uid, resourceVersion } = version;
+    const before = get(key);
     const entry = { uid, version: versionNumber(resourceVersion), kept: keep(view) };
-    entries.set(version.key, entry);
+    entries.set(key, entry);
     last = { entry, view };
-    for (const [name, values] of indexed) {
-      const value = indexes[name]?.(view);
-      if (value === undefined) continue;
-      values.set(value, withKey(values.get(value) ?? [], version.key));
-    }
+    file(key, before, view);
   }
 
   function remove(key: string): void {
-    const entry = entries.get(key);
-    if (entry === undefined) return;
+    const before = get(key);
+    if (before === undefined) return;
     entries.delete(key);
-    const view = viewOf(key, entry);
+    file(key, before, undefined);
+  }
+
+  /** Brings the indexes from one view of an object to another. */
+  function file(key: string, before: View | undefined, after: View | undefined): void {
     for (const [name, values] of indexed) {
-      const value = indexes[name]?.(view);
-      if (value === undefined) continue;
-      const rest = withoutKey(values.get(value) ?? [], key);
-      if (rest === undefined) values.delete(value);
-      else values.set(value, rest);
+      const from = before && indexes[name]?.(before);
+      const to = after && indexes[name]?.(after);
+      if (from === to) continue;
+      if (from !== undefined) {
+        const rest = withoutKey(values.get(from) ?? [], key);
+        if (rest === undefined) values.delete(from);
+        else values.set(from, rest);
+      }
+      if (to !== undefined) values.set(to, withKey(values.get(to) ?? [], key));
     }
   }
 
