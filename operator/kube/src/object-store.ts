@@ -45,8 +45,7 @@ export function createObjectStore<View>({
   const entries = new Map<string, Entry<View>>();
   /** What was put or asked for last is asked for again in the same breath. */
   let last: { readonly entry: Entry<View>; readonly view: View } | undefined;
-  const indexed = new Map<string, Map<string, Keys>>();
-  for (const name of Object.keys(indexes)) indexed.set(name, new Map());
+  const filed = createIndexes(indexes);
 
   /** Where the stored object stands; undefined when there is none. */
   function versionOf(key: string): { readonly uid: string; readonly version: number } | undefined {
@@ -60,29 +59,14 @@ export function createObjectStore<View>({
     const entry = { uid, version: versionNumber(resourceVersion), kept: keep(view) };
     entries.set(key, entry);
     last = { entry, view };
-    file(key, before, view);
+    filed.move(key, before, view);
   }
 
   function remove(key: string): void {
     const before = get(key);
     if (before === undefined) return;
     entries.delete(key);
-    file(key, before, undefined);
-  }
-
-  /** Brings the indexes from one view of an object to another. */
-  function file(key: string, before: View | undefined, after: View | undefined): void {
-    for (const [name, values] of indexed) {
-      const from = before && indexes[name]?.(before);
-      const to = after && indexes[name]?.(after);
-      if (from === to) continue;
-      if (from !== undefined) {
-        const rest = withoutKey(values.get(from) ?? [], key);
-        if (rest === undefined) values.delete(from);
-        else values.set(from, rest);
-      }
-      if (to !== undefined) values.set(to, withKey(values.get(to) ?? [], key));
-    }
+    filed.move(key, before, undefined);
   }
 
   function get(key: string): View | undefined {
@@ -104,9 +88,7 @@ export function createObjectStore<View>({
 
   /** Views whose index `name` has this value. */
   function* find(name: string, value: string): Generator<View, void, undefined> {
-    const values = indexed.get(name);
-    if (values === undefined) throw new Error(`there is no index ${name}`);
-    for (const key of values.get(value) ?? []) {
+    for (const key of filed.keysOf(name, value)) {
       const view = get(key);
       if (view !== undefined) yield view;
     }
@@ -124,6 +106,36 @@ export function createObjectStore<View>({
     remove,
   };
 }
+
+/** Keys by what each index says of their views. */
+function createIndexes<View>(indexes: Indexes<View>) {
+  const indexed = new Map<string, Map<string, Keys>>();
+  for (const name of Object.keys(indexes)) indexed.set(name, new Map());
+
+  /** From one view of an object to another; undefined: it is not there. */
+  function move(key: string, before: View | undefined, after: View | undefined): void {
+    for (const [name, values] of indexed) {
+      const from = before && indexes[name]?.(before);
+      const to = after && indexes[name]?.(after);
+      if (from === to) continue;
+      if (from !== undefined) {
+        const rest = withoutKey(values.get(from) ?? [], key);
+        if (rest === undefined) values.delete(from);
+        else values.set(from, rest);
+      }
+      if (to !== undefined) values.set(to, withKey(values.get(to) ?? [], key));
+    }
+  }
+
+  function keysOf(name: string, value: string): Keys {
+    const values = indexed.get(name);
+    if (values === undefined) throw new Error(`there is no index ${name}`);
+    return values.get(value) ?? [];
+  }
+
+  return { move, keysOf };
+}
+
 function withKey(keys: Keys, key: string): Keys {
   if (keys instanceof Set) return keys.add(key);
   return keys.length < LIST_MAX ? keys.concat(key) : new Set(keys).add(key);
