@@ -58,8 +58,33 @@ const STRANGE = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 );
 
+/** The ends of time: as Postgres, JSON and RFC 3339 know them, and beyond. */
+const TIMES = fc.oneof(
+  fc.constantFrom(
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999999999Z",
+    "-271821-04-20T00:00:00Z",
+    "+275760-09-13T00:00:00Z",
+  ),
+  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+);
+
+/** To the outside a cursor is any text: these are written as ours are, and say what ours never do, or another list's. */
+const CURSORS = fc
+  .oneof(
+    { weight: 4, arbitrary: fc.tuple(TIMES, fc.uuid()) },
+    { weight: 1, arbitrary: fc.tuple(TIMES, STRANGE) },
+    { weight: 1, arbitrary: fc.uuid() },
+    { weight: 1, arbitrary: fc.constantFrom("", "a", "-", "a".repeat(63), "a".repeat(64)) },
+    { weight: 2, arbitrary: STRANGE },
+  )
+  .map((position) => Buffer.from(JSON.stringify(position)).toString("base64url"));
+
 /** Inputs made of one that is as described: to make them anew each time would take longer than to answer them. */
 const SPOILT_OF_EACH = 9;
+/** Of these, on a list that goes on, requests that are as described but for where they go on. */
+const CURSORS_OF_EACH = 5;
 
 /** What a request says, before it is written down. */
 interface Said {
@@ -103,11 +128,15 @@ function inputsOf(
     minLength: SPOILT_OF_EACH,
     maxLength: SPOILT_OF_EACH,
   });
+  const goesOn = route.parameters.some(({ name }) => name === "cursor");
+  const length = goesOn ? CURSORS_OF_EACH : 0;
+  const cursors = fc.array(CURSORS, { minLength: length, maxLength: length });
   return fc
-    .tuple(said, spoilings, RAW)
-    .map(([valid, all, raw]) => [
+    .tuple(said, spoilings, cursors, RAW)
+    .map(([valid, all, wheres, raw]) => [
       written(route, valid),
-      ...all.map((how) => written(route, spoil(valid, how))),
+      ...wheres.map((cursor) => written(route, { ...valid, query: { cursor } })),
+      ...all.slice(wheres.length).map((how) => written(route, spoil(valid, how))),
       rawly(written(route, valid), raw),
     ]);
 }
