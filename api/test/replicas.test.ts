@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
-import { PASSWORD, signUpAdministrator } from "./second-factor.ts";
+import { type Answer, caller, signUp, startApi, type TestApi, type TestUser } from "./api.ts";
+import {
+  currentCode,
+  enrolTotp,
+  forgetStep,
+  PASSWORD,
+  signUpAdministrator,
+} from "./second-factor.ts";
 
 /** Two processes of one installation: what one of them is told counts at the other. */
 
@@ -94,3 +100,60 @@ test("a tier that an admin changes counts at the other process within a second",
     interval: 20,
   });
 });
+
+/** So often, because two requests that are sent together may all the same come one after the other. */
+const RACES = 5;
+
+interface Race {
+  readonly what: string;
+  /** What both processes are asked at the same moment, anew for each race. */
+  readonly codes: (user: TestUser, recovery: readonly string[]) => Promise<readonly string[]>;
+}
+
+test.each<Race>([
+  {
+    what: "the app shows",
+    codes: async (user) => Array.from<string>({ length: RACES }).fill(await currentCode(one, user)),
+  },
+  { what: "stands in for it", codes: async (_, recovery) => recovery.slice(0, RACES) },
+])("a code that $what lets one in, when two processes are shown it at once", async ({ codes }) => {
+  const user = await signUp(one, `person-${(people += 1)}`);
+  const { email } = user;
+  for (const code of await codes(user, await enrolTotp(one, user))) {
+    await forgetStep(one, user);
+    const body = { email, password: PASSWORD, code };
+    const answers = await Promise.all(
+      [one, other].map((process) => caller(process)("POST /api/auth/login", { body })),
+    );
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401]);
+  }
+});
+
+test("a refresh token gives both processes the same successor, and a used one ends the session at both", async () => {
+  const user = await signUp(one, `person-${(people += 1)}`);
+  const body = { email: user.email, password: PASSWORD };
+  const refresh = (process: Parameters<typeof caller>[0], cookie: string) =>
+    caller(process)("POST /api/auth/refresh", { headers: { cookie } });
+  const first = cookieOf(await caller(one)("POST /api/auth/login", { body }));
+  let last = first;
+  for (let race = 0; race < RACES; race += 1) {
+    const answers = await Promise.all([one, other].map((process) => refresh(process, last)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    const successors = new Set(answers.map(cookieOf));
+    expect(successors.size).toBe(1);
+    [last = ""] = successors;
+  }
+  expect((await refresh(other, first)).status).toBe(401); // stolen
+  expect((await refresh(one, last)).status).toBe(401);
+});
+
+/** The refresh token's. */
+function cookieOf({ headers }: Pick<Answer, "headers">): string {
+  const set = z.union([z.string(), z.array(z.string())]).parse(headers["set-cookie"]);
+  return (
+    [set]
+      .flat()
+      .find((cookie) => /refresh/.test(cookie))
+      ?.split(";")[0] ?? ""
+  );
+}
