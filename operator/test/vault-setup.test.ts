@@ -77,6 +77,23 @@ describe("set-up", () => {
     );
   });
 
+  it("leaves logins alone whose issuer nobody named, and takes over where an earlier set-up broke off", async () => {
+    const other = await startVault();
+    const atJwt = (path: string, body: object) =>
+      callVault(other.address, { method: "POST", path, token: other.rootToken, body });
+    try {
+      const { issuer, publicKeys } = await discover();
+      await atJwt("sys/auth/jwt", { type: "jwt" });
+      await setUp(await setupToken(other), undefined, other);
+      await atJwt("auth/jwt/config", { bound_issuer: "", jwt_validation_pubkeys: publicKeys });
+      await expect(setUp(await setupToken(other), undefined, other)).rejects.toThrow(
+        `trusts an issuer without a name and this cluster's issuer is ${issuer}`,
+      );
+    } finally {
+      await other.stop();
+    }
+  });
+
   it("leaves a mount alone that is not its own", async () => {
     const other = await startVault();
     try {

@@ -95,14 +95,14 @@ async function ensureJwtAuth(vault: VaultClient, tokenIssuer: TokenIssuer): Prom
   return accessor;
 }
 
-/** Another cluster's or another platform's logins must not end because this one is installed. */
+/** Another cluster's or another platform's logins must not end because this one is installed. Ours always name their issuer. */
 async function assertOurs(vault: VaultClient, issuer: string): Promise<void> {
   const found = await readUnlessAbsent(vault, `auth/${VAULT.jwtMount}/config`);
   if (found === undefined) return;
   const { bound_issuer } = JwtConfiguration.parse(found).data;
-  if (bound_issuer === "" || bound_issuer === issuer) return;
+  if (bound_issuer === issuer) return;
   throw new VaultSetupRefused(
-    `the auth method at ${VAULT.jwtMount}/ trusts ${bound_issuer} and this cluster's issuer is ${issuer}: use a Vault namespace or server of its own, or disable that method when it is no longer needed`,
+    `the auth method at ${VAULT.jwtMount}/ trusts ${bound_issuer || "an issuer without a name"} and this cluster's issuer is ${issuer}: use a Vault namespace or server of its own, or disable that method when it is no longer needed`,
   );
 }
 
