@@ -129,11 +129,12 @@ test.each<Race>([
   }
 });
 
+const refresh = (process: Parameters<typeof caller>[0], cookie: string) =>
+  caller(process)("POST /api/auth/refresh", { headers: { cookie } });
+
 test("a refresh token gives both processes the same successor, and a used one ends the session at both", async () => {
   const user = await signUp(one, `person-${(people += 1)}`);
   const body = { email: user.email, password: PASSWORD };
-  const refresh = (process: Parameters<typeof caller>[0], cookie: string) =>
-    caller(process)("POST /api/auth/refresh", { headers: { cookie } });
   const first = cookieOf(await caller(one)("POST /api/auth/login", { body }));
   let last = first;
   for (let race = 0; race < RACES; race += 1) {
