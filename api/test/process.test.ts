@@ -17,9 +17,52 @@ let api: ApiProcess;
 
 beforeAll(async () => {
   [database, cluster] = await Promise.all([startDatabase(), startCluster()]);
+  await leaveWork(database.superuser);
   api = await startApiProcess({ database, cluster, environment: { RATE_LIMIT_FREE: "5" } });
 });
 afterAll(() => Promise.all([api.stop(), database.stop(), cluster.stop()]));
+
+const ABSENT = "00000000-0000-4000-8000-00000000000a";
+
+/** What the process finds at its start: something for each of its sweeps. */
+async function leaveWork(superuser: TestDatabase["superuser"]): Promise<void> {
+  await superuser.query(`
+    insert into users (id, email, password_hash, namespace, tier, subscription_expires_at)
+      values ('${ABSENT}', 'absent@example.com', 'x', 'tradingbots-00', 'pro', now() - interval '1 hour');
+    insert into bots (user_id, id, namespace, created_at)
+      values ('${ABSENT}', 'bot-half-made', 'tradingbots-00', now() - interval '1 hour');
+    insert into idempotency_keys (user_id, key, request, object_id, created_at)
+      values ('${ABSENT}', 'a', '', '', now() - interval '25 hours');
+    insert into personal_data_jobs (user_id, kind) values ('${ABSENT}', 'export');
+    insert into audit (actor_kind, actor_id, action, object, outcome)
+      values ('user', '${ABSENT}', 'login', '', 'done')`);
+}
+
+test("what was left behind is seen to when it starts, each kind of it", async () => {
+  await until(async () => {
+    const { rows } = await database.superuser.query(
+      `select (select tier from users where id = $1) as tier,
+              (select gone_at is not null from bots where user_id = $1) as bot_is_gone,
+              (select count(*)::int from idempotency_keys where user_id = $1) as keys,
+              (select status from personal_data_jobs where user_id = $1) as export,
+              (select count(*)::int from audit_unchained) as unchained,
+              (select count(*)::int from audit_chain) > 0 as is_chained`,
+      [ABSENT],
+    );
+    expect(rows).toEqual([
+      {
+        tier: "free",
+        bot_is_gone: true,
+        keys: 0,
+        export: "done",
+        unchained: 0,
+        is_chained: true,
+      },
+    ]);
+    const metrics = await (await fetch(api.metricsUrl)).text();
+    expect(metrics).toMatch(/^tradingbots_journal_partitions_end_timestamp_seconds\{.*\} \d/m);
+  });
+});
 
 async function get(path: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${api.url}${path}`, { headers });
@@ -54,7 +97,7 @@ test("a user signs up with a password of cost 12 and has as many requests as the
   expect(response.status).toBe(201);
   const { accessToken } = AccessToken.parse(await response.json());
   const { rows } = await database.superuser.query<{ password_hash: string }>(
-    "select password_hash from users",
+    "select password_hash from users where email = 'a@example.com'",
   );
   expect(rows[0]?.password_hash).toMatch(/^\$2b\$12\$/);
   const authorization = `Bearer ${accessToken}`;
