@@ -11,8 +11,16 @@ const Evaluated = z.object({ result: z.object({ objectId: z.string() }) });
 const Queried = z.object({ objects: z.object({ objectId: z.string() }) });
 const Text = z.object({ result: z.object({ value: z.string() }) });
 
-/** Whoever wants to be looked into is started with these: an inspector on a port of the system's choice, and whole strings. */
-export const INSPECTABLE = ["--inspect=127.0.0.1:0", "--heap-snapshot-string-limit=10000000"];
+/**
+ * Whoever wants to be looked into is started with these: an inspector on a port of the system's choice, whole strings, and no bytes in a
+ * new buffer but those that are written there: Postgres' client holds buffers that it has hardly used, and what others left in the memory
+ * that they were cut from would be found.
+ */
+export const INSPECTABLE = [
+  "--inspect=127.0.0.1:0",
+  "--heap-snapshot-string-limit=10000000",
+  "--zero-fill-buffers",
+];
 
 /** Where the inspectors of a process and of its children listen, by what they have written. */
 export function inspectorsOf(output: string): readonly string[] {
