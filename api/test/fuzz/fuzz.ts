@@ -109,9 +109,11 @@ async function startApi(database: TestDatabase) {
     return tokens.issue({ userId, email, tier: "free", sessionId });
   }
 
+  let asked = 0;
   return {
     app,
-    callers,
+    /** In turns, whatever is asked: by its length, cursors of one list were all sent by the same. */
+    nextCaller: () => callers[asked++ % callers.length] ?? "",
     close: async () => {
       await app.close();
       await Promise.all(Object.values(pools).map((pool) => pool.end()));
@@ -126,7 +128,7 @@ async function ask(
   { route, url, headers, body }: Input,
   judge: ReturnType<typeof readDescription>["faultOf"],
 ): Promise<string | undefined> {
-  const caller = api.callers[url.length % api.callers.length] ?? "";
+  const caller = api.nextCaller();
   const answer = await api.app.inject({
     method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]).parse(route.method),
     url,

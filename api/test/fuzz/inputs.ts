@@ -59,21 +59,22 @@ const STRANGE = fc.oneof(
 );
 
 /** The ends of time: as Postgres, JSON and RFC 3339 know them, and beyond. */
+const ENDS = fc.constantFrom(
+  "0000-01-01T00:00:00Z",
+  "0001-01-01T00:00:00Z",
+  "9999-12-31T23:59:59.999999999Z",
+  "-271821-04-20T00:00:00Z",
+  "+275760-09-13T00:00:00Z",
+);
 const TIMES = fc.oneof(
-  fc.constantFrom(
-    "0000-01-01T00:00:00Z",
-    "0001-01-01T00:00:00Z",
-    "9999-12-31T23:59:59.999999999Z",
-    "-271821-04-20T00:00:00Z",
-    "+275760-09-13T00:00:00Z",
-  ),
-  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  { weight: 4, arbitrary: ENDS },
+  { weight: 1, arbitrary: fc.date({ noInvalidDate: true }).map((date) => date.toISOString()) },
 );
 
 /** To the outside a cursor is any text: these are written as ours are, and say what ours never do, or another list's. */
 const CURSORS = fc
   .oneof(
-    { weight: 4, arbitrary: fc.tuple(TIMES, fc.uuid()) },
+    { weight: 8, arbitrary: fc.tuple(TIMES, fc.uuid()) },
     { weight: 1, arbitrary: fc.tuple(TIMES, STRANGE) },
     { weight: 1, arbitrary: fc.uuid() },
     { weight: 1, arbitrary: fc.constantFrom("", "a", "-", "a".repeat(63), "a".repeat(64)) },
@@ -84,7 +85,7 @@ const CURSORS = fc
 /** Inputs made of one that is as described: to make them anew each time would take longer than to answer them. */
 const SPOILT_OF_EACH = 9;
 /** Of these, on a list that goes on, requests that are as described but for where they go on. */
-const CURSORS_OF_EACH = 5;
+const CURSORS_OF_EACH = 7;
 
 /** What a request says, before it is written down. */
 interface Said {
